@@ -1,0 +1,28 @@
+"""Everything that decides: shared by the live proxy and the simulator, and free of both."""
+
+from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.balancer import Action, Balancer, Call, Changed, Lease, Probe, Refuse, Start, Why
+from lb.balancing.health import HealthPolicy, ProbeResult
+from lb.balancing.retries import RetryPolicy
+from lb.balancing.waiting import QueuePolicy
+from lb.strategies import Outcome
+
+__all__ = [
+    "Action",
+    "Backend",
+    "Balancer",
+    "Call",
+    "Changed",
+    "HealthPolicy",
+    "Lease",
+    "Outcome",
+    "Probe",
+    "ProbeResult",
+    "QueuePolicy",
+    "Refuse",
+    "RetryPolicy",
+    "Settings",
+    "Start",
+    "State",
+    "Why",
+]

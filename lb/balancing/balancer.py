@@ -1,0 +1,296 @@
+"""Everything that decides, in one object; the proxy and the simulator only carry out.
+
+The common path is `lease = balancer.admit(call, now)` and, after the last byte, `lease.done(now)`.
+Whatever else a driver must do comes through `out`, which it drains from its own loop, so nothing is
+ever decided in the middle of something else. One timer, set to `wakes_at`, serves all deadlines.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from heapq import heappop, heappush
+from typing import Protocol
+
+from lb.balancing.backend import LATENCY_GAIN, Backend, Settings, State
+from lb.balancing.health import Health, HealthPolicy, ProbeResult
+from lb.balancing.pool import Pool
+from lb.balancing.retries import RetryBudget, RetryPolicy
+from lb.balancing.waiting import QueuePolicy, WaitingLine
+from lb.strategies import Outcome, Random, create
+
+
+class Call(Protocol):
+    """What a driver hands in: the proxy's exchange, or the simulator's request."""
+
+    key: bytes
+    """What hash strategies see."""
+    tried: tuple[Backend, ...]
+    """Backends that failed this call; the balancer extends it."""
+    idempotent: bool
+    deadline: float
+    """No retry starts at or after this time."""
+
+
+class Why(Enum):
+    """Reasons to refuse a call that no backend is to blame for."""
+
+    NO_BACKEND = "no_backend"
+    QUEUE_FULL = "queue_full"
+    QUEUE_TIMEOUT = "queue_timeout"
+
+
+class Lease:
+    """One attempt: `call` is at `backend` since `started_at`."""
+
+    __slots__ = ("_balancer", "backend", "call", "open", "started_at")
+
+    def __init__(self, balancer: Balancer, call: Call, backend: Backend, now: float) -> None:
+        self._balancer = balancer
+        self.call = call
+        self.backend = backend
+        self.started_at = now
+        self.open = True
+
+    def __repr__(self) -> str:
+        return f"<Lease of {self.backend.name} {'open' if self.open else 'done'}>"
+
+    def done(
+        self, now: float, outcome: Outcome = Outcome.OK, first_byte: float | None = None
+    ) -> None:
+        """End the attempt. Exactly once, after the last byte, on every path.
+
+        `first_byte` is when the answer began; `now` stands in when there is no such time.
+        """
+        assert self.open, f"{self!r}: done() twice"
+        self.open = False
+        backend = self.backend
+        active = backend.active = backend.active - 1
+        latency = (now if first_byte is None else first_byte) - self.started_at
+        if outcome is Outcome.OK:
+            backend.succeeded += 1
+            old = backend.response_time
+            backend.response_time = (
+                latency if old is None else old + LATENCY_GAIN * (latency - old)
+            )
+        elif outcome.teaches:
+            backend.failed += 1
+        balancer = self._balancer
+        balancer.pool.strategy.finished(backend, now, outcome, latency)
+        if active == backend.limit - 1:
+            balancer.unblocked(backend, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Carry out this attempt: a retry, or a call that has waited."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell the client no. An Outcome means the last attempt broke and is not tried again."""
+
+    call: Call
+    why: Why | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask the backend how it is, and bring the answer to `observed`."""
+
+    backend: Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """News for the log: a backend went up or down."""
+
+    backend: Backend
+    why: str
+
+
+Action = Start | Refuse | Probe | Changed
+
+
+class Balancer:
+    """Decides for one balancer. `now` is any clock in seconds that never goes back."""
+
+    def __init__(
+        self,
+        backends: Sequence[Settings],
+        algorithm: str,
+        settings: Mapping[str, object] | None = None,
+        *,
+        rng: Random,
+        now: float = 0.0,
+        health: HealthPolicy | None = None,
+        retries: RetryPolicy | None = None,
+        queue: QueuePolicy | None = None,
+    ) -> None:
+        """Raises UsageError for an unknown algorithm or parameter."""
+        self.out: deque[Action] = deque()
+        self.wakes_at = float("inf")
+        self.algorithm = algorithm
+        self.admitted = 0
+        self._rng = rng
+        self._health = health or HealthPolicy()
+        self._retries = retries or RetryPolicy()
+        self._budget = RetryBudget(self._retries, now)
+        self._line: WaitingLine[Call] = WaitingLine(queue or QueuePolicy())
+        self._probes_due: list[tuple[float, int, Backend]] = []
+        self._next_order = 0
+        self.pool = Pool(create(algorithm, rng, settings))
+        self._pick = self.pool.strategy.pick
+        for row in backends:
+            self.add(row, now)
+
+    def __repr__(self) -> str:
+        return f"<Balancer {self.algorithm} {self.pool!r} {len(self._line)} waiting>"
+
+    # --- calls
+
+    def admit(self, call: Call, now: float) -> Lease | None:
+        """A lease, or None: the call waits or is refused, and the rest comes through `out`."""
+        self.admitted += 1
+        backend = self._pick(now, call.key, call.tried)
+        if backend is not None:
+            return self._start(call, backend, now)
+        if self.pool.empty:
+            self.out.append(Refuse(call, Why.NO_BACKEND))
+        elif self._line.enter(call, now):
+            self._set_alarm()
+        else:
+            self.out.append(Refuse(call, Why.QUEUE_FULL))
+        return None
+
+    def failed(self, lease: Lease, now: float, outcome: Outcome, sent: bool) -> None:
+        """An attempt broke before its answer began; a retry or its refusal comes through `out`.
+
+        `sent`: some of the request may have reached the backend.
+        """
+        call = lease.call
+        call.tried += (lease.backend,)
+        lease.done(now, outcome)
+        may_repeat = (call.idempotent or not sent) and now < call.deadline
+        if (
+            may_repeat
+            and len(call.tried) <= self._retries.max
+            and self._budget.spend(now, self.admitted)
+        ):
+            backend = self._pick(now, call.key, call.tried)
+            if backend is not None:
+                self.out.append(Start(self._start(call, backend, now)))
+                return
+        self.out.append(Refuse(call, outcome))
+
+    def abandoned(self, call: Call) -> bool:
+        """The client of a waiting call is gone; False when the call was not waiting."""
+        return self._line.leave(call)
+
+    # --- probes and time
+
+    def observed(self, backend: Backend, now: float, result: ProbeResult) -> None:
+        """The answer of a probe."""
+        if backend not in self.pool.backends:
+            return
+        backend.probing = False
+        backend.checked_at = now
+        if result.latency is not None and not backend.succeeded:
+            backend.measured(result.latency)  # until real requests say better
+        if backend.health.observe(result.ok):
+            self.pool.refresh(now)
+            self.out.append(Changed(backend, result.why))
+            self._serve_waiting(now)
+        spread = 1 + self._health.jitter * (2 * self._rng.random() - 1)
+        self._schedule_probe(backend, now + backend.health.pause * spread)
+
+    def wake(self, now: float) -> None:
+        """Do what has fallen due."""
+        for call in self._line.expired(now):
+            self.out.append(Refuse(call, Why.QUEUE_TIMEOUT))
+        due = self._probes_due
+        while due and due[0][0] <= now:
+            at, _, backend = heappop(due)
+            if at != backend.probe_due or backend.probing:
+                continue
+            if backend.state is State.MAINT:
+                self._schedule_probe(backend, now + self._health.interval)
+            elif backend in self.pool.backends:
+                backend.probing = True
+                self.out.append(Probe(backend))
+        self._set_alarm()
+
+    # --- control
+
+    def add(self, settings: Settings, now: float) -> Backend:
+        """A new backend, last in order; unknown until its first probe answers."""
+        backend = Backend(settings, self._next_order, self._health)
+        self._next_order += 1
+        if not self._health.enabled:
+            backend.health.state = Health.UP
+        self.pool.add(backend, now)
+        if self._health.enabled:
+            self._schedule_probe(backend, now)
+        self._serve_waiting(now)
+        return backend
+
+    def remove(self, backend: Backend, now: float) -> None:
+        """No new calls; those in flight end as they would."""
+        self.pool.remove(backend, now)
+
+    def set_state(self, backend: Backend, state: State, now: float) -> None:
+        backend.state = state
+        self.pool.refresh(now)
+        self._serve_waiting(now)
+
+    def set_weight(self, backend: Backend, weight: float, now: float) -> None:
+        backend.weight = weight
+        if backend in self.pool:
+            self.pool.strategy.reweigh(backend, now)
+
+    def swap(
+        self, algorithm: str, settings: Mapping[str, object] | None = None, now: float = 0.0
+    ) -> None:
+        """Another algorithm from the next pick on; backends forget nothing."""
+        self.pool.swap(create(algorithm, self._rng, settings), now)
+        self._pick = self.pool.strategy.pick
+        self.algorithm = algorithm
+
+    # --- inside
+
+    def unblocked(self, backend: Backend, now: float) -> None:
+        """A lease ended and left its backend below its limit again."""
+        if backend in self.pool:
+            self.pool.strategy.unblock(backend, now)
+            self._serve_waiting(now)
+
+    def _start(self, call: Call, backend: Backend, now: float) -> Lease:
+        backend.picked += 1
+        active = backend.active = backend.active + 1
+        strategy = self.pool.strategy
+        strategy.started(backend, now)
+        if active >= backend.limit:
+            strategy.block(backend, now)
+        return Lease(self, call, backend, now)
+
+    def _serve_waiting(self, now: float) -> None:
+        while self._line:
+            call = self._line.first()
+            backend = self._pick(now, call.key, call.tried)
+            if backend is None:
+                return
+            self._line.leave(call)
+            self.out.append(Start(self._start(call, backend, now)))
+
+    def _schedule_probe(self, backend: Backend, at: float) -> None:
+        backend.probe_due = at
+        heappush(self._probes_due, (at, backend.order, backend))
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due = self._probes_due[0][0] if self._probes_due else float("inf")
+        self.wakes_at = min(due, self._line.next_deadline)

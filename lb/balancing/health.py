@@ -1,0 +1,86 @@
+"""When a backend is up: consecutive answers of active probes, as a table.
+
+The first answer about an unknown backend decides at once. After that a change of state takes `fall`
+failures or `rise` successes in a row, and while one is being decided probes come faster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Health(Enum):
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True)
+class HealthPolicy:
+    """Active health checks. Times in seconds."""
+
+    enabled: bool = True
+    interval: float = 30.0
+    fast_interval: float = 1.0
+    """Between probes while a change of state is being decided."""
+    timeout: float = 2.0
+    rise: int = 2
+    """Successes in a row that bring a backend back."""
+    fall: int = 3
+    """Failures in a row that take a backend out."""
+    jitter: float = 0.1
+    """Each interval is drawn from [1 - jitter, 1 + jitter] times its length."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The answer of one probe."""
+
+    ok: bool
+    why: str = ""
+    """For people: what went wrong."""
+    latency: float | None = None
+    """Seconds; None when nothing was measured."""
+
+
+class HealthMachine:
+    """One backend's health. `observe` is the only way in."""
+
+    __slots__ = ("_agreeing", "_opposing", "policy", "state")
+
+    def __init__(self, policy: HealthPolicy) -> None:
+        self.policy = policy
+        self.state = Health.UNKNOWN
+        self._opposing = 0  # answers in a row that speak against the state
+        self._agreeing = 0  # answers in a row that speak for it
+
+    def observe(self, ok: bool) -> bool:
+        """Take one answer; True when the state changed."""
+        said = Health.UP if ok else Health.DOWN
+        if said is self.state:
+            self._opposing = 0
+            self._agreeing += 1
+            return False
+        self._opposing += 1
+        self._agreeing = 0
+        needed = {Health.UNKNOWN: 1, Health.UP: self.policy.fall, Health.DOWN: self.policy.rise}
+        if self._opposing < needed[self.state]:
+            return False
+        # A first answer stands alone: it still lacks the confirmations that later changes have.
+        self._agreeing = 1 if self.state is Health.UNKNOWN else self.policy.fall
+        self._opposing = 0
+        self.state = said
+        return True
+
+    @property
+    def deciding(self) -> bool:
+        """A change is under way, or a backend found down at first may just be starting."""
+        return self._opposing > 0 or (
+            self.state is Health.DOWN and self._agreeing < self.policy.fall
+        )
+
+    @property
+    def pause(self) -> float:
+        """Seconds to the next probe, before jitter."""
+        return self.policy.fast_interval if self.deciding else self.policy.interval

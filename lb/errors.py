@@ -1,0 +1,49 @@
+"""The one error tree. Every error carries a stable code and an exit status.
+
+Foreign exceptions are translated into these where they enter; what reaches a user is one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LbError(Exception):
+    """Something the user should read; never a traceback."""
+
+    code = "error"
+    exit_status = 1
+
+
+class UsageError(LbError):
+    """A command line that cannot be meant."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class ConfigError(LbError):
+    """A file that cannot be used. `problems` holds one line per mistake, all of them."""
+
+    code = "config"
+    exit_status = 3
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class CannotListen(LbError):
+    """The address is taken, or is not ours."""
+
+    code = "cannot_listen"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of an error sentence: the nearest right word, or all of them."""
+    choices = list(known)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(sorted(choices))}"

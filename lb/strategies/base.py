@@ -1,0 +1,88 @@
+"""What a strategy sees, hears and answers.
+
+A strategy is an index over the backends that may be used now. It is told about every change and
+answers `pick` from what it keeps; it never scans, never waits, never looks at a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol, TypeVar
+
+
+class Outcome(Enum):
+    """How one attempt at one backend ended."""
+
+    OK = "ok"
+    CONNECT = "connect"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server_error"
+    CLIENT_GONE = "client_gone"
+    CANCELLED = "cancelled"
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the outcome says anything about the backend."""
+        return self not in (Outcome.CLIENT_GONE, Outcome.CANCELLED)
+
+
+class Candidate(Protocol):
+    """The part of a backend that strategies may read."""
+
+    @property
+    def order(self) -> int:
+        """Place in the configuration: unique, breaks every tie."""
+
+    @property
+    def weight(self) -> float:
+        """Effective weight, above zero."""
+
+    @property
+    def active(self) -> int:
+        """Requests in flight, connecting included."""
+
+
+class Random(Protocol):
+    """The one thing asked of a source of randomness."""
+
+    def random(self) -> float:
+        """A float in [0, 1)."""
+
+
+B = TypeVar("B", bound=Candidate)
+
+
+class Strategy(Protocol[B]):
+    """An index over the backends that may be used now.
+
+    `join` and `leave` are rare; `block` and `unblock` (a backend at its in-flight limit, and back)
+    are frequent and keep what the strategy knows of the backend. Times are seconds.
+    """
+
+    def join(self, backend: B, now: float) -> None: ...
+
+    def leave(self, backend: B, now: float) -> None: ...
+
+    def block(self, backend: B, now: float) -> None: ...
+
+    def unblock(self, backend: B, now: float) -> None: ...
+
+    def reweigh(self, backend: B, now: float) -> None:
+        """`backend.weight` has changed."""
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
+        """The backend for one call, or None exactly when there is none.
+
+        `avoid` is soft: a backend named there is picked only when no other is left.
+        """
+
+    def started(self, backend: B, now: float) -> None:
+        """A call went to `backend`; `backend.active` counts it already."""
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
+        """A call ended; `backend.active` no longer counts it.
+
+        `latency` is seconds to the first byte. May come after the backend has left.
+        """

@@ -1,0 +1,33 @@
+"""Random: every usable backend with equal probability, independently of the past.
+
+Cost: O(1) per pick, one draw. Wrong nearly always when anything better is at hand: it is the
+yardstick. Poisson arrivals stay Poisson at every backend, so each is an M/M/1 queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lb.strategies.base import B, Random
+from lb.strategies.ring import Ring
+
+
+@dataclass(frozen=True)
+class Params:
+    """Random has no settings."""
+
+
+class UniformRandom(Ring[B]):
+    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+        super().__init__()
+        self._draw = rng.random
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+        members = self.members
+        if avoid:
+            members = [backend for backend in members if backend not in avoid] or members
+        n = len(members)
+        if n > 1:
+            return members[int(self._draw() * n)]
+        return members[0] if n else None

@@ -1,0 +1,44 @@
+"""The usable backends in configured order, for strategies that pick by position.
+
+Joining and leaving cost a binary search and one block move; reading a position costs nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Generic
+
+from lb.strategies.base import B, Outcome
+
+
+class Ring(Generic[B]):
+    """Keeps `members` sorted by `order`, whatever the order of joining.
+
+    To a strategy that only knows positions, being blocked and having left are the same thing.
+    """
+
+    def __init__(self) -> None:
+        self.members: list[B] = []
+        self.orders: list[int] = []
+
+    def join(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+        at = bisect_left(self.orders, backend.order)
+        self.orders.insert(at, backend.order)
+        self.members.insert(at, backend)
+
+    def leave(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+        at = bisect_left(self.orders, backend.order)
+        if at < len(self.orders) and self.orders[at] == backend.order:
+            del self.orders[at], self.members[at]
+
+    def block(self, backend: B, now: float) -> None:
+        self.leave(backend, now)
+
+    def unblock(self, backend: B, now: float) -> None:
+        self.join(backend, now)
+
+    def reweigh(self, backend: B, now: float) -> None: ...
+
+    def started(self, backend: B, now: float) -> None: ...
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
