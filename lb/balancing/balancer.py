@@ -19,7 +19,10 @@ from lb.balancing.health import Health, HealthPolicy, ProbeResult
 from lb.balancing.pool import Pool
 from lb.balancing.retries import RetryBudget, RetryPolicy
 from lb.balancing.waiting import QueuePolicy, WaitingLine
-from lb.strategies import Outcome, Random, create
+from lb.strategies import Outcome, Random, Strategy, create
+
+
+OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
 
 
 class Call(Protocol):
@@ -58,7 +61,7 @@ class Lease:
         return f"<Lease of {self.backend.name} {'open' if self.open else 'done'}>"
 
     def done(
-        self, now: float, outcome: Outcome = Outcome.OK, first_byte: float | None = None
+        self, now: float, outcome: Outcome = OK, first_byte: float | None = None
     ) -> None:
         """End the attempt. Exactly once, after the last byte, on every path.
 
@@ -69,7 +72,7 @@ class Lease:
         backend = self.backend
         active = backend.active = backend.active - 1
         latency = (now if first_byte is None else first_byte) - self.started_at
-        if outcome is Outcome.OK:
+        if outcome is OK:
             backend.succeeded += 1
             old = backend.response_time
             backend.response_time = (
@@ -78,7 +81,7 @@ class Lease:
         elif outcome.teaches:
             backend.failed += 1
         balancer = self._balancer
-        balancer.pool.strategy.finished(backend, now, outcome, latency)
+        balancer.strategy.finished(backend, now, outcome, latency)
         if active == backend.limit - 1:
             balancer.unblocked(backend, now)
 
@@ -143,8 +146,9 @@ class Balancer:
         self._line: WaitingLine[Call] = WaitingLine(queue or QueuePolicy())
         self._probes_due: list[tuple[float, int, Backend]] = []
         self._next_order = 0
-        self.pool = Pool(create(algorithm, rng, settings))
-        self._pick = self.pool.strategy.pick
+        self.strategy: Strategy[Backend] = create(algorithm, rng, settings)
+        self.pool = Pool(self.strategy)
+        self._pick = self.strategy.pick
         for row in backends:
             self.add(row, now)
 
@@ -250,14 +254,15 @@ class Balancer:
     def set_weight(self, backend: Backend, weight: float, now: float) -> None:
         backend.weight = weight
         if backend in self.pool:
-            self.pool.strategy.reweigh(backend, now)
+            self.strategy.reweigh(backend, now)
 
     def swap(
         self, algorithm: str, settings: Mapping[str, object] | None = None, now: float = 0.0
     ) -> None:
         """Another algorithm from the next pick on; backends forget nothing."""
-        self.pool.swap(create(algorithm, self._rng, settings), now)
-        self._pick = self.pool.strategy.pick
+        self.strategy = create(algorithm, self._rng, settings)
+        self.pool.swap(self.strategy, now)
+        self._pick = self.strategy.pick
         self.algorithm = algorithm
 
     # --- inside
@@ -265,16 +270,15 @@ class Balancer:
     def unblocked(self, backend: Backend, now: float) -> None:
         """A lease ended and left its backend below its limit again."""
         if backend in self.pool:
-            self.pool.strategy.unblock(backend, now)
+            self.strategy.unblock(backend, now)
             self._serve_waiting(now)
 
     def _start(self, call: Call, backend: Backend, now: float) -> Lease:
         backend.picked += 1
         active = backend.active = backend.active + 1
-        strategy = self.pool.strategy
-        strategy.started(backend, now)
+        self.strategy.started(backend, now)
         if active >= backend.limit:
-            strategy.block(backend, now)
+            self.strategy.block(backend, now)
         return Lease(self, call, backend, now)
 
     def _serve_waiting(self, now: float) -> None:

@@ -57,15 +57,25 @@ class LeastConnections(Generic[B]):
     def reweigh(self, backend: B, now: float) -> None:
         self.started(backend, now)
 
-    def started(self, backend: B, now: float) -> None:  # noqa: ARG002
+    def started(
+        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
+    ) -> None:
+        """Move the backend to the bucket of its new load; `finished` is the same move."""
         order = backend.order
-        load = self._load.get(order)
-        if load is not None:
-            self._remove(order, load)
-            self._enter(order, (backend.active + 1) / backend.weight)
+        old = self._load.get(order)
+        if old is None:
+            return  # it has left, or is at its limit
+        buckets = self._buckets
+        bucket = buckets[old]
+        del bucket[bisect_left(bucket, order)]
+        self._load[order] = load = (backend.active + 1) / backend.weight
+        if load in buckets:
+            insort(buckets[load], order)
+        else:
+            buckets[load] = [order]
+            heappush(self._loads, load)
 
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:  # noqa: ARG002
-        self.started(backend, now)
+    finished = started
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:

@@ -1,0 +1,116 @@
+"""Arrival processes, and the schedule: everything about a run's requests, drawn ahead.
+
+Both sides of a comparison use the same schedule: two algorithms in the simulator (common random
+numbers), or a live run and its prediction.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.config import Paced, Poisson, Scenario, Zipf
+from lb.errors import ConfigError
+from sim.laws import Floats, draw, draw_shape, shape
+
+DEFAULT_REQUESTS = 100_000
+"""Length of a replication when the file gives none."""
+
+
+def arrival_times(process: Poisson | Paced, rng: np.random.Generator, n: int) -> Floats:
+    """The first `n` arrival times in seconds, ascending; shape (n,)."""
+    match process:
+        case Poisson():
+            return np.cumsum(rng.standard_exponential(n)) / process.rate
+        case Paced():
+            return np.arange(1, n + 1) / process.rate
+
+
+def zipf_keys(law: Zipf, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """`n` keys, key k with probability proportional to (k + 1) ** -s; shape (n,)."""
+    weights = np.arange(1, law.count + 1, dtype=float) ** -law.s
+    cumulative = np.cumsum(weights) / weights.sum()
+    return np.searchsorted(cumulative, rng.random(n), side="right").astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Times, sizes and keys of n requests."""
+
+    times: Floats
+    """Intended arrivals in seconds from the start, ascending; shape (n,)."""
+    shapes: tuple[str, ...]
+    """Names of the size laws, see `sim.laws.shape`."""
+    sizes: Floats
+    """Work relative to a backend's mean service; shape (len(shapes), n)."""
+    keys: NDArray[np.int64] | None = None
+    """What hash strategies see; shape (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @classmethod
+    def draw(cls, scenario: Scenario, replication: int = 0) -> Schedule:
+        """The schedule of one replication, a function of the scenario's seed alone."""
+        traffic, run = scenario.offered(), scenario.run
+        arrivals, keys, *_ = streams(scenario.run.seed, replication)
+        times = _times(traffic.arrivals, arrivals, run.duration, run.requests)
+        n = len(times)
+        laws = {shape(model.service): model.service for _, model in scenario.modelled()}
+        sizes = np.empty((len(laws), n))
+        for row, law in enumerate(laws.values()):
+            # A stream of its own for each shape: adding a backend changes nobody else's sizes.
+            sizes[row] = draw_shape(law, streams(run.seed, replication, shape(law))[0], n)
+        drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
+        return cls(times, tuple(laws), sizes, drawn)
+
+    def save(self, path: Path) -> None:
+        """Write an .npz archive of plain arrays."""
+        arrays = {"times": self.times, "sizes": self.sizes}
+        if self.keys is not None:
+            arrays["keys"] = self.keys
+        header = np.frombuffer(json.dumps({"schema": 1, "shapes": self.shapes}).encode(), np.uint8)
+        np.savez_compressed(path, allow_pickle=False, header=header, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Schedule:
+        """Read what `save` wrote. Raises ConfigError."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                header = json.loads(archive["header"].tobytes())
+                keys = archive["keys"] if "keys" in archive else None
+                return cls(archive["times"], tuple(header["shapes"]), archive["sizes"], keys)
+        except OSError as error:
+            raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from None
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise ConfigError([f"{path}: not a schedule: {error}"]) from None
+
+
+def _times(
+    process: Poisson | Paced,
+    rng: np.random.Generator,
+    duration: float | None,
+    requests: int | None,
+) -> Floats:
+    if duration is None:
+        return arrival_times(process, rng, requests or DEFAULT_REQUESTS)
+    expected = process.rate * duration
+    times = arrival_times(process, rng, int(expected + 10 * expected**0.5) + 10)
+    return times[times < duration]
+
+
+def streams(seed: int, replication: int, purpose: str = "") -> list[np.random.Generator]:
+    """Independent generators: arrivals, keys, strategy, network; all from one seed."""
+    entropy = [seed, replication, *purpose.encode()]
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(4)]
+
+
+def network_delays(scenario: Scenario, rng: np.random.Generator, n: int) -> Floats | None:
+    """One-way delays there and back in seconds, shape (2, n); None when there is no network."""
+    law = scenario.offered().network
+    return None if law is None else np.stack([draw(law, rng, n), draw(law, rng, n)])

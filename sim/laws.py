@@ -1,0 +1,68 @@
+"""Service-time and size distributions.
+
+A law of the file format is drawn as a unit-mean *shape* times its mean. Backends that differ only in
+speed share a shape, so one size per request is the same work wherever the request goes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.config import (
+    Deterministic,
+    Erlang,
+    Exponential,
+    Gamma,
+    Hyperexponential,
+    LawTable,
+    Lognormal,
+    Uniform,
+)
+
+Floats = NDArray[np.float64]
+
+
+def shape(law: LawTable) -> str:
+    """A name for the law without its mean; equal names mean proportional laws."""
+    match law:
+        case Exponential():
+            return "exponential"
+        case Deterministic():
+            return "deterministic"
+        case Lognormal() | Gamma() | Hyperexponential():
+            return f"{law.law}(cv={law.cv:g})"
+        case Erlang():
+            return f"erlang(k={law.k})"
+        case Uniform():
+            return f"uniform({law.low / law.mean:.9g}, {law.high / law.mean:.9g})"
+
+
+def draw_shape(law: LawTable, rng: np.random.Generator, n: int) -> Floats:
+    """`n` independent draws of the law divided by its mean; shape (n,)."""
+    match law:
+        case Exponential():
+            return rng.standard_exponential(n)
+        case Deterministic():
+            return np.ones(n)
+        case Lognormal():
+            variance = math.log1p(law.cv**2)  # of the logarithm
+            return rng.lognormal(-variance / 2, math.sqrt(variance), n)
+        case Gamma():
+            return rng.standard_gamma(law.cv**-2, n) * law.cv**2
+        case Erlang():
+            return rng.standard_gamma(law.k, n) / law.k
+        case Hyperexponential():
+            # Two phases of equal load: p/m1 = (1-p)/m2 with means 1/(2p) and 1/(2(1-p)).
+            p = (1 + math.sqrt((law.cv**2 - 1) / (law.cv**2 + 1))) / 2
+            fast = rng.random(n) < p
+            return rng.standard_exponential(n) / np.where(fast, 2 * p, 2 * (1 - p))
+        case Uniform():
+            return rng.uniform(law.low / law.mean, law.high / law.mean, n)
+
+
+def draw(law: LawTable, rng: np.random.Generator, n: int) -> Floats:
+    """`n` independent draws in seconds; shape (n,)."""
+    return draw_shape(law, rng, n) * law.mean

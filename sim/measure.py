@@ -1,0 +1,125 @@
+"""What a run records, and what can be read off it without statistics."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.balancing import Outcome, Why
+from sim.arrivals import Schedule
+from sim.laws import Floats
+
+TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT)
+REJECTIONS = (Why.NO_BACKEND, Why.QUEUE_FULL)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One replication. Arrays have one entry per successful request, by arrival.
+
+    Times are seconds from the start.
+    """
+
+    requests: int
+    arrived: Floats
+    started: Floats
+    """When the balancer sent the request to its backend."""
+    ended: Floats
+    """When the client had the last byte."""
+    backend: NDArray[np.int64]
+    """Place of the backend in the configuration."""
+    reached: Floats
+    """When the request was at its backend."""
+    left: Floats
+    """When its answer left there."""
+    until: float
+    """The last arrival: rates and occupancies are taken up to here, before the system empties."""
+    failed: int = 0
+    rejected: int = 0
+    timed_out: int = 0
+    retried: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        schedule: Schedule,
+        delays: Floats | None,
+        backend: array[int],
+        started: array[float],
+        ended: array[float],
+        refused: Sequence[tuple[int, float, Why | Outcome]] = (),
+        retried: int = 0,
+    ) -> Record:
+        """From what a driver wrote down for each request; `ended` is NaN where none succeeded."""
+        ends = np.asarray(ended)
+        who = np.flatnonzero(np.isfinite(ends))
+        starts, ends = np.asarray(started)[who], ends[who]
+        there, back = (0.0, 0.0) if delays is None else delays[:, who]
+        whys = Counter(why for _, _, why in refused)
+        timed_out = sum(whys[why] for why in TIMEOUTS)
+        rejected = sum(whys[why] for why in REJECTIONS)
+        return cls(
+            requests=len(schedule),
+            arrived=schedule.times[who],
+            started=starts,
+            ended=ends,
+            backend=np.asarray(backend)[who],
+            reached=starts + there,
+            left=ends - back,
+            until=float(schedule.times[-1]) if len(schedule) else 0.0,
+            failed=len(refused) - timed_out - rejected,
+            rejected=rejected,
+            timed_out=timed_out,
+            retried=retried,
+        )
+
+    @property
+    def completed(self) -> int:
+        return len(self.arrived)
+
+    @property
+    def latency(self) -> Floats:
+        """What clients saw, seconds."""
+        return self.ended - self.arrived
+
+    @property
+    def picks(self) -> NDArray[np.int64]:
+        """Backends in the order they were picked."""
+        return self.backend[np.argsort(self.started, kind="stable")]
+
+    def after(self, warmup: float) -> Record:
+        """The requests that arrived at `warmup` or later; the others' counts stay."""
+        kept = self.arrived >= warmup
+        return Record(
+            requests=self.requests,
+            **{
+                name: getattr(self, name)[kept]
+                for name in ("arrived", "started", "ended", "backend", "reached", "left")
+            },
+            until=self.until,
+            failed=self.failed,
+            rejected=self.rejected,
+            timed_out=self.timed_out,
+            retried=self.retried,
+        )
+
+
+def occupancy(entered: Floats, left: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """How many are inside: times of change, ascending, and the number from each time on."""
+    times = np.concatenate([entered, left])
+    steps = np.repeat(np.array([1, -1], np.int64), [len(entered), len(left)])
+    order = np.argsort(times, kind="stable")
+    return times[order], np.cumsum(steps[order])
+
+
+def time_average(times: Floats, numbers: NDArray[np.int64], since: float, until: float) -> float:
+    """The mean of a step function over [since, until]."""
+    if until <= since or not len(times):
+        return 0.0
+    edges = np.clip(np.append(times, until), since, until)
+    return float(np.dot(numbers, np.diff(edges)) / (until - since))

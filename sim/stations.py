@@ -1,0 +1,111 @@
+"""Modelled backends: how long a request stays at one, as pure arithmetic in scheduled time.
+
+A station never looks at a clock. `arrive` takes a job, `next_departure` says when the next one is
+due, `depart` hands it out stamped with that time, however late it is called. So SimPy and an event
+loop drive the same class, and a late timer delays one answer but never the queue behind it.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush, heapreplace
+from typing import Generic, Protocol, TypeVar
+
+from lb.config import Model
+
+INFINITY = float("inf")
+J = TypeVar("J")
+
+
+class Station(Protocol[J]):
+    """One backend's workers and their queue. Times in seconds, never going back.
+
+    Departures that are due come before an arrival: the driver takes them out first.
+    """
+
+    def arrive(self, job: J, now: float, service: float) -> bool:
+        """Take `job`, which needs `service` seconds of a worker; False when the queue is full."""
+
+    def next_departure(self) -> float:
+        """When the next job is due; infinity when there is none."""
+
+    def depart(self) -> tuple[float, J]:
+        """The job that is due next, and when it is. Raises IndexError when there is none."""
+
+
+class Fifo(Generic[J]):
+    """First come, first served by `workers` equal workers.
+
+    A job's departure is settled when it arrives: it starts when the first worker becomes free.
+    """
+
+    def __init__(self, workers: int = 1, queue: int | None = None) -> None:
+        self._places = INFINITY if queue is None else workers + queue
+        self._free_at = [0.0] * workers  # heap
+        self._due: list[tuple[float, int, J]] = []  # heap
+        self._arrivals = 0
+
+    def arrive(self, job: J, now: float, service: float) -> bool:
+        if len(self._due) >= self._places:
+            return False
+        free_at = self._free_at[0]
+        due = (now if now > free_at else free_at) + service
+        heapreplace(self._free_at, due)
+        self._arrivals += 1
+        heappush(self._due, (due, self._arrivals, job))
+        return True
+
+    def next_departure(self) -> float:
+        return self._due[0][0] if self._due else INFINITY
+
+    def depart(self) -> tuple[float, J]:
+        due, _, job = heappop(self._due)
+        return due, job
+
+
+class ProcessorSharing(Generic[J]):
+    """All jobs at once, sharing `workers` workers equally; none gets more than one worker.
+
+    Work is counted on a common meter that runs at the rate every present job is served; a job
+    leaves when the meter has advanced by its service time.
+    """
+
+    def __init__(self, workers: int = 1, queue: int | None = None) -> None:
+        self._workers = workers
+        self._places = INFINITY if queue is None else workers + queue
+        self._meter = 0.0
+        self._read_at = 0.0
+        self._due: list[tuple[float, int, J]] = []  # heap, by meter
+        self._arrivals = 0
+
+    def arrive(self, job: J, now: float, service: float) -> bool:
+        if len(self._due) >= self._places:
+            return False
+        if self._due:
+            self._meter += (now - self._read_at) * self._rate()
+        else:
+            self._meter = 0.0  # an idle moment loses nothing and keeps the meter exact
+        self._read_at = now
+        self._arrivals += 1
+        heappush(self._due, (self._meter + service, self._arrivals, job))
+        return True
+
+    def next_departure(self) -> float:
+        if not self._due:
+            return INFINITY
+        left = self._due[0][0] - self._meter
+        return self._read_at + max(left, 0.0) / self._rate()
+
+    def depart(self) -> tuple[float, J]:
+        at = self.next_departure()
+        meter, _, job = heappop(self._due)
+        self._meter, self._read_at = meter, at
+        return at, job
+
+    def _rate(self) -> float:
+        return min(1.0, self._workers / len(self._due))
+
+
+def station(model: Model) -> Station[J]:
+    """An empty station for `model`."""
+    kind = {"fifo": Fifo, "ps": ProcessorSharing}[model.discipline]
+    return kind(model.workers, model.queue)
