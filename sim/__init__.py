@@ -1,0 +1,13 @@
+"""The simulator: the live balancer's decisions against modelled backends, on paper.
+
+>>> from sim import Scenario, simulate
+>>> result = simulate(Scenario.load("lb.toml"), algorithms=["round_robin", "least_connections"])
+>>> result["round_robin"].latency["p99"].value
+"""
+
+from lb.config import Scenario
+from sim.arrivals import Schedule
+from sim.experiment import Result, Run, simulate
+from sim.statistics import Estimate
+
+__all__ = ["Estimate", "Result", "Run", "Scenario", "Schedule", "simulate"]
