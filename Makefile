@@ -1,0 +1,38 @@
+# Everything a fresh machine needs is in here: each target makes .venv when it is missing or stale.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench teeth clean help
+
+help:            ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lb needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)   ## backends, proxy, load, and the prediction beside the measurement; about a minute
+	$(BIN)/lb demo
+
+test: $(READY)   ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(READY)   ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## CPU per proxied request beside HAProxy and nginx; simulated requests per second
+	$(BIN)/python -m tests.bench
+
+teeth: $(READY)  ## does the verdict pass when it should and fail when it must? about ten minutes
+	$(BIN)/python loadtests/_teeth.py
+
+clean:           ## everything that can be made again
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
