@@ -92,11 +92,11 @@ class LeastConnections(Generic[B]):
         return None
 
     def _pick_avoiding(self, now: float, key: bytes, avoid: Sequence[B]) -> B | None:
-        hidden = [backend for backend in avoid if backend.order in self._members]
-        for backend in hidden:
+        hidden = {backend.order: backend for backend in avoid if backend.order in self._members}
+        for backend in hidden.values():
             self.leave(backend, now)
         best = self.pick(now, key)
-        for backend in hidden:
+        for backend in hidden.values():
             self.join(backend, now)
         return best or self.pick(now, key)
 
