@@ -219,11 +219,11 @@ class Balancer:
         due = self._probes_due
         while due and due[0][0] <= now:
             at, _, backend = heappop(due)
-            if at != backend.probe_due or backend.probing:
+            if at != backend.probe_due or backend.probing or backend not in self.pool.backends:
                 continue
             if backend.state is State.MAINT:
                 self._schedule_probe(backend, now + self._health.interval)
-            elif backend in self.pool.backends:
+            else:
                 backend.probing = True
                 self.out.append(Probe(backend))
         self._set_alarm()
@@ -245,6 +245,7 @@ class Balancer:
     def remove(self, backend: Backend, now: float) -> None:
         """No new calls; those in flight end as they would."""
         self.pool.remove(backend, now)
+        self._serve_waiting(now)  # unknown backends take over from the last one up
 
     def set_state(self, backend: Backend, state: State, now: float) -> None:
         backend.state = state
