@@ -173,7 +173,7 @@ class World(simpy.Environment):
             lease = self._admit(request, now)
             if lease is not None:
                 self._sent(lease, now)
-            if self._out:
+            if lease is None or self._out:  # a call that waits brings no action but an alarm
                 self._drain(now)
             self._next = index = index + 1
             if index == len(times):
