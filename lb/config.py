@@ -90,6 +90,31 @@ def backend_flags(text: str) -> list[dict[str, object]]:
     return rows
 
 
+def law_flag(text: str) -> LawTable:
+    """A law as given on a command line: `exponential:20ms`, `lognormal:20ms,cv=1`.
+
+    A bare value is the mean. Raises UsageError.
+    """
+    name, _, rest = text.partition(":")
+    table: dict[str, object] = {"law": name}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        table[key if equals else "mean"] = _number_or_text(value if equals else key)
+    try:
+        return Model.model_validate({"service": table}).service
+    except ValidationError as error:
+        whole = f'[backend.model]\nservice = "{text}"'
+        first = problems(whole, "law", error, Model)[0]
+        raise UsageError(f"{text!r}: {first.partition(' ')[2]}") from None
+
+
+def _number_or_text(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _known_algorithm(name: str) -> str:
     try:
         strategies.spec(name)
@@ -390,24 +415,24 @@ class Scenario(Table):
         return backends
 
     @classmethod
-    def load(cls, path: str | Path, **overrides: object) -> Scenario:
-        """Read a file; `overrides` replace its top-level keys. Raises ConfigError."""
+    def load(cls, path: str | Path) -> Scenario:
+        """Read a file. Raises ConfigError."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
-        return cls.parse(text, str(path), **overrides)
+        return cls.parse(text, str(path))
 
     @classmethod
-    def parse(cls, text: str, source: str = "scenario", **overrides: object) -> Scenario:
+    def parse(cls, text: str, source: str = "scenario") -> Scenario:
         """Read TOML text; `source` names it in errors. Raises ConfigError."""
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError([f"{source}: not TOML: {error}"]) from None
         try:
-            return cls.model_validate({**data, **overrides})
+            return cls.model_validate(data)
         except ValidationError as error:
             raise ConfigError(problems(text, source, error, cls)) from None
 

@@ -1,0 +1,75 @@
+"""The command line: one small file per command, heavy imports inside the commands.
+
+A mistake of the user is one line on stderr and an exit status; never a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from lb import __version__
+from lb.cli import backend, check, demo, serve, simulate, strategies
+from lb.errors import ConfigError, LbError
+
+INTERRUPTED = 130
+
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""The class of everything wrong with a command line; Typer exports only this leaf of it."""
+
+app = typer.Typer(
+    name="lb",
+    help="A load balancer you can test on paper first.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (serve, simulate, backend, demo, check, strategies):
+    name = command.__name__.rpartition(".")[2]
+    app.command(name)(getattr(command, name))
+
+
+def main() -> None:
+    """Run one command and exit with its status."""
+    try:
+        status = app(standalone_mode=False)
+    except _USAGE_ERROR as error:
+        _complain(" ".join(error.format_message().split()))
+        status = 2
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # each line begins with its file already
+        status = error.exit_status
+    except LbError as error:
+        _complain(str(error))
+        status = error.exit_status
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; there is nobody to tell
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(line: str) -> None:
+    print(f"lb: {line}", file=sys.stderr)

@@ -1,0 +1,62 @@
+"""`lb backend`: modelled backends over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lb.cli.options import ConfigFile, checked_port
+from lb.errors import UsageError
+
+
+def backend(
+    config: ConfigFile = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "-p",
+            "--port",
+            envvar="LB_PORT",
+            help="Port of a single backend [3001]; with a file, only its backend on this port.",
+        ),
+    ] = None,
+    service: Annotated[
+        str,
+        typer.Option(
+            metavar="LAW",
+            envvar="LB_SERVICE",
+            help="Service times without a file, such as exponential:20ms or lognormal:20ms,cv=1.",
+        ),
+    ] = "exponential:20ms",
+    workers: Annotated[
+        int, typer.Option(envvar="LB_WORKERS", min=1, help="Requests served at a time.")
+    ] = 1,
+    discipline: Annotated[
+        str, typer.Option(envvar="LB_DISCIPLINE", help="fifo, or ps for processor sharing.")
+    ] = "fifo",
+    seed: Annotated[
+        int | None, typer.Option(envvar="LB_SEED", min=0, help="Seed of the service times.")
+    ] = None,
+) -> None:
+    """Serve modelled backends: every one of a file, or one described by flags."""
+    from lb.config import BackendTable, Model, Scenario, host_and_port, law_flag
+    from sim.live_backend import serve
+
+    if config is not None:
+        rows = Scenario.load(config).modelled()
+        if port is not None:
+            rows = [row for row in rows if host_and_port(row[0].address)[1] == port]
+            if not rows:
+                raise UsageError(f"--port {port}: no backend of {config} has this port")
+    else:
+        if discipline not in ("fifo", "ps"):
+            raise UsageError(f"--discipline {discipline!r}: known: fifo, ps")
+        model = Model(
+            service=law_flag(service),
+            workers=workers,
+            discipline="ps" if discipline == "ps" else "fifo",
+        )
+        place = f"127.0.0.1:{checked_port(3001 if port is None else port)}"
+        rows = [(BackendTable(address=place), model)]
+    serve(rows, seed)

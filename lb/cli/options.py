@@ -1,0 +1,32 @@
+"""What several commands share: options and the reading of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lb.errors import UsageError
+
+if TYPE_CHECKING:
+    from lb.config import Scenario
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", metavar="FILE", envvar="LB_CONFIG", help="Scenario file (TOML)."),
+]
+AsJson = Annotated[bool, typer.Option("--json", envvar="LB_JSON", help="Print JSON on stdout.")]
+
+
+def scenario_from(path: Path | None) -> Scenario:
+    """The file's scenario, or the defaults. Raises ConfigError."""
+    from lb.config import Scenario
+
+    return Scenario() if path is None else Scenario.load(path)
+
+
+def checked_port(port: int) -> int:
+    if not 0 <= port <= 65535:
+        raise UsageError(f"port {port} is not between 0 and 65535")
+    return port

@@ -1,0 +1,68 @@
+"""`lb serve`: the live balancer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lb.cli.options import ConfigFile, checked_port, scenario_from
+from lb.errors import UsageError
+
+
+def serve(
+    config: ConfigFile = None,
+    port: Annotated[
+        int | None, typer.Option("-p", "--port", envvar="LB_PORT", help="Port to listen on [8080].")
+    ] = None,
+    backends: Annotated[
+        str | None,
+        typer.Option(
+            "-b",
+            "--backends",
+            metavar="A,B,C",
+            envvar="LB_BACKENDS",
+            help="host:port or host:port*weight, separated by commas "
+            "[127.0.0.1:3001,127.0.0.1:3002,127.0.0.1:3003].",
+        ),
+    ] = None,
+    algorithm: Annotated[
+        str | None,
+        typer.Option(
+            "-a",
+            "--algorithm",
+            envvar="LB_ALGORITHM",
+            help="Whom to pick, see `lb strategies` [round_robin].",
+        ),
+    ] = None,
+    health_check_interval: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", envvar="LB_HEALTH_CHECK_INTERVAL", help="Seconds between health checks [30]."
+        ),
+    ] = None,
+) -> None:
+    """Balance HTTP requests over backends. Flags win over the environment, that over the file."""
+    from lb.config import Algorithm, BackendTable, backend_flags, host_and_port
+    from lb.proxy.serve import serve as run
+    from lb.strategies import spec
+
+    scenario = scenario_from(config)
+    changes: dict[str, object] = {}
+    if port is not None:
+        host, _ = host_and_port(scenario.server.listen)
+        listen = f"{host}:{checked_port(port)}" if ":" not in host else f"[{host}]:{port}"
+        changes["server"] = scenario.server.model_copy(update={"listen": listen})
+    if backends is not None:
+        changes["backends"] = tuple(
+            BackendTable.model_validate(row) for row in backend_flags(backends)
+        )
+    if algorithm is not None:
+        changes["algorithm"] = Algorithm(name=spec(algorithm).name)
+    if health_check_interval is not None:
+        if not 0 < health_check_interval < float("inf"):
+            raise UsageError(
+                f"--health-check-interval {health_check_interval:g}: must be above zero seconds"
+            )
+        changes["health"] = scenario.health.model_copy(update={"interval": health_check_interval})
+    run(scenario.model_copy(update=changes))

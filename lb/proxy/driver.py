@@ -1,0 +1,184 @@
+"""The driver: carries out what the balancer decides, and owns everything that lives.
+
+It holds the one balancer, the connections, the shared time limits and a single timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+from random import Random
+
+from lb.balancing import Backend, Changed, Outcome, Probe, Refuse, Start
+from lb.balancing.health import Health
+from lb.config import Scenario, host_and_port
+from lb.errors import CannotListen
+from lb.proxy import endpoints
+from lb.proxy.client import ClientConnection
+from lb.proxy.deadlines import Deadlines
+from lb.proxy.exchange import Exchange
+from lb.proxy.log import Log
+from lb.proxy.prober import Prober
+from lb.proxy.upstream import UpstreamConnection, UpstreamPool
+
+TICK = 0.05
+"""Seconds between two looks at the time limits, and so their resolution."""
+
+
+class Driver:
+    """One running proxy. `start`, then `stop`."""
+
+    now: Callable[[], float] = staticmethod(time.monotonic)
+
+    def __init__(self, scenario: Scenario, log: Log, rng: Random | None = None) -> None:
+        """Must be made inside a running event loop."""
+        self.loop = asyncio.get_running_loop()
+        self.log = log
+        self.timeouts = scenario.timeouts
+        server = scenario.server
+        self._listen = server.listen
+        self.trusted = [ip_network(network) for network in server.trusted_proxies]
+        self.balancer = scenario.balancer(rng or Random(), self.now())
+        for backend in self.balancer.pool.backends:
+            backend.driver = UpstreamPool(self, backend)
+        self.endpoints: dict[bytes, Callable[[], tuple[int, bytes]]] = {}
+        if server.health_path:
+            self.endpoints[server.health_path.encode()] = lambda: endpoints.health(self.balancer)
+        if server.stats_path:
+            self.endpoints[server.stats_path.encode()] = lambda: endpoints.stats(
+                self.balancer, self.now()
+            )
+        self.access_log = self._log_access if server.access_log else None
+
+        limits = scenario.timeouts
+        self.clients: set[ClientConnection] = set()
+        self.header = Deadlines(limits.header, ClientConnection.too_slow)
+        self.client_idle = Deadlines(limits.client_idle, ClientConnection.too_slow)
+        self.idle: Deadlines[UpstreamConnection] = Deadlines(
+            limits.idle, lambda connection: connection.transport.close()
+        )
+        self._response: Deadlines[Exchange] = Deadlines(
+            limits.response, lambda exchange: exchange.broken(Outcome.TIMEOUT)
+        )
+        self._stalled: Deadlines[Exchange] = Deadlines(
+            limits.client_idle, lambda exchange: exchange.client.cut_off()
+        )
+        self._prober = Prober(scenario.health)
+        self._probes: set[asyncio.Task[None]] = set()
+        self._first_answers = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- life
+
+    async def start(self) -> None:
+        """Ask every backend once, then listen. Raises CannotListen."""
+        host, port = host_and_port(self._listen)
+        try:
+            # Bound first, so a port in use is known before anybody is probed.
+            self._server = await self.loop.create_server(
+                lambda: ClientConnection(self), host, port, backlog=1024, start_serving=False
+            )
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CannotListen(f"cannot listen on {self._listen}: {reason}") from None
+        self._tick()
+        await self._first_answers.wait()
+        await self._server.start_serving()
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Where it listens, as host:port."""
+        assert self._server is not None
+        names = [socket.getsockname() for socket in self._server.sockets]
+        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in names]
+
+    async def stop(self) -> bool:
+        """Take no more connections, finish what is in flight, close. False if time ran out."""
+        if self._server is not None:
+            self._server.close()
+        for client in list(self.clients):
+            client.drain()
+        ends = self.now() + self.timeouts.drain
+        while self.clients and self.now() < ends:
+            await asyncio.sleep(TICK / 2)
+        in_time = not self.clients
+        for client in list(self.clients):
+            client.cut_off()
+        if self._timer is not None:
+            self._timer.cancel()
+        for probe in self._probes:
+            probe.cancel()
+        await self._prober.close()
+        for backend in self.balancer.pool.backends:
+            backend.driver.close()
+        await asyncio.sleep(0)  # transports close from the loop
+        return in_time
+
+    def _tick(self) -> None:
+        now = self.now()
+        if now >= self.balancer.wakes_at:
+            self.balancer.wake(now)
+            self.drain()
+        for deadlines in (self.header, self.client_idle, self.idle, self._response, self._stalled):
+            deadlines.sweep(now)
+        if not self._first_answers.is_set() and all(
+            backend.health.state is not Health.UNKNOWN for backend in self.balancer.pool.backends
+        ):
+            self._first_answers.set()
+        self._timer = self.loop.call_later(TICK, self._tick)
+
+    # --- what the balancer asks for
+
+    def drain(self) -> None:
+        """Carry out the balancer's actions."""
+        out = self.balancer.out
+        while out:
+            match out.popleft():
+                case Start(lease):
+                    lease.call.start(lease)
+                case Refuse(call, why):
+                    call.refuse(why)
+                case Probe(backend):
+                    task = self.loop.create_task(self._probe(backend))
+                    self._probes.add(task)
+                    task.add_done_callback(self._probes.discard)
+                case Changed(backend, why):
+                    level = "info" if backend.healthy else "warning"
+                    self.log(level, f"backend {backend.standing}", backend=backend.name, reason=why)
+
+    async def _probe(self, backend: Backend) -> None:
+        result = await self._prober.probe(backend)
+        self.balancer.observed(backend, self.now(), result)
+        self.drain()
+
+    # --- time limits of exchanges
+
+    def owed(self, exchange: Exchange) -> None:
+        """A backend owes this exchange (more of) an answer from now on."""
+        self._stalled.stop(exchange)
+        self._response.start(exchange, self.now())
+
+    def stalled(self, exchange: Exchange) -> None:
+        """Its client does not read."""
+        self._response.stop(exchange)
+        self._stalled.start(exchange, self.now())
+
+    def settled(self, exchange: Exchange) -> None:
+        self._response.stop(exchange)
+        self._stalled.stop(exchange)
+
+    def _log_access(self, exchange: Exchange, peer: bytes) -> None:
+        backend = exchange.lease.backend.name if exchange.lease else None
+        self.log(
+            "info",
+            "request",
+            client=peer.decode(),
+            method=exchange.method.decode(),
+            target=exchange.target.decode("latin-1"),
+            status=exchange.status,
+            backend=backend,
+            ms=round((self.now() - exchange.arrived_at) * 1e3, 3) if exchange.arrived_at else 0,
+        )

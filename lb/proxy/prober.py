@@ -1,0 +1,46 @@
+"""Active health checks: one GET on a connection of its own, and a reason when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aiohttp
+
+from lb.balancing import Backend, ProbeResult
+from lb.config import HealthTable
+
+
+class Prober:
+    """Carries out probes; knows nothing of rising and falling."""
+
+    def __init__(self, settings: HealthTable) -> None:
+        self._settings = settings
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True, limit=0),
+            timeout=aiohttp.ClientTimeout(total=settings.timeout),
+            headers={"User-Agent": "lb-health"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def probe(self, backend: Backend) -> ProbeResult:
+        started = time.monotonic()
+        url = f"http://{backend.address}{self._settings.path}"
+        try:
+            async with self._session.get(url, allow_redirects=False) as answer:
+                await answer.read()
+        except (TimeoutError, asyncio.TimeoutError):
+            return ProbeResult(ok=False, why=f"no answer within {self._settings.timeout:g} s")
+        except aiohttp.ClientConnectorError as error:
+            reason = error.os_error.strerror or str(error.os_error)
+            return ProbeResult(ok=False, why=f"cannot connect: {reason.lower()}")
+        except aiohttp.ClientError as error:
+            return ProbeResult(ok=False, why=f"broken answer: {error or type(error).__name__}")
+        latency = time.monotonic() - started
+        if not self._settings.expects(answer.status):
+            why = f"status {answer.status}, expected {self._settings.expect}"
+            return ProbeResult(ok=False, why=why, latency=latency)
+        return ProbeResult(ok=True, why=f"status {answer.status}", latency=latency)
+
+    async def close(self) -> None:
+        await self._session.close()

@@ -1,0 +1,13 @@
+"""The scenario that ships inside the package: what runs when no file is given."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from lb.config import Scenario
+
+
+def built_in() -> Scenario:
+    """Three backends of eight workers, one of them half as fast and weighted so; load 0.6."""
+    text = files("sim").joinpath("built_in.toml").read_text(encoding="utf-8")
+    return Scenario.parse(text, "built-in scenario")
