@@ -1,0 +1,260 @@
+"""The balancer under any order of events: what may never happen, and what always must."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from lb.balancing import (
+    Backend,
+    Balancer,
+    Changed,
+    HealthPolicy,
+    Lease,
+    Outcome,
+    Probe,
+    ProbeResult,
+    QueuePolicy,
+    Refuse,
+    RetryPolicy,
+    Settings,
+    Start,
+    State,
+    Why,
+)
+from lb.balancing.health import Health
+from lb.strategies import REGISTRY
+from tests.doubles import Request
+
+LINE = QueuePolicy(limit=3, timeout=5.0)
+ENDS = st.sampled_from(Outcome)
+FAILURES = st.sampled_from([Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT, Outcome.SERVER_ERROR])
+
+
+class AnyDriver(RuleBasedStateMachine):
+    """Drives a balancer as a proxy would and keeps its own, simpler account of everything."""
+
+    @initialize(algorithm=st.sampled_from(sorted(REGISTRY)), checks=st.booleans())
+    def begin(self, algorithm: str, checks: bool) -> None:
+        self.now = 0.0
+        self.rng = Random(0)
+        self.balancer = Balancer(
+            [Settings("10.0.0.1:80"), Settings("10.0.0.2:80", weight=3, max_in_flight=2)],
+            algorithm,
+            rng=self.rng,
+            health=HealthPolicy(enabled=checks, interval=10.0, fast_interval=1.0),
+            retries=RetryPolicy(max=2, min_per_second=0.1, window=10.0),
+            queue=LINE,
+        )
+        self.known = list(self.balancer.pool.backends)  # those removed too
+        self.open: list[Lease] = []
+        self.line: list[tuple[Request, float]] = []  # waiting calls and when they came
+        self.asked: list[Backend] = []  # probes not answered yet
+        self.fates: Counter[Request] = Counter()  # how often each call came to an end
+        self.calls: list[Request] = []
+
+    # --- the account
+
+    def usable(self) -> list[Backend]:
+        """Who may be picked if limits did not matter, by the words of the design."""
+        wanted = [b for b in self.balancer.pool.backends if b.state is State.UP]
+        up = [b for b in wanted if b.health.state is Health.UP]
+        return up or [b for b in wanted if b.health.state is Health.UNKNOWN]
+
+    def room(self) -> list[Backend]:
+        return [b for b in self.usable() if b.active < b.limit]
+
+    def take(self, lease: Lease) -> None:
+        backend = lease.backend
+        assert backend in self.usable()
+        assert backend.active <= backend.limit
+        assert lease.open
+        assert lease.started_at == self.now
+        untried = [b for b in self.usable() if b not in lease.call.tried]
+        if backend in lease.call.tried:
+            assert all(b.active >= b.limit for b in untried)
+        self.open.append(lease)
+
+    def drain(self, failed: Request | None = None) -> None:
+        """Carry out what the balancer asks for; `failed` is the call whose attempt just broke."""
+        while self.balancer.out:
+            match self.balancer.out.popleft():
+                case Start(lease):
+                    if lease.call is failed:
+                        failed = None
+                    else:
+                        first, _ = self.line.pop(0)
+                        assert lease.call is first, "the line is first come, first served"
+                    self.take(lease)
+                case Refuse(call, Why.QUEUE_TIMEOUT):
+                    first, came = self.line.pop(0)
+                    assert call is first
+                    assert self.now >= came + LINE.timeout
+                    self.fates[call] += 1
+                case Refuse(call, why):
+                    assert call is failed
+                    assert isinstance(why, Outcome)
+                    failed = None
+                    self.fates[call] += 1
+                case Probe(backend):
+                    assert backend in self.balancer.pool.backends
+                    assert backend.state is not State.MAINT
+                    assert backend not in self.asked, "one probe at a time"
+                    self.asked.append(backend)
+                case Changed(backend):
+                    assert backend.health.state is not Health.UNKNOWN
+        assert failed is None, "an attempt that broke is retried or refused"
+
+    # --- calls
+
+    @rule(idempotent=st.booleans(), patience=st.sampled_from([2.0, 100.0]))
+    def admit(self, idempotent: bool, patience: float) -> None:
+        call = Request(idempotent=idempotent, deadline=self.now + patience)
+        self.calls.append(call)
+        room, usable = self.room(), self.usable()
+        lease = self.balancer.admit(call, self.now)
+        if room:
+            assert lease is not None
+            assert lease.backend in room
+            self.take(lease)
+        else:
+            assert lease is None
+            if not usable:
+                assert self.balancer.out.popleft() == Refuse(call, Why.NO_BACKEND)
+                self.fates[call] += 1
+            elif len(self.line) < LINE.limit:
+                self.line.append((call, self.now))
+            else:
+                assert self.balancer.out.popleft() == Refuse(call, Why.QUEUE_FULL)
+                self.fates[call] += 1
+        self.drain()
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0), outcome=ENDS)
+    def done(self, which: int, outcome: Outcome) -> None:
+        lease = self.open.pop(which % len(self.open))
+        lease.done(self.now, outcome)
+        self.fates[lease.call] += 1
+        self.drain()
+
+    @precondition(lambda self: self.open)
+    @rule(which=st.integers(0), outcome=FAILURES, sent=st.booleans())
+    def failed(self, which: int, outcome: Outcome, sent: bool) -> None:
+        lease = self.open.pop(which % len(self.open))
+        attempts = len(lease.call.tried) + 1
+        repeatable = lease.call.idempotent or not sent
+        self.balancer.failed(lease, self.now, outcome, sent)
+        assert lease.call.tried[-1] is lease.backend
+        again = [
+            a for a in self.balancer.out if isinstance(a, Start) and a.lease.call is lease.call
+        ]
+        if again:
+            assert repeatable
+            assert attempts <= 2
+            assert self.now < lease.call.deadline
+        self.drain(failed=lease.call)
+
+    @precondition(lambda self: self.line)
+    @rule(which=st.integers(0))
+    def abandoned(self, which: int) -> None:
+        call, _ = self.line.pop(which % len(self.line))
+        assert self.balancer.abandoned(call)
+        self.fates[call] += 1
+        self.drain()
+
+    # --- time and probes
+
+    @rule(passes=st.sampled_from([0.01, 0.5, 1.0, 3.0, 12.0]))
+    def time_passes(self, passes: float) -> None:
+        until = self.now + passes
+        while self.balancer.wakes_at <= until:
+            self.now = max(self.now, self.balancer.wakes_at)
+            self.balancer.wake(self.now)
+            assert self.balancer.wakes_at > self.now, "an alarm that was heard is set anew"
+            self.drain()
+        self.now = until
+
+    @precondition(lambda self: self.asked)
+    @rule(which=st.integers(0), ok=st.booleans())
+    def probe_answers(self, which: int, ok: bool) -> None:
+        backend = self.asked.pop(which % len(self.asked))
+        self.balancer.observed(backend, self.now, ProbeResult(ok, latency=0.1))
+        self.drain()
+
+    # --- control
+
+    @precondition(lambda self: len(self.balancer.pool.backends) < 5)
+    @rule(weight=st.integers(1, 4), limit=st.sampled_from([None, 1, 2]))
+    def add(self, weight: int, limit: int | None) -> None:
+        address = f"10.0.0.{len(self.known) + 1}:80"
+        backend = self.balancer.add(Settings(address, weight, max_in_flight=limit), self.now)
+        assert backend.order == max(b.order for b in self.known) + 1
+        self.known.append(backend)
+        self.drain()
+
+    @precondition(lambda self: self.balancer.pool.backends)
+    @rule(which=st.integers(0))
+    def remove(self, which: int) -> None:
+        backends = self.balancer.pool.backends
+        self.balancer.remove(backends[which % len(backends)], self.now)
+        self.drain()
+
+    @precondition(lambda self: self.balancer.pool.backends)
+    @rule(which=st.integers(0), state=st.sampled_from(State))
+    def set_state(self, which: int, state: State) -> None:
+        backends = self.balancer.pool.backends
+        self.balancer.set_state(backends[which % len(backends)], state, self.now)
+        self.drain()
+
+    @precondition(lambda self: self.balancer.pool.backends)
+    @rule(which=st.integers(0), weight=st.integers(1, 5))
+    def set_weight(self, which: int, weight: int) -> None:
+        backends = self.balancer.pool.backends
+        self.balancer.set_weight(backends[which % len(backends)], weight, self.now)
+        self.drain()
+
+    @rule(algorithm=st.sampled_from(sorted(REGISTRY)))
+    def swap(self, algorithm: str) -> None:
+        self.balancer.swap(algorithm, now=self.now)
+        self.drain()
+
+    # --- what holds at every moment
+
+    @invariant()
+    def in_flight_is_what_is_open(self) -> None:
+        held = Counter(lease.backend for lease in self.open)
+        assert {b: b.active for b in self.known} == {b: held[b] for b in self.known}
+
+    @invariant()
+    def nobody_is_above_its_limit(self) -> None:
+        assert all(b.active <= b.limit for b in self.known)
+
+    @invariant()
+    def nobody_waits_beside_a_free_place(self) -> None:
+        assert not (self.line and self.room())
+
+    @invariant()
+    def every_call_has_one_fate_or_is_under_way(self) -> None:
+        under_way = [lease.call for lease in self.open] + [call for call, _ in self.line]
+        fates = self.fates + Counter(under_way)
+        assert all(fates[call] == 1 for call in self.calls)
+
+    @invariant()
+    def the_alarm_is_never_late(self) -> None:
+        if self.line:
+            assert self.balancer.wakes_at <= self.line[0][1] + LINE.timeout
+
+    def teardown(self) -> None:
+        """When every lease has ended, nothing is left in flight."""
+        while getattr(self, "open", None):
+            self.done(0, Outcome.OK)
+        assert all(b.active == 0 for b in getattr(self, "known", []))
+
+
+TestAnyDriver: Any = AnyDriver.TestCase
+TestAnyDriver.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
