@@ -296,8 +296,9 @@ def binned(times: Floats, numbers: NDArray[np.int64], edges: Floats) -> tuple[Fl
     area = np.concatenate([[0.0], np.cumsum(numbers[:-1] * np.diff(times))])
     mean = np.diff(np.interp(edges, times, area)) / np.diff(edges)
     held = np.concatenate([[0], numbers, [0]])  # reduceat wants an element behind the last slice
-    at = np.searchsorted(times, edges, side="right")
-    slices = np.column_stack([at[:-1], at[1:] + 1]).ravel()
+    first = np.searchsorted(times, edges[:-1], side="right")
+    last = np.searchsorted(times, edges[1:], side="left")
+    slices = np.column_stack([first, last + 1]).ravel()
     low = np.minimum.reduceat(held, slices)[::2]
     high = np.maximum.reduceat(held, slices)[::2]
     return mean, low.astype(float), high.astype(float)
