@@ -69,6 +69,23 @@ class Schedule:
         drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
         return cls(times, tuple(laws), sizes, drawn)
 
+    def head(self, n: int) -> Schedule:
+        """The first `n` requests."""
+        keys = None if self.keys is None else self.keys[:n]
+        return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys)
+
+    def fields(self, index: int) -> dict[str, str]:
+        """The header fields that carry request `index`'s work and key to a live backend.
+
+        Sizes travel when all backends share one shape; otherwise each draws from its own law.
+        """
+        fields = {}
+        if len(self.shapes) == 1:
+            fields["X-LB-Size"] = repr(float(self.sizes[0, index]))
+        if self.keys is not None:
+            fields["X-LB-Key"] = str(self.keys[index])
+        return fields
+
     def save(self, path: Path) -> None:
         """Write an .npz archive of plain arrays."""
         arrays = {"times": self.times, "sizes": self.sizes}

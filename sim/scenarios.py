@@ -6,8 +6,9 @@ from importlib.resources import files
 
 from lb.config import Scenario
 
+BUILT_IN = files("sim").joinpath("built_in.toml").read_text(encoding="utf-8")
+
 
 def built_in() -> Scenario:
-    """Three backends of eight workers, one of them half as fast and weighted so; load 0.6."""
-    text = files("sim").joinpath("built_in.toml").read_text(encoding="utf-8")
-    return Scenario.parse(text, "built-in scenario")
+    """Three backends of fifteen workers, one of them half as fast and weighted so; load 0.6."""
+    return Scenario.parse(BUILT_IN, "built-in scenario")

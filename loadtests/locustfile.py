@@ -1,0 +1,184 @@
+"""The real proxy against the simulator's prediction.
+
+    locust -f loadtests/ --host http://127.0.0.1:8080 [--headless] [--scenario FILE]
+
+Arrivals are open-loop: one user walks through a schedule drawn ahead and starts each request at its
+intended time, so locust's user count is not the arrival process. Latency counts from the intended
+time. When the schedule ends the same schedule is simulated, both are printed, verdict.json is
+written, and a missed prediction makes the exit status 4.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from geventhttpclient import HTTPClient
+from locust import User, events, task
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import LocalRunner
+from rich.console import Console
+
+from lb.errors import LbError, UsageError, nearest
+from sim import Scenario, Schedule
+from sim.live_load import LEAD, PATIENCE
+from sim.report import print_verdict, write_verdict
+from sim.verdict import Measurement, judge
+
+SHIPPED = Path(__file__).parent / "scenarios"
+DEFAULT = "round_robin"
+
+
+class Plan:
+    """One load test: what is to be sent, and what came of it."""
+
+    def __init__(self, scenario: Scenario, verdict: Path) -> None:
+        self.scenario = scenario
+        self.verdict = verdict
+        self.schedule = Schedule.draw(scenario)
+        self.measured = Measurement.blank(len(self.schedule))
+
+    def judge(self) -> int:
+        """Print and write the verdict; the exit status."""
+        verdict = judge(self.scenario, self.schedule, self.measured)
+        write_verdict(verdict, self.verdict, self.schedule, self.measured)
+        console = Console(soft_wrap=True, highlight=False)
+        print_verdict(verdict, console)
+        console.print(f"Written to {self.verdict}; raw times and the schedule are beside it.")
+        return verdict.judgement.exit_status
+
+
+def scenario_named(name: str) -> Scenario:
+    """A file, or one of the shipped scenarios by name. Raises ConfigError or UsageError."""
+    shipped = {path.stem: path for path in SHIPPED.glob("*.toml")}
+    if name in shipped:
+        return Scenario.load(shipped[name])
+    if not Path(name).exists() and not name.endswith(".toml"):
+        raise UsageError(f"unknown scenario {name!r}: {nearest(name, shipped)}, or give a file")
+    return Scenario.load(name)
+
+
+@events.init_command_line_parser.add_listener
+def _options(parser: LocustArgumentParser) -> None:
+    group = parser.add_argument_group("lb")
+    group.add_argument(
+        "--scenario",
+        env_var="LB_SCENARIO",
+        default=DEFAULT,
+        help="Scenario file, or a shipped one by name: round_robin, weighted, slow_backend.",
+    )
+    group.add_argument(
+        "--seed", type=int, env_var="LB_SEED", default=None, help="Replaces the scenario's seed."
+    )
+    group.add_argument(
+        "--verdict", env_var="LB_VERDICT", default="verdict.json", help="Where the verdict goes."
+    )
+
+
+@events.init.add_listener
+def _init(environment: Environment, **_: Any) -> None:
+    options = environment.parsed_options
+    if not isinstance(environment.runner, LocalRunner):
+        _refuse("one process sends the whole schedule; run locust without --master or --worker", 2)
+    try:
+        scenario = scenario_named(options.scenario)
+        if options.seed is not None:
+            run = scenario.run.model_copy(update={"seed": options.seed})
+            scenario = scenario.model_copy(update={"run": run})
+        OpenLoop.plan = Plan(scenario, Path(options.verdict))
+    except LbError as error:
+        _refuse(str(error), error.exit_status)
+    rate, load = scenario.offered().arrivals.rate, scenario.utilisation
+    print(
+        f"{len(OpenLoop.plan.schedule)} requests at {rate:g}/s on average, "
+        f"{load:.3g} of the modelled capacity"
+    )
+
+
+@events.test_stop.add_listener
+def _judge(environment: Environment, **_: Any) -> None:
+    # Locust would report a failed request as exit status 1; here the verdict alone decides.
+    environment.process_exit_code = OpenLoop.plan.judge()
+
+
+class OpenLoop(User):
+    """The one user: it walks through the schedule and never waits for an answer."""
+
+    fixed_count = 1
+    plan: Plan
+
+    @task
+    def walk(self) -> None:
+        plan = self.plan
+        # The web UI can start a test again; what was measured then is over.
+        plan.measured = Measurement.blank(len(plan.schedule))
+        target = urlsplit(self.host or self.environment.host or "http://127.0.0.1:8080")
+        client = HTTPClient(
+            target.hostname,
+            target.port or 80,
+            concurrency=len(plan.schedule),
+            connection_timeout=PATIENCE,
+            network_timeout=PATIENCE,
+        )
+        places = {row.address: order for order, row in enumerate(plan.scenario.backends)}
+        fields = [plan.schedule.fields(i) for i in range(len(plan.schedule))]
+        times = plan.schedule.times.tolist()
+        start = perf_counter() + LEAD
+        under_way = []
+        for index, at in enumerate(times):
+            delay = start + at - perf_counter()
+            if delay > 0:
+                gevent.sleep(delay)
+            under_way.append(
+                gevent.spawn(self._send, client, index, target.path or "/", fields[index], start, places)
+            )
+        gevent.joinall(under_way)
+        client.close()
+        runner = self.environment.runner
+        # From another greenlet: both wait for this user to end. The web UI stays open for a look.
+        gevent.spawn(runner.quit if self.environment.parsed_options.headless else runner.stop)
+        raise StopUser
+
+    def _send(
+        self,
+        client: HTTPClient,
+        index: int,
+        path: str,
+        fields: dict[str, str],
+        start: float,
+        places: dict[str, int],
+    ) -> None:
+        measured = self.plan.measured
+        measured.sent[index] = perf_counter() - start
+        error: Exception | None = None
+        length = 0
+        try:
+            answer = client.get(path, headers=fields)
+            length = len(answer.read())
+            measured.backend[index] = places.get(answer.get("X-Backend-Server", ""), -1)
+            if answer.status_code == 200:
+                measured.ended[index] = perf_counter() - start
+            else:
+                error = RuntimeError(f"status {answer.status_code}")
+        except (OSError, ValueError) as trouble:  # refused, reset, silent, or not HTTP
+            error = trouble
+        since = perf_counter() - start - self.plan.schedule.times[index]
+        self.environment.events.request.fire(
+            request_type="GET",
+            name=path,
+            response_time=1e3 * since,
+            response_length=length,
+            exception=error,
+            context={},
+        )
+
+
+def _refuse(why: str, status: int) -> None:
+    print(why, file=sys.stderr)
+    sys.exit(status)
