@@ -1,0 +1,148 @@
+"""Load: small GETs over keep-alive connections, each sent when the one before is answered.
+
+wrk where it is installed, else a generator of our own, run as `python -m tests.bench.load`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from tests.bench.contenders import program
+from tests.bench.processes import LOAD_CORE, ROOT, BenchError, pinned
+
+CONNECTIONS = 32
+MAX_REQUESTS = 5_000_000
+"""Our own generator ends here however much time is left."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a load came to."""
+
+    requests: int
+    errors: int
+    seconds: float
+
+
+def extra_fields(count: int) -> list[str]:
+    """Request fields as a browser and its middlemen might add, about 40 bytes each."""
+    return [f"X-Extra-Field-{i:02d}: some value of field {i:02d}" for i in range(count)]
+
+
+def described() -> str:
+    name = "wrk" if program("wrk") else "a generator of our own"
+    return f"{name}, {CONNECTIONS} keep-alive connections, one request at a time on each"
+
+
+def offer(port: int, seconds: int, fields: int) -> Answers:
+    """Load 127.0.0.1:`port` from the load's core. Raises BenchError unless every answer is good."""
+    wrk = program("wrk")
+    if wrk:
+        command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
+        for line in extra_fields(fields):
+            command += ["-H", line]
+        command.append(f"http://127.0.0.1:{port}/small")
+    else:
+        command = [sys.executable, "-m", "tests.bench.load", *map(str, (port, seconds, fields))]
+    with pinned(LOAD_CORE):
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, timeout=seconds + 30, check=False
+        )
+    if done.returncode:
+        raise BenchError(f"{command[0]} failed:\n{done.stderr or done.stdout}")
+    answers = _of_wrk(done.stdout) if wrk else Answers(**json.loads(done.stdout))
+    if answers.errors or not answers.requests:
+        raise BenchError(f"the load went wrong:\n{done.stdout}")
+    return answers
+
+
+def _of_wrk(text: str) -> Answers:
+    total = re.search(r"(\d+) requests in ([\d.]+)(m?s)", text)
+    if total is None:
+        raise BenchError(f"wrk said what nobody understands:\n{text}")
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    sockets = re.search(r"Socket errors: (.*)", text)
+    errors = int(refused[1]) if refused else 0
+    if sockets:
+        errors += sum(map(int, re.findall(r"\d+", sockets[1])))
+    seconds = float(total[2]) / (1000 if total[3] == "ms" else 1)
+    return Answers(int(total[1]), errors, seconds)
+
+
+class _Asking(asyncio.Protocol):
+    """One connection. The end of an answer is known by the size of the first one."""
+
+    def __init__(self, request: bytes, count: _Count) -> None:
+        self._request = request
+        self._count = count
+        self._size = 0
+        self._received = b""
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received = self._received + data
+        if not self._size:
+            head, end, _ = received.partition(b"\r\n\r\n")
+            if not end:
+                return
+            length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+            self._size = len(head) + 4 + int(length[1]) if length else len(received)
+        if len(received) < self._size:
+            return
+        self._received = b""
+        # Answers differ in length only if the proxy changed its mind: that is an error.
+        good = len(received) == self._size and received.startswith(b"HTTP/1.1 200 ")
+        self._count.requests += good
+        self._count.errors += not good
+        if good and not self._count.over():
+            self._transport.write(self._request)
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._count.errors += exc is not None or bool(self._received)
+        self.over.set_result(None)
+
+
+class _Count:
+    """What all connections share."""
+
+    def __init__(self, seconds: float) -> None:
+        self.requests = self.errors = 0
+        self.ends = time.monotonic() + seconds
+
+    def over(self) -> bool:
+        return self.requests >= MAX_REQUESTS or time.monotonic() >= self.ends
+
+
+async def _offer(port: int, seconds: float, fields: int) -> Answers:
+    lines = ["GET /small HTTP/1.1", f"Host: 127.0.0.1:{port}", *extra_fields(fields), "", ""]
+    request = "\r\n".join(lines).encode()
+    started = time.monotonic()
+    count = _Count(seconds)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(seconds + 10):
+        asking = [
+            (await loop.create_connection(lambda: _Asking(request, count), "127.0.0.1", port))[1]
+            for _ in range(CONNECTIONS)
+        ]
+        await asyncio.gather(*(one.over for one in asking))
+    return Answers(count.requests, count.errors, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    from uvloop import new_event_loop
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        print(json.dumps(asdict(runner.run(_offer(*map(int, sys.argv[1:4]))))))
