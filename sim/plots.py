@@ -222,12 +222,15 @@ def ccdf(
     label: str,
     colour: str,
     dashes: str | tuple[int, tuple[float, ...]] = "-",
+    *,
+    one_run: bool = False,
 ) -> Line2D:
     """Draw P(latency > t), pooled, with its pointwise 95 % band over replications.
 
     `samples` holds latencies in seconds, one array per replication. The band is that of the
     quantile: at height 0.01 it is the interval of p99. It ends where a replication has but a
-    handful of requests left; further down the curve says little.
+    handful of requests left; further down the curve says little. With `one_run` it is the wider
+    band for one run more, which is what a single live run is held against.
     """
     filled = [sample for sample in samples if len(sample)]
     pooled = np.concatenate([np.empty(0), *filled])
@@ -237,7 +240,7 @@ def ccdf(
     if len(filled) > 1:
         tails = tails[tails >= HANDFUL / min(map(len, filled))]
         each = np.array([np.quantile(sample, 1 - tails) for sample in filled])
-        error = each.std(axis=0, ddof=1) / math.sqrt(len(each))
+        error = each.std(axis=0, ddof=1) * math.sqrt(1 / len(each) + one_run)
         half = student_t(0.975, len(each) - 1) * error
         middle = each.mean(axis=0)
         low = np.maximum(middle - half, 0)

@@ -96,18 +96,21 @@ def test_in_flight_has_a_panel_in_the_colour_of_each_algorithm(result: Result) -
     assert len({ax.get_ylim() for ax in panels}) == 1, "panels compare by eye"
 
 
-def test_the_tail_curve_passes_through_the_quantiles_and_the_band_through_the_interval() -> None:
+@pytest.mark.parametrize(("one_run", "spread"), [(False, 1 / 5), (True, 1 + 1 / 5)])
+def test_the_tail_curve_passes_through_the_quantiles_and_the_band_through_the_interval(
+    one_run: bool, spread: float
+) -> None:
     rng = np.random.default_rng(1)
     samples = [rng.exponential(0.01, 20_000) for _ in range(5)]
     ax = Figure().subplots()
-    line = ccdf(ax, samples, "measured", "#123456")
+    line = ccdf(ax, samples, "measured", "#123456", one_run=one_run)
     times, tails = line.get_data()
     for tail in (0.5, 0.1, 0.01, 0.001):
         read = np.interp(-tail, -tails, times)
         assert read == pytest.approx(np.quantile(np.concatenate(samples), 1 - tail), rel=0.01)
     band = ax.collections[0].get_paths()[0].vertices
     p99 = [np.quantile(sample, 0.99) for sample in samples]
-    half = 2.776 * np.std(p99, ddof=1) / np.sqrt(5)  # Student's t, four degrees of freedom
+    half = 2.776 * np.std(p99, ddof=1) * np.sqrt(spread)  # Student's t, four degrees of freedom
     near = band[np.abs(band[:, 1] / 0.01 - 1) < 0.02, 0]
     assert near.min() == pytest.approx(np.mean(p99) - half, rel=0.02)
     assert near.max() == pytest.approx(np.mean(p99) + half, rel=0.02)
