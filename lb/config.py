@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -436,7 +436,7 @@ class Scenario(Table):
         except ValidationError as error:
             raise ConfigError(problems(text, source, error, cls)) from None
 
-    def balancer(self, rng: Random, now: float = 0.0, algorithm: str | None = None) -> Balancer:
+    def balancer(self, rng: Random, now: float = 0.0, algorithm: str | None = None) -> Balancer[Any]:
         """The balancer this file describes, for either driver; `algorithm` replaces the file's."""
         name, settings = self.algorithm.name, self.algorithm.settings
         if algorithm is not None and algorithm != name:

@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from sim.live_system import LiveSystem, relocated
+from sim.report import terminal
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted((HERE / "scenarios").glob("*.toml"))
@@ -35,7 +35,9 @@ def slowed(text: str, which: int) -> tuple[str, str]:
     return "".join(blocks), name[1]
 
 
-def load_test(directory: Path, text: str, backends: str, seed: int) -> tuple[int, dict[str, object]]:
+def load_test(
+    directory: Path, text: str, backends: str, seed: int
+) -> tuple[int, dict[str, object]]:
     """One live run under locust: exit status and verdict.json."""
     scenario, really = directory / "scenario.toml", directory / "backends.toml"
     scenario.write_text(text, encoding="utf-8")
@@ -43,8 +45,11 @@ def load_test(directory: Path, text: str, backends: str, seed: int) -> tuple[int
     verdict = directory / "verdict.json"
     with LiveSystem(scenario, directory, really) as system:
         done = subprocess.run(
-            [sys.executable, "-m", "locust", "-f", str(HERE), "--host", system.url, "--headless"]
-            + ["--scenario", str(scenario), "--seed", str(seed), "--verdict", str(verdict)],
+            [
+                *(sys.executable, "-m", "locust", "-f", str(HERE), "--headless"),
+                *("--host", system.url, "--scenario", str(scenario)),
+                *("--seed", str(seed), "--verdict", str(verdict)),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=300,
@@ -54,7 +59,7 @@ def load_test(directory: Path, text: str, backends: str, seed: int) -> tuple[int
 
 
 def main() -> int:
-    console = Console(highlight=False)
+    console = terminal()
     table = Table("scenario", "seed", "backends", "p50", "p95", "p99", "verdict")
     passed = missed = 0
     for seed in range(1, RUNS + 1):

@@ -23,12 +23,11 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner
-from rich.console import Console
 
 from lb.errors import LbError, UsageError, nearest
 from sim import Scenario, Schedule
 from sim.live_load import LEAD, PATIENCE
-from sim.report import print_verdict, write_verdict
+from sim.report import print_verdict, terminal, write_verdict
 from sim.verdict import Measurement, judge
 
 SHIPPED = Path(__file__).parent / "scenarios"
@@ -48,7 +47,7 @@ class Plan:
         """Print and write the verdict; the exit status."""
         verdict = judge(self.scenario, self.schedule, self.measured)
         write_verdict(verdict, self.verdict, self.schedule, self.measured)
-        console = Console(soft_wrap=True, highlight=False)
+        console = terminal()
         print_verdict(verdict, console)
         console.print(f"Written to {self.verdict}; raw times and the schedule are beside it.")
         return verdict.judgement.exit_status
@@ -136,7 +135,9 @@ class OpenLoop(User):
             if delay > 0:
                 gevent.sleep(delay)
             under_way.append(
-                gevent.spawn(self._send, client, index, target.path or "/", fields[index], start, places)
+                gevent.spawn(
+                    self._send, client, index, target.path or "/", fields[index], start, places
+                )
             )
         gevent.joinall(under_way)
         client.close()

@@ -10,6 +10,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ class Schedule:
 
     def save(self, path: Path) -> None:
         """Write an .npz archive of plain arrays."""
-        arrays = {"times": self.times, "sizes": self.sizes}
+        arrays: dict[str, NDArray[Any]] = {"times": self.times, "sizes": self.sizes}
         if self.keys is not None:
             arrays["keys"] = self.keys
         header = np.frombuffer(json.dumps({"schema": 1, "shapes": self.shapes}).encode(), np.uint8)
@@ -100,7 +101,7 @@ class Schedule:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 header = json.loads(archive["header"].tobytes())
-                keys = archive["keys"] if "keys" in archive else None
+                keys = archive.get("keys")
                 return cls(archive["times"], tuple(header["shapes"]), archive["sizes"], keys)
         except OSError as error:
             raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from None

@@ -138,9 +138,9 @@ class Result:
             "runs": [run.as_dict() for run in self.runs],
             "comparison": {
                 "common_random_numbers": True,
-                "ranking": {
-                    metric: self.ranking(metric) for metric in COMPARED
-                } if len(self.runs) > 1 else {},
+                "ranking": {metric: self.ranking(metric) for metric in COMPARED}
+                if len(self.runs) > 1
+                else {},
                 "pairs": [
                     {
                         "metric": row.metric,
@@ -243,7 +243,7 @@ def _backend_use(
         for record, cut in zip(records, warmups, strict=True):
             mine = record.backend == order
             counted = record.arrived >= cut
-            share.append(np.count_nonzero(mine & counted) / max(np.count_nonzero(counted), 1))
+            share.append(float(np.sum(mine & counted)) / max(float(np.sum(counted)), 1.0))
             times, inside = occupancy(record.reached[mine], record.left[mine])
             working = np.minimum(inside, model.workers)
             busy.append(time_average(times, working, cut, record.until) / model.workers)
@@ -251,7 +251,10 @@ def _backend_use(
             in_flight.append(time_average(times, inside, cut, record.until))
         rows.append(
             BackendUse(
-                backend.label, float(np.mean(share)), float(np.mean(busy)), float(np.mean(in_flight))
+                backend.label,
+                float(np.mean(share)),
+                float(np.mean(busy)),
+                float(np.mean(in_flight)),
             )
         )
     return rows

@@ -1,7 +1,7 @@
 """Service-time and size distributions.
 
-A law of the file format is drawn as a unit-mean *shape* times its mean. Backends that differ only in
-speed share a shape, so one size per request is the same work wherever the request goes.
+A law of the file format is drawn as a unit-mean *shape* times its mean. Backends that differ only
+in speed share a shape, so one size per request is the same work wherever the request goes.
 """
 
 from __future__ import annotations

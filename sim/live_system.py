@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from lb.config import Scenario
 from lb.errors import LbError
@@ -51,7 +52,7 @@ class LiveSystem:
         self._directory = directory
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> LiveSystem:
+    def __enter__(self) -> Self:
         try:
             self._start("backend")
             self._start("serve")
@@ -62,7 +63,10 @@ class LiveSystem:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self._stop()
 

@@ -123,3 +123,22 @@ def time_average(times: Floats, numbers: NDArray[np.int64], since: float, until:
         return 0.0
     edges = np.clip(np.append(times, until), since, until)
     return float(np.dot(numbers, np.diff(edges)) / (until - since))
+
+
+def binned(times: Floats, numbers: NDArray[np.int64], edges: Floats) -> tuple[Floats, ...]:
+    """Mean, least and most of a step function in every bin; three arrays, one entry per bin.
+
+    `times` ascend, `numbers` hold from each time on; before the first it is zero. What lasts no
+    time is not seen.
+    """
+    lasting = np.append(np.diff(times) > 0, True)
+    times, numbers = times[lasting], numbers[lasting]
+    area = np.concatenate([[0.0], np.cumsum(numbers[:-1] * np.diff(times))])
+    mean = np.diff(np.interp(edges, times, area)) / np.diff(edges)
+    held = np.concatenate([[0], numbers, [0]])  # reduceat wants an element behind the last slice
+    first = np.searchsorted(times, edges[:-1], side="right")
+    last = np.searchsorted(times, edges[1:], side="left")
+    slices = np.column_stack([first, last + 1]).ravel()
+    low = np.minimum.reduceat(held, slices)[::2]
+    high = np.maximum.reduceat(held, slices)[::2]
+    return mean, low.astype(float), high.astype(float)

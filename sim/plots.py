@@ -18,12 +18,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
 from sim.experiment import Result, Run
 from sim.laws import Floats
-from sim.measure import occupancy
+from sim.measure import binned, occupancy
 from sim.statistics import QUANTILES, student_t
+from sim.verdict import Verdict
 
 PIXELS, DPI = (1200, 750), 100
 POINTS = 500
@@ -79,9 +79,26 @@ def draw_all(result: Result, directory: Path) -> list[Path]:
     paths = []
     for name, picture in PICTURES.items():
         paths.append(directory / f"{name}.png")
-        # Without the version of matplotlib in the file.
-        picture(result).savefig(paths[-1], format="png", metadata={"Software": None})
+        _save(picture(result), paths[-1])
     return paths
+
+
+def draw_verdict(
+    verdict: Verdict, predicted: Result, samples: Sequence[Floats], measured: Floats, path: Path
+) -> None:
+    """Write the measured tail over the predicted one as a PNG.
+
+    `samples` holds the predicted latencies in seconds, one array per replication; `measured` the
+    live ones.
+    """
+    figure, (ax,) = _figure(predicted, f"Measured beside predicted: {verdict.judgement.value}")
+    look = style(verdict.algorithm)
+    name = f"{verdict.algorithm}, predicted, with the 95 % band of one run"
+    ccdf(ax, samples, name, look.colour, one_run=True)
+    ccdf(ax, [measured], "measured", INK, (0, (3, 1.5)))
+    tail_axes(ax)
+    _legend(figure, ax)
+    _save(figure, path)
 
 
 # --- the pictures
@@ -288,26 +305,12 @@ def duration(seconds: float, _position: int | None = None) -> str:
     return f"{seconds:g} s"
 
 
-def binned(times: Floats, numbers: NDArray[np.int64], edges: Floats) -> tuple[Floats, ...]:
-    """Mean, least and most of a step function in every bin; three arrays, one entry per bin.
-
-    `times` ascend, `numbers` hold from each time on; before the first it is zero. What lasts no
-    time is not seen.
-    """
-    lasting = np.append(np.diff(times) > 0, True)
-    times, numbers = times[lasting], numbers[lasting]
-    area = np.concatenate([[0.0], np.cumsum(numbers[:-1] * np.diff(times))])
-    mean = np.diff(np.interp(edges, times, area)) / np.diff(edges)
-    held = np.concatenate([[0], numbers, [0]])  # reduceat wants an element behind the last slice
-    first = np.searchsorted(times, edges[:-1], side="right")
-    last = np.searchsorted(times, edges[1:], side="left")
-    slices = np.column_stack([first, last + 1]).ravel()
-    low = np.minimum.reduceat(held, slices)[::2]
-    high = np.maximum.reduceat(held, slices)[::2]
-    return mean, low.astype(float), high.astype(float)
-
-
 # --- figures and axes
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # Without the version of matplotlib in the file.
+    figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def _figure(

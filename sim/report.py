@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -13,35 +15,53 @@ from sim.experiment import Result
 from sim.statistics import Estimate
 from sim.verdict import Judgement, Line, Measurement, Verdict
 
+MANY = 8
+"""Backends beyond which a row for each does not fit."""
+SATURATED = 0.97
+"""Utilisation above which a run of ordinary length is no steady state."""
 SHOWN = ("mean", "p50", "p95", "p99", "p999")
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """A terminal; wide enough for the tables where there is none."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 120
+    return console
 
 
 def print_result(result: Result, console: Console) -> None:
     """Latencies, backends, and what can be said of the ranking."""
-    run = result.runs[0]
-    replications = len(run.records)
+    first = result.runs[0]
+    replications = len(first.records)
     kind = f"{replications} replications" if replications > 1 else "one replication, batch means"
-    table = Table(
-        title=f"Latency in ms as clients see it, 95 % intervals ({run.requests:g} requests, {kind})",
-        title_justify="left",
+    table = _table(
+        f"Latency in ms as clients see it, 95 % intervals; {first.requests:.0f} requests, {kind}"
     )
-    table.add_column("algorithm")
+    table.add_column("algorithm", no_wrap=True)
     for name in SHOWN:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for run in result.runs:
         table.add_row(run.algorithm, *(_ms(run.latency[name]) for name in SHOWN))
     console.print(table)
 
-    table = Table(title="Backends: share / utilisation", title_justify="left")
-    table.add_column("algorithm")
-    for backend in result.runs[0].backends:
-        table.add_column(backend.name, justify="right")
-    if len(result.runs[0].backends) <= 8:
+    if len(first.backends) <= MANY:
+        table = _table("Backends: share of the requests / utilisation")
+        table.add_column("algorithm", no_wrap=True)
+        for backend in first.backends:
+            table.add_column(backend.name, justify="right", no_wrap=True)
         for run in result.runs:
             table.add_row(
                 run.algorithm, *(f"{b.share:.1%} / {b.utilisation:.1%}" for b in run.backends)
             )
         console.print(table)
+    for run in result.runs:
+        full = [backend.name for backend in run.backends if backend.utilisation > SATURATED]
+        if full:
+            console.print(
+                f"{run.algorithm}: {', '.join(full)} cannot keep up; its latencies have no steady "
+                "state and depend on the length of the run"
+            )
     for run in result.runs:
         if lost := run.requests - run.completed:
             console.print(
@@ -69,11 +89,10 @@ def write_report(result: Result, directory: Path) -> list[Path]:
 def print_verdict(verdict: Verdict, console: Console) -> None:
     """Measured beside predicted."""
     if verdict.latency:
-        table = Table(
-            title=f"{verdict.algorithm}: measured beside predicted, {verdict.requests} requests",
-            title_justify="left",
+        table = _table(
+            f"{verdict.algorithm}: measured beside predicted, {verdict.requests} requests"
         )
-        for name in ("figure", "measured", "predicted", "interval for one run", "allowed", ""):
+        for name in ("figure", "measured", "predicted", "95 % of runs", "and beyond", ""):
             table.add_column(name, justify="left" if name in ("figure", "") else "right")
         for name, line in verdict.latency.items():
             table.add_row(f"{name} (ms)", *_cells(line, 1e3))
@@ -128,6 +147,14 @@ def _cells(line: Line, scale: float) -> tuple[str, str, str, str, str]:
     )
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+
+
 def _ms(estimate: Estimate) -> str:
-    value = f"{estimate.value * 1e3:.4g}"
-    return value if estimate.high is None else f"{value} ± {estimate.half_width * 1e3:.2g}"
+    """Milliseconds with the digits that the interval supports."""
+    if estimate.high is None or not estimate.half_width > 0:
+        return f"{estimate.value * 1e3:.4g}"
+    half = estimate.half_width * 1e3
+    digits = min(max(1 - math.floor(math.log10(half)), 0), 4)
+    return f"{estimate.value * 1e3:.{digits}f} ± {half:.{digits}f}"

@@ -48,7 +48,7 @@ class Fifo(Generic[J]):
         if len(self._due) >= self._places:
             return False
         free_at = self._free_at[0]
-        due = (now if now > free_at else free_at) + service
+        due = (now if now > free_at else free_at) + service  # noqa: FURB136 - max() costs a call
         heapreplace(self._free_at, due)
         self._arrivals += 1
         heappush(self._due, (due, self._arrivals, job))
@@ -107,5 +107,6 @@ class ProcessorSharing(Generic[J]):
 
 def station(model: Model) -> Station[J]:
     """An empty station for `model`."""
-    kind = {"fifo": Fifo, "ps": ProcessorSharing}[model.discipline]
-    return kind(model.workers, model.queue)
+    if model.discipline == "ps":
+        return ProcessorSharing(model.workers, model.queue)
+    return Fifo(model.workers, model.queue)

@@ -128,7 +128,9 @@ def latency_estimates(
     """
     if len(samples) > 1:
         blocks = [latency_metrics(sample) for sample in samples]
-        return {name: confidence([block[name] for block in blocks], level) for name in blocks[0]}, blocks
+        return {
+            name: confidence([block[name] for block in blocks], level) for name in blocks[0]
+        }, blocks
     blocks = [latency_metrics(batch) for batch in batched(samples[0])]
     whole = latency_metrics(samples[0])
     estimates = {}

@@ -1,7 +1,7 @@
 """A live run beside its prediction: did the proxy do what the simulator said it would?
 
-The simulator replays the very schedule that was sent, so both sides had the same arrivals, sizes and
-keys. What is left open, ties and network delays, gives the interval for one run of that length.
+The simulator replays the very schedule that was sent, so both sides had the same arrivals, sizes
+and keys. What is left open, ties and network delays, gives the interval for one run of that length.
 """
 
 from __future__ import annotations

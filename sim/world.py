@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from functools import partial
 from heapq import heappop, heappush
 from random import Random
+from typing import Any, cast
 
 import simpy
 
 from lb.balancing import (
     Backend,
+    Balancer,
     Changed,
     Lease,
     Outcome,
@@ -69,7 +71,7 @@ class Site:
     def __init__(
         self, model: Model, sizes: list[float], departed: Callable[[Site, float], None]
     ) -> None:
-        self.station: Station[Lease] = station(model)
+        self.station: Station[Lease[Request]] = station(model)
         self.mean = model.service.mean
         self.sizes = sizes
         self.alarm = Alarm(partial(departed, self))
@@ -91,28 +93,30 @@ class World(simpy.Environment):
         replication: int = 0,
     ) -> None:
         super().__init__()
+        # SimPy's own queue, under the type of what stands in it here.
+        self._agenda = cast(list[tuple[float, int, int, Any]], self._queue)
         *_, picks, network = streams(scenario.run.seed, replication)
         self._schedule = schedule
         self._times: list[float] = schedule.times.tolist()
         self._keys = [] if schedule.keys is None else [b"%d" % key for key in schedule.keys]
         self._left = len(schedule)
-        self._balancer = scenario.balancer(
+        self._balancer: Balancer[Request] = scenario.balancer(
             Random(int(picks.integers(2**63))), algorithm=algorithm
         )
         self._out = self._balancer.out
         self._admit = self._balancer.admit
-        sizes = {name: row.tolist() for name, row in zip(schedule.shapes, schedule.sizes, strict=True)}
+        sizes = {
+            name: row.tolist() for name, row in zip(schedule.shapes, schedule.sizes, strict=True)
+        }
         for backend, (_, model) in zip(
             self._balancer.pool.backends, scenario.modelled(), strict=True
         ):
             backend.driver = Site(model, sizes[shape(model.service)], self._depart)
         self._delays = network_delays(scenario, network, len(schedule))
-        self._there, self._back = (
-            ([], []) if self._delays is None else self._delays.tolist()
-        )
+        self._there, self._back = ([], []) if self._delays is None else self._delays.tolist()
         explicit = "response" in scenario.timeouts.model_fields_set
         self._response_timeout = scenario.timeouts.response if explicit else None
-        self._owed: deque[tuple[float, Lease]] = deque()
+        self._owed: deque[tuple[float, Lease[Request]]] = deque()
         # The ways of a request that nothing delays are its arrival and its end themselves.
         timed = self._delays is not None or explicit
         self._sent = self._send if timed else self._reach
@@ -151,20 +155,20 @@ class World(simpy.Environment):
 
     def step(self) -> None:
         """Process the next event, and every alarm before it."""
-        queue = self._queue
+        queue = self._agenda
         while queue and queue[0][3].__class__ is Alarm:
             self._now, _, _, alarm = heappop(queue)
             alarm.action(self._now)
         super().step()
 
     def _set(self, alarm: Alarm, at: float, priority: int = NORMAL) -> None:
-        heappush(self._queue, (at, priority, next(self._eid), alarm))
+        heappush(self._agenda, (at, priority, next(self._eid), alarm))
 
     # --- a request's way
 
     def _arrive(self, now: float) -> None:
         """One arrival, and those that follow before anything else happens."""
-        times, queue = self._times, self._queue
+        times, queue = self._times, self._agenda
         while True:
             index = self._next
             request = Request(index)
@@ -184,7 +188,7 @@ class World(simpy.Environment):
                 return
             self._now = now
 
-    def _send(self, lease: Lease, now: float) -> None:
+    def _send(self, lease: Lease[Request], now: float) -> None:
         if self._response_timeout is not None:
             if not self._owed:
                 self._set(self._timeout, now + self._response_timeout)
@@ -195,14 +199,14 @@ class World(simpy.Environment):
         else:
             self._reach(lease, now)
 
-    def _reach(self, lease: Lease, now: float) -> None:
+    def _reach(self, lease: Lease[Request], now: float) -> None:
         """The request is at its backend."""
         site: Site = lease.backend.driver
         if site.station.arrive(lease, now, site.sizes[lease.call.index] * site.mean):
             due = site.station.next_departure()
             if due != site.set_to:
                 site.set_to = due
-                heappush(self._queue, (due, DEPARTURES_FIRST, next(self._eid), site.alarm))
+                heappush(self._agenda, (due, DEPARTURES_FIRST, next(self._eid), site.alarm))
         else:
             self._answered(lease, now, Outcome.SERVER_ERROR)
 
@@ -215,13 +219,13 @@ class World(simpy.Environment):
         if due != site.set_to:
             site.set_to = due
             if due < INFINITY:
-                heappush(self._queue, (due, DEPARTURES_FIRST, next(self._eid), site.alarm))
+                heappush(self._agenda, (due, DEPARTURES_FIRST, next(self._eid), site.alarm))
 
-    def _travel_back(self, lease: Lease, now: float, outcome: Outcome = OK) -> None:
+    def _travel_back(self, lease: Lease[Request], now: float, outcome: Outcome = OK) -> None:
         arrives = now + self._back[lease.call.index]
         self._set(Alarm(partial(self._end, lease, outcome=outcome)), arrives)
 
-    def _end(self, lease: Lease, now: float, outcome: Outcome = OK) -> None:
+    def _end(self, lease: Lease[Request], now: float, outcome: Outcome = OK) -> None:
         """The answer is with the client."""
         if not lease.open:
             return  # given up before: its client has an answer already

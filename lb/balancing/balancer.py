@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from lb.balancing.backend import LATENCY_GAIN, Backend, Settings, State
 from lb.balancing.health import Health, HealthPolicy, ProbeResult
@@ -37,6 +37,9 @@ class Call(Protocol):
     """No retry starts at or after this time."""
 
 
+C = TypeVar("C", bound=Call)
+
+
 class Why(Enum):
     """Reasons to refuse a call that no backend is to blame for."""
 
@@ -45,12 +48,12 @@ class Why(Enum):
     QUEUE_TIMEOUT = "queue_timeout"
 
 
-class Lease:
+class Lease(Generic[C]):
     """One attempt: `call` is at `backend` since `started_at`."""
 
     __slots__ = ("_balancer", "backend", "call", "open", "started_at")
 
-    def __init__(self, balancer: Balancer, call: Call, backend: Backend, now: float) -> None:
+    def __init__(self, balancer: Balancer[C], call: C, backend: Backend, now: float) -> None:
         self._balancer = balancer
         self.call = call
         self.backend = backend
@@ -60,9 +63,7 @@ class Lease:
     def __repr__(self) -> str:
         return f"<Lease of {self.backend.name} {'open' if self.open else 'done'}>"
 
-    def done(
-        self, now: float, outcome: Outcome = OK, first_byte: float | None = None
-    ) -> None:
+    def done(self, now: float, outcome: Outcome = OK, first_byte: float | None = None) -> None:
         """End the attempt. Exactly once, after the last byte, on every path.
 
         `first_byte` is when the answer began; `now` stands in when there is no such time.
@@ -75,9 +76,7 @@ class Lease:
         if outcome is OK:
             backend.succeeded += 1
             old = backend.response_time
-            backend.response_time = (
-                latency if old is None else old + LATENCY_GAIN * (latency - old)
-            )
+            backend.response_time = latency if old is None else old + LATENCY_GAIN * (latency - old)
         elif outcome.teaches:
             backend.failed += 1
         balancer = self._balancer
@@ -87,17 +86,17 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class Start(Generic[C]):
     """Carry out this attempt: a retry, or a call that has waited."""
 
-    lease: Lease
+    lease: Lease[C]
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Generic[C]):
     """Tell the client no. An Outcome means the last attempt broke and is not tried again."""
 
-    call: Call
+    call: C
     why: Why | Outcome
 
 
@@ -116,10 +115,10 @@ class Changed:
     why: str
 
 
-Action = Start | Refuse | Probe | Changed
+Action = Start[C] | Refuse[C] | Probe | Changed
 
 
-class Balancer:
+class Balancer(Generic[C]):
     """Decides for one balancer. `now` is any clock in seconds that never goes back."""
 
     def __init__(
@@ -135,7 +134,7 @@ class Balancer:
         queue: QueuePolicy | None = None,
     ) -> None:
         """Raises UsageError for an unknown algorithm or parameter."""
-        self.out: deque[Action] = deque()
+        self.out: deque[Action[C]] = deque()
         self.wakes_at = float("inf")
         self.algorithm = algorithm
         self.admitted = 0
@@ -143,7 +142,7 @@ class Balancer:
         self._health = health or HealthPolicy()
         self._retries = retries or RetryPolicy()
         self._budget = RetryBudget(self._retries, now)
-        self._line: WaitingLine[Call] = WaitingLine(queue or QueuePolicy())
+        self._line: WaitingLine[C] = WaitingLine(queue or QueuePolicy())
         self._probes_due: list[tuple[float, int, Backend]] = []
         self._next_order = 0
         self.strategy: Strategy[Backend] = create(algorithm, rng, settings)
@@ -157,7 +156,7 @@ class Balancer:
 
     # --- calls
 
-    def admit(self, call: Call, now: float) -> Lease | None:
+    def admit(self, call: C, now: float) -> Lease[C] | None:
         """A lease, or None: the call waits or is refused, and the rest comes through `out`."""
         self.admitted += 1
         backend = self._pick(now, call.key, call.tried)
@@ -171,7 +170,7 @@ class Balancer:
             self.out.append(Refuse(call, Why.QUEUE_FULL))
         return None
 
-    def failed(self, lease: Lease, now: float, outcome: Outcome, sent: bool) -> None:
+    def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
         """An attempt broke before its answer began; a retry or its refusal comes through `out`.
 
         `sent`: some of the request may have reached the backend.
@@ -191,7 +190,7 @@ class Balancer:
                 return
         self.out.append(Refuse(call, outcome))
 
-    def abandoned(self, call: Call) -> bool:
+    def abandoned(self, call: C) -> bool:
         """The client of a waiting call is gone; False when the call was not waiting."""
         return self._line.leave(call)
 
@@ -274,7 +273,7 @@ class Balancer:
             self.strategy.unblock(backend, now)
             self._serve_waiting(now)
 
-    def _start(self, call: Call, backend: Backend, now: float) -> Lease:
+    def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
         backend.picked += 1
         active = backend.active = backend.active + 1
         self.strategy.started(backend, now)

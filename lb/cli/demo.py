@@ -20,20 +20,18 @@ def demo(
     ] = 20,
     seed: Annotated[int, typer.Option(min=0, envvar="LB_SEED", help="Seed of the load.")] = 1,
 ) -> None:
-    """Backends, proxy, load; then the prediction beside the measurement. Exit status 4 on a miss."""
+    """Backends, proxy, load; then prediction beside measurement. Exit status 4 on a miss."""
     import asyncio
-
-    from rich.console import Console
 
     from lb.strategies import REGISTRY
     from sim import Scenario, Schedule, scenarios, simulate
     from sim.live_load import play
     from sim.live_system import LiveSystem, relocated
     from sim.plots import draw_verdict
-    from sim.report import print_result, print_verdict, write_report, write_verdict
-    from sim.verdict import judge, predict
+    from sim.report import print_result, print_verdict, terminal, write_report, write_verdict
+    from sim.verdict import judge, latencies, predict
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     out.mkdir(parents=True, exist_ok=True)
     text = scenarios.BUILT_IN if config is None else config.read_text(encoding="utf-8")
     file = out / "scenario.toml"
@@ -59,7 +57,8 @@ def demo(
     verdict = judge(scenario, schedule, measured, predicted)
     print_verdict(verdict, console)
     write_verdict(verdict, out / "verdict.json", schedule, measured)
-    draw_verdict(scenario, schedule, measured, predicted, out / "verdict.png")
+    live, paper = latencies(scenario, schedule, measured, predicted)
+    draw_verdict(verdict, predicted, paper, live, out / "verdict.png")
     console.print(
         f"\nEverything is in {out}/: verdict.png and verdict.json (measured beside predicted), "
         "latency_ccdf.png, latency_percentiles.png, backends.png, in_flight.png and result.json "

@@ -44,13 +44,12 @@ def simulate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate a scenario under one or more algorithms. Exit status 4 when an objective is missed."""
-    from rich.console import Console
+    """Simulate a scenario under one or more algorithms. Exit status 4 on a missed objective."""
     from rich.progress import Progress
 
     import sim
     from sim import scenarios
-    from sim.report import print_result, write_report
+    from sim.report import print_result, terminal, write_report
 
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
     run = scenario.run
@@ -61,14 +60,14 @@ def simulate(
     if seed is not None:
         run = run.model_copy(update={"seed": seed})
     scenario = scenario.model_copy(update={"run": run})
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = terminal(stderr=as_json)
     names = algorithm or [scenario.algorithm.name]
     rate, load = scenario.offered().arrivals.rate, scenario.utilisation
     console.print(f"Offered load {load:.3g} of capacity: {rate:g} requests/s.")
     if load >= 1:
         console.print("The backends cannot keep up: there is no steady state to estimate.")
 
-    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    bar = Progress(console=terminal(stderr=True), transient=True, disable=not sys.stderr.isatty())
     with bar:
         task = bar.add_task("simulating", total=len(names) * run.replications)
         result = sim.simulate(scenario, names, on_replication=lambda: bar.advance(task))

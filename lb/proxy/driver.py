@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from random import Random
 
-from lb.balancing import Backend, Changed, Outcome, Probe, Refuse, Start
+from lb.balancing import Backend, Balancer, Changed, Outcome, Probe, Refuse, Start
 from lb.balancing.health import Health
 from lb.config import Scenario, host_and_port
 from lb.errors import CannotListen
@@ -40,7 +40,7 @@ class Driver:
         server = scenario.server
         self._listen = server.listen
         self.trusted = [ip_network(network) for network in server.trusted_proxies]
-        self.balancer = scenario.balancer(rng or Random(), self.now())
+        self.balancer: Balancer[Exchange] = scenario.balancer(rng or Random(), self.now())
         for backend in self.balancer.pool.backends:
             backend.driver = UpstreamPool(self, backend)
         self.endpoints: dict[bytes, Callable[[], tuple[int, bytes]]] = {}

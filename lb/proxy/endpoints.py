@@ -8,7 +8,7 @@ from typing import Any
 from lb.balancing import Backend, Balancer
 
 
-def health(balancer: Balancer) -> tuple[int, bytes]:
+def health(balancer: Balancer[Any]) -> tuple[int, bytes]:
     """200 while some backend is usable, 503 otherwise."""
     backends = balancer.pool.backends
     usable = not balancer.pool.empty
@@ -21,7 +21,7 @@ def health(balancer: Balancer) -> tuple[int, bytes]:
     return (200 if usable else 503), _json(document)
 
 
-def stats(balancer: Balancer, now: float) -> tuple[int, bytes]:
+def stats(balancer: Balancer[Any], now: float) -> tuple[int, bytes]:
     return 200, _json(
         {
             "algorithm": balancer.algorithm,
