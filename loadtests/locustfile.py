@@ -130,17 +130,19 @@ class OpenLoop(User):
         times = plan.schedule.times.tolist()
         start = perf_counter() + LEAD
         under_way = []
-        for index, at in enumerate(times):
-            delay = start + at - perf_counter()
-            if delay > 0:
-                gevent.sleep(delay)
-            under_way.append(
-                gevent.spawn(
-                    self._send, client, index, target.path or "/", fields[index], start, places
+        try:
+            for index, at in enumerate(times):
+                delay = start + at - perf_counter()
+                if delay > 0:
+                    gevent.sleep(delay)
+                under_way.append(
+                    gevent.spawn(
+                        self._send, client, index, target.path or "/", fields[index], start, places
+                    )
                 )
-            )
-        gevent.joinall(under_way)
-        client.close()
+        finally:  # stopped early, what was sent is still owed its answer
+            gevent.joinall(under_way)
+            client.close()
         runner = self.environment.runner
         # From another greenlet: both wait for this user to end. The web UI stays open for a look.
         gevent.spawn(runner.quit if self.environment.parsed_options.headless else runner.stop)

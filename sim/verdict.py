@@ -6,6 +6,7 @@ and keys. What is left open, ties and network delays, gives the interval for one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -83,7 +84,8 @@ class Line:
         return least - room <= self.measured <= most + room
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "ok": self.ok}
+        measured = self.measured if math.isfinite(self.measured) else None
+        return {**asdict(self), "measured": measured, "ok": self.ok}
 
 
 class Judgement(Enum):
