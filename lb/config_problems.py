@@ -29,7 +29,9 @@ def problems(text: str, source: str, error: ValidationError, root: type[BaseMode
         line = next((lines[prefix] for prefix in prefixes if prefix in lines), None)
         where = source if line is None else f"{source}:{line}"
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-        found.append((line or 0, f"{where} {key.removeprefix('.') or 'file'}: {_why(details, keys)}"))
+        found.append(
+            (line or 0, f"{where} {key.removeprefix('.') or 'file'}: {_why(details, keys)}")
+        )
     return [problem for _, problem in sorted(found)]
 
 

@@ -10,6 +10,7 @@ written, and a missed prediction makes the exit status 4.
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -128,6 +129,8 @@ class OpenLoop(User):
         places = {row.address: order for order, row in enumerate(plan.scenario.backends)}
         fields = [plan.schedule.fields(i) for i in range(len(plan.schedule))]
         times = plan.schedule.times.tolist()
+        gc.collect()
+        gc.freeze()  # a full collection in the middle would make the generator late
         start = perf_counter() + LEAD
         under_way = []
         try:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("-c", "--config", metavar="FILE", envvar="LB_CONFIG", help="Scenario file (TOML)."),
+    typer.Option(
+        "-c", "--config", metavar="FILE", envvar="LB_CONFIG", help="Scenario file (TOML)."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", envvar="LB_JSON", help="Print JSON on stdout.")]
 

@@ -38,20 +38,22 @@ def serve(
     health_check_interval: Annotated[
         float | None,
         typer.Option(
-            metavar="S", envvar="LB_HEALTH_CHECK_INTERVAL", help="Seconds between health checks [30]."
+            metavar="S",
+            envvar="LB_HEALTH_CHECK_INTERVAL",
+            help="Seconds between health checks [30].",
         ),
     ] = None,
 ) -> None:
     """Balance HTTP requests over backends. Flags win over the environment, that over the file."""
-    from lb.config import Algorithm, BackendTable, backend_flags, host_and_port
+    from lb.config import Algorithm, BackendTable, backend_flags
     from lb.proxy.serve import serve as run
     from lb.strategies import spec
 
     scenario = scenario_from(config)
     changes: dict[str, object] = {}
     if port is not None:
-        host, _ = host_and_port(scenario.server.listen)
-        listen = f"{host}:{checked_port(port)}" if ":" not in host else f"[{host}]:{port}"
+        host, _, _ = scenario.server.listen.rpartition(":")
+        listen = f"{host}:{checked_port(port)}"
         changes["server"] = scenario.server.model_copy(update={"listen": listen})
     if backends is not None:
         changes["backends"] = tuple(
@@ -64,5 +66,8 @@ def serve(
             raise UsageError(
                 f"--health-check-interval {health_check_interval:g}: must be above zero seconds"
             )
-        changes["health"] = scenario.health.model_copy(update={"interval": health_check_interval})
+        fast = min(scenario.health.fast_interval, health_check_interval)
+        changes["health"] = scenario.health.model_copy(
+            update={"interval": health_check_interval, "fast_interval": fast}
+        )
     run(scenario.model_copy(update=changes))

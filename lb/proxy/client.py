@@ -18,7 +18,9 @@ from lb.proxy.message import (
     Field,
     FieldTable,
     error_body,
+    forwarding,
     local_response,
+    origin_form,
     tokens,
     without,
 )
@@ -38,13 +40,16 @@ class ClientConnection(asyncio.Protocol):
         "_coding",
         "_current",
         "_driver",
+        "_ending",
         "_fields",
         "_forwarded",
+        "_full",
+        "_has_length",
         "_head_size",
         "_host",
-        "_lengths",
         "_lingering",
         "_named",
+        "_overhead",
         "_parser",
         "_paused",
         "_peer",
@@ -62,12 +67,15 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self.transport: asyncio.Transport
-        self.closing = False  # no further request will be taken
+        self.closing = False  # nothing is answered after the current exchange
+        self._ending = False  # no further request is taken
         self._current: Exchange | None = None  # being answered
         self._reading: Exchange | None = None  # its body is arriving
         self._queue: deque[Exchange] = deque()
-        self._paused = False
+        self._paused = False  # we do not read
+        self._full = False  # the client does not read
         self._lingering = False  # read on, but only to throw away
+        self._overhead = 0  # bytes read since a head was complete or a body went on
         self._rejection: bytes | None = None  # owed once earlier requests are answered
         self._resuming = False
         self._parser = httptools.HttpRequestParser(self)
@@ -78,7 +86,8 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        return self._current is None and self._reading is None
+        """Nothing is under way, though part of a head may have come."""
+        return self._current is None and not self._queue
 
     # --- the exchange's side
 
@@ -93,44 +102,52 @@ class ClientConnection(asyncio.Protocol):
         self._current = None
         if self.transport.is_closing():
             return
-        if self._queue and (keep_alive or self._rejection is not None):
+        if not keep_alive or self.closing:
+            self._close(linger=not exchange.complete)
+        elif self._queue:
             # From the loop, so a long pipeline does not become a deep stack.
             driver.loop.call_soon(self._next)
         elif self._rejection is not None:
             self._send_rejection()
-        elif not keep_alive:
-            self._close(linger=not exchange.complete)
         else:
+            waits = driver.header if self._target else driver.client_idle
+            waits.start(self, driver.now())
             self.resume_reading()
-            driver.client_idle.start(self, driver.now())
 
     def cut_off(self) -> None:
         """The response cannot be completed; the client must not take it for whole."""
-        self._current = None
-        self.closing = True
         self.transport.abort()
 
     def pause_reading(self) -> None:
         if not self._paused and not self.transport.is_closing():
             self._paused = True
             self.transport.pause_reading()
+            self._driver.client_idle.stop(self)  # it is not the client who is slow
 
     def resume_reading(self) -> None:
-        if self._paused and len(self._queue) < MAX_PIPELINED and not self.transport.is_closing():
+        """Read again, unless there is another reason not to."""
+        if not self._paused or self.transport.is_closing():
+            return
+        reading = self._reading
+        if len(self._queue) < MAX_PIPELINED and (reading is None or not reading.waiting):
             self._paused = False
             self.transport.resume_reading()
+            if reading is not None:
+                self._driver.client_idle.start(self, self._driver.now())
 
     # --- the driver's side
 
     def drain(self) -> None:
         """Finish what is under way, then close."""
-        self.closing = True
-        if self.idle and not self._queue:
+        self._take_no_more()
+        if self.idle and not self._lingering:
             self.transport.close()
 
     def too_slow(self) -> None:
-        """A whole request head did not come in time, or the connection has been idle for long."""
-        if self._lingering or (self.idle and not self._head_size and not self._target):
+        """A whole request did not come in time, or nothing did, or the last answer is not read."""
+        if self._lingering or self._full or self.transport.is_closing():
+            self.transport.abort()
+        elif self.idle and not self._target:
             self.transport.close()
         else:
             self._reject(408, "the request did not arrive in time")
@@ -140,65 +157,80 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
         driver = self._driver
-        peer = transport.get_extra_info("peername")
-        host = peer[0] if peer else "unknown"
-        self._peer = host.encode()
-        self._trusted = bool(driver.trusted) and any(
-            ip_address(host) in network for network in driver.trusted
+        peer = transport.get_extra_info("peername")  # None when it is gone already
+        self._peer = peer[0].encode() if peer else b"unknown"
+        self._trusted = bool(driver.trusted and peer) and any(
+            ip_address(peer[0]) in network for network in driver.trusted
         )
-        self._forwarded = (
-            b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self._peer
-        )
-        driver.clients.add(self)
+        self._forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\n" % self._peer
         driver.header.start(self, driver.now())
+        driver.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         driver = self._driver
-        driver.clients.discard(self)
         driver.header.stop(self)
         driver.client_idle.stop(self)
-        self.closing = True
+        self._ending = self.closing = True
         self._queue.clear()
+        self._reading = None
         exchange, self._current = self._current, None
         del self._parser
         if exchange is not None:
+            if driver.access_log is not None:
+                driver.access_log(exchange, self._peer)
             exchange.client_gone()
+        driver.left(self)
 
     def eof_received(self) -> bool:
-        """A client may close its side and still wait for its answer."""
-        self.closing = True
-        return not (self.idle and not self._queue)
+        """A client may close its side and still wait for its answers."""
+        if self._reading is not None:
+            self._reject(400, "the request ended before its body did")
+        self._take_no_more()
+        return not self.idle
 
     def pause_writing(self) -> None:
+        self._full = True
         exchange = self._current
         if exchange is not None and exchange.upstream is not None:
             exchange.upstream.pause_reading()
             self._driver.stalled(exchange)
 
     def resume_writing(self) -> None:
+        self._full = False
         exchange = self._current
-        if exchange is not None and exchange.upstream is not None:
+        if exchange is None:
+            self._next()
+        elif exchange.upstream is not None:
             exchange.upstream.resume_reading()
             self._driver.owed(exchange)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
+        self._overhead += len(data)
+        rest: bytes | memoryview = data
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+            while True:
+                try:
+                    self._parser.feed_data(rest)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = memoryview(rest)[upgrade.args[0] :]
+                    self._decline_upgrade()
         except httptools.HttpParserInvalidMethodError:
             self._reject(501, "the method is not known")
-        except httptools.HttpParserError as error:
+        except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            if isinstance(cause, _Rejected):
-                self._reject(cause.status, str(cause))
-            else:
-                self._reject(400, "the request is not HTTP/1.1")
+            if not isinstance(cause, _Rejected):
+                raise
+            self._reject(cause.status, str(cause))
+        except httptools.HttpParserError:
+            self._reject(400, "the request is not HTTP/1.1")
+        if self._overhead:
+            self._not_yet()
         if self._current is None and self._queue:
             self._next()
-        if self._reading is not None:
+        if self._reading is not None and not self._paused:
             self._driver.client_idle.start(self, self._driver.now())
 
     # --- the parser's side
@@ -208,7 +240,7 @@ class ClientConnection(asyncio.Protocol):
         self._fields: list[bytes] = []
         self._head_size = 0
         self._host: bytes | None = None
-        self._lengths = 0
+        self._has_length = False
         self._coding = b""
         self._named: list[bytes] = []
         self._upgrade = False
@@ -235,17 +267,13 @@ class ClientConnection(asyncio.Protocol):
             case Field.CONNECTION:
                 self._named += tokens(value)
             case Field.LENGTH:
-                self._lengths += 1
+                self._has_length = True
                 self._fields += (name, b": ", value, b"\r\n")
             case Field.CODING:
                 self._coding += b"," + value
             case Field.UPGRADE:
                 self._upgrade = True
             case Field.FORWARDED if self._trusted:
-                if name.lower() == b"x-forwarded-for":
-                    value += b", " + self._peer
-                self._fields += (name, b": ", value, b"\r\n")
-            case Field.EXPECT:
                 self._fields += (name, b": ", value, b"\r\n")
 
     def on_headers_complete(self) -> None:
@@ -259,34 +287,40 @@ class ClientConnection(asyncio.Protocol):
         if self._coding:
             framing = Framing.CHUNKED
         else:
-            framing = Framing.LENGTH if self._lengths else Framing.NONE
-        keep_alive = parser.should_keep_alive() and not self.closing
+            framing = Framing.LENGTH if self._has_length else Framing.NONE
+        keep_alive = parser.should_keep_alive()
         if self._upgrade:  # llhttp answers for the upgrade, which is not taken
-            keep_alive = b"close" not in self._named and minor == 1 and not self.closing
+            keep_alive = b"close" not in self._named and minor == 1
+        target, host = self._target, self._host or b""
+        if not target.startswith(b"/"):
+            target, host = origin_form(target, host)
         fields = without(self._fields, self._named) if self._named else self._fields
+        forwarded = self._forwarded
+        if self._trusted:
+            fields, forwarded = forwarding(fields, self._peer, host)
+        elif host:
+            forwarded += b"X-Forwarded-Host: %b\r\n" % host
         if framing is Framing.CHUNKED:
             fields.append(b"Transfer-Encoding: chunked\r\n")
-        host = self._host or b""
-        forwarded = self._forwarded + b"X-Forwarded-Host: %b\r\n" % host
-        if self._trusted:
-            forwarded = self._missing_of(forwarded)
         head = b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-By: lb\r\nVia: 1.%d %b\r\n" % (
             method,
-            self._target,
+            target,
             host,
             b"".join(fields),
             forwarded,
             minor,
             VIA,
         )
-        exchange = Exchange(driver, self, method, self._target, minor, head, framing, keep_alive)
+        exchange = Exchange(driver, self, method, target, minor, head, framing, keep_alive)
         self._reading = exchange
+        self._overhead = 0
         self._queue.append(exchange)
         if len(self._queue) >= MAX_PIPELINED:
             self.pause_reading()
         self._begin()
 
     def on_body(self, data: bytes) -> None:
+        self._overhead = 0
         if self._reading is not None:
             self._reading.request_body(data)
 
@@ -297,6 +331,7 @@ class ClientConnection(asyncio.Protocol):
         if exchange.framing is not Framing.NONE and self._parser.should_upgrade():
             return  # llhttp stops at the head of an upgrade; the body is still to come
         self._reading = None
+        self._overhead = 0
         if exchange.framing is not Framing.NONE:
             self._driver.client_idle.stop(self)
         exchange.request_end()
@@ -313,26 +348,36 @@ class ClientConnection(asyncio.Protocol):
             raise _Rejected(400, "the Host field is missing")
         if self._coding and tokens(self._coding) != [b"chunked"]:
             last = tokens(self._coding)[-1:]
-            raise _Rejected(501 if last == [b"chunked"] else 400, "the only transfer coding is chunked")
+            raise _Rejected(
+                501 if last == [b"chunked"] else 400, "the only transfer coding is chunked"
+            )
         if self._coding and version == "1.0":
             raise _Rejected(400, "HTTP/1.0 has no transfer coding")
         if self._head_size > MAX_HEAD or len(self._fields) > 4 * MAX_FIELDS:
             raise _Rejected(431, "the request head is too large")
 
-    def _missing_of(self, forwarded: bytes) -> bytes:
-        """Our X-Forwarded-* lines, but for those a trusted proxy has given."""
-        given = {name.lower() for name in self._fields[::4]}
-        lines = forwarded.splitlines(keepends=True)
-        return b"".join(line for line in lines if line.split(b":")[0].lower() not in given)
+    def _not_yet(self) -> None:
+        """A read that neither completed a head nor went on with a body."""
+        driver = self._driver
+        if self._overhead > MAX_HEAD and not self._lingering:
+            self._reject(431, "the request head is too large")
+        elif self._target and self._reading is None and self.idle:
+            driver.client_idle.stop(self)
+            driver.header.ensure(self, driver.now())
 
     def _next(self) -> None:
-        """Begin the next request in order."""
-        if self._current is not None or not self._queue or self.transport.is_closing():
+        """Begin the next request in order, once the client reads the answers it has."""
+        if self._current is not None or not self._queue or self._full:
+            return
+        if self.transport.is_closing():
             return
         driver = self._driver
         exchange = self._current = self._queue.popleft()
+        if self._ending:
+            self._take_no_more()
         driver.header.stop(self)
-        driver.client_idle.stop(self)
+        if self._reading is None:
+            driver.client_idle.stop(self)
         self.resume_reading()
         local = driver.endpoints.get(exchange.target)
         if local is not None and exchange.method in (b"GET", b"HEAD"):
@@ -341,7 +386,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             exchange.begin()
 
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _decline_upgrade(self) -> None:
         """Upgrades are not taken: go on as if none had been asked for (RFC 9110, 7.8)."""
         self._parser = httptools.HttpRequestParser(self)
         exchange = self._reading
@@ -351,24 +396,29 @@ class ClientConnection(asyncio.Protocol):
             self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % _framing_line(exchange.head))
             self._resuming = False
             self._begin()
-        if rest:
-            self.data_received(rest)
+
+    def _take_no_more(self) -> None:
+        """What has come is still answered; what comes from now on is not."""
+        self._ending = True
+        self.closing = not self._queue and self._rejection is None
 
     def _reject(self, status: int, why: str) -> None:
         """Refuse what cannot be understood, after the answers to what came before it."""
-        self.closing = self._lingering = True  # whatever follows cannot be told apart
+        self._lingering = True  # whatever follows cannot be told apart
         self._rejection = local_response(status, error_body("bad_request", why), keep_alive=False)
+        self._take_no_more()
         broken, self._reading = self._reading, None
-        if broken is not None and broken is self._current:
-            if broken.status:
-                self.cut_off()
-                broken.client_gone()
-                return
+        if broken is None:
+            pass
+        elif broken is not self._current:
+            self._queue.remove(broken)
+        elif broken.status:
+            self.cut_off()  # its answer has begun
+            return
+        else:
             self._current = None
             broken.client_gone()
-        elif broken is not None:
-            self._queue.remove(broken)
-        if self._current is None and not self._queue:
+        if self.idle:
             self._send_rejection()
 
     def _send_rejection(self) -> None:
@@ -378,14 +428,18 @@ class ClientConnection(asyncio.Protocol):
 
     def _close(self, *, linger: bool) -> None:
         """Close, after the client has had a chance to read (RFC 9112, 9.6)."""
-        self.closing = True
-        if linger and self.transport.can_write_eof():
+        driver = self._driver
+        self._queue.clear()
+        self._reading = None
+        self._take_no_more()
+        if linger:
             self._lingering = True
             self.transport.write_eof()
-            self._driver.header.start(self, self._driver.now())
+            driver.header.start(self, driver.now())
             self.resume_reading()
         else:
             self.transport.close()
+            driver.client_idle.start(self, driver.now())  # to read what is left
 
 
 class _Rejected(Exception):

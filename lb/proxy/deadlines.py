@@ -28,6 +28,10 @@ class Deadlines(Generic[W]):
         self._ends.pop(waiter, None)
         self._ends[waiter] = now + self.seconds
 
+    def ensure(self, waiter: W, now: float) -> None:
+        """Begin, unless it has begun."""
+        self._ends.setdefault(waiter, now + self.seconds)
+
     def stop(self, waiter: W) -> None:
         self._ends.pop(waiter, None)
 

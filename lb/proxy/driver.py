@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_network
 from random import Random
 
@@ -65,6 +66,8 @@ class Driver:
         self._stalled: Deadlines[Exchange] = Deadlines(
             limits.client_idle, lambda exchange: exchange.client.cut_off()
         )
+        self._draining = False
+        self._deserted = asyncio.Event()  # the last client has gone
         self._prober = Prober(scenario.health)
         self._probes: set[asyncio.Task[None]] = set()
         self._first_answers = asyncio.Event()
@@ -81,12 +84,12 @@ class Driver:
             self._server = await self.loop.create_server(
                 lambda: ClientConnection(self), host, port, backlog=1024, start_serving=False
             )
+            self._tick()
+            await self._first_answers.wait()
+            await self._server.start_serving()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise CannotListen(f"cannot listen on {self._listen}: {reason}") from None
-        self._tick()
-        await self._first_answers.wait()
-        await self._server.start_serving()
 
     @property
     def addresses(self) -> Sequence[str]:
@@ -99,25 +102,49 @@ class Driver:
         """Take no more connections, finish what is in flight, close. False if time ran out."""
         if self._server is not None:
             self._server.close()
+        self._draining = True
         for client in list(self.clients):
             client.drain()
-        ends = self.now() + self.timeouts.drain
-        while self.clients and self.now() < ends:
-            await asyncio.sleep(TICK / 2)
-        in_time = not self.clients
+        in_time = await self._desertion(self.timeouts.drain)
         for client in list(self.clients):
             client.cut_off()
+        await self._desertion(1.0)  # connections are lost from the loop
         if self._timer is not None:
             self._timer.cancel()
         for probe in self._probes:
             probe.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
         await self._prober.close()
         for backend in self.balancer.pool.backends:
             backend.driver.close()
-        await asyncio.sleep(0)  # transports close from the loop
+        await asyncio.sleep(0)  # so do the transports close
         return in_time
 
+    def hurry(self) -> None:
+        """Let `stop` wait no longer for what is in flight."""
+        self._deserted.set()
+
+    async def _desertion(self, seconds: float) -> bool:
+        """Wait until the last client is gone; False when it stayed."""
+        if self.clients:
+            self._deserted.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._deserted.wait()
+        return not self.clients
+
+    def joined(self, client: ClientConnection) -> None:
+        self.clients.add(client)
+        if self._draining:
+            client.drain()
+
+    def left(self, client: ClientConnection) -> None:
+        self.clients.discard(client)
+        if self._draining and not self.clients:
+            self._deserted.set()
+
     def _tick(self) -> None:
+        self._timer = self.loop.call_later(TICK, self._tick)
         now = self.now()
         if now >= self.balancer.wakes_at:
             self.balancer.wake(now)
@@ -128,7 +155,6 @@ class Driver:
             backend.health.state is not Health.UNKNOWN for backend in self.balancer.pool.backends
         ):
             self._first_answers.set()
-        self._timer = self.loop.call_later(TICK, self._tick)
 
     # --- what the balancer asks for
 

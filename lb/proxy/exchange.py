@@ -31,6 +31,7 @@ class ClientSide(Protocol):
     """What an exchange needs of its client's connection."""
 
     closing: bool
+    """Nothing is answered after the current exchange."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -47,6 +48,7 @@ class UpstreamSide(Protocol):
     """What an exchange needs of the connection it was sent on."""
 
     reused: bool
+    """It has carried an exchange before, and has not spoken since."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -121,13 +123,21 @@ class Exchange:
         self.status = 0
         self.arrived_at = 0.0
         self.first_byte_at: float | None = None
-        self.lease: Lease | None = None
+        self.lease: Lease[Exchange] | None = None
         self.upstream: UpstreamSide | None = None
         # Call
         self.key = b""
         self.tried: tuple[Backend, ...] = ()
         self.deadline = float("inf")
         self.idempotent = framing is Framing.NONE and method in IDEMPOTENT
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.method.decode()} {self.target.decode('latin-1')} {self.status}>"
+
+    @property
+    def waiting(self) -> bool:
+        """Part of the body is here and has nowhere to go yet."""
+        return bool(self._pending)
 
     # --- the request
 
@@ -141,9 +151,10 @@ class Exchange:
         if driver.balancer.out:
             driver.drain()
 
-    def start(self, lease: Lease) -> None:
+    def start(self, lease: Lease[Exchange]) -> None:
         """Go to the backend of `lease`: on an idle connection, or when a new one stands."""
         self.lease = lease
+        self.first_byte_at = None
         lease.backend.driver.carry(self, self._fresh)
 
     def sent_on(self, upstream: UpstreamSide, server_field: bytes) -> None:
@@ -154,7 +165,7 @@ class Exchange:
             head += b"".join(self._pending)
             self._pending.clear()
             self.client.resume_reading()
-        upstream.write(head)
+        upstream.write(head)  # which may pause the client again
         if self.complete:
             self._driver.owed(self)
 
@@ -227,9 +238,7 @@ class Exchange:
         assert lease is not None
         driver = self._driver
         self.upstream = None
-        lease.done(
-            driver.now(), OK if self.status < 500 else SERVER_ERROR, self.first_byte_at
-        )
+        lease.done(driver.now(), OK if self.status < 500 else SERVER_ERROR, self.first_byte_at)
         driver.settled(self)
         upstream.release(keep_upstream and self.complete)
         self.client.finished(self, self.keep_alive)
@@ -256,8 +265,6 @@ class Exchange:
             and upstream is not None
             and upstream.reused
             and self.idempotent
-            and self.first_byte_at is None
-            and not self._fresh
         ):
             # The backend closed an idle connection just as we used it. That is no failure.
             self._fresh = True
@@ -278,9 +285,14 @@ class Exchange:
         """Answer the client with JSON of our own."""
         self.status = status
         keep_alive = self.keep_alive and self.complete and not self.client.closing
-        head_only = self.method == b"HEAD"
         self.client.write(
-            local_response(status, body, keep_alive=keep_alive, head_only=head_only)
+            local_response(
+                status,
+                body,
+                keep_alive=keep_alive,
+                minor=self.minor,
+                head_only=self.method == b"HEAD",
+            )
         )
         self.client.finished(self, keep_alive)
 

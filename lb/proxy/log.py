@@ -18,7 +18,11 @@ def logfmt(level: str, event: str, **fields: object) -> None:
     """`time=... level=info event="backend up" backend=127.0.0.1:3001 reason="status 200"`."""
     stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     pairs = {"time": stamp, "level": level, "event": event, **fields}
-    print(" ".join(f"{key}={_value(value)}" for key, value in pairs.items()), file=sys.stderr, flush=True)
+    print(
+        " ".join(f"{key}={_value(value)}" for key, value in pairs.items()),
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _value(value: object) -> str:

@@ -6,6 +6,7 @@ Messages are re-serialised from parsed fields; a raw head is never forwarded.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from enum import IntEnum
 from http import HTTPStatus
@@ -31,7 +32,6 @@ class Field(IntEnum):
     UPGRADE = 6
     FORWARDED = 7
     """Kept only when a trusted proxy says it."""
-    EXPECT = 8
 
 
 _HOP_BY_HOP = {
@@ -47,7 +47,6 @@ _HOP_BY_HOP = {
 }
 REQUEST_FIELDS = _HOP_BY_HOP | {
     b"host": Field.HOST,
-    b"expect": Field.EXPECT,
     b"x-forwarded-by": Field.DROP,
     b"x-forwarded-for": Field.FORWARDED,
     b"x-forwarded-proto": Field.FORWARDED,
@@ -80,13 +79,49 @@ def tokens(value: bytes) -> list[bytes]:
 
 
 def without(fields: list[bytes], named: Iterable[bytes]) -> list[bytes]:
-    """Drop fields by lower-case name from a flat list of (name, ": ", value, CRLF) quadruples."""
-    unwanted = set(named)
+    """Drop fields by lower-case name from a flat list of (name, ": ", value, CRLF) quadruples.
+
+    What Connection names goes, but never the length: a body would be left without an end.
+    """
+    unwanted = {*named} - {b"content-length"}
     kept: list[bytes] = []
     for i in range(0, len(fields), 4):
         if fields[i].lower() not in unwanted:
             kept += fields[i : i + 4]
     return kept
+
+
+_ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]*)(.*)", re.IGNORECASE)
+
+
+def origin_form(target: bytes, host: bytes) -> tuple[bytes, bytes]:
+    """Target and host of a request whose target is absolute: it names the host (RFC 9112, 3.2.2)."""
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        return target, host
+    path = match[2]
+    return (path if path.startswith(b"/") else b"/" + path), match[1]
+
+
+def forwarding(fields: list[bytes], peer: bytes, host: bytes) -> tuple[list[bytes], bytes]:
+    """What a trusted proxy says about the client stands; the chain of addresses grows by one.
+
+    Returns the other fields, and the lines for the one that is left to say.
+    """
+    chain: list[bytes] = []
+    kept: list[bytes] = []
+    for i in range(0, len(fields), 4):
+        if fields[i].lower() == b"x-forwarded-for":
+            chain.append(fields[i + 2])
+        else:
+            kept += fields[i : i + 4]
+    given = {name.lower() for name in kept[::4]}
+    lines = b"X-Forwarded-For: %b\r\n" % b", ".join((*chain, peer))
+    if b"x-forwarded-proto" not in given:
+        lines += b"X-Forwarded-Proto: http\r\n"
+    if b"x-forwarded-host" not in given and host:
+        lines += b"X-Forwarded-Host: %b\r\n" % host
+    return kept, lines
 
 
 def has_body(method: bytes, status: int) -> bool:
@@ -113,10 +148,13 @@ REFUSALS: dict[Why | Outcome, tuple[int, str]] = {
 
 
 def local_response(
-    status: int, body: bytes, *, keep_alive: bool, head_only: bool = False
+    status: int, body: bytes, *, keep_alive: bool, minor: int = 1, head_only: bool = False
 ) -> bytes:
-    """A whole JSON response of the proxy's own."""
-    connection = b"" if keep_alive else b"Connection: close\r\n"
+    """A whole JSON response of the proxy's own, to a client of HTTP/1.`minor`."""
+    if not keep_alive:
+        connection = b"Connection: close\r\n"
+    else:
+        connection = b"" if minor else b"Connection: keep-alive\r\n"
     return (
         b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"
         % (status, HTTPStatus(status).phrase.encode(), len(body), connection)

@@ -36,6 +36,8 @@ class Prober:
             return ProbeResult(ok=False, why=f"cannot connect: {reason.lower()}")
         except aiohttp.ClientError as error:
             return ProbeResult(ok=False, why=f"broken answer: {error or type(error).__name__}")
+        except (OSError, ValueError) as error:  # a name that cannot be one is a ValueError
+            return ProbeResult(ok=False, why=f"cannot be asked: {error}")
         latency = time.monotonic() - started
         if not self._settings.expects(answer.status):
             why = f"status {answer.status}, expected {self._settings.expect}"

@@ -25,9 +25,15 @@ def serve(scenario: Scenario) -> None:
 async def _serve(scenario: Scenario) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
     driver = Driver(scenario, logfmt)
+
+    def signalled() -> None:
+        if stop.is_set():
+            driver.hurry()  # asked twice
+        stop.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, signalled)
     try:
         await driver.start()
     except BaseException:

@@ -45,14 +45,15 @@ class UpstreamPool:
 
     def carry(self, exchange: Exchange, fresh: bool) -> None:
         """Send `exchange` on an idle connection, or open one (always, when `fresh`)."""
-        if self.idle and not fresh:
+        while self.idle and not fresh:
             connection = self.idle.pop()
             self.driver.idle.stop(connection)
-            connection.exchange = exchange
-            exchange.sent_on(connection, self._request_end)
-        else:
-            task = self.driver.loop.create_task(self._connect(exchange))
-            self._connecting[exchange] = task
+            if not connection.transport.is_closing():
+                connection.exchange = exchange
+                exchange.sent_on(connection, self._request_end)
+                return
+        task = self.driver.loop.create_task(self._connect(exchange))
+        self._connecting[exchange] = task
 
     def forget(self, exchange: Exchange) -> None:
         """Stop connecting for `exchange`; it has no use for a connection any more."""
@@ -76,14 +77,16 @@ class UpstreamPool:
                 )
         except TimeoutError:
             self._failed(exchange, Outcome.TIMEOUT)
-        except OSError:
+        except (OSError, UnicodeError):  # a name that cannot be one is a UnicodeError
             self._failed(exchange, Outcome.CONNECT)
         else:
-            if self._connecting.pop(exchange, None) is None:
+            if connection.transport.is_closing():  # accepted and broken off in one breath
+                self._failed(exchange, Outcome.RESET)
+            elif self._connecting.pop(exchange, None) is None:
                 connection.transport.abort()
-                return
-            connection.exchange = exchange
-            exchange.sent_on(connection, self._request_end)
+            else:
+                connection.exchange = exchange
+                exchange.sent_on(connection, self._request_end)
 
     def _failed(self, exchange: Exchange, outcome: Outcome) -> None:
         if self._connecting.pop(exchange, None) is not None:
@@ -103,7 +106,9 @@ class UpstreamConnection(asyncio.Protocol):
         "_keep",
         "_named",
         "_out",
+        "_overhead",
         "_parser",
+        "_paused",
         "_pool",
         "_reason",
         "exchange",
@@ -116,6 +121,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.reused = False
         self.transport: asyncio.Transport
+        self._paused = False  # we do not read, because the client does not
+        self._overhead = 0  # bytes read since a head was complete or a body went on
         self._out: list[bytes] = []  # for the client, collected over one read
         self._parser = httptools.HttpResponseParser(self)
         self._begin()
@@ -133,6 +140,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._in_body = False  # the final head has been seen
         self._done = False
         self._keep = False
+        self._overhead = 0
 
     # --- the exchange's side
 
@@ -143,6 +151,7 @@ class UpstreamConnection(asyncio.Protocol):
         """The exchange is over: back to the pool, or away."""
         self.exchange = None
         if keep and not self.transport.is_closing():
+            self.resume_reading()
             self.reused = True
             pool = self._pool
             pool.idle.append(self)
@@ -151,11 +160,13 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
 
     def pause_reading(self) -> None:
-        if not self.transport.is_closing():
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.transport.is_closing():
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
             self.transport.resume_reading()
 
     # --- asyncio's side
@@ -164,12 +175,17 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
 
     def pause_writing(self) -> None:
+        """The backend does not take the request's body: it owes us that."""
         if self.exchange is not None:
             self.exchange.client.pause_reading()
+            self._pool.driver.owed(self.exchange)
 
     def resume_writing(self) -> None:
-        if self.exchange is not None:
-            self.exchange.client.resume_reading()
+        exchange = self.exchange
+        if exchange is not None:
+            if not exchange.complete and not exchange.status:
+                self._pool.driver.settled(exchange)  # now it is the client's turn
+            exchange.client.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -178,6 +194,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if exchange.first_byte_at is None:
             exchange.first_byte_at = self._pool.driver.now()
+            self.reused = False
+        self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -185,6 +203,9 @@ class UpstreamConnection(asyncio.Protocol):
                 self._malformed(exchange)
                 return
             self._keep = False
+        if self._overhead > MAX_HEAD and not self._done:
+            self._malformed(exchange)
+            return
         if self._out:
             exchange.client.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
             self._out.clear()
@@ -192,7 +213,7 @@ class UpstreamConnection(asyncio.Protocol):
             keep = self._keep
             self._begin()
             exchange.answered(keep)
-        else:
+        elif not self._paused:
             self._pool.driver.owed(exchange)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -237,19 +258,27 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         exchange = self.exchange
-        if exchange is None or self._done or self._head_size > MAX_HEAD or len(self._fields) > 4 * MAX_FIELDS:
+        if (
+            exchange is None
+            or self._done
+            or self._head_size > MAX_HEAD
+            or len(self._fields) > 4 * MAX_FIELDS
+        ):
             raise _Malformed
         status = self._parser.get_status_code()
-        if status == 101:
-            raise _Malformed  # nobody asked for it: Upgrade is not forwarded
+        if status == 101 or status < 100:
+            raise _Malformed  # nobody asked to switch: Upgrade is not forwarded
         if self._coding:
-            if tokens(self._coding)[-1:] != [b"chunked"]:
-                raise _Malformed
+            if tokens(self._coding) != [b"chunked"]:
+                raise _Malformed  # nobody asked for another: TE is not forwarded
             self._framing = Framing.CHUNKED
         fields = without(self._fields, self._named) if self._named else self._fields
         self._out.append(exchange.response_head(status, self._reason, fields, self._framing))
+        self._overhead = 0
         if status >= 200:
             self._in_body = True
+            if exchange.first_byte_at is None:  # an interim response came first
+                exchange.first_byte_at = self._pool.driver.now()
             if exchange.method == b"HEAD" and has_body(b"GET", status):
                 # llhttp cannot know that no body follows: this parser has done its work.
                 self._done = True
@@ -260,6 +289,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None or self._done:
             raise _Malformed
+        self._overhead = 0
         self._out.append(exchange.response_body(data))
 
     def on_message_complete(self) -> None:
@@ -274,6 +304,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._out.append(end)
         else:
             self._begin()  # an interim response; the final one follows
+            exchange.first_byte_at = None
 
     def _malformed(self, exchange: Exchange) -> None:
         self.exchange = None

@@ -85,9 +85,7 @@ def spec(name: str) -> Spec:
         raise UsageError(f"unknown algorithm {name!r}: {nearest(name, REGISTRY)}") from None
 
 
-def create(
-    name: str, rng: Random, settings: Mapping[str, object] | None = None
-) -> Strategy[Any]:
+def create(name: str, rng: Random, settings: Mapping[str, object] | None = None) -> Strategy[Any]:
     """A fresh strategy, empty."""
     row = spec(name)
     return row.factory(row.configure(settings or {}), rng)
