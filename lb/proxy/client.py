@@ -166,7 +166,7 @@ class ClientConnection(asyncio.Protocol):
         driver.header.start(self, driver.now())
         driver.joined(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         driver = self._driver
         driver.header.stop(self)
         driver.client_idle.stop(self)
@@ -442,7 +442,7 @@ class ClientConnection(asyncio.Protocol):
             driver.client_idle.start(self, driver.now())  # to read what is left
 
 
-class _Rejected(Exception):
+class _Rejected(Exception):  # noqa: N818
     """A request that llhttp accepts and we do not."""
 
     def __init__(self, status: int, why: str) -> None:

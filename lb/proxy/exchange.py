@@ -1,7 +1,7 @@
 """One request and its response: what came, where it went, how far it got.
 
-Knows no sockets: it speaks to a `ClientSide` and an `UpstreamSide`, and to the driver for decisions.
-Every path ends in exactly one `lease.done`.
+Knows no sockets: it speaks to a `ClientSide` and an `UpstreamSide`, and to the driver for
+decisions. Every path ends in exactly one `lease.done`.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class Exchange:
     # --- what can go wrong
 
     def broken(self, outcome: Outcome, *, sent: bool = True) -> None:
-        """The attempt failed. Before an answer began there may be another, else the client is cut."""
+        """The attempt failed. Until an answer begins there may be another; then the client is cut."""
         driver, lease, upstream = self._driver, self.lease, self.upstream
         if lease is None:
             return

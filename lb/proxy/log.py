@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 
 class Log(Protocol):
-    def __call__(
-        self, level: Literal["info", "warning", "error"] | str, event: str, **fields: object
-    ) -> None: ...
+    def __call__(self, level: str, event: str, **fields: object) -> None: ...
 
 
 def logfmt(level: str, event: str, **fields: object) -> None:

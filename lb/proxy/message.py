@@ -95,7 +95,7 @@ _ABSOLUTE = re.compile(rb"[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#]*)(.*)", re.I
 
 
 def origin_form(target: bytes, host: bytes) -> tuple[bytes, bytes]:
-    """Target and host of a request whose target is absolute: it names the host (RFC 9112, 3.2.2)."""
+    """Target and host when the target is absolute and so names the host (RFC 9112, 3.2.2)."""
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
         return target, host

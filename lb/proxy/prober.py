@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import aiohttp
@@ -29,7 +28,7 @@ class Prober:
         try:
             async with self._session.get(url, allow_redirects=False) as answer:
                 await answer.read()
-        except (TimeoutError, asyncio.TimeoutError):
+        except TimeoutError:
             return ProbeResult(ok=False, why=f"no answer within {self._settings.timeout:g} s")
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or str(error.os_error)
