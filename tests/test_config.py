@@ -1,0 +1,462 @@
+"""The file format: what it accepts, what it means, and what it says about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from lb.config import Scenario, backend_flag, backend_flags, host_and_port, law_flag, seconds
+from lb.errors import ConfigError, UsageError
+
+EXAMPLE = """\
+algorithm = "least_connections"
+
+[server]
+listen = "127.0.0.1:9090"
+
+[timeouts]
+connect = "500ms"
+response = "5s"
+
+[health]
+path = "/up"
+interval = "10s"
+rise = 3
+
+[retries]
+max = 2
+
+[queue]
+limit = 10
+timeout = "250ms"
+
+[[backend]]
+address = "127.0.0.1:3001"
+weight = 5
+max_in_flight = 8
+name = "big"
+
+[backend.model]
+service = { law = "lognormal", mean = "20ms", cv = 1.5 }
+workers = 4
+
+[[backend]]
+address = "[::1]:3002"
+
+[backend.model]
+service = { law = "exponential", mean = "10ms" }
+discipline = "ps"
+queue = 3
+
+[traffic]
+arrivals = { process = "poisson", rate = 150 }
+keys = { law = "zipf", count = 100, s = 1.1 }
+network = { law = "constant", mean = "0.2ms" }
+
+[run]
+requests = 1000
+warmup = "2s"
+replications = 3
+seed = 7
+
+[expect]
+p99 = "250ms"
+"""
+
+
+def complaints(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        Scenario.parse(text, "lb.toml")
+    assert str(error.value) == "\n".join(error.value.problems)
+    return error.value.problems
+
+
+# --- what it accepts
+
+
+def test_an_example_means_what_it_says() -> None:
+    scenario = Scenario.parse(EXAMPLE)
+    big, small = scenario.backends
+    assert scenario.algorithm.name == "least_connections"
+    assert scenario.server.listen == "127.0.0.1:9090"
+    assert (scenario.timeouts.connect, scenario.timeouts.response) == (0.5, 5.0)
+    assert (scenario.health.path, scenario.health.interval, scenario.health.rise) == ("/up", 10, 3)
+    assert (scenario.retries.max, scenario.queue.limit, scenario.queue.timeout) == (2, 10, 0.25)
+    assert (big.weight, big.max_in_flight, big.label) == (5, 8, "big")
+    assert (small.weight, small.max_in_flight, small.label) == (1, None, "[::1]:3002")
+    assert big.model is not None
+    assert small.model is not None
+    assert (big.model.workers, big.model.queue, big.model.discipline) == (4, None, "fifo")
+    assert (small.model.workers, small.model.queue, small.model.discipline) == (1, 3, "ps")
+    assert scenario.utilisation == pytest.approx(150 / (4 / 0.020 + 1 / 0.010))
+    assert (scenario.run.requests, scenario.run.warmup, scenario.run.seed) == (1000, 2.0, 7)
+    assert (scenario.expect.p99, scenario.expect.p50) == (0.25, None)
+
+
+def test_an_empty_file_is_the_default_balancer() -> None:
+    scenario = Scenario.parse("")
+    assert scenario.algorithm.name == "round_robin"
+    assert scenario.server.listen == "127.0.0.1:8080"
+    assert [backend.address for backend in scenario.backends] == [
+        "127.0.0.1:3001",
+        "127.0.0.1:3002",
+        "127.0.0.1:3003",
+    ]
+    assert scenario.health.enabled
+    assert (scenario.health.interval, scenario.health.timeout) == (30.0, 2.0)
+    assert (scenario.health.rise, scenario.health.fall, scenario.health.jitter) == (2, 3, 0.1)
+    assert (scenario.retries.max, scenario.queue.limit) == (1, 0)
+    assert (scenario.run.replications, scenario.run.seed, scenario.run.warmup) == (5, 1, None)
+
+
+def test_what_is_left_out_is_not_taken_as_given() -> None:
+    assert "response" not in Scenario.parse('[timeouts]\nconnect = "1s"').timeouts.model_fields_set
+
+
+@pytest.mark.parametrize("text", ["", EXAMPLE], ids=["default", "example"])
+def test_a_scenario_survives_its_own_description(text: str) -> None:
+    scenario = Scenario.parse(text)
+    described = scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert described["algorithm"] == {"name": scenario.algorithm.name}
+    assert [row["address"] for row in described["backend"]] == [
+        backend.address for backend in scenario.backends
+    ]
+
+
+def test_a_file_is_read_as_its_text(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text(EXAMPLE)
+    assert Scenario.load(path) == Scenario.parse(EXAMPLE)
+
+
+def test_the_balancer_is_what_the_file_describes() -> None:
+    balancer = Scenario.parse(EXAMPLE).balancer(Random(0))
+    big, small = balancer.pool.backends
+    assert balancer.algorithm == "least_connections"
+    assert (big.name, big.address, big.weight, big.limit) == ("big", "127.0.0.1:3001", 5, 8)
+    assert (small.name, small.order) == ("[::1]:3002", 1)
+    policy = big.health.policy
+    assert (policy.interval, policy.rise, policy.fall, policy.timeout) == (10.0, 3, 3, 2.0)
+    assert Scenario.parse(EXAMPLE).balancer(Random(0), algorithm="random").algorithm == "random"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("250ms", 0.25),
+        ("1.5s", 1.5),
+        ("0s", 0.0),
+        ("20us", 20e-6),
+        ("2m", 120.0),
+        ("1h", 3600.0),
+        (" 3 s ", 3.0),
+        ("0.2ms", 0.0002),
+    ],
+)
+def test_durations(text: str, expected: float) -> None:
+    assert seconds(text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "5", "s", "-1s", "1 day", "1.s", ".5s", "1e3s", "1s2ms", "inf s", 5, 1.5, None]
+)
+def test_what_is_no_duration(wrong: object) -> None:
+    with pytest.raises(ValueError, match='such as "250ms"'):
+        seconds(wrong)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "status", "expected"),
+    [
+        ("200", "299", 200, True),
+        ("200", "299", 299, True),
+        ("200", "299", 199, False),
+        ("200", "299", 300, False),
+        ("204", "", 204, True),
+        ("204", "", 200, False),
+    ],
+)
+def test_expected_statuses(low: str, high: str, status: int, expected: bool) -> None:
+    text = f'[health]\nexpect = "{low}{"-" if high else ""}{high}"'
+    assert Scenario.parse(text).health.expects(status) is expected
+
+
+# --- flags
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("127.0.0.1:3001", {"address": "127.0.0.1:3001"}),
+        ("localhost:80*5", {"address": "localhost:80", "weight": 5}),
+        (" h:1*0.5 ", {"address": "h:1", "weight": 0.5}),
+        ("[::1]:8080*2", {"address": "[::1]:8080", "weight": 2}),
+    ],
+)
+def test_a_backend_flag(flag: str, expected: dict[str, object]) -> None:
+    assert backend_flag(flag) == expected
+
+
+@pytest.mark.parametrize(
+    ("flag", "why"),
+    [
+        ("localhost", "is not host:port"),
+        (":80", "is not host:port"),
+        ("http://h:80", "is not host:port"),
+        ("::1:80", "is not host:port"),
+        ("h:65536", "port 65536"),
+        ("h:80*", "weight '' is not a number above zero"),
+        ("h:80*0", "weight '0' is not a number above zero"),
+        ("h:80*-1", "weight '-1' is not a number above zero"),
+        ("h:80*x", "weight 'x' is not a number above zero"),
+    ],
+)
+def test_what_is_no_backend_flag(flag: str, why: str) -> None:
+    with pytest.raises(UsageError) as error:
+        backend_flag(flag)
+    assert why in str(error.value)
+    assert repr(flag) in str(error.value)
+
+
+def test_flags_are_a_list_without_repetition() -> None:
+    assert [row["address"] for row in backend_flags("a:1, b:2*3,c:3,")] == ["a:1", "b:2", "c:3"]
+    with pytest.raises(UsageError, match="a:1 is given twice"):
+        backend_flags("a:1,b:2,a:1*4")
+    with pytest.raises(UsageError, match="no backends given"):
+        backend_flags(" , ")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("h:80", ("h", 80)), ("[::1]:0", ("::1", 0)), ("10.0.0.1:65535", ("10.0.0.1", 65535))],
+)
+def test_an_address_in_its_parts(address: str, expected: tuple[str, int]) -> None:
+    assert host_and_port(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("exponential:20ms", {"law": "exponential", "mean": 0.02}),
+        ("constant:0s", {"law": "constant", "mean": 0.0}),
+        ("lognormal:20ms,cv=1.5", {"law": "lognormal", "mean": 0.02, "cv": 1.5}),
+        ("erlang:k=3,mean=1s", {"law": "erlang", "mean": 1.0, "k": 3}),
+        ("uniform:low=1ms,high=3ms", {"law": "uniform", "low": 0.001, "high": 0.003}),
+    ],
+)
+def test_a_law_flag(flag: str, expected: dict[str, object]) -> None:
+    assert law_flag(flag).model_dump() == expected
+
+
+@pytest.mark.parametrize(
+    ("flag", "why"),
+    [
+        ("", "unknown law"),
+        ("exponental:20ms", "did you mean 'exponential'"),
+        ("exponential", "missing"),
+        ("exponential:20", "250ms"),
+        ("lognormal:20ms", "missing"),
+        ("lognormal:20ms,cv=1,kv=2", "did you mean 'cv'"),
+    ],
+)
+def test_what_is_no_law_flag(flag: str, why: str) -> None:
+    with pytest.raises(UsageError) as error:
+        law_flag(flag)
+    assert str(error.value).startswith(repr(flag))
+    assert why in str(error.value)
+
+
+# --- mistakes
+
+MODEL = '[[backend]]\naddress = "h:1"\n[backend.model]\nservice = {{ {} }}\n'
+TRAFFIC = "[traffic]\narrivals = {{ {} }}\n"
+
+MISTAKES = {
+    # the text, where the complaint points, and what it must say
+    "unknown table": ("[sever]\n", "lb.toml:1 sever", "did you mean 'server'"),
+    "unknown key": (
+        '[server]\nlisten = "h:1"\nlitsen = "h:2"\n',
+        "lb.toml:3 server.litsen",
+        "did you mean 'listen'",
+    ),
+    "unknown key, nothing near": ("[queue]\nxyz = 1\n", "lb.toml:2 queue.xyz", "limit, timeout"),
+    "unknown algorithm": (
+        '# one\nalgorithm = "least_conections"\n',
+        "lb.toml:2 algorithm",
+        "did you mean 'least_connections'",
+    ),
+    "unknown parameter": (
+        'algorithm = { name = "random", choices = 3 }\n',
+        "lb.toml:1 algorithm",
+        "'choices'",
+    ),
+    "duration without a unit": ("[health]\ninterval = 30\n", "lb.toml:2 health.interval", "250ms"),
+    "duration of zero": (
+        '[health]\ntimeout = "0s"\n',
+        "lb.toml:2 health.timeout",
+        "greater than 0",
+    ),
+    "address without a port": ('[server]\nlisten = "h"\n', "lb.toml:2 server.listen", "host:port"),
+    "port too large": ('[server]\nlisten = "h:99999"\n', "lb.toml:2 server.listen", "99999"),
+    "negative rate": (
+        TRAFFIC.format('process = "poisson", rate = -5'),
+        "lb.toml:2 traffic.arrivals.rate",
+        "greater than 0, not -5",
+    ),
+    "rate missing": (
+        TRAFFIC.format('process = "poisson"'),
+        "lb.toml:2 traffic.arrivals.rate",
+        "missing",
+    ),
+    "unknown process": (
+        TRAFFIC.format('process = "poison", rate = 5'),
+        "lb.toml:2 traffic.arrivals",
+        "did you mean 'poisson'",
+    ),
+    "process missing": (TRAFFIC.format("rate = 5"), "lb.toml:2 traffic.arrivals", "process"),
+    "traffic without arrivals": ("[traffic]\n", "lb.toml:1 traffic.arrivals", "missing"),
+    "unknown law": (
+        MODEL.format('law = "lognromal", mean = "1s", cv = 1'),
+        "lb.toml:4 backend[0].model.service",
+        "did you mean 'lognormal'",
+    ),
+    "parameter of another law": (
+        MODEL.format('law = "exponential", mean = "1s", cv = 2'),
+        "lb.toml:4 backend[0].model.service.cv",
+        "unknown key",
+    ),
+    "hyperexponential below one": (
+        MODEL.format('law = "hyperexponential", mean = "1s", cv = 0.5'),
+        "lb.toml:4 backend[0].model.service.cv",
+        "greater than or equal to 1",
+    ),
+    "uniform upside down": (
+        MODEL.format('law = "uniform", low = "2s", high = "1s"'),
+        "lb.toml:4 backend[0].model.service",
+        "low is above high",
+    ),
+    "no workers": (
+        MODEL.format('law = "exponential", mean = "1s"') + "workers = 0\n",
+        "lb.toml:5 backend[0].model.workers",
+        "not 0",
+    ),
+    "unknown discipline": (
+        MODEL.format('law = "exponential", mean = "1s"') + 'discipline = "lifo"\n',
+        "lb.toml:5 backend[0].model.discipline",
+        "fifo, ps",
+    ),
+    "negative weight": (
+        '[[backend]]\naddress = "h:1"\nweight = -1\n',
+        "lb.toml:3 backend[0].weight",
+        "above zero, not -1",
+    ),
+    "weight of zero": (
+        '[[backend]]\naddress = "h:1"\nweight = 0\n',
+        "lb.toml:3 backend[0].weight",
+        "above zero, not 0",
+    ),
+    "weight in words": (
+        '[[backend]]\naddress = "h:1"\nweight = "heavy"\n',
+        "lb.toml:3 backend[0].weight",
+        "above zero, not 'heavy'",
+    ),
+    "endless weight": (
+        '[[backend]]\naddress = "h:1"\nweight = inf\n',
+        "lb.toml:3 backend[0].weight",
+        "not inf",
+    ),
+    "address missing": ("[[backend]]\nweight = 2\n", "lb.toml:1 backend[0].address", "missing"),
+    "in the second backend": (
+        '[[backend]]\naddress = "h:1"\n\n[[backend]]\naddress = "h:2"\nwieght = 2\n',
+        "lb.toml:6 backend[1].wieght",
+        "did you mean 'weight'",
+    ),
+    "address twice": (
+        '[[backend]]\naddress = "h:1"\n[[backend]]\naddress = "h:1"\n',
+        "lb.toml:1 backend",
+        "backend h:1 is given twice",
+    ),
+    "name twice": (
+        '[[backend]]\naddress = "h:1"\nname = "x"\n[[backend]]\naddress = "h:2"\nname = "x"\n',
+        "lb.toml:1 backend",
+        "backend x is given twice",
+    ),
+    "no backends": ("backend = []\n", "lb.toml:1 backend", "no backends"),
+    "duration and requests": (
+        '[run]\nduration = "1s"\nrequests = 5\n',
+        "lb.toml:1 run",
+        "not both",
+    ),
+    "warm-up in words": ('[run]\nwarmup = "some"\n', "lb.toml:2 run.warmup", "250ms"),
+    "no replication": ("[run]\nreplications = 0\n", "lb.toml:2 run.replications", "not 0"),
+    "share above one": ("[retries]\nbudget = 1.5\n", "lb.toml:2 retries.budget", "not 1.5"),
+    "half a try": ("[retries]\nmax = 0.5\n", "lb.toml:2 retries.max", "0.5"),
+    "expected status": ('[health]\nexpect = "2xx"\n', "lb.toml:2 health.expect", "2xx"),
+    "health path": ('[health]\npath = "health"\n', "lb.toml:2 health.path", "health"),
+    "not a network": (
+        '[server]\ntrusted_proxies = ["10.0.0.0/8", "nowhere"]\n',
+        "lb.toml:2 server.trusted_proxies",
+        "nowhere",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "where", "what"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_with_its_place(text: str, where: str, what: str) -> None:
+    (problem,) = complaints(text)
+    place, _, why = problem.partition(": ")
+    assert place.startswith(where)
+    assert what in why
+
+
+def test_every_mistake_is_told_at_once_in_the_order_of_the_lines() -> None:
+    text = """\
+algorithm = "rond_robin"
+[health]
+intervall = "1s"
+rise = 0
+[[backend]]
+address = "h:1"
+weight = -2
+[traffic]
+arrivals = { process = "poisson", rate = "often" }
+"""
+    places = [problem.split(" ")[0] for problem in complaints(text)]
+    assert places == [f"lb.toml:{line}" for line in (1, 3, 4, 7, 9)]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path, why in [(tmp_path / "none.toml", "No such file"), (tmp_path, "directory")]:
+        with pytest.raises(ConfigError) as error:
+            Scenario.load(path)
+        assert f"{path}: cannot be read: " in str(error.value)
+        assert why in str(error.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        Scenario.load(path)
+
+
+@pytest.mark.parametrize("text", ["algorithm = ", "[server", "a = 1\na = 2\n", "just words"])
+def test_what_is_not_toml_is_called_so(text: str) -> None:
+    (problem,) = complaints(text)
+    assert problem.startswith("lb.toml: not TOML: ")
+
+
+def test_a_simulation_without_models_says_which_are_missing() -> None:
+    modelled = MODEL.format('law = "exponential", mean = "1s"')
+    assert len(Scenario.parse(modelled).modelled()) == 1
+    with pytest.raises(ConfigError) as error:
+        Scenario.parse(modelled + '[[backend]]\naddress = "h:2"\n').modelled()
+    (problem,) = error.value.problems
+    assert problem.startswith("backend h:2: no [backend.model]")
+
+
+def test_a_simulation_without_traffic_says_so() -> None:
+    with pytest.raises(ConfigError, match="traffic: missing"):
+        Scenario.parse("").offered()
