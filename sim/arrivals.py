@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,13 +100,22 @@ class Schedule:
     def load(cls, path: Path) -> Schedule:
         """Read what `save` wrote. Raises ConfigError."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file:  # numpy leaves it open when it is no archive
+                archive = np.load(file, allow_pickle=False)
                 header = json.loads(archive["header"].tobytes())
                 keys = archive.get("keys")
                 return cls(archive["times"], tuple(header["shapes"]), archive["sizes"], keys)
         except OSError as error:
             raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from None
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        except (
+            EOFError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise ConfigError([f"{path}: not a schedule: {error}"]) from None
 
 
