@@ -258,7 +258,7 @@ def test_a_law_flag(flag: str, expected: dict[str, object]) -> None:
         ("exponential", "missing"),
         ("exponential:20", "250ms"),
         ("lognormal:20ms", "missing"),
-        ("lognormal:20ms,cv=1,kv=2", "did you mean 'cv'"),
+        ("lognormal:20ms,cv=1,meen=2", "did you mean 'mean'"),
     ],
 )
 def test_what_is_no_law_flag(flag: str, why: str) -> None:
