@@ -248,7 +248,7 @@ class Exchange:
     # --- what can go wrong
 
     def broken(self, outcome: Outcome, *, sent: bool = True) -> None:
-        """The attempt failed. Until an answer begins there may be another; then the client is cut."""
+        """The attempt failed. Before an answer began another may follow; else the client is cut."""
         driver, lease, upstream = self._driver, self.lease, self.upstream
         if lease is None:
             return

@@ -1,0 +1,368 @@
+"""Backends that do as a script says, clients that speak raw bytes, and a proxy between them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from lb.balancing import Backend, Lease
+from lb.config import Scenario
+from lb.proxy.driver import Driver
+from lb.strategies import Outcome
+
+
+@dataclass
+class Message:
+    """A request or a response as it came over the wire."""
+
+    start: bytes
+    fields: list[tuple[str, str]]
+    body: bytes = b""
+    raw_head: bytes = b""
+    chunks: list[bytes] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        return int(self.start.split()[1])
+
+    @property
+    def method(self) -> str:
+        return self.start.split()[0].decode()
+
+    @property
+    def target(self) -> str:
+        return self.start.split()[1].decode()
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.fields if key.lower() == name.lower()]
+
+    def __getitem__(self, name: str) -> str | None:
+        values = self.all(name)
+        assert len(values) < 2, f"{name} came {len(values)} times"
+        return values[0] if values else None
+
+    @property
+    def json(self) -> Any:
+        assert self["Content-Type"] == "application/json"
+        return json.loads(self.body)
+
+
+class Wire:
+    """One end of a connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, *data: bytes) -> None:
+        self.writer.write(b"".join(data))
+
+    async def sent(self) -> None:
+        await self.writer.drain()
+
+    async def head(self) -> Message | None:
+        """The next head, or None when the other side has closed."""
+        try:
+            raw = await self.reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError as error:
+            assert not error.partial, f"closed in the middle of a head: {error.partial!r}"
+            return None
+        start, *lines = raw[:-4].split(b"\r\n")
+        pairs = [line.decode("latin-1").split(": ", 1) for line in lines]
+        return Message(start, [(name, value) for name, value in pairs], raw_head=raw)
+
+    async def body(self, message: Message, until_close: bool = False) -> Message:
+        length, coding = message["Content-Length"], message["Transfer-Encoding"]
+        assert length is None or coding is None
+        if length is not None:
+            message.body = await self.reader.readexactly(int(length))
+        elif coding is not None:
+            assert coding == "chunked"
+            while True:
+                size = int(await self.reader.readuntil(b"\r\n"), 16)
+                piece = (await self.reader.readexactly(size + 2))[:-2]
+                if not size:
+                    break
+                message.chunks.append(piece)
+            message.body = b"".join(message.chunks)
+        elif until_close:
+            message.body = await self.reader.read()
+        return message
+
+    async def request(self) -> Message | None:
+        head = await self.head()
+        return None if head is None else await self.body(head)
+
+    async def response(self, method: str = "GET") -> Message:
+        head = await self.head()
+        assert head is not None, "closed instead of an answer"
+        if method == "HEAD" or head.status in (204, 304) or head.status < 200:
+            return head
+        return await self.body(head, until_close=True)
+
+    async def closed(self) -> bool:
+        """Wait for the other side to close. False for a reset, and when bytes came first."""
+        try:
+            return await self.reader.read() == b""
+        except ConnectionError:
+            return False
+
+    def reset(self) -> None:
+        """Close at once and say so with a reset."""
+        with suppress(OSError):  # gone already
+            self.writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        self.writer.transport.abort()
+
+    def half_close(self) -> None:
+        self.writer.write_eof()
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+Script = Callable[[Wire, "Origin"], Awaitable[None]]
+
+
+class Origin:
+    """A backend; `script` plays once for every connection and may be changed at any time."""
+
+    def __init__(self, script: Script, server: asyncio.Server) -> None:
+        self.script = script
+        self.requests: list[Message] = []
+        self.connections = 0
+        self.wires: list[Wire] = []
+        self.arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self.left: asyncio.Queue[None] = asyncio.Queue()  # one for each connection that ended
+        self._server = server
+        host, port = server.sockets[0].getsockname()[:2]
+        self.address = f"{host}:{port}"
+
+    async def take(self, wire: Wire) -> Message | None:
+        """Read a request and note it."""
+        request = await wire.request()
+        if request is not None:
+            self.note(request)
+        return request
+
+    def note(self, request: Message) -> None:
+        self.requests.append(request)
+        self.arrived.put_nowait(request)
+
+    def stop_listening(self) -> None:
+        self._server.close()
+
+
+@asynccontextmanager
+async def origin(script: Script) -> AsyncIterator[Origin]:
+    players: set[asyncio.Task[None]] = set()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        players.add(task)
+        wire = Wire(reader, writer)
+        it.wires.append(wire)
+        it.connections += 1
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                await it.script(wire, it)
+        except asyncio.CancelledError:
+            pass  # the test is over
+        finally:
+            players.discard(task)
+            writer.close()
+            it.left.put_nowait(None)
+
+    server = await asyncio.start_server(play, "127.0.0.1", 0, limit=2**20)
+    it = Origin(script, server)
+    try:
+        yield it
+    finally:
+        server.close()
+        for task in list(players):
+            task.cancel()
+        await asyncio.gather(*players, return_exceptions=True)
+        await asyncio.sleep(0)
+
+
+def refusing() -> socket.socket:
+    """A port that nobody listens on, and nobody else can take while it is open."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    return taken
+
+
+def address_of(taken: socket.socket) -> str:
+    host, port = taken.getsockname()
+    return f"{host}:{port}"
+
+
+# --- scripts
+
+
+def ok(body: bytes = b"", *fields: bytes, status: bytes = b"200 OK") -> bytes:
+    lines = b"".join(line + b"\r\n" for line in fields)
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b" % (status, len(body), lines, body)
+
+
+def answering(*answers: bytes) -> Script:
+    """These answers in turn, the last one for ever; connections stay open."""
+    left = list(answers)
+
+    async def script(wire: Wire, it: Origin) -> None:
+        while await it.take(wire) is not None:
+            wire.send(left.pop(0) if len(left) > 1 else left[0])
+
+    return script
+
+
+async def echo(wire: Wire, it: Origin) -> None:
+    """The answer's body is the request: its head, then its body."""
+    while (request := await it.take(wire)) is not None:
+        wire.send(ok(request.raw_head + request.body))
+
+
+async def silent(wire: Wire, it: Origin) -> None:
+    while await it.take(wire) is not None:
+        pass
+
+
+async def resets(wire: Wire, it: Origin) -> None:
+    await it.take(wire)
+    wire.reset()
+
+
+def closing_after(answer: bytes) -> Script:
+    async def script(wire: Wire, it: Origin) -> None:
+        await it.take(wire)
+        wire.send(answer)
+
+    return script
+
+
+# --- the proxy
+
+
+class Proxy:
+    """A running proxy, and everything its balancer was told."""
+
+    def __init__(self, driver: Driver, log: list[tuple[str, str, dict[str, object]]]) -> None:
+        self.driver = driver
+        self.log = log
+        self.leases: list[Lease[Any]] = []
+        self.outcomes: list[tuple[str, Outcome]] = []
+        self.latencies: list[float] = []
+        self.ended: asyncio.Queue[tuple[str, Outcome]] = asyncio.Queue()
+        balancer = driver.balancer
+        start = balancer._start
+
+        def noting_start(*args: Any) -> Lease[Any]:
+            self.leases.append(start(*args))
+            return self.leases[-1]
+
+        balancer._start = noting_start  # type: ignore[method-assign]
+        balancer.strategy = _Noting(balancer.strategy, self)  # type: ignore[assignment]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.driver.addresses[0].rpartition(":")
+        return host, int(port)
+
+    @property
+    def backends(self) -> list[Backend]:
+        return self.driver.balancer.pool.backends
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Wire]:
+        reader, writer = await asyncio.open_connection(*self.address, limit=2**20)
+        try:
+            yield Wire(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def get(self, target: str = "/", *fields: str) -> Message:
+        """One GET on a connection of its own."""
+        async with self.client() as client:
+            client.send(get(target, "Connection: close", *fields))
+            answer = await client.response()
+            assert await client.closed()
+            return answer
+
+
+class _Noting:
+    """A strategy that passes everything on and notes how calls ended."""
+
+    def __init__(self, strategy: Any, proxy: Proxy) -> None:
+        self._strategy = strategy
+        self._proxy = proxy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strategy, name)
+
+    def finished(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+        self._strategy.finished(backend, now, outcome, latency)
+        self._proxy.outcomes.append((backend.name, outcome))
+        self._proxy.latencies.append(latency)
+        self._proxy.ended.put_nowait((backend.name, outcome))
+
+
+def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:
+    lines = "".join(f"{line}\r\n" for line in fields)
+    return f"{method} {target} HTTP/{version}\r\nHost: example.test\r\n{lines}\r\n".encode("latin-1")
+
+
+def post(body: bytes, *fields: str, target: str = "/", method: str = "POST") -> bytes:
+    return get(target, f"Content-Length: {len(body)}", *fields, method=method) + body
+
+
+NO_HEALTH = "[health]\nenabled = false\n"
+
+
+def scenario(*backends: Origin | socket.socket | str, toml: str = NO_HEALTH, **rows: str) -> Scenario:
+    """`toml` goes in front of the backends; `rows` are lines of each [[backend]]."""
+    lines = [toml]
+    if "[server]" not in toml:
+        lines.append('[server]\nlisten = "127.0.0.1:0"')
+    for number, backend in enumerate(backends):
+        if isinstance(backend, socket.socket):
+            place = address_of(backend)
+        else:
+            place = backend if isinstance(backend, str) else backend.address
+        extra = rows.get("abcdefgh"[number], "")
+        lines.append(f'[[backend]]\naddress = "{place}"\nname = "{"abcdefgh"[number]}"\n{extra}')
+    return Scenario.parse("\n".join(lines))
+
+
+@asynccontextmanager
+async def proxy(
+    *backends: Origin | socket.socket | str, toml: str = "", health: str = NO_HEALTH, **rows: str
+) -> AsyncIterator[Proxy]:
+    """A proxy in front of backends a, b, c ...; no test ends with a lease open."""
+    log: list[tuple[str, str, dict[str, object]]] = []
+    driver = Driver(
+        scenario(*backends, toml=toml + "\n" + health, **rows),
+        lambda level, event, **fields: log.append((level, event, fields)),
+        Random(1),
+    )
+    it = Proxy(driver, log)
+    try:
+        await driver.start()
+        yield it
+    finally:
+        driver.hurry()
+        for client in list(driver.clients):
+            client.cut_off()
+        await driver.stop()
+    assert not driver.clients
+    assert all(not lease.open for lease in it.leases)
+    assert len(it.outcomes) == len(it.leases)
+    assert all(backend.active == 0 for backend in it.backends)
