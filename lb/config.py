@@ -29,22 +29,13 @@ from lb.balancing import Balancer, HealthPolicy, QueuePolicy, RetryPolicy, Setti
 from lb.config_problems import problems
 from lb.errors import ConfigError, UsageError
 from lb.strategies import Random
+from lb.units import seconds
 
 DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
 
 # --- values
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+):(?P<port>\d+)")
-
-
-def seconds(text: object) -> float:
-    """`"250ms"` -> 0.25. Raises ValueError for anything that is not a number and a unit."""
-    match = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None or match[2] not in _UNITS:
-        raise ValueError('a duration is a number and a unit (us, ms, s, m, h), such as "250ms"')
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def address(text: str) -> str:
@@ -436,7 +427,9 @@ class Scenario(Table):
         except ValidationError as error:
             raise ConfigError(problems(text, source, error, cls)) from None
 
-    def balancer(self, rng: Random, now: float = 0.0, algorithm: str | None = None) -> Balancer[Any]:
+    def balancer(
+        self, rng: Random, now: float = 0.0, algorithm: str | None = None
+    ) -> Balancer[Any]:
         """The balancer this file describes, for either driver; `algorithm` replaces the file's."""
         name, settings = self.algorithm.name, self.algorithm.settings
         if algorithm is not None and algorithm != name:

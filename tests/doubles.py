@@ -16,6 +16,7 @@ class Server:
         self.order = order
         self.weight = weight
         self.active = active
+        self.response_time: float | None = None
 
     def __repr__(self) -> str:
         return "abcdefghijklmnopqrstuvwxyz"[self.order]

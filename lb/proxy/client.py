@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from ipaddress import ip_address
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 FIELDS = FieldTable(REQUEST_FIELDS)
 MAX_PIPELINED = 16
 """Requests read ahead before reading pauses."""
+_NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
 
 
 class ClientConnection(asyncio.Protocol):
@@ -115,7 +119,12 @@ class ClientConnection(asyncio.Protocol):
             self.resume_reading()
 
     def cut_off(self) -> None:
-        """The response cannot be completed; the client must not take it for whole."""
+        """The response cannot be completed; the client must not take it for whole.
+
+        So it gets a reset: where closing ends the body, a clean close would look like the end.
+        """
+        with suppress(OSError):  # gone already
+            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _NO_LINGER)
         self.transport.abort()
 
     def pause_reading(self) -> None:

@@ -2,77 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
 from typing import Any
 
 from lb.errors import UsageError, nearest
-from lb.strategies import least_connections, random, round_robin, weighted_round_robin
+from lb.strategies import (
+    join_idle_queue,
+    least_connections,
+    least_response_time,
+    p2c,
+    peak_ewma,
+    random,
+    round_robin,
+    weighted_random,
+    weighted_round_robin,
+)
 from lb.strategies.base import Candidate, Outcome, Random, Strategy
+from lb.strategies.spec import Seconds, Spec
 
-__all__ = ["REGISTRY", "Candidate", "Outcome", "Random", "Spec", "Strategy", "create", "spec"]
-
-
-@dataclass(frozen=True)
-class Spec:
-    """One row of the registry: everything there is to know about an algorithm but its code."""
-
-    name: str
-    summary: str
-    factory: Callable[[Any, Random], Strategy[Any]]
-    params: type[Any]
-    """A frozen dataclass; the documentation of its fields is the reference manual."""
-    cost: str
-    avoid_when: str
-    needs: frozenset[str] = frozenset()
-    """Any of key, weights, latency, probes, sets_cookie."""
-
-    def configure(self, settings: Mapping[str, object]) -> object:
-        """The parameters object for `settings`; UsageError names the nearest known parameter."""
-        known = [field.name for field in fields(self.params)]
-        for name in settings:
-            if name not in known:
-                hint = nearest(name, known) if known else "it has none"
-                raise UsageError(f"{self.name} has no parameter {name!r}: {hint}")
-        return self.params(**settings)
-
+__all__ = [
+    "REGISTRY",
+    "Candidate",
+    "Outcome",
+    "Random",
+    "Seconds",
+    "Spec",
+    "Strategy",
+    "create",
+    "parse",
+    "spec",
+]
 
 REGISTRY: dict[str, Spec] = {
-    row.name: row
-    for row in (
-        Spec(
-            name="round_robin",
-            summary="every backend in turn, in configured order",
-            factory=round_robin.RoundRobin,
-            params=round_robin.Params,
-            cost="O(log n)",
-            avoid_when="backends differ in speed, or requests differ much in cost",
-        ),
-        Spec(
-            name="weighted_round_robin",
-            summary="turns in proportion to weight, spread evenly (nginx's smooth sequence)",
-            factory=weighted_round_robin.WeightedRoundRobin,
-            params=weighted_round_robin.Params,
-            cost="O(log n) per distinct weight",
-            avoid_when="the weights do not say what the backends can really do",
-            needs=frozenset({"weights"}),
-        ),
-        Spec(
-            name="least_connections",
-            summary="the fewest requests in flight for its weight, ties at random",
-            factory=least_connections.LeastConnections,
-            params=least_connections.Params,
-            cost="O(log n)",
-            avoid_when="many balancers each see only their own requests",
-        ),
-        Spec(
-            name="random",
-            summary="every backend with equal probability",
-            factory=random.UniformRandom,
-            params=random.Params,
-            cost="O(1)",
-            avoid_when="anything better is at hand; it is the yardstick",
-        ),
+    module.SPEC.name: module.SPEC
+    for module in (
+        round_robin,
+        weighted_round_robin,
+        random,
+        weighted_random,
+        least_connections,
+        p2c,
+        peak_ewma,
+        least_response_time,
+        join_idle_queue,
     )
 }
 
@@ -83,6 +55,19 @@ def spec(name: str) -> Spec:
         return REGISTRY[name]
     except KeyError:
         raise UsageError(f"unknown algorithm {name!r}: {nearest(name, REGISTRY)}") from None
+
+
+def parse(text: str) -> tuple[str, dict[str, str]]:
+    """`"p2c:choices=3,replacement=true"` -> name and settings, checked. Raises UsageError."""
+    name, _, rest = text.partition(":")
+    settings = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"algorithm {text!r}: {part!r} is not NAME=VALUE")
+        settings[key.strip()] = value.strip()
+    spec(name).configure(settings)
+    return name, settings
 
 
 def create(name: str, rng: Random, settings: Mapping[str, object] | None = None) -> Strategy[Any]:

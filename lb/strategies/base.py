@@ -43,6 +43,10 @@ class Candidate(Protocol):
     def active(self) -> int:
         """Requests in flight, connecting included."""
 
+    @property
+    def response_time(self) -> float | None:
+        """Smoothed seconds to the first byte; None when nothing was measured."""
+
 
 class Random(Protocol):
     """The one thing asked of a source of randomness."""

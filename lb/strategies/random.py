@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lb.strategies.base import B, Random
 from lb.strategies.ring import Ring
+from lb.strategies.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,12 @@ class UniformRandom(Ring[B]):
         if n > 1:
             return members[int(self._draw() * n)]
         return members[0] if n else None
+
+
+SPEC = Spec(
+    name="random",
+    factory=UniformRandom,
+    params=Params,
+    cost="O(1)",
+    avoid_when="anything better is at hand; it is the yardstick",
+)

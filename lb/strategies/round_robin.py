@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from lb.strategies.base import B, Random
 from lb.strategies.ring import Ring
+from lb.strategies.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,12 @@ class RoundRobin(Ring[B]):
             backend = next((other for other in rotation if other not in avoid), backend)
         self._last = backend.order
         return backend
+
+
+SPEC = Spec(
+    name="round_robin",
+    factory=RoundRobin,
+    params=Params,
+    cost="O(log n)",
+    avoid_when="backends differ in speed, or requests differ much in cost",
+)

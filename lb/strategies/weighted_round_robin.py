@@ -1,8 +1,8 @@
 """Weighted round robin: turns in proportion to weight, spread as evenly as they go.
 
-The sequence is nginx's smooth one: at every pick each backend's credit grows by its weight, the
-largest credit wins (the first in configured order on a tie) and pays back the sum of the weights.
-5,1,1 gives a a b a c a a, never five a in a row.
+The sequence is nginx's smooth one unless `sequence` says `edf`: at every pick each backend's credit
+grows by its weight, the largest credit wins (the first in configured order on a tie) and pays back
+the sum of the weights. 5,1,1 gives a a b a c a a, never five a in a row.
 
 Cost: O(log n) per pick for each distinct weight. All backends of one weight earn at the same pace,
 so their order among themselves changes by picks only and one heap per weight holds it exactly.
@@ -16,24 +16,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Generic
+from typing import Any, Generic, Literal
 
-from lb.strategies.base import B, Outcome, Random
+from lb.strategies.base import B, Outcome, Random, Strategy
+from lb.strategies.earliest_deadline import EarliestDeadline
+from lb.strategies.spec import Spec
 
 
 @dataclass(frozen=True)
 class Params:
-    """Weighted round robin has no settings."""
+    """Settings of weighted round robin."""
+
+    sequence: Literal["smooth", "edf"] = "smooth"
+    """nginx's smooth sequence, or earliest deadline first as in Envoy."""
 
 
-class WeightedRoundRobin(Generic[B]):
+def make(params: Params, rng: Random) -> Strategy[Any]:  # noqa: ARG001 - every factory's signature
+    return EarliestDeadline() if params.sequence == "edf" else SmoothSequence()
+
+
+class SmoothSequence(Generic[B]):
     """Credits are kept relative to what each weight has earned since the start.
 
     credit = base + weight x turns. Heap entries are (-base, order); an entry that is no longer the
     backend's own is stale: dropped at the top, and swept out when most of a heap is stale.
     """
 
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+    def __init__(self) -> None:
         self._turns = 0
         self._total: float = 0
         self._heaps: dict[float, list[tuple[float, int]]] = {}  # by weight
@@ -47,9 +56,9 @@ class WeightedRoundRobin(Generic[B]):
         self._enter(backend, 0)
 
     def leave(self, backend: B, now: float) -> None:  # noqa: ARG002
-        if self._members.pop(backend.order, None) is not None:
-            if self._frozen.pop(backend.order, None) is None:
-                self._withdraw(backend.order)
+        known = self._members.pop(backend.order, None) is not None
+        if known and self._frozen.pop(backend.order, None) is None:
+            self._withdraw(backend.order)
 
     def block(self, backend: B, now: float) -> None:  # noqa: ARG002
         if backend.order in self._entry:
@@ -127,3 +136,13 @@ class WeightedRoundRobin(Generic[B]):
         if not self._earning[weight]:
             del self._earning[weight], self._heaps[weight]
         return weight * self._turns - base
+
+
+SPEC = Spec(
+    name="weighted_round_robin",
+    factory=make,
+    params=Params,
+    cost="O(log n) per distinct weight; O(log n) with edf",
+    avoid_when="the weights do not say what the backends can really do",
+    needs=frozenset({"weights"}),
+)

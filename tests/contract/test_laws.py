@@ -208,7 +208,7 @@ def test_nothing_is_drawn_while_one_backend_is_usable(name: str) -> None:
 
 def test_the_largest_random_number_is_no_backend_too_far(name: str) -> None:
     members = servers(1, 1, 1)
-    strategy = joined(create(name, Draws(*[1 - 2**-53] * 10)), members)
+    strategy = joined(create(name, Draws(*[1 - 2**-53] * 100)), members)
     assert all(strategy.pick(0.0) in members for _ in range(10))
 
 

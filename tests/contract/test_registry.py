@@ -3,7 +3,7 @@
 import pytest
 
 from lb.errors import UsageError
-from lb.strategies import create, spec
+from lb.strategies import REGISTRY, create, spec
 from tests.doubles import Draws
 
 
@@ -13,7 +13,7 @@ from tests.doubles import Draws
         ("round_robbin", "did you mean 'round_robin'"),
         ("least_conections", "did you mean 'least_connections'"),
         ("weighted-round-robin", "did you mean 'weighted_round_robin'"),
-        ("zzz", "known: least_connections, random, round_robin, weighted_round_robin"),
+        ("zzz", "known: " + ", ".join(sorted(REGISTRY))),
     ],
 )
 def test_an_unknown_algorithm_is_answered_with_the_nearest(wrong: str, hint: str) -> None:

@@ -1,0 +1,91 @@
+"""Join idle queue: an idle backend if there is one, else any.
+
+Backends that have nothing to do stand in a list; a pick takes one of them at random. When none is
+idle the pick is random among all. The decision costs next to nothing, because it was prepared when
+the last request of a backend ended.
+
+Cost: O(log n) per event. Wrong under high load, when nobody is idle: then it is no better than
+random.
+
+Source: Lu et al., "Join-Idle-Queue: a novel load balancing algorithm for dynamically scalable web
+services", 2011.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lb.strategies.base import B, Outcome, Random
+from lb.strategies.ring import Ring
+from lb.strategies.spec import Spec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Params:
+    """Join idle queue has no settings."""
+
+
+class JoinIdleQueue(Ring[B]):
+    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+        super().__init__()
+        self._random = rng.random
+        self._idle: list[int] = []  # orders, sorted
+        self._by_order: dict[int, B] = {}
+
+    def join(self, backend: B, now: float) -> None:
+        super().join(backend, now)
+        self._by_order[backend.order] = backend
+        self._note(backend)
+
+    def leave(self, backend: B, now: float) -> None:
+        super().leave(backend, now)
+        if self._by_order.pop(backend.order, None) is not None:
+            self._strike(backend.order)
+
+    def started(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+        if backend.active == 1:
+            self._strike(backend.order)
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:  # noqa: ARG002
+        if backend.order in self._by_order:
+            self._note(backend)
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+        idle = self._idle
+        if avoid:
+            return self._pick_avoiding(avoid)
+        if idle:
+            return self._by_order[self._one_of(idle)]
+        return self._one_of(self.members) if self.members else None
+
+    def _pick_avoiding(self, avoid: Sequence[B]) -> B | None:
+        left = [backend for backend in self.members if backend not in avoid] or self.members
+        rested = [backend for backend in left if not backend.active]
+        return self._one_of(rested or left) if left else None
+
+    def _one_of(self, choices: list[T]) -> T:
+        n = len(choices)
+        return choices[int(self._random() * n)] if n > 1 else choices[0]
+
+    def _note(self, backend: B) -> None:
+        if not backend.active:
+            insort(self._idle, backend.order)
+
+    def _strike(self, order: int) -> None:
+        at = bisect_left(self._idle, order)
+        if at < len(self._idle) and self._idle[at] == order:
+            del self._idle[at]
+
+
+SPEC = Spec(
+    name="join_idle_queue",
+    factory=JoinIdleQueue,
+    params=Params,
+    cost="O(log n)",
+    avoid_when="the load is so high that nobody is idle",
+)

@@ -1,0 +1,107 @@
+"""An index of the backends by load: the least loaded one, uniformly among ties.
+
+What the load of a backend is, its strategy says; it may change only with an event of that backend.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from typing import Generic
+
+from lb.strategies.base import B, Outcome, Random
+
+
+class LeastLoaded(ABC, Generic[B]):
+    """Backends in buckets of equal load, and a heap of the loads.
+
+    An emptied bucket stays until its load reaches the top of the heap, or most buckets are empty.
+    That happens at once for the bucket that picks come from, and keeps every load in the heap once.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self._draw = rng.random
+        self._members: dict[int, B] = {}  # by order
+        self._loads: dict[int, float] = {}  # by order
+        self._buckets: dict[float, list[int]] = {}  # orders, sorted
+        self._heap: list[float] = []  # the keys of _buckets
+
+    @abstractmethod
+    def load(self, backend: B) -> float:
+        """What backends are compared by."""
+
+    def join(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+        order = backend.order
+        self._members[order] = backend
+        self._enter(order, self.load(backend))
+
+    def leave(self, backend: B, now: float) -> None:
+        self.block(backend, now)
+
+    def block(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+        order = backend.order
+        if self._members.pop(order, None) is not None:
+            self._remove(order, self._loads.pop(order))
+
+    def unblock(self, backend: B, now: float) -> None:
+        LeastLoaded.join(self, backend, now)
+
+    def reweigh(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+        self._moved(backend)
+
+    def started(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+        self._moved(backend)
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:  # noqa: ARG002
+        self._moved(backend)
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
+        if avoid:
+            return self._pick_avoiding(now, key, avoid)
+        heap, buckets = self._heap, self._buckets
+        while heap:
+            bucket = buckets[heap[0]]
+            n = len(bucket)
+            if n > 1:
+                return self._members[bucket[int(self._draw() * n)]]
+            if n:
+                return self._members[bucket[0]]
+            del buckets[heappop(heap)]
+        return None
+
+    def _pick_avoiding(self, now: float, key: bytes, avoid: Sequence[B]) -> B | None:
+        hidden = {backend.order: backend for backend in avoid if backend.order in self._members}
+        for backend in hidden.values():
+            self.block(backend, now)
+        best = self.pick(now, key)
+        for backend in hidden.values():
+            self.unblock(backend, now)
+        return best or self.pick(now, key)
+
+    def _moved(self, backend: B) -> None:
+        """The load of a backend may have changed."""
+        order = backend.order
+        old = self._loads.get(order)
+        if old is not None:  # else it has left, or is at its limit
+            self._remove(order, old)
+            self._enter(order, self.load(backend))
+
+    def _enter(self, order: int, load: float) -> None:
+        self._loads[order] = load
+        bucket = self._buckets.get(load)
+        if bucket is not None:
+            insort(bucket, order)
+            return
+        self._buckets[load] = [order]
+        heap = self._heap
+        heappush(heap, load)
+        if len(heap) > 2 * len(self._loads) + 16:
+            self._buckets = {load: bucket for load, bucket in self._buckets.items() if bucket}
+            heap[:] = self._buckets
+            heapify(heap)
+
+    def _remove(self, order: int, load: float) -> None:
+        bucket = self._buckets[load]
+        del bucket[bisect_left(bucket, order)]

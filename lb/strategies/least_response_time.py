@@ -1,0 +1,63 @@
+"""Least response time: the shortest expected wait, measured latency times requests in flight.
+
+Every backend is compared, not two of them: its load is (in flight + 1) x latency / weight, where
+latency is a time-weighted average that fades while nobody asks. A backend never measured gets one
+request; the others come once it has answered. A failure counts as a latency of `penalty`.
+
+Cost: O(log n) per event: all estimates fade at the same rate, so waiting changes no order. Wrong
+when several balancers share the backends: all of them run to the same fastest one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lb.strategies.base import B, Outcome, Random
+from lb.strategies.latency import Estimates
+from lb.strategies.least_loaded import LeastLoaded
+from lb.strategies.spec import Seconds, Spec
+
+
+@dataclass(frozen=True)
+class Params:
+    """Settings of least response time."""
+
+    decay: Seconds = 10.0
+    """Seconds after which a measurement counts for 1/e."""
+    penalty: Seconds = 1.0
+    """Seconds that a failed request counts as, unless it took longer."""
+
+    def __post_init__(self) -> None:
+        if not (self.decay > 0 and self.penalty > 0):
+            raise ValueError("decay and penalty must be above zero seconds")
+
+
+class LeastResponseTime(LeastLoaded[B]):
+    def __init__(self, params: Params, rng: Random) -> None:
+        super().__init__(rng)
+        self._estimates = Estimates(params.decay, params.penalty, peak=False)
+
+    def load(self, backend: B) -> float:
+        return self._estimates.load(backend)
+
+    def join(self, backend: B, now: float) -> None:
+        self._estimates.seed(backend, now)
+        super().join(backend, now)
+
+    def leave(self, backend: B, now: float) -> None:
+        super().leave(backend, now)
+        self._estimates.forget(backend.order)
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
+        self._estimates.observe(backend.order, now, outcome, latency)
+        self._moved(backend)
+
+
+SPEC = Spec(
+    name="least_response_time",
+    factory=LeastResponseTime,
+    params=Params,
+    cost="O(log n)",
+    avoid_when="many balancers run to the same fastest backend",
+    needs=frozenset({"latency"}),
+)

@@ -1,0 +1,117 @@
+"""A row of the registry: everything there is to know about an algorithm but its code."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from lb.errors import UsageError, nearest
+from lb.strategies.base import Random, Strategy
+from lb.units import seconds
+
+Seconds = Annotated[float, "seconds"]
+"""A parameter that people write as a duration: "10s"."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the registry holds for one algorithm. Its story is the docstring of its module."""
+
+    name: str
+    factory: Callable[[Any, Random], Strategy[Any]]
+    params: type[Any]
+    """A frozen dataclass; the text under each field is its reference manual."""
+    cost: str
+    """Of one pick, n backends."""
+    avoid_when: str
+    needs: frozenset[str] = frozenset()
+    """Any of key, weights, latency, probes, sets_cookie."""
+
+    @property
+    def story(self) -> str:
+        """Idea, cost, limits and source, as its file tells them."""
+        module = inspect.getmodule(self.factory)
+        return inspect.cleandoc(module.__doc__ or "") if module else ""
+
+    @property
+    def summary(self) -> str:
+        """The idea in one sentence, without the name in front."""
+        first = self.story.split("\n\n")[0].split(". ")[0].replace("\n", " ")
+        return first.partition(": ")[2].rstrip(".") or first
+
+    def configure(self, settings: Mapping[str, object]) -> object:
+        """The parameters object for `settings`, given as in a file or as text.
+
+        Raises UsageError, which names the nearest known parameter or what its value may be.
+        """
+        hints = get_type_hints(self.params, include_extras=True)
+        known = [field.name for field in fields(self.params)]
+        given = {}
+        for name, value in settings.items():
+            if name not in known:
+                hint = nearest(name, known) if known else "it has none"
+                raise UsageError(f"{self.name} has no parameter {name!r}: {hint}")
+            try:
+                given[name] = _converted(value, hints[name])
+            except ValueError as error:
+                raise UsageError(f"{self.name}: {name}: {error}") from None
+        try:
+            return self.params(**given)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{self.name}: {error}") from None
+
+    def manual(self) -> Iterator[tuple[str, str, str]]:
+        """Each parameter: name, default, and the text under it."""
+        texts = _texts_under_fields(self.params)
+        for field in fields(self.params):
+            yield field.name, _default(field), texts.get(field.name, "")
+
+
+def _converted(value: object, hint: Any) -> object:
+    """`value` as the type `hint`; text is read as a command line gives it. Raises ValueError."""
+    if get_origin(hint) is Literal:
+        choices = [str(choice) for choice in get_args(hint)]
+        if value not in choices:
+            raise ValueError(f"{value!r} is unknown; {nearest(str(value), choices)}")
+        return value
+    if hint == Seconds:
+        return seconds(value)
+    if hint is bool:
+        answer = {"true": True, "false": False}.get(str(value).lower())
+        if answer is None:
+            raise ValueError(f"true or false, not {value!r}")
+        return answer
+    if hint in (int, float):
+        kind = "a whole number" if hint is int else "a number"
+        try:
+            if isinstance(value, bool) or (hint is int and isinstance(value, float)):
+                raise ValueError
+            number = hint(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{kind}, not {value!r}") from None
+        return number
+    return value
+
+
+def _default(field: Field[Any]) -> str:
+    return "" if field.default is MISSING else str(field.default)
+
+
+def _texts_under_fields(params: type[Any]) -> dict[str, str]:
+    """The string that stands under each field in the source of a dataclass."""
+    import ast
+    import textwrap
+
+    body = ast.parse(textwrap.dedent(inspect.getsource(params))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    texts = {}
+    for above, below in zip(body.body, body.body[1:], strict=False):
+        match above, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                texts[name] = inspect.cleandoc(text)
+    return texts
