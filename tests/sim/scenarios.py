@@ -18,13 +18,14 @@ def scenario(
     run: str = "requests = 1000\nreplications = 1",
     backend: Sequence[str] = (),
     more: str = "",
+    warmup: str = "0s",
 ) -> Scenario:
     """One backend for each of `models`, which hold lines of its [backend.model].
 
-    `backend` holds more lines for each [[backend]], `more` whole tables. No warm-up, fixed seed.
+    `backend` holds more lines for each [[backend]], `more` whole tables. The seed is fixed.
     """
     lines = [more, "[traffic]", f'arrivals = {{ process = "{process}", rate = {rate} }}', traffic]
-    lines += ["[run]", 'warmup = "0s"', "seed = 20261123", run]
+    lines += ["[run]", f'warmup = "{warmup}"', "seed = 20261123", run]
     for i, model in enumerate(models):
         extra = backend[i] if i < len(backend) else ""
         lines += ["[[backend]]", f'address = "b:{i}"', extra, "[backend.model]", model]

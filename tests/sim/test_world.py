@@ -1,0 +1,390 @@
+"""The simulator's driver: the balancer's decisions, exact times, every request accounted for."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lb.balancing import Lease, Probe, ProbeResult
+from lb.config import Scenario
+from lb.errors import ConfigError, UsageError
+from lb.strategies import REGISTRY
+from sim import simulate
+from sim.arrivals import Schedule, streams
+from sim.measure import Record
+from sim.world import World
+from tests.doubles import Request
+from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
+
+COUNTS = ("completed", "failed", "rejected", "timed_out")
+NO_RETRY = "[retries]\nmax = 0"
+THREE = [serves(EXPONENTIAL)] * 3
+
+
+def replicated(file: Scenario, algorithm: str | None = None, replication: int = 0) -> Record:
+    return World(file, Schedule.draw(file, replication), algorithm, replication).replicate()
+
+
+def counts(record: Record) -> dict[str, int]:
+    return {name: getattr(record, name) for name in COUNTS if getattr(record, name)}
+
+
+def letters(record: Record) -> str:
+    return "".join("abcdefgh"[order] for order in record.picks)
+
+
+# --- the same decisions
+
+
+def by_hand(file: Scenario, algorithm: str) -> list[int]:
+    """The balancer driven by a plain loop over FIFO single workers: no SimPy, no stations."""
+    drawn = Schedule.draw(file)
+    *_, picks, _ = streams(file.run.seed, 0)
+    lb = file.balancer(Random(int(picks.integers(2**63))), algorithm=algorithm)
+    free = dict.fromkeys(lb.pool.backends, 0.0)
+    running: list[tuple[float, int, Lease[Any]]] = []
+    chosen = []
+
+    def probes_until(now: float) -> None:
+        while lb.wakes_at <= now:
+            at = lb.wakes_at
+            ends_until(at)
+            lb.wake(at)
+            while lb.out:
+                match lb.out.popleft():
+                    case Probe(backend):
+                        lb.observed(backend, at, ProbeResult(ok=True))
+
+    def ends_until(now: float) -> None:
+        for end in sorted(running, key=lambda row: row[:2]):
+            if end[0] <= now:
+                running.remove(end)
+                end[2].done(end[0])
+
+    for index, now in enumerate(drawn.times.tolist()):
+        probes_until(now)
+        ends_until(now)
+        lease = lb.admit(Request(), now)
+        assert lease is not None
+        chosen.append(lease.backend.order)
+        free[lease.backend] = max(free[lease.backend], now) + drawn.sizes[0, index]
+        running.append((free[lease.backend], index, lease))
+    return chosen
+
+
+@pytest.mark.parametrize("algorithm", REGISTRY)
+def test_it_picks_as_the_balancer_driven_by_hand(algorithm: str) -> None:
+    file = scenario(
+        *THREE, rate=2.5, run="requests = 800", backend=["weight = 3", "", "weight = 2"]
+    )
+    assert replicated(file, algorithm).picks.tolist() == by_hand(file, algorithm)
+
+
+def test_weighted_round_robin_is_the_textbook_sequence_in_simulation_too() -> None:
+    file = scenario(*THREE, backend=["weight = 5"], run="requests = 21")
+    assert letters(replicated(file, "weighted_round_robin")) == 3 * "aabacaa"
+
+
+def test_round_robin_takes_turns() -> None:
+    assert letters(replicated(scenario(*THREE, run="requests = 9"), "round_robin")) == 3 * "abc"
+
+
+@pytest.mark.parametrize("algorithm", REGISTRY)
+def test_a_seed_settles_everything(algorithm: str) -> None:
+    file = scenario(*THREE, rate=2.4, traffic=f"network = {EXPONENTIAL}")
+    one, again = replicated(file, algorithm), replicated(file, algorithm)
+    other = replicated(file, algorithm, replication=1)
+    np.testing.assert_array_equal(one.latency, again.latency)
+    np.testing.assert_array_equal(one.backend, again.backend)
+    assert not np.array_equal(one.latency, other.latency)
+
+
+# --- common random numbers
+
+
+def test_all_algorithms_meet_the_same_requests() -> None:
+    """Whatever picks, arrivals and work are the same: on one server all latencies are."""
+    file = scenario(*THREE, rate=2.0)
+    records = [replicated(file, algorithm) for algorithm in REGISTRY]
+    for record in records[1:]:
+        np.testing.assert_array_equal(record.arrived, records[0].arrived)
+    alone = scenario(serves(EXPONENTIAL))
+    for algorithm in REGISTRY:
+        np.testing.assert_array_equal(
+            replicated(alone, algorithm).latency, replicated(alone, "round_robin").latency
+        )
+
+
+def test_work_follows_the_request_and_not_the_backend() -> None:
+    """With a worker for everyone, latency is the size, whoever serves."""
+    file = scenario(*[serves(EXPONENTIAL, workers=1000)] * 2, rate=50)
+    sizes = Schedule.draw(file).sizes[0]
+    for algorithm in ("random", "round_robin"):
+        np.testing.assert_allclose(replicated(file, algorithm).latency, sizes)
+
+
+def test_a_comparison_is_between_paired_replications() -> None:
+    result = simulate(
+        scenario(*THREE, rate=2.4, run="requests = 500\nreplications = 4"),
+        ["random", "least_connections"],
+    )
+    row = result.between("least_connections", "random", "mean")
+    pairs = [
+        b["mean"] - a["mean"]
+        for a, b in zip(result["random"].blocks, result["least_connections"].blocks, strict=True)
+    ]
+    assert (row.a, row.b) == ("random", "least_connections")
+    assert row.difference.value == pytest.approx(np.mean(pairs))
+
+
+def test_a_schedule_of_ones_own_is_used_in_every_replication() -> None:
+    file = scenario(serves(CONSTANT), run="requests = 50\nreplications = 3")
+    schedule = Schedule(np.array([1.0, 1.5, 9.0]), ("deterministic",), np.array([[1.0, 2.0, 0.5]]))
+    run = simulate(file, schedule=schedule).runs[0]
+    for record in run.records:
+        assert record.latency.tolist() == [1.0, 2.5, 0.5]
+    assert run.requests == 3
+
+
+# --- times
+
+
+def test_below_capacity_nothing_waits_when_nothing_varies() -> None:
+    file = scenario(serves(CONSTANT), rate=0.8, process="deterministic", run="requests = 100")
+    np.testing.assert_allclose(replicated(file).latency, 1.0)
+
+
+def test_at_capacity_departures_make_room_for_arrivals_of_the_same_moment() -> None:
+    file = scenario(
+        serves(CONSTANT, queue=0), rate=1, process="deterministic", run="requests = 100"
+    )
+    record = replicated(file)
+    assert counts(record) == {"completed": 100}
+    np.testing.assert_array_equal(record.latency, 1.0)
+
+
+def test_above_capacity_the_wait_grows_by_the_excess() -> None:
+    file = scenario(serves(CONSTANT), rate=2, process="deterministic", run="requests = 50")
+    np.testing.assert_allclose(replicated(file).latency, 1 + 0.5 * np.arange(50))
+
+
+def test_the_network_adds_its_delay_there_and_back() -> None:
+    """An idle system: exactly twice the delay, to the last bit but rounding."""
+    quiet: dict[str, Any] = {"rate": 0.1, "process": "deterministic", "run": "requests = 50"}
+    delay = 'network = { law = "constant", mean = "30ms" }'
+    near = replicated(scenario(serves(CONSTANT), **quiet))
+    far = replicated(scenario(serves(CONSTANT), traffic=delay, **quiet))
+    np.testing.assert_allclose(far.latency - near.latency, 0.060, rtol=1e-9)
+    np.testing.assert_allclose(far.reached - far.started, 0.030, rtol=1e-9)
+    np.testing.assert_allclose(far.ended - far.left, 0.030, rtol=1e-9)
+    np.testing.assert_allclose(far.left - far.reached, 1.0)
+
+
+def test_a_request_in_the_network_is_in_flight() -> None:
+    """The first is still on its way when the second is picked: it goes elsewhere."""
+    delay = 'network = { law = "constant", mean = "10s" }'
+    file = scenario(
+        *[serves(CONSTANT)] * 4,
+        rate=1,
+        process="deterministic",
+        traffic=delay,
+        run="requests = 4",
+    )
+    assert sorted(letters(replicated(file, "least_connections"))) == list("abcd")
+
+
+# --- counts
+
+
+def test_a_full_station_fails_what_it_has_no_place_for() -> None:
+    file = scenario(serves(CONSTANT, queue=1), rate=2, process="deterministic", run="requests = 5")
+    record = replicated(file)  # at 0.5, 1, 1.5, 2, 2.5; served from 0.5 and from 1.5
+    assert counts(record) == {"completed": 4, "failed": 1}
+    assert record.arrived.tolist() == [0.5, 1.0, 1.5, 2.5]
+
+
+def test_a_backend_at_its_limit_rejects_without_a_line() -> None:
+    file = scenario(
+        serves(CONSTANT),
+        rate=2,
+        process="deterministic",
+        run="requests = 6",
+        backend=["max_in_flight = 1"],
+    )
+    record = replicated(file)
+    assert counts(record) == {"completed": 3, "rejected": 3}
+    np.testing.assert_array_equal(record.latency, 1.0)
+
+
+def test_a_line_serves_in_order_and_to_its_limit() -> None:
+    file = scenario(
+        serves('{ law = "deterministic", mean = "2s" }'),
+        rate=2,
+        process="deterministic",
+        run="requests = 5",
+        backend=["max_in_flight = 1"],
+        more='[queue]\nlimit = 2\ntimeout = "100s"',
+    )
+    record = replicated(file)  # 1 and 1.5 wait, 2 is turned away, 2.5 finds the place just left
+    assert counts(record) == {"completed": 4, "rejected": 1}
+    assert record.arrived.tolist() == [0.5, 1.0, 1.5, 2.5]
+    assert record.started.tolist() == [0.5, 2.5, 4.5, 6.5]
+
+
+def test_patience_in_line_ends_on_time() -> None:
+    """Nothing else happens in between: the alarm alone must tell."""
+    file = scenario(
+        serves('{ law = "deterministic", mean = "10s" }'),
+        rate=1,
+        process="deterministic",
+        run="requests = 3",
+        backend=["max_in_flight = 1"],
+        more='[queue]\nlimit = 9\ntimeout = "1s"',
+    )
+    assert counts(replicated(file)) == {"completed": 1, "timed_out": 2}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [
+        ("1400ms", {"completed": 1, "timed_out": 2}),
+        ("1500ms", {"completed": 2, "timed_out": 1}),  # an answer at the very moment counts
+        ("2500ms", {"completed": 3}),
+        ("900ms", {"timed_out": 3}),
+    ],
+)
+def test_a_late_answer_is_given_up_and_its_work_still_done(
+    timeout: str, expected: dict[str, int]
+) -> None:
+    """One a half second, one second each: the n-th would take 1 + (n - 1) / 2 seconds."""
+    file = scenario(
+        serves(CONSTANT),
+        rate=2,
+        process="deterministic",
+        run="requests = 3",
+        more=f'{NO_RETRY}\n[timeouts]\nresponse = "{timeout}"',
+    )
+    assert counts(replicated(file)) == expected
+
+
+def test_what_timed_out_is_tried_again_elsewhere() -> None:
+    slow = '{ law = "deterministic", mean = "10s" }'
+    file = scenario(
+        serves(slow),
+        serves(CONSTANT),
+        rate=0.1,
+        process="deterministic",
+        run="requests = 1",
+        more='[timeouts]\nresponse = "3s"',
+    )
+    record = replicated(file, "round_robin")
+    assert counts(record) == {"completed": 1}
+    assert record.retried == 1
+    assert record.latency.tolist() == [4.0]
+    assert letters(record) == "b"
+
+
+LAWS = st.sampled_from([EXPONENTIAL, CONSTANT, '{ law = "gamma", mean = "2s", cv = 2 }'])
+MODELS = st.builds(
+    serves,
+    LAWS,
+    discipline=st.sampled_from(["fifo", "ps"]),
+    workers=st.integers(1, 3),
+    queue=st.integers(0, 2),
+)
+
+
+@settings(max_examples=60)
+@given(
+    models=st.lists(MODELS, min_size=1, max_size=3),
+    rate=st.sampled_from([0.5, 3.0, 20.0]),
+    process=st.sampled_from(["poisson", "deterministic"]),
+    limit=st.sampled_from(["", "max_in_flight = 1", "max_in_flight = 3"]),
+    line=st.integers(0, 3),
+    timeouts=st.sampled_from(["", '[timeouts]\nresponse = "1500ms"']),
+    network=st.sampled_from(["", f"network = {EXPONENTIAL}"]),
+    algorithm=st.sampled_from(sorted(REGISTRY)),
+)
+def test_every_request_has_one_fate(
+    models: list[str],
+    rate: float,
+    process: str,
+    limit: str,
+    line: int,
+    timeouts: str,
+    network: str,
+    algorithm: str,
+) -> None:
+    file = scenario(
+        *models,
+        rate=rate,
+        process=process,
+        traffic=network,
+        run="requests = 60",
+        backend=[limit] * len(models),
+        more=f'[queue]\nlimit = {line}\ntimeout = "2s"\n{timeouts}',
+    )
+    record = replicated(file, algorithm)
+    assert sum(counts(record).values()) == record.requests == 60
+    assert (record.started >= record.arrived).all()
+    assert (record.started <= record.arrived + 2 + 1.5 * 2).all()
+    assert (record.reached >= record.started).all()
+    assert (record.left >= record.reached).all()
+    assert (record.ended >= record.left).all()
+
+
+# --- results
+
+
+def test_counts_are_per_replication_and_shares_add_up() -> None:
+    file = scenario(*THREE, rate=2.4, run="requests = 600\nreplications = 3")
+    run = simulate(file, ["least_connections"]).runs[0]
+    assert (run.requests, run.completed) == (600, 600)
+    assert len(run.records) == len(run.blocks) == 3
+    assert sum(backend.share for backend in run.backends) == pytest.approx(1)
+    assert [backend.name for backend in run.backends] == ["b:0", "b:1", "b:2"]
+
+
+def test_utilisation_and_flow_of_what_never_varies() -> None:
+    """One request every two seconds that takes one: half the time, half a request."""
+    file = scenario(serves(CONSTANT), rate=0.5, process="deterministic", run="requests = 1000")
+    run = simulate(file).runs[0]
+    (backend,) = run.backends
+    assert backend.utilisation == pytest.approx(0.5, rel=0.01)
+    assert backend.mean_in_flight == pytest.approx(0.5, rel=0.01)
+    assert run.throughput == pytest.approx(0.5, rel=0.01)
+    assert run.latency["p99"].value == pytest.approx(1.0)
+
+
+def test_a_missed_objective_is_told() -> None:
+    file = scenario(
+        serves(CONSTANT), process="deterministic", more='[expect]\np50 = "900ms"\np99 = "2s"'
+    )
+    (missed,) = simulate(file).missed()
+    assert missed.startswith("round_robin: p50 is 1")
+
+
+def test_a_ranking_puts_together_what_cannot_be_told_apart() -> None:
+    file = scenario(*THREE, rate=2.4, run="requests = 3000\nreplications = 5")
+    result = simulate(file, ["random", "round_robin", "weighted_round_robin", "least_connections"])
+    ranking = result.ranking("mean")
+    assert ranking[0] == ["least_connections"]
+    assert sorted(ranking[1]) == ["round_robin", "weighted_round_robin"]
+    assert ranking[2] == ["random"]
+
+
+def test_what_cannot_be_simulated_is_refused() -> None:
+    file = scenario(serves(CONSTANT))
+    with pytest.raises(UsageError, match="given twice"):
+        simulate(file, ["random", "random"])
+    with pytest.raises(UsageError, match="did you mean 'random'"):
+        simulate(file, ["rndom"])
+    with pytest.raises(ConfigError, match=r"no \[backend\.model\]"):
+        simulate(Scenario.parse('[traffic]\narrivals = { process = "poisson", rate = 1 }'))
+    with pytest.raises(ConfigError, match="no request arrives"):
+        simulate(scenario(serves(CONSTANT), process="deterministic", run='duration = "1ms"'))
