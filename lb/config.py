@@ -223,10 +223,16 @@ Arrivals = Annotated[Poisson | Paced, Field(discriminator="process")]
 
 
 class Algorithm(Table):
-    """`algorithm = "p2c"` or `algorithm = { name = "p2c", choices = 3 }`."""
+    """`"p2c"`, `"p2c:choices=3"` or `{ name = "p2c", choices = 3 }`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: Annotated[str, AfterValidator(_known_algorithm)]
+
+    @classmethod
+    def of(cls, text: str) -> Algorithm:
+        """From a command line. Raises UsageError."""
+        name, settings = strategies.parse(text)
+        return cls.model_validate({"name": name, **settings})
 
     @property
     def settings(self) -> Mapping[str, object]:
@@ -389,7 +395,16 @@ class Scenario(Table):
     @field_validator("algorithm", mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        name, colon, _ = value.partition(":")
+        if not colon:
+            return {"name": name}
+        try:
+            name, settings = strategies.parse(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return {"name": name, **settings}
 
     @field_validator("backends")
     @classmethod
@@ -430,18 +445,22 @@ class Scenario(Table):
     def balancer(
         self, rng: Random, now: float = 0.0, algorithm: str | None = None
     ) -> Balancer[Any]:
-        """The balancer this file describes, for either driver; `algorithm` replaces the file's."""
-        name, settings = self.algorithm.name, self.algorithm.settings
-        if algorithm is not None and algorithm != name:
-            name, settings = algorithm, {}
+        """The balancer this file describes, for either driver.
+
+        `algorithm` replaces the file's, in the form "name" or "name:parameter=value"; the file's own
+        name alone keeps the file's parameters.
+        """
+        chosen = self.algorithm
+        if algorithm is not None and algorithm != chosen.name:
+            chosen = Algorithm.of(algorithm)
         policy = self.health
         return Balancer(
             [
                 Settings(row.address, row.weight, row.name, row.max_in_flight)
                 for row in self.backends
             ],
-            name,
-            settings,
+            chosen.name,
+            chosen.settings,
             rng=rng,
             now=now,
             health=HealthPolicy(

@@ -13,7 +13,7 @@ import numpy as np
 
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
-from lb.strategies import spec
+from lb.strategies import parse
 from sim.arrivals import Schedule
 from sim.measure import Record, occupancy, time_average
 from sim.statistics import Difference, Estimate, compare, latency_estimates, mser5
@@ -173,7 +173,7 @@ def simulate(
     """
     names = list(algorithms or [scenario.algorithm.name])
     for name in names:
-        spec(name)
+        parse(name)
         if names.count(name) > 1:
             raise UsageError(f"algorithm {name!r} is given twice")
     if schedule is not None and len(schedule) == 0:

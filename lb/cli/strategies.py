@@ -11,8 +11,6 @@ def strategies(
     name: Annotated[str | None, typer.Argument(help="One algorithm, in full.")] = None,
 ) -> None:
     """List the algorithms, or explain one."""
-    import inspect
-
     from lb.strategies import REGISTRY, spec
 
     if name is None:
@@ -21,8 +19,9 @@ def strategies(
             typer.echo(f"{row.name:<{width}}  {row.summary}")
         return
     row = spec(name)
-    module = inspect.getmodule(row.factory)
-    needs = ", ".join(sorted(row.needs)) or "nothing"
-    typer.echo(f"{row.name}: {row.summary}\n")
-    typer.echo(f"{inspect.cleandoc(module.__doc__ or '')}\n")
-    typer.echo(f"cost: {row.cost} per pick\nneeds: {needs}\nnot when: {row.avoid_when}")
+    typer.echo(f"{row.name}\n\n{row.story}\n")
+    for parameter, default, text in row.manual():
+        typer.echo(f"{parameter} = {default}\n    {text}\n")
+    typer.echo(f"cost:      {row.cost}")
+    typer.echo(f"needs:     {', '.join(sorted(row.needs)) or 'nothing'}")
+    typer.echo(f"not when:  {row.avoid_when}")
