@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lb.strategies import Outcome, Strategy
@@ -70,4 +70,3 @@ class Request:
     tried: tuple[Any, ...] = ()
     idempotent: bool = True
     deadline: float = float("inf")
-    history: list[Any] = field(default_factory=list)
