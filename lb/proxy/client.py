@@ -362,7 +362,7 @@ class ClientConnection(asyncio.Protocol):
             )
         if self._coding and version == "1.0":
             raise _Rejected(400, "HTTP/1.0 has no transfer coding")
-        if self._head_size > MAX_HEAD or len(self._fields) > 4 * MAX_FIELDS:
+        if self._head_size + len(self._target) > MAX_HEAD or len(self._fields) > 4 * MAX_FIELDS:
             raise _Rejected(431, "the request head is too large")
 
     def _not_yet(self) -> None:

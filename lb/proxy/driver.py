@@ -20,7 +20,7 @@ from lb.proxy import endpoints
 from lb.proxy.client import ClientConnection
 from lb.proxy.deadlines import Deadlines
 from lb.proxy.exchange import Exchange
-from lb.proxy.log import Log
+from lb.proxy.log import Log, reason
 from lb.proxy.prober import Prober
 from lb.proxy.upstream import UpstreamConnection, UpstreamPool
 
@@ -88,8 +88,7 @@ class Driver:
             await self._first_answers.wait()
             await self._server.start_serving()
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise CannotListen(f"cannot listen on {self._listen}: {reason}") from None
+            raise CannotListen(f"cannot listen on {self._listen}: {reason(error)}") from None
 
     @property
     def addresses(self) -> Sequence[str]:

@@ -8,6 +8,7 @@ import aiohttp
 
 from lb.balancing import Backend, ProbeResult
 from lb.config import HealthTable
+from lb.proxy.log import reason
 
 
 class Prober:
@@ -31,8 +32,7 @@ class Prober:
         except TimeoutError:
             return ProbeResult(ok=False, why=f"no answer within {self._settings.timeout:g} s")
         except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or str(error.os_error)
-            return ProbeResult(ok=False, why=f"cannot connect: {reason.lower()}")
+            return ProbeResult(ok=False, why=f"cannot connect: {reason(error.os_error)}")
         except aiohttp.ClientError as error:
             return ProbeResult(ok=False, why=f"broken answer: {error or type(error).__name__}")
         except (OSError, ValueError) as error:  # a name that cannot be one is a ValueError

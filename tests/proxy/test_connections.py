@@ -22,6 +22,9 @@ from tests.proxy.doubles import (
 )
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def test_one_connection_on_each_side_carries_many_requests(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
@@ -60,7 +63,9 @@ def test_connection_close_of_the_client_concerns_only_the_client(run: Run) -> No
 
 
 @pytest.mark.parametrize("goodbye", [b"Connection: close", b"Connection: Close, X"])
-def test_connection_close_of_the_backend_concerns_only_the_backend(run: Run, goodbye: bytes) -> None:
+def test_connection_close_of_the_backend_concerns_only_the_backend(
+    run: Run, goodbye: bytes
+) -> None:
     async def test() -> None:
         async with origin(closing_after(ok(b"x", goodbye))) as a, proxy(a) as lb:
             async with lb.client() as client:
@@ -110,7 +115,7 @@ def test_http_1_0_needs_no_host(run: Run) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n",
+        CHUNKED + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcde",
         b"HTTP/1.0 200 OK\r\n\r\nabcde",
     ],
@@ -321,12 +326,15 @@ def test_a_connection_that_the_backend_has_closed_is_not_used(run: Run) -> None:
 
 def test_bytes_that_nobody_asked_for_end_a_connection(run: Run) -> None:
     async def test() -> None:
-        async with origin(answering(ok(b"x") + ok(b"poison"))) as a:
-            async with proxy(a) as lb, lb.client() as client:
-                for _ in range(3):
-                    client.send(get())
-                    assert (await client.response()).body == b"x"
-                assert a.connections == 3
+        async with (
+            origin(answering(ok(b"x") + ok(b"poison"))) as a,
+            proxy(a) as lb,
+            lb.client() as client,
+        ):
+            for _ in range(3):
+                client.send(get())
+                assert (await client.response()).body == b"x"
+            assert a.connections == 3
 
     run(test())
 

@@ -97,7 +97,9 @@ def test_a_trusted_proxy_is_believed_and_its_chain_grows(run: Run) -> None:
 def test_a_trusted_proxy_that_says_nothing_is_a_client_like_any_other(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, proxy(a, toml=TRUSTING) as lb:
-            seen = received(await lb.get("/", "Connection: x-forwarded-for", "X-Forwarded-For: 1.2"))
+            seen = received(
+                await lb.get("/", "Connection: x-forwarded-for", "X-Forwarded-For: 1.2")
+            )
             assert seen["X-Forwarded-For"] == "127.0.0.1"
             assert seen["X-Forwarded-Proto"] == "http"
             assert seen["X-Forwarded-Host"] == "example.test"
@@ -119,7 +121,9 @@ HOP_BY_HOP = [
 def test_hop_by_hop_fields_of_a_request_stay_here(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
-            client.send(get("/", "Connection: keep-alive, X-Private", "Connection: X-OTHER", *HOP_BY_HOP))
+            client.send(
+                get("/", "Connection: keep-alive, X-Private", "Connection: X-OTHER", *HOP_BY_HOP)
+            )
             names = {name.lower() for name, _ in received(await client.response()).fields}
             assert "x-kept" in names
             hop = {"connection", "keep-alive", "proxy-connection", "te", "trailer"}
@@ -132,13 +136,16 @@ def test_hop_by_hop_fields_of_a_response_stay_here(run: Run) -> None:
     fields = [f.encode() for f in ("Connection: X-Private, x-other", "Upgrade: h2c", *HOP_BY_HOP)]
 
     async def test() -> None:
-        async with origin(answering(ok(b"x", *fields, b"X-Backend-Server: me"))) as a:
-            async with proxy(a) as lb, lb.client() as client:
-                client.send(get())
-                answer = await client.response()
-                names = [name.lower() for name, _ in answer.fields]
-                assert names == ["content-length", "x-kept", "via", "x-backend-server"]
-                assert answer["X-Backend-Server"] == a.address
+        async with (
+            origin(answering(ok(b"x", *fields, b"X-Backend-Server: me"))) as a,
+            proxy(a) as lb,
+            lb.client() as client,
+        ):
+            client.send(get())
+            answer = await client.response()
+            names = [name.lower() for name, _ in answer.fields]
+            assert names == ["content-length", "x-kept", "via", "x-backend-server"]
+            assert answer["X-Backend-Server"] == a.address
 
     run(test())
 
@@ -166,11 +173,14 @@ def test_connection_cannot_name_what_frames_or_routes_a_request(run: Run, name: 
 
 def test_connection_cannot_name_what_frames_a_response(run: Run) -> None:
     async def test() -> None:
-        async with origin(answering(ok(b"whole", b"Connection: content-length"))) as a:
-            async with proxy(a) as lb, lb.client() as client:
-                client.send(get(), get())
-                assert (await client.response()).body == b"whole"
-                assert (await client.response()).body == b"whole"
+        async with (
+            origin(answering(ok(b"whole", b"Connection: content-length"))) as a,
+            proxy(a) as lb,
+            lb.client() as client,
+        ):
+            client.send(get(), get())
+            assert (await client.response()).body == b"whole"
+            assert (await client.response()).body == b"whole"
 
     run(test())
 
@@ -195,7 +205,10 @@ def test_fields_keep_their_order_spelling_and_number(run: Run) -> None:
 def test_via_of_others_stands_before_ours(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, proxy(a) as lb:
-            assert received(await lb.get("/", "Via: 1.0 other")).all("Via") == ["1.0 other", "1.1 lb"]
+            assert received(await lb.get("/", "Via: 1.0 other")).all("Via") == [
+                "1.0 other",
+                "1.1 lb",
+            ]
         async with origin(answering(ok(b"", b"Via: 1.1 inner"))) as a, proxy(a) as lb:
             assert (await lb.get()).all("Via") == ["1.1 inner", "1.1 lb"]
 
@@ -216,7 +229,8 @@ def test_an_absolute_target_names_the_host(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("HEAD", b"200 OK"), ("GET", b"204 No Content"), ("GET", b"304 Not Modified")]
+    ("method", "status"),
+    [("HEAD", b"200 OK"), ("GET", b"204 No Content"), ("GET", b"304 Not Modified")],
 )
 def test_answers_without_a_body_leave_both_connections_open(
     run: Run, method: str, status: bytes
@@ -225,30 +239,32 @@ def test_answers_without_a_body_leave_both_connections_open(
     bodiless = b"HTTP/1.1 %b\r\n%bETag: x\r\n\r\n" % (status, length)
 
     async def test() -> None:
-        async with origin(answering(bodiless, ok(b"next"))) as a:
-            async with proxy(a) as lb, lb.client() as client:
-                client.send(get(method=method))
-                answer = await client.response(method)
-                assert answer.start == b"HTTP/1.1 " + status
-                assert answer["ETag"] == "x"
-                assert answer["Content-Length"] == ("12345" if method == "HEAD" else None)
-                assert answer["Transfer-Encoding"] is None
-                client.send(get())
-                assert (await client.response()).body == b"next"
-                assert a.connections == 1
+        async with (
+            origin(answering(bodiless, ok(b"next"))) as a,
+            proxy(a) as lb,
+            lb.client() as client,
+        ):
+            client.send(get(method=method))
+            answer = await client.response(method)
+            assert answer.start == b"HTTP/1.1 " + status
+            assert answer["ETag"] == "x"
+            assert answer["Content-Length"] == ("12345" if method == "HEAD" else None)
+            assert answer["Transfer-Encoding"] is None
+            client.send(get())
+            assert (await client.response()).body == b"next"
+            assert a.connections == 1
 
     run(test())
 
 
 def test_a_head_request_with_bytes_behind_its_answer_spoils_the_connection(run: Run) -> None:
     async def test() -> None:
-        async with origin(answering(ok(b"not wanted"))) as a:
-            async with proxy(a) as lb, lb.client() as client:
-                client.send(get(method="HEAD"))
-                await client.response("HEAD")
-                client.send(get())
-                assert (await client.response()).body == b"not wanted"
-                assert a.connections == 2
+        async with origin(answering(ok(b"not wanted"))) as a, proxy(a) as lb, lb.client() as client:
+            client.send(get(method="HEAD"))
+            await client.response("HEAD")
+            client.send(get())
+            assert (await client.response()).body == b"not wanted"
+            assert a.connections == 2
 
     run(test())
 
