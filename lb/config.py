@@ -447,8 +447,8 @@ class Scenario(Table):
     ) -> Balancer[Any]:
         """The balancer this file describes, for either driver.
 
-        `algorithm` replaces the file's, in the form "name" or "name:parameter=value"; the file's own
-        name alone keeps the file's parameters.
+        `algorithm` replaces the file's, in the form "name" or "name:parameter=value"; the file's
+        own name alone keeps the file's parameters.
         """
         chosen = self.algorithm
         if algorithm is not None and algorithm != chosen.name:

@@ -21,7 +21,6 @@ from lb.balancing.retries import RetryBudget, RetryPolicy
 from lb.balancing.waiting import QueuePolicy, WaitingLine
 from lb.strategies import Outcome, Random, Strategy, create
 
-
 OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
 
 

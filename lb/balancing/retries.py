@@ -1,7 +1,7 @@
 """Whether a failed attempt may be tried again.
 
-Allowed when nothing was sent or the call is idempotent, attempts remain, and the budget holds: extra
-attempts stay within a share of the requests of the last window, so retries cannot multiply an
+Allowed when nothing was sent or the call is idempotent, attempts remain, and the budget holds:
+extra attempts stay within a share of the requests of the last window, so retries cannot multiply an
 overload. The share is what Finagle and Envoy use (0.2), with a floor for quiet services.
 """
 
