@@ -100,10 +100,12 @@ def law_flag(text: str) -> LawTable:
 
 
 def _number_or_text(text: str) -> object:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _known_algorithm(name: str) -> str:
@@ -135,7 +137,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Table(BaseModel):
     """A table of the file. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, strict=True, allow_inf_nan=False
+    )
 
 
 # --- laws
@@ -252,7 +256,7 @@ class Server(Table):
     health_path: str = "/lb-health"
     """Answers 200 while some backend is usable; empty to switch it off."""
     stats_path: str = "/lb-stats"
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Networks whose X-Forwarded-* fields are kept and extended instead of replaced."""
     access_log: bool = False
 
@@ -384,7 +388,7 @@ class Scenario(Table):
     health: HealthTable = HealthTable()
     retries: Retries = Retries()
     queue: Queue = Queue()
-    backends: Annotated[tuple[BackendTable, ...], Field(alias="backend")] = tuple(
+    backends: Annotated[tuple[BackendTable, ...], Field(alias="backend", strict=False)] = tuple(
         BackendTable(address=place) for place in DEFAULT_BACKENDS
     )
     traffic: Traffic | None = None

@@ -71,6 +71,19 @@ class Schedule:
         drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
         return cls(times, tuple(laws), sizes, drawn)
 
+    def check(self, scenario: Scenario) -> None:
+        """Raise ConfigError unless the schedule can drive `scenario`."""
+        if not len(self):
+            raise ConfigError(["the schedule holds no request"])
+        for row, model in scenario.modelled():
+            if shape(model.service) not in self.shapes:
+                raise ConfigError(
+                    [
+                        f"the schedule has no sizes for backend {row.label}, which needs "
+                        f"{shape(model.service)}; it was drawn for {', '.join(self.shapes)}"
+                    ]
+                )
+
     def head(self, n: int) -> Schedule:
         """The first `n` requests."""
         keys = None if self.keys is None else self.keys[:n]
@@ -94,7 +107,8 @@ class Schedule:
         if self.keys is not None:
             arrays["keys"] = self.keys
         header = np.frombuffer(json.dumps({"schema": 1, "shapes": self.shapes}).encode(), np.uint8)
-        np.savez_compressed(path, allow_pickle=False, header=header, **arrays)
+        with path.open("wb") as file:  # under this very name; numpy would append a suffix
+            np.savez_compressed(file, header=header, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Schedule:

@@ -176,8 +176,8 @@ def simulate(
         parse(name)
         if names.count(name) > 1:
             raise UsageError(f"algorithm {name!r} is given twice")
-    if schedule is not None and len(schedule) == 0:
-        raise ConfigError(["the schedule holds no request"])
+    if schedule is not None:
+        schedule.check(scenario)
     records: dict[str, list[Record]] = {name: [] for name in names}
     wall = dict.fromkeys(names, 0.0)
     for replication in range(scenario.run.replications):

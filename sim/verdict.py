@@ -52,9 +52,8 @@ class Measurement:
         return cls(np.full(n, np.nan), np.full(n, np.nan), np.full(n, -1, np.int64))
 
     def save(self, path: Path) -> None:
-        np.savez_compressed(
-            path, allow_pickle=False, sent=self.sent, ended=self.ended, backend=self.backend
-        )
+        with path.open("wb") as file:
+            np.savez_compressed(file, sent=self.sent, ended=self.ended, backend=self.backend)
 
     def truncated(self, schedule: Schedule) -> tuple[Schedule, Measurement]:
         """Both up to the last request that was sent at all."""

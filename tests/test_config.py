@@ -460,3 +460,18 @@ def test_a_simulation_without_models_says_which_are_missing() -> None:
 def test_a_simulation_without_traffic_says_so() -> None:
     with pytest.raises(ConfigError, match="traffic: missing"):
         Scenario.parse("").offered()
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ('[traffic]\narrivals = { process = "poisson", rate = inf }', "traffic.arrivals.rate"),
+        ('[traffic]\narrivals = { process = "poisson", rate = "400" }', "traffic.arrivals.rate"),
+        ("[retries]\nmax = true", "retries.max"),
+        ('[health]\nenabled = "yes"', "health.enabled"),
+    ],
+)
+def test_values_of_another_kind_are_not_bent_to_fit(table: str, key: str) -> None:
+    (problem,) = complaints(table)
+    assert problem.startswith("lb.toml:2 ")
+    assert key in problem

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
+from math import fsum
 from typing import Any, Generic, Literal
 
 from lb.strategies.base import B, Outcome, Random, Strategy
@@ -126,16 +127,20 @@ class SmoothSequence(Generic[B]):
         if len(heap) > 2 * earning + 8:
             heap[:] = [entry for entry in heap if self._entry.get(entry[1]) == (weight, entry)]
             heapify(heap)
-        self._total += weight
+        self._add_up()
 
     def _withdraw(self, order: int) -> float:
         """Take a backend out of the turns and return its credit."""
         weight, (base, _) = self._entry.pop(order)
-        self._total -= weight
         self._earning[weight] -= 1
         if not self._earning[weight]:
             del self._earning[weight], self._heaps[weight]
+        self._add_up()
         return weight * self._turns - base
+
+    def _add_up(self) -> None:
+        """The sum of the weights, the same whatever the order of events."""
+        self._total = fsum(weight * count for weight, count in self._earning.items())
 
 
 SPEC = Spec(

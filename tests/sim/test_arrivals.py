@@ -233,3 +233,18 @@ def test_delays_there_and_back_are_drawn_apart() -> None:
     assert delays is not None
     assert delays.shape == (2, 50)
     assert not np.array_equal(delays[0], delays[1])
+
+
+def test_a_schedule_that_lacks_a_backends_sizes_is_refused() -> None:
+    drawn = Schedule.draw(scenario(serves(EXPONENTIAL)))
+    drawn.check(scenario(serves(EXPONENTIAL)))
+    with pytest.raises(ConfigError, match="deterministic"):
+        drawn.check(scenario(serves(CONSTANT)))
+    with pytest.raises(ConfigError, match="no request"):
+        drawn.head(0).check(scenario(serves(EXPONENTIAL)))
+
+
+def test_a_schedule_is_saved_under_the_very_name_given(tmp_path: Path) -> None:
+    drawn = Schedule.draw(scenario(serves(EXPONENTIAL))).head(3)
+    drawn.save(tmp_path / "schedule")
+    assert same(Schedule.load(tmp_path / "schedule"), drawn)

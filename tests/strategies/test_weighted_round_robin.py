@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,13 @@ def test_comings_and_goings_leave_nothing_behind() -> None:
         strategy.block(members[turn % 3], 0.0)
         strategy.unblock(members[turn % 3], 0.0)
     assert sum(len(heap) for heap in strategy._heaps.values()) < 50  # type: ignore[attr-defined]
+
+
+def test_fractional_weights_add_up_alike_whatever_the_order_of_joining() -> None:
+    def picks(order: tuple[int, ...]) -> str:
+        members = servers(1.1, 0.1, 1.1, 0.2)
+        return sequence(
+            joined(create("weighted_round_robin", Draws()), [members[i] for i in order]), 200
+        )
+
+    assert len({picks(order) for order in permutations(range(4))}) == 1
