@@ -18,14 +18,14 @@ def show(results: dict[str, Any], console: Console) -> None:
 def _proxy(result: dict[str, Any], console: Console) -> None:
     for case, proxies in result["cases"].items():
         title = f"CPU per proxied request: {case} (median of {result['rounds']} rounds)"
-        heads = ("CPU us", "x haproxy", "by round", "requests/s", "core busy")
+        heads = ("CPU us", "x haproxy", "rounds", "requests/s", "core busy")
         table = _table(console, title, "proxy", *heads)
         for name, row in proxies.items():
             table.add_row(
                 name,
                 f"{row['cpu_us']:.1f}",
                 "" if row["ratio"] is None else f"{row['ratio']:.2f}",
-                " ".join(f"{ratio:.2f}" for ratio in row["ratios"]),
+                f"{min(ratios):.2f}-{max(ratios):.2f}" if (ratios := row["ratios"]) else "",
                 f"{row['requests_per_second']:,.0f}",
                 f"{row['busy']:.0%}",
             )
@@ -79,7 +79,9 @@ _TABLES = {"proxy": _proxy, "simulator": _simulator, "strategies": _strategies}
 
 
 def _table(console: Console, title: str, first: str, *others: str) -> Table:
-    console.print(title, style="bold", highlight=False)  # a table would wrap it at its own width
+    console.print(
+        title, style="bold", highlight=False, soft_wrap=True
+    )  # a table would wrap it at its own width
     table = Table()
     table.add_column(first)
     for name in others:
