@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from lb.balancing import Backend, Lease
+from lb.balancing import Backend, Balancer, Lease
 from lb.config import Scenario
 from lb.proxy.driver import Driver
 from lb.strategies import Outcome
@@ -274,19 +274,17 @@ class Proxy:
     def __init__(self, driver: Driver, log: list[tuple[str, str, dict[str, object]]]) -> None:
         self.driver = driver
         self.log = log
-        self.leases: list[Lease[Any]] = []
         self.outcomes: list[tuple[str, Outcome]] = []
         self.latencies: list[float] = []
         self.ended: asyncio.Queue[tuple[str, Outcome]] = asyncio.Queue()
         balancer = driver.balancer
-        start = balancer._start
+        self.leases = note_leases(balancer)
+        note_ends(balancer, self._ended)
 
-        def noting_start(*args: Any) -> Lease[Any]:
-            self.leases.append(start(*args))
-            return self.leases[-1]
-
-        balancer._start = noting_start  # type: ignore[method-assign]
-        balancer.strategy = _Noting(balancer.strategy, self)  # type: ignore[assignment]
+    def _ended(self, backend: Backend, outcome: Outcome, latency: float) -> None:
+        self.outcomes.append((backend.name, outcome))
+        self.latencies.append(latency)
+        self.ended.put_nowait((backend.name, outcome))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -314,21 +312,32 @@ class Proxy:
             return answer
 
 
-class _Noting:
-    """A strategy that passes everything on and notes how calls ended."""
+def note_leases(balancer: Balancer[Any]) -> list[Lease[Any]]:
+    """Every attempt from now on, retries too."""
+    leases: list[Lease[Any]] = []
+    start = balancer._start
 
-    def __init__(self, strategy: Any, proxy: Proxy) -> None:
-        self._strategy = strategy
-        self._proxy = proxy
+    def noting(*arguments: Any) -> Lease[Any]:
+        leases.append(start(*arguments))
+        return leases[-1]
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._strategy, name)
+    balancer._start = noting  # type: ignore[method-assign]
+    return leases
 
-    def finished(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
-        self._strategy.finished(backend, now, outcome, latency)
-        self._proxy.outcomes.append((backend.name, outcome))
-        self._proxy.latencies.append(latency)
-        self._proxy.ended.put_nowait((backend.name, outcome))
+
+def note_ends(balancer: Balancer[Any], note: Callable[[Backend, Outcome, float], None]) -> None:
+    """`note` hears how every attempt ended, and after how many seconds its answer began."""
+    strategy: Any = balancer.strategy
+
+    class Noting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(strategy, name)
+
+        def finished(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+            strategy.finished(backend, now, outcome, latency)
+            note(backend, outcome, latency)
+
+    balancer.strategy = Noting()  # type: ignore[assignment]
 
 
 def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:

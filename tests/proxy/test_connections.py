@@ -21,7 +21,6 @@ from tests.proxy.doubles import (
     proxy,
 )
 
-
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
