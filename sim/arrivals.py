@@ -108,7 +108,7 @@ class Schedule:
             arrays["keys"] = self.keys
         header = np.frombuffer(json.dumps({"schema": 1, "shapes": self.shapes}).encode(), np.uint8)
         with path.open("wb") as file:  # under this very name; numpy would append a suffix
-            np.savez_compressed(file, header=header, **arrays)
+            np.savez_compressed(file, allow_pickle=False, header=header, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Schedule:
