@@ -244,10 +244,10 @@ def _backend_use(
             mine = record.backend == order
             counted = record.arrived >= cut
             share.append(float(np.sum(mine & counted)) / max(float(np.sum(counted)), 1.0))
-            times, inside = occupancy(record.reached[mine], record.left[mine])
+            times, inside = occupancy(*record.present(order))
             working = np.minimum(inside, model.workers)
             busy.append(time_average(times, working, cut, record.until) / model.workers)
-            times, inside = occupancy(record.started[mine], record.ended[mine])
+            times, inside = occupancy(*record.in_flight(order))
             in_flight.append(time_average(times, inside, cut, record.until))
         rows.append(
             BackendUse(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,26 @@ from sim.laws import Floats
 
 TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT)
 REJECTIONS = (Why.NO_BACKEND, Why.QUEUE_FULL)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Attempts that brought no answer, one row each; they took a place all the same.
+
+    Columns are those of a `Record`; `left` is infinite where the work outlasted the run.
+    """
+
+    backend: NDArray[np.int64]
+    started: Floats
+    ended: Floats
+    reached: Floats
+    left: Floats
+
+    @classmethod
+    def of(cls, rows: Collection[Sequence[float]] = ()) -> Lost:
+        table = np.array(list(rows), dtype=float).reshape(-1, 5)
+        backend, *times = table.T
+        return cls(backend.astype(np.int64), *times)
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,7 @@ class Record:
     rejected: int = 0
     timed_out: int = 0
     retried: int = 0
+    lost: Lost = field(default_factory=Lost.of)
 
     @classmethod
     def of(
@@ -54,6 +75,7 @@ class Record:
         ended: array[float],
         refused: Sequence[tuple[int, float, Why | Outcome]] = (),
         retried: int = 0,
+        lost: Collection[Sequence[float]] = (),
     ) -> Record:
         """From what a driver wrote down for each request; `ended` is NaN where none succeeded."""
         ends = np.asarray(ended)
@@ -76,6 +98,7 @@ class Record:
             rejected=rejected,
             timed_out=timed_out,
             retried=retried,
+            lost=Lost.of(lost),
         )
 
     @property
@@ -92,21 +115,30 @@ class Record:
         """Backends in the order they were picked."""
         return self.backend[np.argsort(self.started, kind="stable")]
 
+    def in_flight(self, order: int | None = None) -> tuple[Floats, Floats]:
+        """When each attempt began and ended, at one backend or at all, the lost ones too."""
+        return self._stays(order, "started", "ended")
+
+    def present(self, order: int) -> tuple[Floats, Floats]:
+        """When each attempt came to a backend and left it, the lost ones too."""
+        return self._stays(order, "reached", "left")
+
+    def _stays(self, order: int | None, entered: str, left: str) -> tuple[Floats, Floats]:
+        parts = [
+            (part, slice(None) if order is None else part.backend == order)
+            for part in (self, self.lost)
+        ]
+        first, last = (
+            np.concatenate([getattr(part, name)[mine] for part, mine in parts])
+            for name in (entered, left)
+        )
+        return first, last
+
     def after(self, warmup: float) -> Record:
         """The requests that arrived at `warmup` or later; the others' counts stay."""
         kept = self.arrived >= warmup
-        return Record(
-            requests=self.requests,
-            **{
-                name: getattr(self, name)[kept]
-                for name in ("arrived", "started", "ended", "backend", "reached", "left")
-            },
-            until=self.until,
-            failed=self.failed,
-            rejected=self.rejected,
-            timed_out=self.timed_out,
-            retried=self.retried,
-        )
+        columns = ("arrived", "started", "ended", "backend", "reached", "left")
+        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
 
 
 def occupancy(entered: Floats, left: Floats) -> tuple[Floats, NDArray[np.int64]]:

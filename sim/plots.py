@@ -195,7 +195,7 @@ def in_flight(result: Result) -> Figure:
         record, cut, colour = run.records[0], run.warmups[0], style(run.algorithm).colour
         said = _label(run)
         if record.completed:
-            mean, low, high = binned(*occupancy(record.started, record.ended), edges)
+            mean, low, high = binned(*occupancy(*record.in_flight()), edges)
             ax.fill_between(middles, low, high, color=colour, alpha=0.25, linewidth=0)
             ax.plot(middles, mean, color=colour, linewidth=1.5)
             said += f": {high.max():.0f} at most"

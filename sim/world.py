@@ -135,6 +135,8 @@ class World(simpy.Environment):
         self._ended = array("d", [NAN]) * len(schedule)
         self._refused: list[tuple[int, float, Why | Outcome]] = []
         self._retried = 0
+        self._lost: dict[Lease[Request], list[float]] = {}
+        """Backend, started, ended, reached, left of attempts that did not succeed."""
 
     def replicate(self) -> Record:
         """Simulate until every request has been answered or refused."""
@@ -151,6 +153,7 @@ class World(simpy.Environment):
             ended=self._ended,
             refused=self._refused,
             retried=self._retried,
+            lost=self._lost.values(),
         )
 
     def step(self) -> None:
@@ -227,10 +230,11 @@ class World(simpy.Environment):
 
     def _end(self, lease: Lease[Request], now: float, outcome: Outcome = OK) -> None:
         """The answer is with the client."""
-        if not lease.open:
-            return  # given up before: its client has an answer already
-        lease.done(now, outcome)
         index = lease.call.index
+        if not lease.open:  # given up before: its client has an answer already
+            self._lost[lease][-1] = now - self._way(self._back, index)
+            return
+        lease.done(now, outcome)
         if outcome is OK:
             self._backend[index] = lease.backend.order
             self._started[index] = lease.started_at
@@ -239,6 +243,8 @@ class World(simpy.Environment):
             if not self._left:
                 self._over.succeed()
         else:
+            turned_away = now - self._way(self._back, index)
+            self._lose(lease, now, turned_away, turned_away)
             self._refuse(index, now, outcome)
         if self._out:
             self._drain(now)
@@ -270,12 +276,21 @@ class World(simpy.Environment):
         while self._owed and (self._owed[0][0] <= now or not self._owed[0][1].open):
             _, lease = self._owed.popleft()
             if lease.open:
+                reached = lease.started_at + self._way(self._there, lease.call.index)
+                self._lose(lease, now, reached, INFINITY)
                 self._balancer.failed(lease, now, Outcome.TIMEOUT, sent=True)
         if self._owed:
             self._set(self._timeout, self._owed[0][0])
         self._drain(now)
 
     # --- bookkeeping
+
+    def _lose(self, lease: Lease[Request], now: float, reached: float, left: float) -> None:
+        self._lost[lease] = [lease.backend.order, lease.started_at, now, reached, left]
+
+    @staticmethod
+    def _way(delays: list[float], index: int) -> float:
+        return delays[index] if delays else 0.0
 
     def _refuse(self, index: int, now: float, why: Why | Outcome) -> None:
         self._refused.append((index, now, why))
