@@ -451,7 +451,7 @@ class ClientConnection(asyncio.Protocol):
             driver.client_idle.start(self, driver.now())  # to read what is left
 
 
-class _Rejected(Exception):  # noqa: N818
+class _Rejected(Exception):
     """A request that llhttp accepts and we do not."""
 
     def __init__(self, status: int, why: str) -> None:

@@ -6,6 +6,8 @@ It holds the one balancer, the connections, the shared time limits and a single 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,6 +26,8 @@ from lb.proxy.log import Log, reason
 from lb.proxy.prober import Prober
 from lb.proxy.upstream import UpstreamConnection, UpstreamPool
 
+BACKLOG = 1024
+"""Connections the kernel keeps for us until we accept them."""
 TICK = 0.05
 """Seconds between two looks at the time limits, and so their resolution."""
 
@@ -80,10 +84,14 @@ class Driver:
         """Ask every backend once, then listen. Raises CannotListen."""
         host, port = host_and_port(self._listen)
         try:
-            # Bound first, so a port in use is known before anybody is probed.
             self._server = await self.loop.create_server(
-                lambda: ClientConnection(self), host, port, backlog=1024, start_serving=False
+                lambda: ClientConnection(self), host, port, backlog=BACKLOG, start_serving=False
             )
+            # A port in use is known before anybody is probed; whoever connects waits until then.
+            # Binding alone would not tell, and uvloop keeps to itself when it cannot listen later.
+            for bound in self._server.sockets:
+                with socket.socket(fileno=os.dup(bound.fileno())) as listener:
+                    listener.listen(BACKLOG)
             self._tick()
             await self._first_answers.wait()
             await self._server.start_serving()

@@ -313,5 +313,5 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.broken(Outcome.SERVER_ERROR)
 
 
-class _Malformed(Exception):  # noqa: N818
+class _Malformed(Exception):
     """Not an answer that can be passed on."""

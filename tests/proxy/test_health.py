@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from lb.proxy.driver import Driver
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     Message,
@@ -20,6 +21,7 @@ from tests.proxy.doubles import (
     origin,
     proxy,
     refusing,
+    scenario,
 )
 
 QUICK = """[health]
@@ -81,7 +83,7 @@ def test_a_probe_is_a_get_on_a_connection_of_its_own(run: Run) -> None:
 
 
 def test_the_first_answers_come_before_anybody_is_served(run: Run) -> None:
-    """The listener opens when each backend is known; one that was down is never picked."""
+    """Who connects earlier waits; a backend that was down from the first is never picked."""
 
     async def test() -> None:
         script = Checked(b"b", UP)
@@ -93,21 +95,36 @@ def test_the_first_answers_come_before_anybody_is_served(run: Run) -> None:
 
         with closing(refusing()) as a:
             async with origin(late) as b:
-                starting = proxy(a, b, health=QUICK.replace("100ms", "5s"))
-                entering = asyncio.ensure_future(starting.__aenter__())
+                slow = QUICK.replace("100ms", "5s")
+                driver = Driver(scenario(a, b, toml=slow), lambda *_, **__: None)
+                lb = Proxy(driver, [])
+                starting = asyncio.ensure_future(driver.start())
                 while not b.connections:
                     await asyncio.sleep(0)
-                assert not entering.done()
-                go_on.set()
-                lb = await entering
-                for _ in range(4):
-                    assert (await lb.get()).body == b"b"
-                assert [backend.picked for backend in lb.backends] == [0, 4]
+                async with lb.client() as client:
+                    client.send(get(), get())
+                    await asyncio.wait([starting], timeout=0.1)
+                    assert not starting.done()
+                    assert lb.leases == []
+                    go_on.set()
+                    await starting
+                    assert (await client.response()).body == b"b"
+                    assert (await client.response()).body == b"b"
+                assert [backend.picked for backend in lb.backends] == [0, 2]
+                await driver.stop()
+
+    run(test())
+
+
+def test_the_log_tells_who_is_up_and_why_others_are_not(run: Run) -> None:
+    async def test() -> None:
+        with closing(refusing()) as a:
+            async with origin(Checked(b"b", UP)) as b, proxy(a, b, health=QUICK) as lb:
                 assert sorted(news(lb)) == [
                     ("info", "backend up", "status 200"),
                     ("warning", "backend down", "cannot connect: connection refused"),
                 ]
-                await starting.__aexit__(None, None, None)
+                assert {fields["backend"] for _, _, fields in lb.log} == {"a", "b"}
 
     run(test())
 
