@@ -12,8 +12,11 @@ from lb.strategies import Outcome, Strategy
 class Server:
     """The part of a backend that strategies read; unlike a Backend it can be weakly referenced."""
 
-    def __init__(self, order: int, weight: float = 1, active: int = 0) -> None:
+    def __init__(
+        self, order: int, weight: float = 1, active: int = 0, address: str | None = None
+    ) -> None:
         self.order = order
+        self.address = address or f"10.0.{order >> 8}.{order & 255}:80"
         self.weight = weight
         self.active = active
         self.response_time: float | None = None
@@ -43,9 +46,11 @@ def joined(strategy: Strategy[Any], members: Iterable[Server]) -> Strategy[Any]:
     return strategy
 
 
-def send(strategy: Strategy[Any], avoid: tuple[Server, ...] = (), now: float = 0.0) -> Any:
+def send(
+    strategy: Strategy[Any], avoid: tuple[Server, ...] = (), now: float = 0.0, key: bytes = b""
+) -> Any:
     """One call, as the balancer starts it: pick, count, tell."""
-    server = strategy.pick(now, b"", avoid)
+    server = strategy.pick(now, key, avoid)
     if server is not None:
         server.active += 1
         strategy.started(server, now)

@@ -7,12 +7,16 @@ from typing import Any
 
 from lb.errors import UsageError, nearest
 from lb.strategies import (
+    consistent_hash,
+    ip_hash,
     join_idle_queue,
     least_connections,
     least_response_time,
+    maglev,
     p2c,
     peak_ewma,
     random,
+    rendezvous,
     round_robin,
     weighted_random,
     weighted_round_robin,
@@ -45,6 +49,10 @@ REGISTRY: dict[str, Spec] = {
         peak_ewma,
         least_response_time,
         join_idle_queue,
+        ip_hash,
+        consistent_hash,
+        maglev,
+        rendezvous,
     )
 }
 

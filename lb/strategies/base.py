@@ -36,6 +36,10 @@ class Candidate(Protocol):
         """Place in the configuration: unique, breaks every tie."""
 
     @property
+    def address(self) -> str:
+        """host:port, the same in every process that hashes it."""
+
+    @property
     def weight(self) -> float:
         """Effective weight, above zero."""
 

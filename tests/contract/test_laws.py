@@ -85,7 +85,8 @@ class Fleet:
             self.strategy.reweigh(self.servers[order], 0.0)
 
     def send(self, avoid: frozenset[int] = frozenset()) -> None:
-        picked = send(self.strategy, tuple(self.servers[order] for order in sorted(avoid)))
+        avoided = tuple(self.servers[order] for order in sorted(avoid))
+        picked = send(self.strategy, avoided, key=b"%d" % len(self.picks))
         self.picks.append(None if picked is None else picked.order)
 
     def end(self, order: int) -> None:
@@ -215,11 +216,19 @@ def test_the_largest_random_number_is_no_backend_too_far(name: str) -> None:
 # --- what it keeps
 
 
+def send_until(strategy: Strategy[Any], enough: Callable[[], bool]) -> None:
+    """Calls of different keys."""
+    for number in range(1000):
+        if enough():
+            return
+        send(strategy, key=b"%d" % number)
+    raise AssertionError("a backend is never picked")
+
+
 def test_a_call_may_end_after_its_backend_has_left(name: str) -> None:
     gone, stays = members = servers(1, 1)
     strategy = joined(create(name, Random(6)), members)
-    while gone.active < 3:
-        send(strategy)
+    send_until(strategy, lambda: gone.active == 3)
     strategy.leave(gone, 0.0)
     while gone.active:
         end(strategy, gone)
@@ -245,8 +254,7 @@ def leave_idle(strategy: Strategy[Any], gone: Server) -> None:
 
 
 def leave_busy(strategy: Strategy[Any], gone: Server) -> None:
-    while not gone.active:
-        send(strategy)
+    send_until(strategy, lambda: gone.active == 1)
     strategy.leave(gone, 0.0)
     while gone.active:
         end(strategy, gone)

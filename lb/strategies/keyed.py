@@ -1,0 +1,55 @@
+"""Membership for strategies that lead from a key through a table to a backend.
+
+Tables hold the places of backends (`order`), never the backends, so whoever has left is not kept
+alive. Whether a place may be picked is looked up on the way; being blocked rebuilds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic
+
+from lb.strategies.base import B, Outcome
+from lb.strategies.weighted_round_robin import SmoothSequence
+
+TRIES = 21
+"""Places looked at for one key before its call goes to whoever has the turn: nginx's number."""
+
+
+class Keyed(Generic[B]):
+    """Who has joined, who of them is usable, and whose turn it is when a key finds nobody."""
+
+    def __init__(self) -> None:
+        self._joined: dict[int, B] = {}  # by order, blocked ones too
+        self._usable: dict[int, B] = {}  # by order
+        self._turns: SmoothSequence[B] = SmoothSequence()
+
+    def join(self, backend: B, now: float) -> None:
+        self._joined[backend.order] = self._usable[backend.order] = backend
+        self._turns.join(backend, now)
+
+    def leave(self, backend: B, now: float) -> None:
+        self._joined.pop(backend.order, None)
+        self._usable.pop(backend.order, None)
+        self._turns.leave(backend, now)
+
+    def block(self, backend: B, now: float) -> None:
+        self._usable.pop(backend.order, None)
+        self._turns.block(backend, now)
+
+    def unblock(self, backend: B, now: float) -> None:
+        if backend.order in self._joined:
+            self._usable[backend.order] = backend
+            self._turns.unblock(backend, now)
+
+    def reweigh(self, backend: B, now: float) -> None:
+        self._turns.reweigh(backend, now)
+
+    def started(self, backend: B, now: float) -> None: ...
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
+
+    def _at(self, order: int, avoid: Sequence[B]) -> B | None:
+        """Who may be picked at a place."""
+        backend = self._usable.get(order)
+        return None if backend is None or backend in avoid else backend
