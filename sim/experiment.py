@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -74,7 +73,7 @@ class Run:
         return {
             "algorithm": self.algorithm,
             **{name: _plain(getattr(self, name)) for name in _COUNTS},
-            "latency": {name: _estimate(value) for name, value in self.latency.items()},
+            "latency": {name: value.as_dict() for name, value in self.latency.items()},
             "throughput": self.throughput,
             "backends": [asdict(backend) for backend in self.backends],
             "wall_seconds": self.wall_seconds,
@@ -146,7 +145,7 @@ class Result:
                         "metric": row.metric,
                         "a": row.a,
                         "b": row.b,
-                        "difference": _estimate(row.difference),
+                        "difference": row.difference.as_dict(),
                         "distinguishable": row.distinguishable,
                     }
                     for row in self.comparison
@@ -184,6 +183,8 @@ def simulate(
         drawn = schedule or Schedule.draw(scenario, replication)
         if not len(drawn):
             raise ConfigError(["run.duration: no request arrives in it; make it longer"])
+        if (scenario.run.warmup or 0.0) > drawn.times[-1]:
+            raise ConfigError(["run.warmup: no request arrives after it; make it shorter"])
         for name in names:
             started = time.perf_counter()
             records[name].append(World(scenario, drawn, name, replication).replicate())
@@ -262,13 +263,6 @@ def _backend_use(
 
 def _plain(number: float) -> float:
     return int(number) if number == int(number) else number
-
-
-def _estimate(estimate: Estimate) -> dict[str, float | None]:
-    return {
-        name: value if value is None or math.isfinite(value) else None
-        for name, value in asdict(estimate).items()
-    }
 
 
 def _ms(seconds: float) -> str:

@@ -27,6 +27,13 @@ class Estimate:
     def half_width(self) -> float:
         return math.nan if self.high is None else self.high - self.value
 
+    def as_dict(self) -> dict[str, float | None]:
+        """For JSON, which has no word for what is not a number."""
+        return {
+            name: value if value is not None and math.isfinite(value) else None
+            for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+
 
 def latency_metrics(latency: Floats) -> dict[str, float]:
     """Mean and quantiles of a sample in seconds, interpolated linearly between order statistics."""

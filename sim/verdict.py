@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,12 @@ class Line:
 
     def as_dict(self) -> dict[str, Any]:
         measured = self.measured if math.isfinite(self.measured) else None
-        return {**asdict(self), "measured": measured, "ok": self.ok}
+        return {
+            "measured": measured,
+            "predicted": self.predicted.as_dict(),
+            "tolerance": self.tolerance,
+            "ok": self.ok,
+        }
 
 
 class Judgement(Enum):
@@ -161,9 +166,12 @@ def judge(
     algorithm = scenario.algorithm.name
     if not len(schedule):
         return Verdict(algorithm, 0, {}, {}, 0, 0.0, {}, ["no request was sent"])
+    cut = _cold_start(scenario, schedule)
+    if schedule.times[-1] < cut:
+        reason = "it ended within its warm-up"
+        return Verdict(algorithm, len(schedule), {}, {}, 0, 0.0, {}, [reason])
     if predicted is None or len(schedule) < whole:
         predicted = predict(scenario, schedule)
-    cut = _cold_start(scenario, schedule)
     records = [record.after(cut) for record in predicted.runs[0].records]
     live = _as_record(schedule, measured).after(cut)
 
