@@ -24,7 +24,7 @@ SHOWN = ("mean", "p50", "p95", "p99", "p999")
 
 def terminal(*, stderr: bool = False) -> Console:
     """A terminal; wide enough for the tables where there is none."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 120
     return console
@@ -102,7 +102,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
         late = verdict.late_by
         console.print(
             f"Failed: {verdict.failed}, predicted {verdict.failed_predicted:g}. The generator was "
-            f"late by {late['p50'] * 1e3:.2g} ms at p50, {late['p99'] * 1e3:.2g} ms at p99."
+            f"late by {late['p50'] * 1e3:z.2f} ms at p50, {late['p99'] * 1e3:z.2f} ms at p99."
         )
     for reason in verdict.invalid:
         console.print(f"This run says nothing: {reason}")
@@ -136,11 +136,11 @@ def _cells(line: Line, scale: float) -> tuple[str, str, str, str, str]:
     interval = (
         "none"
         if predicted.low is None or predicted.high is None
-        else f"{predicted.low * scale:.2f} to {predicted.high * scale:.2f}"
+        else f"{predicted.low * scale:z.2f} to {predicted.high * scale:z.2f}"
     )
     return (
-        f"{line.measured * scale:.2f}",
-        f"{predicted.value * scale:.2f}",
+        _number(line.measured * scale),
+        _number(predicted.value * scale),
         interval,
         f"± {line.tolerance:.0%}",
         "ok" if line.ok else "MISS",
@@ -151,8 +151,14 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
 
 
+def _number(value: float) -> str:
+    return f"{value:z.2f}" if math.isfinite(value) else "none"
+
+
 def _ms(estimate: Estimate) -> str:
     """Milliseconds with the digits that the interval supports."""
+    if not math.isfinite(estimate.value):
+        return "none"
     if estimate.high is None or not estimate.half_width > 0:
         return f"{estimate.value * 1e3:.4g}"
     half = estimate.half_width * 1e3
