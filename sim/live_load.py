@@ -32,7 +32,7 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
     async def send(index: int, start: float) -> None:
         measured.sent[index] = loop.time() - start
         try:
-            async with session.get(url, headers=fields[index]) as answer:
+            async with session.get(url, headers=fields[index], allow_redirects=False) as answer:
                 await answer.read()
         except (aiohttp.ClientError, TimeoutError):
             return
