@@ -86,7 +86,8 @@ def application(row: BackendTable, model: Model, rng: np.random.Generator) -> we
         except ValueError:
             message = f"{SIZE_FIELD} {given!r} is not a number from zero up"
             return web.json_response({"error": "bad_size", "message": message}, status=400)
-        await request.read()
+        async for _ in request.content.iter_any():  # of any length; nobody reads it
+            pass
         served = await live.serve(size)
         if served is None:
             return web.json_response({"error": "queue_full", "server": row.label}, status=503)
