@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -50,6 +51,9 @@ class LiveSystem:
             "serve": ["serve", "-c", str(scenario)],
         }
         self._directory = directory
+        # The files say it all: LB_PORT is meant for whoever runs this, and so is a web proxy.
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("LB_")}
+        self._ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -77,6 +81,7 @@ class LiveSystem:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env=self._environment,
             )
 
     def _wait_until_healthy(self) -> None:
@@ -87,7 +92,7 @@ class LiveSystem:
                     said = self._log(name).read_text(encoding="utf-8").strip().splitlines()
                     raise LbError(f"lb {name} stopped: {said[-1] if said else 'no message'}")
             try:
-                with urllib.request.urlopen(f"{self.url}/lb-health", timeout=1) as answer:
+                with self._ask(f"{self.url}/lb-health", timeout=1) as answer:
                     health = json.load(answer)
                 if health["healthy_backends"] == health["total_backends"]:
                     return
