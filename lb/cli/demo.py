@@ -15,7 +15,10 @@ COMPARED = ("round_robin", "weighted_round_robin", "least_connections", "random"
 def demo(
     config: ConfigFile = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", envvar="LB_OUT", help="Where everything goes.")
+        Path,
+        typer.Option(
+            metavar="DIR", envvar="LB_OUT", file_okay=False, help="Where everything goes."
+        ),
     ] = Path("lb-demo"),
     seconds: Annotated[
         float, typer.Option(min=1, max=600, envvar="LB_SECONDS", help="Length of the load.")
@@ -34,7 +37,10 @@ def demo(
 
     console = terminal()
     out.mkdir(parents=True, exist_ok=True)
-    text = scenarios.BUILT_IN if config is None else config.read_text(encoding="utf-8")
+    text = scenarios.BUILT_IN
+    if config is not None:
+        Scenario.load(config)  # its mistakes are told under its own name, not its copy's
+        text = config.read_text(encoding="utf-8")
     file = out / "scenario.toml"
     file.write_text(relocated(text), encoding="utf-8")
     scenario = Scenario.load(file)

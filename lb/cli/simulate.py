@@ -39,6 +39,7 @@ def simulate(
         typer.Option(
             metavar="DIR",
             envvar="LB_OUT",
+            file_okay=False,
             help="Where plots and result.json go [lb-report; with --json nowhere].",
         ),
     ] = None,
