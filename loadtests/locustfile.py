@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from http.client import HTTPException
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -91,6 +92,8 @@ def _init(environment: Environment, **_: Any) -> None:
         if options.seed is not None:
             run = scenario.run.model_copy(update={"seed": options.seed})
             scenario = scenario.model_copy(update={"run": run})
+        if options.host and urlsplit(options.host).scheme != "http":
+            raise UsageError(f"--host {options.host!r}: write http://host:port")
         OpenLoop.plan = Plan(scenario, Path(options.verdict))
     except LbError as error:
         _refuse(str(error), error.exit_status)
@@ -172,7 +175,11 @@ class OpenLoop(User):
                 measured.ended[index] = perf_counter() - start
             else:
                 error = RuntimeError(f"status {answer.status_code}")
-        except (OSError, ValueError) as trouble:  # refused, reset, silent, or not HTTP
+        except (
+            OSError,
+            ValueError,
+            HTTPException,
+        ) as trouble:  # refused, reset, silent, or not HTTP
             error = trouble
         since = perf_counter() - start - self.plan.schedule.times[index]
         self.environment.events.request.fire(
