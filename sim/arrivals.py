@@ -77,12 +77,11 @@ class Schedule:
             raise ConfigError(["the schedule holds no request"])
         for row, model in scenario.modelled():
             if shape(model.service) not in self.shapes:
-                raise ConfigError(
-                    [
-                        f"the schedule has no sizes for backend {row.label}, which needs "
-                        f"{shape(model.service)}; it was drawn for {', '.join(self.shapes)}"
-                    ]
+                why = (
+                    f"the schedule has no sizes for backend {row.label}, which needs "
+                    f"{shape(model.service)}; it was drawn for {', '.join(self.shapes)}"
                 )
+                raise ConfigError([why])
 
     def head(self, n: int) -> Schedule:
         """The first `n` requests."""
