@@ -90,6 +90,8 @@ def _init(environment: Environment, **_: Any) -> None:
     try:
         scenario = scenario_named(options.scenario)
         if options.seed is not None:
+            if options.seed < 0:
+                raise UsageError(f"--seed {options.seed}: a seed is a number from zero up")
             run = scenario.run.model_copy(update={"seed": options.seed})
             scenario = scenario.model_copy(update={"run": run})
         if options.host and urlsplit(options.host).scheme != "http":
@@ -175,11 +177,8 @@ class OpenLoop(User):
                 measured.ended[index] = perf_counter() - start
             else:
                 error = RuntimeError(f"status {answer.status_code}")
-        except (
-            OSError,
-            ValueError,
-            HTTPException,
-        ) as trouble:  # refused, reset, silent, or not HTTP
+        # Refused, reset, silent, or not HTTP.
+        except (OSError, ValueError, HTTPException) as trouble:
             error = trouble
         since = perf_counter() - start - self.plan.schedule.times[index]
         self.environment.events.request.fire(
