@@ -22,7 +22,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     name="lb",
     help="A load balancer you can test on paper first.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -38,11 +38,13 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 for command in (serve, simulate, backend, demo, check, strategies):
@@ -53,7 +55,7 @@ for command in (serve, simulate, backend, demo, check, strategies):
 def main() -> None:
     """Run one command and exit with its status."""
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="lb", standalone_mode=False)
     except _USAGE_ERROR as error:
         _complain(" ".join(error.format_message().split()))
         status = 2

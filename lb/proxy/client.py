@@ -321,6 +321,7 @@ class ClientConnection(asyncio.Protocol):
             VIA,
         )
         exchange = Exchange(driver, self, method, target, minor, head, framing, keep_alive)
+        exchange.key = self._peer
         self._reading = exchange
         self._overhead = 0
         self._queue.append(exchange)

@@ -1,0 +1,107 @@
+"""The commands that tell, and the modelled backends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from lb import __version__
+from lb.strategies import REGISTRY
+from tests.cli.conftest import Running, Serving, Start, get, lb, lb_process
+
+
+def free_ports(count: int) -> list[int]:
+    taken = [socket.socket() for _ in range(count)]
+    for one in taken:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in taken]
+    for one in taken:
+        one.close()
+    return ports
+
+
+def test_help_and_version() -> None:
+    assert lb_process("--version").stdout == f"lb {__version__}\n"
+    general = lb("--help")
+    assert general.returncode == 0
+    assert general.stdout.startswith("Usage: lb ")
+    for command in ("serve", "simulate", "backend", "check", "strategies"):
+        assert f"  {command} " in general.stdout
+        one = lb(command, "-h")
+        assert one.returncode == 0
+        assert one.stdout.startswith(f"Usage: lb {command} ")
+    assert lb().stdout == general.stdout
+
+
+def test_every_option_of_serve_has_a_variable() -> None:
+    text = lb("serve", "--help").stdout
+    for name in ("CONFIG", "PORT", "BACKENDS", "ALGORITHM", "HEALTH_CHECK_INTERVAL"):
+        assert f"LB_{name}]" in text
+
+
+def test_strategies() -> None:
+    result = lb("strategies")
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(REGISTRY)
+    one = lb("strategies", "weighted_round_robin").stdout
+    assert one.startswith("weighted_round_robin")
+    assert "needs:" in one
+    assert "weights" in one
+
+
+def test_check(tmp_path: Path) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text('algorithm = "random"\n[[backend]]\naddress = "127.0.0.1:1"\n')
+    result = lb("check", file)
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"{file}: fine; random over 1 backend")
+    assert result.stderr == ""
+
+
+def test_a_modelled_backend(start: Start) -> None:
+    (port,) = free_ports(1)
+    backend = start(Running, "backend", "-p", port, "--service", "deterministic:1s")
+    backend.until(f"http://127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    assert get(address, "/health")[0] == 200
+    began = time.monotonic()
+    status, answer = get(address, "/any/path", X_LB_Size="0")
+    assert time.monotonic() - began < 0.9  # the law alone would take a second
+    assert status == 200
+    assert answer["server"] == address
+    assert answer["service_ms"] == 0
+    assert get(address, X_LB_Size="0.01")[1]["service_ms"] == 10
+    for bad in ("-1", "nan", "inf", "much"):
+        status, answer = get(address, X_LB_Size=bad)
+        assert status == 400
+        assert answer["error"] == "bad_size"
+    backend.tell(signal.SIGTERM)
+    assert backend.ended() == 0
+
+
+def test_a_file_is_served_by_both_sides(start: Start, tmp_path: Path) -> None:
+    ports = free_ports(3)
+    file = tmp_path / "lb.toml"
+    file.write_text(
+        'algorithm = "weighted_round_robin"\n[server]\nlisten = "127.0.0.1:0"\n'
+        + "".join(
+            f'[[backend]]\naddress = "127.0.0.1:{port}"\nname = "{name}"\nweight = {weight}\n'
+            '[backend.model]\nservice = { law = "deterministic", mean = "0ms" }\n'
+            for name, port, weight in zip("abc", ports, (5, 1, 1), strict=True)
+        )
+    )
+    everyone = start(Running, "backend", "-c", file)
+    for _ in ports:
+        everyone.until("backend ")
+    serving = start(Serving, "-c", file)
+    assert "".join(serving.get()[1]["server"] for _ in range(14)) == "aabacaa" * 2
+    everyone.tell(signal.SIGINT)
+    assert everyone.ended() == 0
+    only = start(Running, "backend", "-c", file, "-p", ports[1])
+    assert "backend b " in only.until("backend ")
+    with pytest.raises(ConnectionRefusedError):
+        get(f"127.0.0.1:{ports[0]}")

@@ -1,0 +1,148 @@
+"""`lb serve` from start to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import LIMIT, Serving, Start
+
+
+class Held(ThreadingHTTPServer):
+    """A backend in good health that answers when it is let."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.arrived = threading.Event()
+        self.go_on = threading.Event()
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Held
+
+    def do_GET(self) -> None:
+        if self.path != "/health":
+            self.server.arrived.set()
+            self.server.go_on.wait(LIMIT)
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"true")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def backend() -> Iterator[Held]:
+    with Held() as it:
+        thread = threading.Thread(target=it.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield it
+        it.go_on.set()
+        it.shutdown()
+        thread.join(LIMIT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_what_is_in_flight(
+    start: Start, backend: Held, number: signal.Signals
+) -> None:
+    serving = start(Serving, "-p", 0, "-b", backend.address)
+    connection = HTTPConnection(serving.address, timeout=LIMIT)
+    connection.request("GET", "/")
+    assert backend.arrived.wait(LIMIT)
+    serving.tell(number)
+    serving.until("event=draining connections=1")
+    backend.go_on.set()
+    answer = connection.getresponse()
+    assert answer.status == 200
+    assert answer.read() == b"true"
+    assert answer.getheader("Connection") == "close"
+    assert serving.ended() == 0
+    assert "event=stopped finished=True" in serving.seen[-1]
+    connection.close()
+
+
+def test_a_second_signal_ends_it_at_once(start: Start, backend: Held) -> None:
+    serving = start(Serving, "-p", 0, "-b", backend.address)
+    connection = HTTPConnection(serving.address, timeout=LIMIT)
+    connection.request("GET", "/")
+    assert backend.arrived.wait(LIMIT)
+    serving.tell(signal.SIGTERM)
+    serving.until("event=draining")
+    serving.tell(signal.SIGTERM)
+    assert serving.ended() == 0
+    assert "level=warning event=stopped finished=False" in serving.seen[-1]
+    with pytest.raises(ConnectionError):
+        connection.getresponse()
+    connection.close()
+
+
+def test_idle_it_ends_at_once(start: Start, backend: Held) -> None:
+    serving = start(Serving, "-p", 0, "-b", backend.address)
+    assert serving.get("/lb-health")[0] == 200
+    serving.tell(signal.SIGTERM)
+    assert serving.ended() == 0
+
+
+FILE = """\
+algorithm = "random"
+[server]
+listen = "127.0.0.1:0"
+stats_path = "/numbers"
+[[backend]]
+address = "127.0.0.1:1"
+weight = 2.5
+[[backend]]
+address = "127.0.0.1:2"
+"""
+
+
+def algorithm_and_backends(serving: Serving) -> tuple[str, list[tuple[str, float]]]:
+    stats = serving.get("/numbers")[1]
+    return stats["algorithm"], [(row["address"], row["weight"]) for row in stats["backends"]]
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(
+    start: Start, tmp_path: Path
+) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text(FILE)
+    plain = start(Serving, LB_CONFIG=str(file))
+    assert algorithm_and_backends(plain) == ("random", [("127.0.0.1:1", 2.5), ("127.0.0.1:2", 1)])
+    variables = {
+        "LB_ALGORITHM": "least_connections",
+        "LB_BACKENDS": "127.0.0.1:3*4",
+        "LB_PORT": "0",
+    }
+    changed = start(Serving, "-c", file, **variables)
+    assert algorithm_and_backends(changed) == ("least_connections", [("127.0.0.1:3", 4)])
+    flags = ("-a", "p2c", "-b", "127.0.0.1:4, 127.0.0.1:5*0.5")
+    both = start(Serving, "-c", file, *flags, **variables, LB_HEALTH_CHECK_INTERVAL="0.5")
+    assert algorithm_and_backends(both) == ("p2c", [("127.0.0.1:4", 1), ("127.0.0.1:5", 0.5)])
+
+
+def test_a_backend_that_is_down_is_logged_with_its_reason(start: Start) -> None:
+    serving = start(Serving, "-p", 0, "-b", "127.0.0.1:1")
+    (down,) = [line for line in serving.seen if "backend down" in line]
+    assert 'backend=127.0.0.1:1 reason="cannot connect: connection refused"' in down
+    status, answer = serving.get()
+    assert status == 503
+    assert answer["error"] == "no_backend"
+
+
+def test_health_checks_come_as_often_as_asked(start: Start, backend: Held) -> None:
+    serving = start(Serving, "-p", 0, "-b", backend.address, "--health-check-interval", "0.05")
+    backend.shutdown()
+    backend.server_close()
+    serving.until("backend down")
