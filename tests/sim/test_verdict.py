@@ -1,0 +1,448 @@
+"""Measured beside predicted: what passes, what misses, what says nothing; and teeth, on paper."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import sim.verdict
+from lb.config import BackendTable, Scenario
+from sim import Estimate, Result, Schedule
+from sim.report import write_verdict
+from sim.verdict import (
+    COLD_START,
+    FAILURES,
+    Judgement,
+    Line,
+    Measurement,
+    Verdict,
+    judge,
+    latencies,
+    predict,
+)
+from sim.world import World
+from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
+
+SHIPPED = sorted((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
+RUN = "requests = 1000\nreplications = 1"
+ELSEWHERE = 1000
+"""A replication no prediction uses: other ties, other network delays."""
+
+# --- one line
+
+
+@pytest.mark.parametrize(
+    ("measured", "ok"),
+    [
+        (90.0, True),
+        (89.99, False),
+        (94.0, True),
+        (100.0, True),
+        (120.0, True),
+        (120.01, False),
+        (math.nan, False),
+        (math.inf, False),
+    ],
+)
+def test_a_line_may_be_off_by_its_interval_and_its_tolerance(measured: float, ok: bool) -> None:
+    """The interval is 95 to 115, and five per cent of the predicted 100 go beyond it."""
+    assert Line(measured, Estimate(100.0, 95.0, 115.0), 0.05).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("measured", "tolerance", "ok"),
+    [(105.0, 0.05, True), (105.01, 0.05, False), (95.0, 0.05, True), (100.0, 0.0, True)],
+)
+def test_without_an_interval_the_tolerance_is_all_there_is(
+    measured: float, tolerance: float, ok: bool
+) -> None:
+    assert Line(measured, Estimate(100.0, None, None), tolerance).ok is ok
+
+
+@pytest.mark.parametrize("measured", [0.0, 1.0, math.nan])
+def test_what_was_not_predicted_is_never_met(measured: float) -> None:
+    assert not Line(measured, Estimate(math.nan, None, None), 1.0).ok
+
+
+def test_a_line_in_json() -> None:
+    line = Line(math.nan, Estimate(1.0, None, math.inf), 0.1)
+    assert line.as_dict() == {
+        "measured": None,
+        "predicted": {"value": 1.0, "low": None, "high": None},
+        "tolerance": 0.1,
+        "ok": False,
+    }
+
+
+# --- a run beside its prediction
+
+
+def live(file: Scenario, schedule: Schedule, replication: int = ELSEWHERE) -> Measurement:
+    """What a load generator would see of a proxy that does what the simulator says."""
+    record = World(file, schedule, None, replication).replicate()
+    measured = Measurement.blank(len(schedule))
+    measured.sent[:] = schedule.times
+    at = np.searchsorted(schedule.times, record.arrived)
+    measured.ended[at] = record.ended
+    measured.backend[at] = record.backend
+    return measured
+
+
+def changed(measured: Measurement, **columns: NDArray[Any]) -> Measurement:
+    return Measurement(**{**vars(measured), **columns})
+
+
+@pytest.fixture(scope="module")
+def file() -> Scenario:
+    return scenario(*[serves(EXPONENTIAL, workers=2)] * 3, rate=3.0, run=RUN, warmup="auto")
+
+
+@pytest.fixture(scope="module")
+def schedule(file: Scenario) -> Schedule:
+    return Schedule.draw(file)
+
+
+@pytest.fixture(scope="module")
+def predicted(file: Scenario, schedule: Schedule) -> Result:
+    return predict(file, schedule)
+
+
+@pytest.fixture(scope="module")
+def measured(file: Scenario, schedule: Schedule) -> Measurement:
+    return live(file, schedule)
+
+
+Case = tuple[Scenario, Schedule, Measurement, Result]
+
+
+@pytest.fixture
+def case(file: Scenario, schedule: Schedule, measured: Measurement, predicted: Result) -> Case:
+    return file, schedule, measured, predicted
+
+
+def judged(case: Case, **columns: NDArray[Any]) -> Verdict:
+    file, schedule, measured, predicted = case
+    return judge(file, schedule, changed(measured, **columns), predicted)
+
+
+def test_a_run_that_is_one_of_the_predicted_passes(case: Case) -> None:
+    verdict = judged(case)
+    assert verdict.judgement is Judgement.PASSED
+    assert list(verdict.latency) == ["p50", "p95", "p99"]
+    assert list(verdict.shares) == ["b:0", "b:1", "b:2"]
+    assert (verdict.requests, verdict.failed, verdict.failed_predicted) == (1000, 0, 0)
+    assert sum(line.measured for line in verdict.shares.values()) == pytest.approx(1)
+    assert set(verdict.late_by.values()) == {0.0}
+
+
+def test_without_a_prediction_it_makes_its_own(case: Case) -> None:
+    assert judge(*case[:3]).as_dict() == judged(case).as_dict()
+
+
+@pytest.mark.parametrize("figure", ["p50", "p95", "p99"])
+def test_latency_beyond_interval_and_tolerance_misses(case: Case, figure: str) -> None:
+    """Just inside and just outside, by shifting every answer."""
+    line = judged(case).latency[figure]
+    assert line.predicted.high is not None
+    room = line.predicted.high + line.tolerance * line.predicted.value - line.measured
+    ended = case[2].ended
+    assert judged(case, ended=ended + 0.999 * room).latency[figure].ok
+    beyond = judged(case, ended=ended + 1.001 * room)
+    assert not beyond.latency[figure].ok
+    assert beyond.judgement is Judgement.MISSED
+
+
+def test_a_proxy_that_is_faster_than_predicted_is_not_what_was_predicted(case: Case) -> None:
+    schedule, measured = case[1:3]
+    faster = schedule.times + (measured.ended - schedule.times) / 2
+    assert judged(case, ended=faster).judgement is Judgement.MISSED
+
+
+def test_latency_counts_from_the_intended_time(case: Case) -> None:
+    """Sent later, answered at the same time: not one figure is better for it."""
+    late = judged(case, sent=case[2].sent + 1e-3)
+    assert late.latency == judged(case).latency
+    assert late.late_by["p50"] == pytest.approx(1e-3)
+
+
+def test_shares_beyond_interval_and_tolerance_miss(case: Case) -> None:
+    """Round robin settles every request's backend: the interval is a point."""
+    measured = case[2]
+    backend = measured.backend.copy()
+    ones = np.flatnonzero(backend == 1)
+    room = int(0.045 * len(ones))
+    backend[ones[-room:]] = 2
+    assert judged(case, backend=backend).judgement is Judgement.PASSED
+    backend[ones[-2 * room :]] = 2
+    verdict = judged(case, backend=backend)
+    assert [name for name, line in verdict.shares.items() if not line.ok] == ["b:1", "b:2"]
+    assert verdict.judgement is Judgement.MISSED
+
+
+def test_answers_that_name_no_backend_miss(case: Case) -> None:
+    nobody = np.full_like(case[2].backend, -1)
+    assert judged(case, backend=nobody).judgement is Judgement.MISSED
+
+
+@pytest.mark.parametrize(("failures", "judgement"), [(5, "passed"), (6, "missed")])
+def test_one_failure_in_two_hundred_is_forgiven(case: Case, failures: int, judgement: str) -> None:
+    assert failures == 1000 * FAILURES + (judgement == "missed")
+    ended = case[2].ended.copy()
+    ended[np.linspace(100, 900, failures).astype(int)] = np.nan
+    verdict = judged(case, ended=ended)
+    assert verdict.failed == failures
+    assert all(line.ok for line in verdict.latency.values())
+    assert verdict.judgement.value == judgement
+
+
+def test_failures_that_were_predicted_are_none_of_the_proxys() -> None:
+    """A station without places turns away about as many on paper as in the other run."""
+    file = scenario(
+        *[serves(EXPONENTIAL, queue=0, workers=2)] * 2, rate=3.0, run=RUN, warmup="auto"
+    )
+    schedule = Schedule.draw(file)
+    verdict = judge(file, schedule, live(file, schedule))
+    assert verdict.failed > 0.02 * 1000
+    assert verdict.failed == verdict.failed_predicted
+    assert verdict.judgement is Judgement.PASSED
+
+
+def test_a_generator_that_was_late_is_invalid_and_not_missed(case: Case) -> None:
+    """Even when the figures are off: whose fault they are cannot be told."""
+    sent, ended = case[2].sent + 0.5, case[2].ended + 0.5
+    verdict = judged(case, sent=sent, ended=ended)
+    assert not all(line.ok for line in verdict.latency.values())
+    assert verdict.judgement is Judgement.INVALID
+    assert verdict.invalid[0].startswith("the load generator fell behind: p50")
+
+
+def test_lateness_is_judged_where_latency_is(case: Case) -> None:
+    """One late request in a hundred matters to p99 and to nothing else."""
+    sent = case[2].sent.copy()
+    sent[50::90] += 5.0
+    verdict = judged(case, sent=sent)
+    (reason,) = verdict.invalid
+    assert "p99" in reason
+    sent[50::90] -= 5.0
+    sent[100:103] += 5.0
+    assert judged(case, sent=sent).judgement is Judgement.PASSED
+
+
+def test_the_cold_start_is_not_judged_on_either_side(case: Case) -> None:
+    schedule, measured = case[1:3]
+    cold = schedule.times < COLD_START * schedule.times[-1]
+    assert 20 < cold.sum() < 100
+    verdict = judged(case, sent=measured.sent + 9 * cold, ended=measured.ended + 9 * cold)
+    assert verdict.as_dict() == judged(case).as_dict()
+
+
+def test_a_warm_up_of_the_file_takes_the_place_of_the_cold_start(case: Case) -> None:
+    file, schedule, measured, predicted = case
+    half = float(schedule.times[500])
+    run = file.run.model_copy(update={"warmup": half})
+    file = file.model_copy(update={"run": run})
+    first = schedule.times < half
+    slow = changed(measured, ended=measured.ended + 9 * first)
+    assert judge(file, schedule, slow, predict(file, schedule)).judgement is Judgement.PASSED
+    seen, paper = latencies(file, schedule, slow, predicted)
+    assert len(seen) == len(paper[0]) == 500
+    assert seen.max() < 9
+
+
+def test_nobody_answered(case: Case) -> None:
+    blank = Measurement.blank(1000)
+    verdict = judged(case, ended=blank.ended, backend=blank.backend)
+    assert verdict.judgement is Judgement.INVALID
+    assert "not one request was answered" in verdict.invalid[0]
+
+
+def test_nothing_sent(case: Case) -> None:
+    file, schedule, *_ = case
+    verdict = judge(file, schedule, Measurement.blank(1000))
+    assert verdict.judgement is Judgement.INVALID
+    assert verdict.invalid == ["no request was sent"]
+    assert (verdict.requests, verdict.latency, verdict.shares) == (0, {}, {})
+
+
+@pytest.mark.parametrize("given", [None, "prediction"])
+def test_a_run_that_was_stopped_is_judged_on_what_it_sent(case: Case, given: str | None) -> None:
+    file, schedule, measured, predicted = case
+    blank = Measurement.blank(1000)
+    for name, values in vars(measured).items():
+        getattr(blank, name)[:400] = values[:400]
+    verdict = judge(file, schedule, blank, predicted if given else None)
+    head = live(file, schedule.head(400))
+    assert verdict.requests == 400
+    assert verdict.failed == 0
+    assert verdict.judgement is Judgement.PASSED
+    np.testing.assert_array_equal(head.backend, blank.backend[:400])
+
+
+def test_a_run_that_was_stopped_in_its_warm_up_says_nothing(case: Case) -> None:
+    file, schedule, measured, _ = case
+    run = file.run.model_copy(update={"warmup": float(schedule.times[500])})
+    sent = np.where(np.arange(1000) < 400, measured.sent, np.nan)
+    verdict = judge(file.model_copy(update={"run": run}), schedule, changed(measured, sent=sent))
+    assert verdict.judgement is Judgement.INVALID
+    assert verdict.invalid == ["it ended within its warm-up"]
+
+
+def test_objectives_are_of_the_live_run() -> None:
+    file = scenario(
+        *[serves(EXPONENTIAL)] * 2,
+        rate=1.0,
+        run=RUN,
+        warmup="auto",
+        more='[expect]\np50 = "10s"\np99 = "1s"',
+    )
+    schedule = Schedule.draw(file)
+    verdict = judge(file, schedule, live(file, schedule))
+    (missed,) = verdict.objectives
+    assert missed.startswith("p99 is ")
+    assert missed.endswith("expected at most 1000 ms")
+    assert all(line.ok for line in verdict.latency.values())
+    assert verdict.judgement is Judgement.MISSED
+
+
+def test_both_sides_see_the_very_schedule(file: Scenario, schedule: Schedule) -> None:
+    """Every replication of a prediction has the arrivals and the work that were sent."""
+    result = predict(file, schedule)
+    (run,) = result.runs
+    assert len(run.records) == sim.verdict.REPLICATIONS
+    for record in run.records:
+        np.testing.assert_array_equal(record.arrived, schedule.times)
+        np.testing.assert_array_equal(record.latency, run.records[0].latency)  # nothing is open
+    constant = scenario(serves(CONSTANT, workers=9), run="requests = 50")
+    own = Schedule(np.arange(3.0), ("deterministic",), np.array([[1.0, 2.0, 0.5]]))
+    assert predict(constant, own).runs[0].records[0].latency.tolist() == [1.0, 2.0, 0.5]
+
+
+def test_what_is_left_open_makes_the_interval(file: Scenario, schedule: Schedule) -> None:
+    """Ties under least connections and the network; both differ between replications."""
+    algorithm = file.algorithm.model_copy(update={"name": "least_connections"})
+    verdict = judge(
+        *(file.model_copy(update={"algorithm": algorithm}), schedule),
+        live(file, schedule),
+    )
+    p50 = verdict.latency["p50"].predicted
+    assert p50.low is not None
+    assert p50.high is not None
+    assert p50.low < p50.value < p50.high
+
+
+# --- statuses and documents
+
+
+@pytest.mark.parametrize(("judgement", "status"), [("passed", 0), ("missed", 4), ("invalid", 1)])
+def test_exit_statuses(judgement: str, status: int) -> None:
+    assert Judgement(judgement).exit_status == status
+
+
+def strict(path: Path) -> Any:
+    """JSON as its standard knows it: no NaN, no Infinity."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_the_document(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "made" / "verdict.json"
+    paths = write_verdict(judged(case), path, case[1], case[2])
+    assert [written.name for written in paths] == [
+        "verdict.json",
+        "verdict.schedule.npz",
+        "verdict.measured.npz",
+    ]
+    document = strict(path)
+    assert list(document) == [
+        "schema",
+        "verdict",
+        "algorithm",
+        "requests",
+        "latency",
+        "shares",
+        "failed",
+        "late_by",
+        "invalid",
+        "objectives_missed",
+    ]
+    assert (document["schema"], document["verdict"], document["requests"]) == (1, "passed", 1000)
+    assert list(document["latency"]) == ["p50", "p95", "p99"]
+    assert list(document["latency"]["p50"]) == ["measured", "predicted", "tolerance", "ok"]
+    assert list(document["latency"]["p50"]["predicted"]) == ["value", "low", "high"]
+    assert document["failed"] == {"measured": 0, "predicted": 0}
+    again = Schedule.load(paths[1])
+    np.testing.assert_array_equal(again.times, case[1].times)
+    np.testing.assert_array_equal(again.sizes, case[1].sizes)
+    with np.load(paths[2]) as raw:
+        for name, values in vars(case[2]).items():
+            np.testing.assert_array_equal(raw[name], values)
+
+
+def test_odd_runs_are_strict_json_too(case: Case, tmp_path: Path) -> None:
+    file, schedule, measured, _ = case
+    blank = Measurement.blank(1000)
+    patient = scenario(serves(CONSTANT), run="requests = 20", warmup="auto")
+    hopeless = scenario(
+        serves(CONSTANT),
+        run="requests = 20",
+        warmup="auto",
+        more='[retries]\nmax = 0\n[timeouts]\nresponse = "100ms"',
+    )
+    short = Schedule.draw(hopeless)
+    verdicts = {
+        "nothing sent": judge(file, schedule, blank),
+        "nobody answered": judged(case, ended=blank.ended, backend=blank.backend),
+        "nothing predicted": judge(hopeless, short, live(patient, short)),
+        "one request": judge(file, schedule.head(1), live(file, schedule.head(1))),
+    }
+    for name, verdict in verdicts.items():
+        write_verdict(verdict, tmp_path / "verdict.json", schedule, measured)
+        assert strict(tmp_path / "verdict.json")["verdict"] == verdict.judgement.value, name
+    assert verdicts["nothing predicted"].judgement is Judgement.MISSED
+
+
+# --- teeth
+
+
+def slowed(file: Scenario, which: int) -> Scenario:
+    """The scenario with the mean service of one backend doubled."""
+
+    def doubled(row: BackendTable) -> BackendTable:
+        assert row.model is not None
+        service = row.model.service
+        twice = service.model_copy(update={"mean": 2 * service.mean})
+        return row.model_copy(update={"model": row.model.model_copy(update={"service": twice})})
+
+    rows = list(file.backends)
+    rows[which % len(rows)] = doubled(rows[which % len(rows)])
+    return file.model_copy(update={"backends": tuple(rows)})
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_honest_runs_pass_and_a_backend_twice_as_slow_is_found_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live check (`make teeth`) with the simulator as the proxy, in runs half as long."""
+    monkeypatch.setattr(sim.verdict, "REPLICATIONS", 5)
+    file = Scenario.load(path)
+    passed = missed = 0
+    for seed in range(1, 11):
+        run = file.run.model_copy(update={"seed": seed, "duration": 10.0})
+        seeded = file.model_copy(update={"run": run})
+        schedule = Schedule.draw(seeded)
+        predicted = predict(seeded, schedule)
+        honest = judge(seeded, schedule, live(seeded, schedule), predicted)
+        passed += honest.judgement is Judgement.PASSED
+        slow = judge(seeded, schedule, live(slowed(seeded, seed), schedule), predicted)
+        missed += slow.judgement is Judgement.MISSED
+    assert passed >= 9
+    assert missed == 10
