@@ -1,0 +1,240 @@
+"""What a person gets: tables that say no more than the data, and files beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sim import Estimate, Result, Schedule, simulate
+from sim.report import print_result, print_verdict, terminal, write_report
+from sim.verdict import Judgement, Line, Measurement, Verdict, judge
+from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
+
+THREE = [serves(EXPONENTIAL)] * 3
+
+
+def paper(width: int = 120) -> Console:
+    return Console(file=StringIO(), width=width, highlight=False, markup=False, emoji=False)
+
+
+def printed(thing: Result | Verdict) -> str:
+    console = paper()
+    if isinstance(thing, Result):
+        print_result(thing, console)
+    else:
+        print_verdict(thing, console)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def row(text: str, *begins: str) -> str:
+    """The one line that begins with these words."""
+    (line,) = [line for line in text.splitlines() if line.split()[: len(begins)] == list(begins)]
+    return " ".join(line.split())
+
+
+@pytest.fixture(scope="module")
+def several() -> Result:
+    file = scenario(*THREE, rate=2.4, run="requests = 3000\nreplications = 5")
+    return simulate(file, ["round_robin", "weighted_round_robin", "least_connections", "random"])
+
+
+# --- results
+
+
+def test_every_algorithm_has_its_latencies_and_backends(several: Result) -> None:
+    text = printed(several)
+    assert "3000 requests, 5 replications" in text
+    for run in several.runs:
+        assert text.count(f"  {run.algorithm}  ") == 2
+    assert "cannot keep up" not in text
+    assert "not served" not in text
+
+
+def test_a_ranking_says_what_cannot_be_told_apart(several: Result) -> None:
+    """Equal weights: weighted round robin is round robin, to the last digit."""
+    text = printed(several)
+    ranking = re.search(r"^By mean, best first: (.*)$", text, re.MULTILINE)
+    assert ranking is not None
+    best, *middle, worst = ranking[1].split(" < ")
+    assert best == "least_connections"
+    assert middle == ["round_robin = weighted_round_robin"]
+    assert worst == "random"
+    assert "By p99, best first: " in text
+    assert "(= not distinguishable at 95 % with these replications)" in text
+
+
+def test_one_algorithm_has_no_ranking() -> None:
+    text = printed(simulate(scenario(*THREE)))
+    assert "best first" not in text
+    assert "one replication, batch means" in " ".join(text.split())
+
+
+def test_what_cannot_keep_up_is_named() -> None:
+    file = scenario(*[serves(EXPONENTIAL)] * 2, rate=4, run="requests = 2000\nreplications = 2")
+    said = row(printed(simulate(file)), "round_robin:")
+    assert said.startswith("round_robin: b:0, b:1 cannot keep up; its latencies have no steady")
+
+
+def test_what_was_not_served_is_counted_by_reason() -> None:
+    file = scenario(
+        serves(CONSTANT),
+        rate=2,
+        process="deterministic",
+        run="requests = 6\nreplications = 1",
+        backend=["max_in_flight = 1"],
+    )
+    assert row(printed(simulate(file)), "round_robin:", "3") == (
+        "round_robin: 3 of 6 requests were not served (failed 0, rejected 3, timed out 0)"
+    )
+
+
+def test_nothing_served_is_none_and_not_nan() -> None:
+    file = scenario(
+        serves(CONSTANT),
+        process="deterministic",
+        run="requests = 6\nreplications = 2",
+        more='[retries]\nmax = 0\n[timeouts]\nresponse = "100ms"',
+    )
+    text = printed(simulate(file))
+    assert row(text, "round_robin", "none").split() == ["round_robin", *["none"] * 5]
+    assert "nan" not in text
+
+
+def test_many_backends_are_not_squeezed_into_a_table() -> None:
+    eight, nine = (scenario(*[serves(EXPONENTIAL)] * n, run="requests = 200") for n in (8, 9))
+    assert "Backends: share" in printed(simulate(eight))
+    assert "Backends: share" not in printed(simulate(nine))
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "shown"),
+    [
+        (0.123456, 0.0123, "123 ± 12"),
+        (0.123456, 0.00123, "123.5 ± 1.2"),
+        (0.123456, 0.000123, "123.46 ± 0.12"),
+        (0.123456, 1e-9, "123.4560 ± 0.0000"),
+        (1.0, 0.5, "1000 ± 500"),
+        (0.123456, 0.0, "123.5"),
+        (0.123456, None, "123.5"),
+        (math.nan, None, "none"),
+        (0.0, None, "0"),
+    ],
+)
+def test_digits_are_those_the_interval_supports(
+    several: Result, value: float, half: float | None, shown: str
+) -> None:
+    run = several.runs[0]
+    low, high = (None, None) if half is None else (value - half, value + half)
+    latency = {**run.latency, "p95": Estimate(value, low, high)}
+    text = printed(replace(several, runs=[replace(run, latency=latency)]))
+    first = next(line for line in text.splitlines() if line.split()[:1] == ["round_robin"])
+    assert re.split(r"\s{2,}", first.strip())[3] == shown
+
+
+def test_tables_fit_where_there_is_no_terminal(several: Result) -> None:
+    """Names are taken as they are: brackets are no markup, colons no emoji."""
+    name = "[bold]x:smile:"
+    file = scenario(serves(EXPONENTIAL), backend=[f'name = "{name}"'], run="requests = 200")
+    console = terminal()
+    with console.capture() as captured:
+        print_result(simulate(file), console)
+        print_result(several, console)
+    text = captured.get()
+    assert name in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_report_is_a_document_and_four_pictures(several: Result, tmp_path: Path) -> None:
+    paths = write_report(several, tmp_path / "made" / "here")
+    assert sorted(path.name for path in paths) == [
+        "backends.png",
+        "in_flight.png",
+        "latency_ccdf.png",
+        "latency_percentiles.png",
+        "result.json",
+    ]
+    assert {path.parent for path in paths} == {tmp_path / "made" / "here"}
+    assert sorted(paths) == sorted((tmp_path / "made" / "here").iterdir())
+    written = json.loads((tmp_path / "made" / "here" / "result.json").read_text(encoding="utf-8"))
+    assert written == several.as_dict()
+
+
+# --- verdicts
+
+
+def verdict(**changes: Any) -> Verdict:
+    fine = Line(0.1, Estimate(0.1, 0.09, 0.11), 0.05)
+    whole: dict[str, Any] = {
+        "algorithm": "round_robin",
+        "requests": 1000,
+        "latency": {"p50": fine, "p95": fine, "p99": fine},
+        "shares": {"one": Line(0.5, Estimate(0.5, 0.5, 0.5), 0.05)},
+        "failed": 0,
+        "failed_predicted": 0.0,
+        "late_by": {"p50": 1e-4, "p99": 2e-3},
+        "invalid": [],
+    }
+    return Verdict(**{**whole, **changes})
+
+
+SLOW = Line(0.2, Estimate(0.1, 0.09, 0.11), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "PASSED: the proxy did what the simulator said it would."),
+        ({"latency": {"p50": SLOW}}, "MISSED: the live run is not what the simulator said"),
+        ({"failed": 6}, "MISSED: "),
+        ({"invalid": ["the load generator fell behind"]}, "INVALID: not judged."),
+        ({"objectives": ["p99 is 2 ms, expected at most 1 ms"]}, "MISSED: "),
+    ],
+)
+def test_the_last_line_is_the_verdict(changes: dict[str, Any], said: str) -> None:
+    assert printed(verdict(**changes)).splitlines()[-1].startswith(said)
+
+
+def test_measured_stands_beside_predicted() -> None:
+    text = printed(verdict(latency={"p50": SLOW}))
+    assert "round_robin: measured beside predicted, 1000 requests" in text
+    assert row(text, "p50") == "p50 (ms) 200.00 100.00 90.00 to 110.00 ± 5% MISS"
+    assert row(text, "share") == "share of one (%) 50.00 50.00 50.00 to 50.00 ± 5% ok"
+    assert "Failed: 0, predicted 0." in text
+    assert "late by 0.10 ms at p50, 2.00 ms at p99." in text
+
+
+def test_reasons_and_objectives_are_told() -> None:
+    text = printed(verdict(invalid=["the load generator fell behind"], objectives=["p99 is 2 ms"]))
+    assert "This run says nothing: the load generator fell behind" in text
+    assert "Objective missed: p99 is 2 ms" in text
+
+
+def test_odd_figures_are_neither_nan_nor_below_zero() -> None:
+    lines = {
+        "p50": Line(math.nan, Estimate(math.nan, None, None), 0.05),
+        "p95": Line(-1e-9, Estimate(-1e-9, -1e-9, 0.0), 0.05),
+    }
+    text = printed(verdict(latency=lines, late_by={"p50": -1e-9, "p99": -0.0}))
+    assert row(text, "p50") == "p50 (ms) none none none ± 5% MISS"
+    assert row(text, "p95").startswith("p95 (ms) 0.00 0.00 0.00 to 0.00 ")
+    assert "late by 0.00 ms at p50, 0.00 ms at p99." in text
+
+
+def test_a_run_that_sent_nothing_has_no_table() -> None:
+    file = scenario(serves(CONSTANT), run="requests = 10")
+    schedule = Schedule.draw(file)
+    nothing = judge(file, schedule, Measurement.blank(len(schedule)))
+    assert nothing.judgement is Judgement.INVALID
+    assert printed(nothing).splitlines() == [
+        "This run says nothing: no request was sent",
+        "INVALID: not judged.",
+    ]
