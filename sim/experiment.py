@@ -12,7 +12,7 @@ import numpy as np
 
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
-from lb.strategies import parse
+from lb.strategies import parse, spec
 from sim.arrivals import Schedule
 from sim.measure import Record, occupancy, time_average
 from sim.statistics import Difference, Estimate, compare, latency_estimates, mser5
@@ -167,7 +167,7 @@ def simulate(
     the drawn one in every replication; replications then differ by the balancer's own randomness
     and the network only. `on_replication` is called after each replication.
 
-    Raises ConfigError when the scenario lacks models or traffic, UsageError for an unknown or
+    Raises ConfigError when the scenario lacks models, traffic or keys, UsageError for an unknown or
     repeated algorithm.
     """
     names = list(algorithms or [scenario.algorithm.name])
@@ -177,6 +177,9 @@ def simulate(
             raise UsageError(f"algorithm {name!r} is given twice")
     if schedule is not None:
         schedule.check(scenario)
+    keys = scenario.offered().keys if schedule is None else schedule.keys
+    if keys is None:
+        _refuse_without_keys(names)
     records: dict[str, list[Record]] = {name: [] for name in names}
     wall = dict.fromkeys(names, 0.0)
     for replication in range(scenario.run.replications):
@@ -204,6 +207,13 @@ def simulate(
         for metric in COMPARED
     ]
     return Result(scenario.run.seed, scenario, runs, comparison)
+
+
+def _refuse_without_keys(names: Sequence[str]) -> None:
+    needy = [name for name in names if "key" in spec(parse(name)[0]).needs]
+    if needy:
+        example = 'keys = { law = "zipf", count = 10000, s = 1.1 }'
+        raise ConfigError([f"traffic.keys: missing; {name} needs {example}" for name in needy])
 
 
 def _run(scenario: Scenario, name: str, records: list[Record], wall: float) -> Run:

@@ -49,14 +49,31 @@ class Style(NamedTuple):
     marker: str
 
 
-# Okabe & Ito, "Color universal design", 2008, without its yellow, which is faint on white.
+_LONG = (0, (5, 3))
+_DASH_DOT = (0, (6, 2, 1, 2))
+_DOTTED = (0, (1.5, 1.5))
+_DASH_DOT_DOT = (0, (8, 2, 1.5, 2, 1.5, 2))
+
+# Okabe & Ito, "Color universal design", 2008, without its yellow, which is faint on white; then
+# darker and lighter ones. Where two look alike to a colour-blind person, their dashes differ.
 STYLES = {
     "round_robin": Style("#0072b2", "-", "o"),
-    "weighted_round_robin": Style("#d55e00", (0, (5, 3)), "s"),
+    "weighted_round_robin": Style("#d55e00", _LONG, "s"),
     "least_connections": Style("#009e73", "-", "^"),
     "random": Style("#e69f00", "-", "D"),
+    "weighted_random": Style("#cc79a7", _LONG, "d"),
+    "p2c": Style("#56b4e9", _DASH_DOT, "v"),
+    "peak_ewma": Style("#882255", "-", "P"),
+    "least_response_time": Style("#0b5d1e", _DASH_DOT, "X"),
+    "join_idle_queue": Style("#8f8f1f", _DOTTED, "<"),
+    "prequal": Style("#332288", _LONG, "*"),
+    "ip_hash": Style("#e0525f", _DOTTED, ">"),
+    "consistent_hash": Style("#2ab7b0", _DASH_DOT_DOT, "p"),
+    "maglev": Style("#aa3fb0", _DASH_DOT, "h"),
+    "rendezvous": Style("#7a4b1e", _DASH_DOT_DOT, "H"),
+    "sticky": Style("#7b83d6", _DOTTED, "8"),
 }
-SPARE = ("#cc79a7", "#56b4e9", "#000000", "#7a5195", "#8c6d31")
+SPARE = ("#000000", "#5b7f95", "#c9a227", "#b5651d", "#4d8c57")
 DASHES = ((0, (6, 2, 1, 2)), (0, (3, 2)), (0, (8, 2)))
 MARKERS = ("v", "P", "X", "<", ">", "h")
 

@@ -1,6 +1,6 @@
 """Pictures: what they show, that they repeat to the byte, and that odd results break nothing."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,17 @@ from matplotlib.image import imread
 
 from lb.strategies import REGISTRY
 from sim import Result, Scenario, simulate
-from sim.plots import PERCENTILES, PICTURES, binned, ccdf, draw_all, duration, style, tail_axes
+from sim.plots import (
+    PERCENTILES,
+    PICTURES,
+    STYLES,
+    binned,
+    ccdf,
+    draw_all,
+    duration,
+    style,
+    tail_axes,
+)
 
 NAMES = ["latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png"]
 EXPONENTIAL = '{ law = "exponential", mean = "10ms" }'
@@ -31,6 +41,7 @@ def scenario(
     )
     return Scenario.parse(
         f'[traffic]\narrivals = {{ process = "poisson", rate = {rate} }}\n'
+        'keys = { law = "zipf", count = 100, s = 1.1 }\n'
         f"[run]\nrequests = {requests}\nreplications = {replications}\n{more}\n{rows}"
     )
 
@@ -48,7 +59,8 @@ def sizes(paths: list[Path]) -> list[tuple[int, int]]:
 def test_every_picture_is_a_png_of_its_size(result: Result, tmp_path: Path) -> None:
     paths = draw_all(result, tmp_path / "made" / "on the way")
     assert [path.name for path in paths] == NAMES
-    assert sizes(paths) == [(1200, 750)] * 4
+    assert sizes(paths)[:3] == [(1200, 750)] * 3
+    assert sizes(paths)[3] == (1200, 125 * len(REGISTRY)), "a panel needs its height"
     for path in paths:
         assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
         assert (imread(path)[:, :, :3].min(axis=2) < 0.9).mean() > 0.01, "blank"
@@ -62,13 +74,30 @@ def test_pictures_repeat_to_the_byte(result: Result, tmp_path: Path) -> None:
 
 
 def test_no_algorithm_of_the_registry_looks_like_another() -> None:
-    looks = [style(name) for name in REGISTRY]
-    assert len({look.colour for look in looks}) == len(REGISTRY), "give the new one a row in STYLES"
-    assert len({look.marker for look in looks}) == len(REGISTRY)
+    assert REGISTRY.keys() <= STYLES.keys(), "give the new one a row in STYLES"
+    assert len({look.colour for look in STYLES.values()}) == len(STYLES)
+    assert len({look.marker for look in STYLES.values()}) == len(STYLES)
+
+
+# Machado, Oliveira and Fernandes, 2009, at full strength, on linear light.
+COLOUR_BLINDNESS = {
+    "deuteranopia": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+    "protanopia": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+    "tritanopia": ((1.256, -0.077, -0.179), (-0.078, 0.931, 0.148), (0.005, 0.691, 0.304)),
+}
+
+
+@pytest.mark.parametrize("kind", COLOUR_BLINDNESS)
+def test_colours_that_look_alike_to_some_are_told_apart_by_their_dashes(kind: str) -> None:
+    linear = to_rgba_array([look.colour for look in STYLES.values()])[:, :3] ** 2.2
+    seen = np.clip(linear @ np.transpose(COLOUR_BLINDNESS[kind]), 0, 1) ** (1 / 2.2)
+    for (i, one), (j, other) in combinations(enumerate(STYLES.values()), 2):
+        if np.linalg.norm(seen[i] - seen[j]) < 0.11:
+            assert one.dashes != other.dashes
 
 
 def test_a_foreign_algorithm_keeps_its_look_and_takes_no_registered_colour() -> None:
-    registered = {style(name).colour for name in REGISTRY}
+    registered = {look.colour for look in STYLES.values()}
     foreign = [style(f"plugin_{i}") for i in range(50)]
     assert registered.isdisjoint(look.colour for look in foreign)
     assert len(set(foreign)) > 25
