@@ -5,6 +5,7 @@ Every mistake in a file is reported at once as `file:line key: why`. Durations b
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -114,6 +115,25 @@ def _known_algorithm(name: str) -> str:
     except UsageError as error:
         raise ValueError(str(error)) from None
     return name
+
+
+_KEY = re.compile(r"client_ip|path|uri|(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+KEYS = "client_ip, header:NAME, cookie:NAME, path, uri"
+
+
+def _key(text: str) -> str:
+    """What hash strategies see of a request. Raises ValueError."""
+    if _KEY.fullmatch(text):
+        return text
+    kind, colon, name = text.partition(":")
+    if kind in ("header", "cookie"):
+        wrong = f"{name!r} is no name" if name else "its name is missing"
+        raise ValueError(f'{text!r}: {wrong}; write "{kind}:NAME"')
+    if colon and kind in ("client_ip", "path", "uri"):
+        raise ValueError(f"{text!r}: {kind} takes no name")
+    near = difflib.get_close_matches(kind, ("client_ip", "header", "cookie", "path", "uri"), 1)
+    hint = f"did you mean {near[0] + colon + name!r}? " if near else ""
+    raise ValueError(f"{text!r} is unknown; {hint}known: {KEYS}")
 
 
 def _weight(value: object) -> float:
@@ -383,6 +403,9 @@ class Scenario(Table):
     """A whole file."""
 
     algorithm: Algorithm = Algorithm(name="round_robin")
+    key: Annotated[str, AfterValidator(_key)] = "client_ip"
+    """What strategies that hash see of a request: client_ip, header:NAME, cookie:NAME, path (the
+    target up to its query), or uri (the whole target). The simulator draws keys from [traffic]."""
     server: Server = Server()
     timeouts: Timeouts = Timeouts()
     health: HealthTable = HealthTable()

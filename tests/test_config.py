@@ -268,6 +268,20 @@ def test_what_is_no_law_flag(flag: str, why: str) -> None:
     assert why in str(error.value)
 
 
+# --- what strategies that hash see
+
+
+@pytest.mark.parametrize(
+    "key", ["client_ip", "path", "uri", "header:X-LB-Key", "cookie:session.id"]
+)
+def test_the_key_of_a_request(key: str) -> None:
+    assert Scenario.parse(f'key = "{key}"\n').key == key
+
+
+def test_without_a_word_it_is_the_address_of_the_client() -> None:
+    assert Scenario.parse("").key == "client_ip"
+
+
 # --- mistakes
 
 MODEL = '[[backend]]\naddress = "h:1"\n[backend.model]\nservice = {{ {} }}\n'
@@ -395,6 +409,11 @@ MISTAKES = {
     "half a try": ("[retries]\nmax = 0.5\n", "lb.toml:2 retries.max", "0.5"),
     "expected status": ('[health]\nexpect = "2xx"\n', "lb.toml:2 health.expect", "2xx"),
     "health path": ('[health]\npath = "health"\n', "lb.toml:2 health.path", "health"),
+    "unknown key of requests": ('key = "heder:X"\n', "lb.toml:1 key", "did you mean 'header:X'"),
+    "key, nothing near": ('key = "zzz"\n', "lb.toml:1 key", "client_ip, header:NAME, cookie:NAME"),
+    "key without a name": ('key = "cookie"\n', "lb.toml:1 key", 'write "cookie:NAME"'),
+    "key with a name too many": ('key = "path:/x"\n', "lb.toml:1 key", "path takes no name"),
+    "key that no header is": ('key = "header:a b"\n', "lb.toml:1 key", "'a b' is no name"),
     "not a network": (
         '[server]\ntrusted_proxies = ["10.0.0.0/8", "nowhere"]\n',
         "lb.toml:2 server.trusted_proxies",
