@@ -10,5 +10,5 @@ BUILT_IN = files("sim").joinpath("built_in.toml").read_text(encoding="utf-8")
 
 
 def built_in() -> Scenario:
-    """Three backends of fifteen workers, one of them half as fast and weighted so; load 0.6."""
+    """Three backends of thirty workers, one of them half as fast and weighted so; load 0.6."""
     return Scenario.parse(BUILT_IN, "built-in scenario")

@@ -17,7 +17,7 @@ flat list of (name, ": ", value, CRLF) quadruples, X-Forwarded-For only as a tru
 
 
 def key_of(key: str, trusted: Sequence[IPv4Network | IPv6Network] = ()) -> KeyOf:
-    """The function for a `key` that the file format has checked; `trusted` are proxies' networks."""
+    """The function for a `key` of the file, which is checked; `trusted` are proxies' networks."""
     client = _client_behind(trusted) if trusted else _peer
     kind, _, name = key.partition(":")
     match kind:
