@@ -161,16 +161,25 @@ def test_a_connection_goes_back_to_the_pool_reading(run: Run) -> None:
 
 
 def test_pipelining_does_not_get_around_back_pressure(run: Run, buffered: list[int]) -> None:
+    """Each answer is one write, over before the client could hold its backend back."""
+    size, count = 200_000, 200
+
     async def test() -> None:
-        answer = ok(BIG[: 2**20])
-        async with origin(answering(answer)) as a, proxy(a) as lb, lb.client() as client:
+        async with origin(answering(ok(b"x" * size))) as a, proxy(a) as lb, lb.client() as client:
             noticed = first_stall(lb)
             client.pause_reading()
-            client.send(*[get()] * 40)
+            client.send(*[get()] * count)
             await noticed.wait()
+
+            async def all_arrived() -> None:
+                while len(a.requests) < count:
+                    await a.arrived.get()
+
+            with pytest.raises(TimeoutError):  # shows that it waits, not how long
+                await asyncio.wait_for(all_arrived(), 0.1)
             client.resume_reading()
-            for _ in range(40):
-                assert len((await client.response()).body) == 2**20
+            for _ in range(count):
+                assert len((await client.response()).body) == size
             assert max(buffered) < BOUND
             assert a.connections == 1
 
