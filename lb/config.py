@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -470,18 +470,22 @@ class Scenario(Table):
             raise ConfigError(problems(text, source, error, cls)) from None
 
     def balancer(
-        self, rng: Random, now: float = 0.0, algorithm: str | None = None
+        self,
+        rng: Random,
+        now: float = 0.0,
+        algorithm: str | None = None,
+        make: Callable[..., Balancer[Any]] = Balancer,
     ) -> Balancer[Any]:
         """The balancer this file describes, for either driver.
 
         `algorithm` replaces the file's, in the form "name" or "name:parameter=value"; the file's
-        own name alone keeps the file's parameters.
+        own name alone keeps the file's parameters. `make` is the kind of balancer.
         """
         chosen = self.algorithm
         if algorithm is not None and algorithm != chosen.name:
             chosen = Algorithm.of(algorithm)
         policy = self.health
-        return Balancer(
+        return make(
             [
                 Settings(row.address, row.weight, row.name, row.max_in_flight)
                 for row in self.backends

@@ -34,10 +34,27 @@ class ConfigError(LbError):
         super().__init__("\n".join(self.problems))
 
 
+class BadRecording(LbError):
+    """A recording that cannot be replayed, and the byte where that shows."""
+
+    code = "bad_recording"
+    exit_status = 3
+
+    def __init__(self, offset: int, why: str) -> None:
+        self.offset = offset
+        super().__init__(f"byte {offset}: {why}")
+
+
 class CannotListen(LbError):
     """The address is taken, or is not ours."""
 
     code = "cannot_listen"
+
+
+class CannotRecord(LbError):
+    """The file of a recording cannot be written."""
+
+    code = "cannot_record"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

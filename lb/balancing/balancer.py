@@ -120,6 +120,8 @@ Action = Start[C] | Refuse[C] | Probe | Changed
 class Balancer(Generic[C]):
     """Decides for one balancer. `now` is any clock in seconds that never goes back."""
 
+    lease_type: type[Lease[C]] = Lease
+
     def __init__(
         self,
         backends: Sequence[Settings],
@@ -278,7 +280,7 @@ class Balancer(Generic[C]):
         self.strategy.started(backend, now)
         if active >= backend.limit:
             self.strategy.block(backend, now)
-        return Lease(self, call, backend, now)
+        return self.lease_type(self, call, backend, now)
 
     def _serve_waiting(self, now: float) -> None:
         while self._line:

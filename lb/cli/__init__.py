@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lb import __version__
-from lb.cli import backend, check, demo, serve, simulate, strategies
+from lb.cli import backend, check, demo, replay, serve, simulate, strategies
 from lb.errors import ConfigError, LbError
 
 INTERRUPTED = 130
@@ -47,7 +47,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-for command in (serve, simulate, backend, demo, check, strategies):
+for command in (serve, simulate, backend, demo, check, strategies, replay):
     name = command.__name__.rpartition(".")[2]
     app.command(name)(getattr(command, name))
 

@@ -1,0 +1,326 @@
+"""The log of every input of a balancer, exact enough to make the same picks again.
+
+Little-endian throughout:
+
+    file      HEAD, the header as JSON, blocks
+    block     BLOCK (length, its complement, CRC-32 of what follows), whole events
+    event     kind, body; with DECIDED set in the kind: COUNT, decisions
+    decision  DECISION (call, attempt, order of the backend; NOBODY for a refusal)
+
+Calls are named by their number, in order of admission from 0, attempts by the backends tried
+before. Bodies of frequent kinds are structs; all others are JSON, where a float is exact too. The
+last event of a recording that was closed is END.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from enum import IntEnum
+from itertools import islice
+from struct import Struct
+from typing import cast
+from zlib import crc32
+
+from lb import __version__
+from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.balancer import OK, Balancer, C, Lease, Refuse, Start
+from lb.balancing.health import HealthPolicy, ProbeResult
+from lb.balancing.retries import RetryPolicy
+from lb.balancing.waiting import QueuePolicy
+from lb.strategies import Outcome, Random
+
+MAGIC = b"\x89lb-log\n"
+VERSION = 1
+HEAD = Struct("<8sHII")
+"""Magic, version, length and CRC-32 of the header."""
+BLOCK = Struct("<III")
+COUNT = Struct("<I")
+DECISION = Struct("<IHI")
+NOBODY = 0xFFFFFFFF
+"""In the place of a backend's order."""
+
+
+class Kind(IntEnum):
+    """Never renumbered. New ones get new numbers; a reader refuses those it does not know."""
+
+    END = 0
+    ADMIT = 1
+    DONE = 2
+    FAILED = 3
+    ABANDONED = 4
+    WAKE = 5
+    OBSERVED = 16
+    ADD = 17
+    REMOVE = 18
+    SET_STATE = 19
+    SET_WEIGHT = 20
+    SWAP = 21
+
+
+DECIDED = 0x80
+"""Set in the kind of an event that brought a start (other than its own) or a refusal."""
+
+ADMIT = Struct("<BdBII")
+"""Kind, now, flags, order picked, length of the key; then the key, then a deadline as "<d"."""
+IDEMPOTENT, DEADLINE = 1, 2
+TIME = Struct("<d")
+DONE = Struct("<BdIHBd")
+"""Kind, now, call, attempt, outcome, time of the first byte (NaN: none)."""
+FAILED = Struct("<BdIHBB")
+"""Kind, now, call, attempt, outcome, sent."""
+ABANDONED = Struct("<BI")
+"""Kind, call."""
+WAKE = Struct("<Bd")
+JSON = Struct("<BdI")
+"""Kind, now, length of the JSON that follows."""
+
+OUTCOMES = (
+    Outcome.OK,
+    Outcome.CONNECT,
+    Outcome.RESET,
+    Outcome.TIMEOUT,
+    Outcome.SERVER_ERROR,
+    Outcome.CLIENT_GONE,
+    Outcome.CANCELLED,
+)
+"""By their number in a recording: never reordered."""
+
+_CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
+_NAN = float("nan")
+_NEVER = float("inf")
+_BLOCK_SIZE = 1 << 16
+_pack_admit, _pack_done = ADMIT.pack, DONE.pack
+_ADMIT, _DONE = int(Kind.ADMIT), int(Kind.DONE)
+
+
+class RecordedLease(Lease[C]):
+    """A lease whose end is logged."""
+
+    __slots__ = ("attempt", "number")
+    number: int
+    attempt: int
+
+    def done(self, now: float, outcome: Outcome = OK, first_byte: float | None = None) -> None:
+        balancer = cast("RecordedBalancer[C]", self._balancer)
+        before = len(balancer.out)
+        super().done(now, outcome, first_byte)
+        if balancer.recording:
+            balancer.ended(self, now, outcome, first_byte, before)
+
+
+class RecordedBalancer(Balancer[C]):
+    """A balancer that logs what it is told, and what it decided, in blocks to `sink`.
+
+    A block goes out when it is large, on `flush` and on `close`; until then it is in memory.
+    """
+
+    lease_type: type[Lease[C]] = RecordedLease
+
+    def __init__(
+        self,
+        backends: Sequence[Settings],
+        algorithm: str,
+        settings: Mapping[str, object] | None = None,
+        *,
+        rng: Random,
+        seed: int,
+        sink: Callable[[bytes], None],
+        now: float = 0.0,
+        health: HealthPolicy | None = None,
+        retries: RetryPolicy | None = None,
+        queue: QueuePolicy | None = None,
+    ) -> None:
+        """`rng` must be a fresh `random.Random(seed)`: that is what a replay will use."""
+        self.recording = False
+        self._sink = sink
+        self._log = bytearray()
+        self._failing: Lease[C] | None = None  # its end is part of an event of its own
+        self._homeless: dict[C, int] = {}  # numbers of calls under way that hold no lease
+        super().__init__(
+            backends,
+            algorithm,
+            settings,
+            rng=rng,
+            now=now,
+            health=health,
+            retries=retries,
+            queue=queue,
+        )
+        header = json.dumps(
+            {
+                "lb": __version__,
+                "seed": seed,
+                "now": now,
+                "algorithm": algorithm,
+                "settings": dict(settings or {}),
+                "backends": [asdict(row) for row in backends],
+                "health": asdict(health or HealthPolicy()),
+                "retries": asdict(retries or RetryPolicy()),
+                "queue": asdict(queue or QueuePolicy()),
+            }
+        ).encode()
+        sink(HEAD.pack(MAGIC, VERSION, len(header), crc32(header)) + header)
+        self.recording = True
+
+    def flush(self) -> None:
+        """Hand what has been logged since the last block to the sink."""
+        if self._log:
+            log, self._log = bytes(self._log), bytearray()
+            self._sink(BLOCK.pack(len(log), len(log) ^ 0xFFFFFFFF, crc32(log)) + log)
+
+    def close(self) -> None:
+        """Say that the recording ends here, and log nothing more."""
+        if self.recording:
+            self.recording = False
+            self._log.append(Kind.END)
+            self.flush()
+            self._homeless.clear()
+
+    # --- the inputs
+
+    def admit(self, call: C, now: float) -> Lease[C] | None:
+        if not self.recording:
+            return super().admit(call, now)
+        number = self.admitted
+        before = len(self.out)
+        lease = super().admit(call, now)
+        kind, order = _ADMIT, NOBODY
+        decided = b""
+        if lease is None:
+            self._homeless[call] = number
+            decided = self._decisions(before)
+            if decided:
+                kind |= DECIDED
+        else:
+            assert isinstance(lease, RecordedLease)
+            lease.number = number
+            lease.attempt = 0
+            order = lease.backend.order
+        key, deadline = call.key, call.deadline
+        flags = IDEMPOTENT if call.idempotent else 0
+        if deadline == _NEVER:
+            self._log += _pack_admit(kind, now, flags, order, len(key)) + key + decided
+        else:
+            head = _pack_admit(kind, now, flags | DEADLINE, order, len(key))
+            self._log += head + key + TIME.pack(deadline) + decided
+        if len(self._log) >= _BLOCK_SIZE:
+            self.flush()
+        return lease
+
+    def ended(
+        self,
+        lease: RecordedLease[C],
+        now: float,
+        outcome: Outcome,
+        first_byte: float | None,
+        before: int,
+    ) -> None:
+        """A lease has ended, while `before` actions stood in `out`."""
+        if lease is self._failing:
+            return
+        record = _pack_done(
+            _DONE,
+            now,
+            lease.number,
+            lease.attempt,
+            0 if outcome is OK else _CODES[outcome],
+            _NAN if first_byte is None else first_byte,
+        )
+        if len(self.out) == before:
+            self._log += record
+        else:
+            self._note(record, before)
+
+    def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
+        if not self.recording:
+            super().failed(lease, now, outcome, sent)
+            return
+        assert isinstance(lease, RecordedLease)
+        before = len(self.out)
+        self._failing = lease
+        self._homeless[lease.call] = lease.number
+        super().failed(lease, now, outcome, sent)
+        self._failing = None
+        self._note(
+            FAILED.pack(Kind.FAILED, now, lease.number, lease.attempt, _CODES[outcome], sent),
+            before,
+        )
+
+    def abandoned(self, call: C) -> bool:
+        waited = super().abandoned(call)
+        if waited and self.recording:
+            self._log += ABANDONED.pack(Kind.ABANDONED, self._homeless.pop(call))
+        return waited
+
+    def observed(self, backend: Backend, now: float, result: ProbeResult) -> None:
+        before = len(self.out)
+        super().observed(backend, now, result)
+        self._note_json(Kind.OBSERVED, now, before, backend=backend.order, **asdict(result))
+
+    def wake(self, now: float) -> None:
+        before = len(self.out)
+        super().wake(now)
+        self._note(WAKE.pack(Kind.WAKE, now), before)
+
+    def add(self, settings: Settings, now: float) -> Backend:
+        before = len(self.out)
+        backend = super().add(settings, now)
+        self._note_json(Kind.ADD, now, before, **asdict(settings))
+        return backend
+
+    def remove(self, backend: Backend, now: float) -> None:
+        before = len(self.out)
+        super().remove(backend, now)
+        self._note_json(Kind.REMOVE, now, before, backend=backend.order)
+
+    def set_state(self, backend: Backend, state: State, now: float) -> None:
+        before = len(self.out)
+        super().set_state(backend, state, now)
+        self._note_json(Kind.SET_STATE, now, before, backend=backend.order, state=state.value)
+
+    def set_weight(self, backend: Backend, weight: float, now: float) -> None:
+        before = len(self.out)
+        super().set_weight(backend, weight, now)
+        self._note_json(Kind.SET_WEIGHT, now, before, backend=backend.order, weight=weight)
+
+    def swap(
+        self, algorithm: str, settings: Mapping[str, object] | None = None, now: float = 0.0
+    ) -> None:
+        before = len(self.out)
+        super().swap(algorithm, settings, now)
+        self._note_json(Kind.SWAP, now, before, algorithm=algorithm, settings=dict(settings or {}))
+
+    # --- inside
+
+    def _note_json(self, kind: Kind, now: float, before: int, **body: object) -> None:
+        if self.recording:
+            text = json.dumps(body).encode()
+            self._note(JSON.pack(kind, now, len(text)) + text, before)
+
+    def _note(self, record: bytes, before: int) -> None:
+        """Log an event, and what it brought about: the actions in `out` beyond `before`."""
+        if not self.recording:
+            return
+        decided = self._decisions(before) if len(self.out) > before else b""
+        if decided:
+            self._log.append(record[0] | DECIDED)
+            self._log += record[1:]
+            self._log += decided
+        else:
+            self._log += record
+
+    def _decisions(self, before: int) -> bytes:
+        """Starts and refusals in `out` beyond `before`, in their order."""
+        rows = []
+        for action in islice(self.out, before, None):
+            match action:
+                case Start(lease):
+                    assert isinstance(lease, RecordedLease)
+                    lease.number = self._homeless.pop(lease.call)
+                    lease.attempt = len(lease.call.tried)
+                    rows.append(DECISION.pack(lease.number, lease.attempt, lease.backend.order))
+                case Refuse(call, _):
+                    rows.append(DECISION.pack(self._homeless.pop(call), len(call.tried), NOBODY))
+        return COUNT.pack(len(rows)) + b"".join(rows) if rows else b""

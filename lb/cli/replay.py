@@ -1,0 +1,157 @@
+"""`lb replay`: a recording of `lb serve`, played again."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lb.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from lb.balancing.replay import Decision, Difference, Replayed
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="What `lb serve --record` has written.")],
+    algorithm: Annotated[
+        str | None,
+        typer.Option(
+            "-a",
+            "--algorithm",
+            metavar="NAME",
+            envvar="LB_ALGORITHM",
+            help="Show what this one would have picked [the recorded algorithm].",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the recorded decisions again. Exit status 1 if the recorded algorithm's differ."""
+    from random import Random
+
+    from lb.balancing.replay import replay as run
+    from lb.errors import BadRecording, ConfigError
+
+    try:
+        with file.open("rb") as recording:
+            pieces = iter(partial(recording.read, 1 << 20), b"")
+            replayed = run(pieces, algorithm, random=Random)
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except BadRecording as error:
+        raise ConfigError([f"{file}: {error}"]) from None
+    if as_json:
+        typer.echo(json.dumps(_document(replayed)))
+        _report(replayed, compared=algorithm is not None, err=True)
+    else:
+        _report(replayed, compared=algorithm is not None, err=False)
+    if replayed.faithful and not replayed.identical:
+        raise typer.Exit(1)
+
+
+def _report(replayed: Replayed, *, compared: bool, err: bool) -> None:
+    say = partial(typer.echo, err=err)
+    header = replayed.header
+    say(
+        f"{replayed.events.total()} events, {replayed.events['admit']} calls, "
+        f"{_starts(replayed.recorded).total()} picks by {header.algorithm}, "
+        f"recorded by lb {header.lb} with seed {header.seed}."
+    )
+    if not replayed.complete:
+        say(
+            "The recording was not closed (a crash, or it is still being written): "
+            f"replayed up to its last whole event, byte {replayed.end}."
+        )
+    if compared:
+        _table(replayed, say)
+    if replayed.first_difference is None:
+        say("identical")
+    else:
+        say(_sentence(replayed.first_difference, replayed))
+
+
+def _table(replayed: Replayed, say: Any) -> None:
+    width = max([len(name) for name in replayed.names] + [len("backend")])
+    recorded, other = replayed.header.algorithm, replayed.algorithm
+    columns = (max(len(recorded), 8), max(len(other), 8))
+    say(f"{'backend':<{width}}  {recorded:>{columns[0]}}  {other:>{columns[1]}}")
+    for row in _shares(replayed):
+        was, would = row["recorded_share"], row["replayed_share"]
+        say(f"{row['name']:<{width}}  {was:>{columns[0]}.1%}  {would:>{columns[1]}.1%}")
+    say(f"{_agreement(replayed):.1%} of the picks agree.")
+
+
+def _shares(replayed: Replayed) -> list[dict[str, Any]]:
+    recorded, other = _starts(replayed.recorded), _starts(replayed.replayed)
+    return [
+        {
+            "name": name,
+            "recorded": recorded[order],
+            "replayed": other[order],
+            "recorded_share": recorded[order] / max(recorded.total(), 1),
+            "replayed_share": other[order] / max(other.total(), 1),
+        }
+        for order, name in enumerate(replayed.names)
+    ]
+
+
+def _starts(orders: Any) -> Counter[int]:
+    """How often each backend was picked."""
+    return Counter(order for order in orders if order >= 0)
+
+
+def _agreement(replayed: Replayed) -> float:
+    """Share of the starts that both worlds made at the same backend."""
+    starts = len(replayed.recorded)
+    return replayed.agreeing / starts if starts else 1.0
+
+
+def _sentence(difference: Difference, replayed: Replayed) -> str:
+    after = difference.now - replayed.header.now
+    return (
+        f"first difference at event {difference.event} (byte {difference.offset}, "
+        f"after {after:.3f} s): recorded {_words(difference.recorded, replayed.names)}, "
+        f"replayed {_words(difference.replayed, replayed.names)}"
+    )
+
+
+def _words(decision: Decision | None, names: list[str]) -> str:
+    if decision is None:
+        return "nothing"
+    what = f"call {decision.call}" + (f" attempt {decision.attempt + 1}" * bool(decision.attempt))
+    if decision.order < 0:
+        return f"{what} refused"
+    known = decision.order < len(names)
+    return f"{what} to {names[decision.order] if known else f'backend {decision.order}'}"
+
+
+def _document(replayed: Replayed) -> dict[str, object]:
+    difference = replayed.first_difference
+    header = replayed.header
+    return {
+        "schema": 1,
+        "lb": header.lb,
+        "seed": header.seed,
+        "recorded_algorithm": header.algorithm,
+        "replayed_algorithm": replayed.algorithm,
+        "events": dict(replayed.events),
+        "picks": _starts(replayed.recorded).total(),
+        "complete": replayed.complete,
+        "bytes": replayed.end,
+        "identical": replayed.identical,
+        "agreement": _agreement(replayed),
+        "first_difference": None
+        if difference is None
+        else {
+            "event": difference.event,
+            "byte": difference.offset,
+            "seconds": difference.now - header.now,
+            "recorded": difference.recorded and difference.recorded._asdict(),
+            "replayed": difference.replayed and difference.replayed._asdict(),
+        },
+        "backends": _shares(replayed),
+    }
