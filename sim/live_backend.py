@@ -7,7 +7,9 @@ the backend draws from its own law. Any method and path is work, but for GET /he
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import Sequence
 
 import numpy as np
@@ -127,7 +129,8 @@ async def _serve(rows: Sequence[tuple[BackendTable, Model]], seed: int | None) -
             try:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
-                reason = (error.strerror or str(error)).lower()
+                plain = error.errno is not None and not isinstance(error, socket.gaierror)
+                reason = (os.strerror(error.errno or 0) if plain else str(error)).lower()
                 raise CannotListen(f"cannot listen on {row.address}: {reason}") from None
             law = model.service
             print(
