@@ -7,12 +7,15 @@ loop drive the same class, and a late timer delays one answer but never the queu
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from heapq import heappop, heappush, heapreplace
 from typing import Generic, Protocol, TypeVar
 
 from lb.config import Model
 
 INFINITY = float("inf")
+METER_GAIN = 1 / 8
+"""Weight of a new sojourn in a load report."""
 J = TypeVar("J")
 
 
@@ -24,6 +27,9 @@ class Station(Protocol[J]):
 
     def arrive(self, job: J, now: float, service: float) -> bool:
         """Take `job`, which needs `service` seconds of a worker; False when the queue is full."""
+
+    def __len__(self) -> int:
+        """Jobs at the station, waiting or served."""
 
     def next_departure(self) -> float:
         """When the next job is due; infinity when there is none."""
@@ -53,6 +59,9 @@ class Fifo(Generic[J]):
         self._arrivals += 1
         heappush(self._due, (due, self._arrivals, job))
         return True
+
+    def __len__(self) -> int:
+        return len(self._due)
 
     def next_departure(self) -> float:
         return self._due[0][0] if self._due else INFINITY
@@ -89,6 +98,9 @@ class ProcessorSharing(Generic[J]):
         heappush(self._due, (self._meter + service, self._arrivals, job))
         return True
 
+    def __len__(self) -> int:
+        return len(self._due)
+
     def next_departure(self) -> float:
         if not self._due:
             return INFINITY
@@ -103,6 +115,35 @@ class ProcessorSharing(Generic[J]):
 
     def _rate(self) -> float:
         return min(1.0, self._workers / len(self._due))
+
+
+class LoadMeter:
+    """What a backend says of its load: how long it takes at the number of requests it holds.
+
+    For each number found on arrival it keeps a smoothed sojourn; asked about a number it has not
+    seen it answers for the nearest one it has.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []  # sorted
+        self._sojourns: dict[int, float] = {}
+
+    def left(self, found: int, sojourn: float) -> None:
+        """A job that found `found` others has left after `sojourn` seconds."""
+        old = self._sojourns.get(found)
+        if old is None:
+            insort(self._numbers, found)
+            self._sojourns[found] = sojourn
+        else:
+            self._sojourns[found] = old + METER_GAIN * (sojourn - old)
+
+    def expected(self, number: int) -> float:
+        """Seconds for a job that finds `number` others; zero before any has left."""
+        if not self._numbers:
+            return 0.0
+        at = bisect_left(self._numbers, number)
+        near = self._numbers[max(at - 1, 0) : at + 1]
+        return self._sojourns[min(near, key=lambda known: abs(known - number))]
 
 
 def station(model: Model) -> Station[J]:

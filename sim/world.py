@@ -23,18 +23,21 @@ from lb.balancing import (
     Balancer,
     Changed,
     Lease,
+    LoadReport,
     Outcome,
     Probe,
+    ProbeKind,
     ProbeResult,
     Refuse,
     Start,
     Why,
 )
 from lb.config import Model, Scenario
+from lb.strategies import Probing
 from sim.arrivals import Schedule, network_delays, streams
 from sim.laws import shape
 from sim.measure import Record
-from sim.stations import INFINITY, Station, station
+from sim.stations import INFINITY, LoadMeter, Station, station
 
 NAN = float("nan")
 OK = Outcome.OK
@@ -66,12 +69,13 @@ class Request:
 class Site:
     """A backend in the model: its station, and the alarm of its next departure."""
 
-    __slots__ = ("alarm", "mean", "set_to", "sizes", "station")
+    __slots__ = ("alarm", "mean", "meter", "set_to", "sizes", "station")
 
     def __init__(
         self, model: Model, sizes: list[float], departed: Callable[[Site, float], None]
     ) -> None:
         self.station: Station[Lease[Request]] = station(model)
+        self.meter = LoadMeter()
         self.mean = model.service.mean
         self.sizes = sizes
         self.alarm = Alarm(partial(departed, self))
@@ -114,6 +118,12 @@ class World(simpy.Environment):
             backend.driver = Site(model, sizes[shape(model.service)], self._depart)
         self._delays = network_delays(scenario, network, len(schedule))
         self._there, self._back = ([], []) if self._delays is None else self._delays.tolist()
+        self._metered = isinstance(self._balancer.strategy, Probing)
+        self._found: dict[
+            Lease[Request], tuple[int, float]
+        ] = {}  # who was there before, since when
+        law = scenario.offered().network
+        self._one_way = 0.0 if law is None else law.mean  # of probes
         explicit = "response" in scenario.timeouts.model_fields_set
         self._response_timeout = scenario.timeouts.response if explicit else None
         self._owed: deque[tuple[float, Lease[Request]]] = deque()
@@ -205,6 +215,8 @@ class World(simpy.Environment):
     def _reach(self, lease: Lease[Request], now: float) -> None:
         """The request is at its backend."""
         site: Site = lease.backend.driver
+        if self._metered:
+            self._found[lease] = (len(site.station), now)
         if site.station.arrive(lease, now, site.sizes[lease.call.index] * site.mean):
             due = site.station.next_departure()
             if due != site.set_to:
@@ -217,6 +229,9 @@ class World(simpy.Environment):
         due = site.station.next_departure()
         while due <= now:
             _, lease = site.station.depart()
+            if self._metered:
+                found, since = self._found.pop(lease)
+                site.meter.left(found, now - since)
             self._answered(lease, now)
             due = site.station.next_departure()
         if due != site.set_to:
@@ -259,6 +274,8 @@ class World(simpy.Environment):
                     self._sent(lease, now)
                 case Refuse(call, why):
                     self._refuse(call.index, now, why)
+                case Probe(backend, ProbeKind.LOAD):
+                    self._ask_for_load(backend, now)
                 case Probe(backend):
                     self._balancer.observed(backend, now, ProbeResult(ok=True))
                 case Changed():
@@ -267,6 +284,22 @@ class World(simpy.Environment):
             self._wake_set_to = self._balancer.wakes_at
             if self._wake_set_to < INFINITY:
                 self._set(self._wake, self._wake_set_to)
+
+    def _ask_for_load(self, backend: Backend, now: float) -> None:
+        """A load probe: it travels like a request, takes no worker, and comes back."""
+
+        def reach(now: float) -> None:
+            site: Site = backend.driver
+            held = len(site.station)
+            report = LoadReport(held, site.meter.expected(held))
+            self._set(Alarm(lambda now: self._reported(backend, now, report)), now + self._one_way)
+
+        self._set(Alarm(reach), now + self._one_way)
+
+    def _reported(self, backend: Backend, now: float, report: LoadReport) -> None:
+        self._balancer.observed(backend, now, report)
+        if self._out:
+            self._drain(now)
 
     def _woken(self, now: float) -> None:
         self._balancer.wake(now)

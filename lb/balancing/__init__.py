@@ -1,7 +1,19 @@
 """Everything that decides: shared by the live proxy and the simulator, and free of both."""
 
 from lb.balancing.backend import Backend, Settings, State
-from lb.balancing.balancer import Action, Balancer, Call, Changed, Lease, Probe, Refuse, Start, Why
+from lb.balancing.balancer import (
+    Action,
+    Balancer,
+    Call,
+    Changed,
+    Lease,
+    LoadReport,
+    Probe,
+    ProbeKind,
+    Refuse,
+    Start,
+    Why,
+)
 from lb.balancing.health import HealthPolicy, ProbeResult
 from lb.balancing.retries import RetryPolicy
 from lb.balancing.waiting import QueuePolicy
@@ -15,8 +27,10 @@ __all__ = [
     "Changed",
     "HealthPolicy",
     "Lease",
+    "LoadReport",
     "Outcome",
     "Probe",
+    "ProbeKind",
     "ProbeResult",
     "QueuePolicy",
     "Refuse",

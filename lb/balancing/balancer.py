@@ -19,7 +19,7 @@ from lb.balancing.health import Health, HealthPolicy, ProbeResult
 from lb.balancing.pool import Pool
 from lb.balancing.retries import RetryBudget, RetryPolicy
 from lb.balancing.waiting import QueuePolicy, WaitingLine
-from lb.strategies import Outcome, Random, Strategy, create
+from lb.strategies import Outcome, Probing, Random, Strategy, create
 
 OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
 
@@ -99,11 +99,28 @@ class Refuse(Generic[C]):
     why: Why | Outcome
 
 
+class ProbeKind(Enum):
+    """What a probe asks for: a ProbeResult, or a LoadReport."""
+
+    HEALTH = "health"
+    LOAD = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a backend says of its load, in a probe's answer or with a response."""
+
+    in_flight: int
+    latency: float
+    """Seconds it takes for one request at present."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """Ask the backend how it is, and bring the answer to `observed`."""
 
     backend: Backend
+    kind: ProbeKind = ProbeKind.HEALTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +163,8 @@ class Balancer(Generic[C]):
         self._line: WaitingLine[C] = WaitingLine(queue or QueuePolicy())
         self._probes_due: list[tuple[float, int, Backend]] = []
         self._next_order = 0
-        self.strategy: Strategy[Backend] = create(algorithm, rng, settings)
+        self._use(create(algorithm, rng, settings))
         self.pool = Pool(self.strategy)
-        self._pick = self.strategy.pick
         for row in backends:
             self.add(row, now)
 
@@ -197,8 +213,12 @@ class Balancer(Generic[C]):
 
     # --- probes and time
 
-    def observed(self, backend: Backend, now: float, result: ProbeResult) -> None:
-        """The answer of a probe."""
+    def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
+        """The answer of a probe; a load report may also come without having been asked for."""
+        if isinstance(result, LoadReport):
+            if self._prober is not None:
+                self._prober.probed(backend, now, result.in_flight, result.latency)
+            return
         if backend not in self.pool.backends:
             return
         backend.probing = False
@@ -261,12 +281,16 @@ class Balancer(Generic[C]):
         self, algorithm: str, settings: Mapping[str, object] | None = None, now: float = 0.0
     ) -> None:
         """Another algorithm from the next pick on; backends forget nothing."""
-        self.strategy = create(algorithm, self._rng, settings)
+        self._use(create(algorithm, self._rng, settings))
         self.pool.swap(self.strategy, now)
-        self._pick = self.strategy.pick
         self.algorithm = algorithm
 
     # --- inside
+
+    def _use(self, strategy: Strategy[Backend]) -> None:
+        self.strategy = strategy
+        self._pick = strategy.pick  # looked up once, asked for every call
+        self._prober = strategy if isinstance(strategy, Probing) else None
 
     def unblocked(self, backend: Backend, now: float) -> None:
         """A lease ended and left its backend below its limit again."""
@@ -280,6 +304,8 @@ class Balancer(Generic[C]):
         self.strategy.started(backend, now)
         if active >= backend.limit:
             self.strategy.block(backend, now)
+        if self._prober is not None:
+            self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self._prober.probes(now))
         return self.lease_type(self, call, backend, now)
 
     def _serve_waiting(self, now: float) -> None:

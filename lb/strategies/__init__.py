@@ -15,19 +15,21 @@ from lb.strategies import (
     maglev,
     p2c,
     peak_ewma,
+    prequal,
     random,
     rendezvous,
     round_robin,
     weighted_random,
     weighted_round_robin,
 )
-from lb.strategies.base import Candidate, Outcome, Random, Strategy
+from lb.strategies.base import Candidate, Outcome, Probing, Random, Strategy
 from lb.strategies.spec import Seconds, Spec
 
 __all__ = [
     "REGISTRY",
     "Candidate",
     "Outcome",
+    "Probing",
     "Random",
     "Seconds",
     "Spec",
@@ -53,6 +55,7 @@ REGISTRY: dict[str, Spec] = {
         consistent_hash,
         maglev,
         rendezvous,
+        prequal,
     )
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 
 class Outcome(Enum):
@@ -94,3 +94,14 @@ class Strategy(Protocol[B]):
 
         `latency` is seconds to the first byte. May come after the backend has left.
         """
+
+
+@runtime_checkable
+class Probing(Protocol[B]):
+    """What a strategy also is that asks backends for their load."""
+
+    def probes(self, now: float) -> Sequence[B]:
+        """Whom the driver should ask now; asked after every pick."""
+
+    def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
+        """An answer: requests at the backend, and the seconds it takes for one."""

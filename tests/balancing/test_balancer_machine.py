@@ -17,7 +17,9 @@ from lb.balancing import (
     HealthPolicy,
     Lease,
     Outcome,
+    LoadReport,
     Probe,
+    ProbeKind,
     ProbeResult,
     QueuePolicy,
     Refuse,
@@ -101,6 +103,9 @@ class AnyDriver(RuleBasedStateMachine):
                     assert isinstance(why, Outcome)
                     failed = None
                     self.fates[call] += 1
+                case Probe(backend, ProbeKind.LOAD):
+                    assert backend in self.balancer.pool
+                    self.balancer.observed(backend, self.now, LoadReport(backend.active, 0.1))
                 case Probe(backend):
                     assert backend in self.balancer.pool.backends
                     assert backend.state is not State.MAINT

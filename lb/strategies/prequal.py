@@ -1,0 +1,189 @@
+"""Prequal: the fastest of recently probed backends that are not overloaded.
+
+Backends tell in probes how many requests they hold and how long those take. A small pool keeps the
+latest answers. One is hot when its in-flight count is above a high quantile of those seen lately; a
+pick takes the cold one with the lowest latency or, when all are hot, the fewest in flight. An
+answer is used a limited number of times, counted up at each use, and thrown away when it is old.
+With fewer than two answers at hand the pick is random.
+
+Cost: O(pool) per pick, whatever n. Wrong when backends cannot be probed: without answers it is
+random.
+
+Source: Wydrowski et al., "Load is not what you should balance: introducing Prequal", NSDI 2024.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from lb.strategies.base import B, Random
+from lb.strategies.sampling import Sampler
+from lb.strategies.spec import Seconds, Spec
+
+RECENT = 128
+"""In-flight counts that the hot threshold is taken from."""
+
+
+@dataclass(frozen=True)
+class Params:
+    """Settings of Prequal, with the paper's values."""
+
+    probes: float = 3.0
+    """Probes sent per pick, on average."""
+    pool: int = 16
+    """Answers kept."""
+    max_age: Seconds = 1.0
+    """How long an answer is good for."""
+    quantile: float = 0.84
+    """Of recent in-flight counts; a probe above it is hot."""
+    surplus: float = 1.0
+    """How many more uses than probes the pool is to allow, the delta of the reuse formula."""
+
+    def __post_init__(self) -> None:
+        if self.probes <= 0 or self.pool < 2 or self.max_age <= 0 or self.surplus <= -1:
+            raise ValueError("probes and max_age must be above zero, pool at least 2")
+        if not 0 <= self.quantile <= 1:
+            raise ValueError(f"quantile is between 0 and 1, not {self.quantile}")
+
+
+class Answer(Generic[B]):
+    """One probe's answer in the pool."""
+
+    __slots__ = ("at", "backend", "in_flight", "latency", "uses_left")
+
+    def __init__(
+        self, backend: B, at: float, in_flight: int, latency: float, uses_left: float
+    ) -> None:
+        self.backend = backend
+        self.at = at
+        self.in_flight = in_flight
+        self.latency = latency
+        self.uses_left = uses_left
+
+
+class Prequal(Sampler[B]):
+    def __init__(self, params: Params, rng: Random) -> None:
+        super().__init__(rng)
+        self._params = params
+        self._answers: list[Answer[B]] = []  # oldest first
+        self._recent: deque[int] = deque()
+        self._sorted: list[int] = []  # the same counts
+        self._owed = 0.0  # probes due, with fractions carried over
+        self._drop_oldest = True
+
+    def leave(self, backend: B, now: float) -> None:
+        super().leave(backend, now)
+        self._forget(backend)
+
+    def block(self, backend: B, now: float) -> None:
+        super().block(backend, now)
+        self._forget(backend)
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+        members = self.members
+        if len(members) < 2:
+            return members[0] if members else None
+        self._owed += self._params.probes
+        answers = self._answers
+        oldest = now - self._params.max_age
+        while answers and answers[0].at < oldest:
+            del answers[0]
+        if avoid:
+            answers = [answer for answer in answers if answer.backend not in avoid]
+        if len(answers) < 2:
+            return self.sample(1, avoid)[0]
+        best = self._best(answers)
+        self._use(best)
+        return best.backend
+
+    def probes(self, now: float) -> Sequence[B]:  # noqa: ARG002 - the protocol's signature
+        """Whom to ask now: different backends at random, as many as the picks so far call for."""
+        n = int(self._owed)
+        self._owed -= n
+        return self.sample(n) if n and len(self.members) > 1 else ()
+
+    def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
+        """An answer: how many requests `backend` holds, and how many seconds those take."""
+        if self._free(backend):
+            self._remember(in_flight)
+            if len(self._answers) >= self._params.pool:
+                del self._answers[0]
+            self._answers.append(Answer(backend, now, in_flight, latency, self._reuse()))
+
+    def _free(self, backend: B) -> bool:
+        at = bisect_left(self.orders, backend.order)
+        return at < len(self.orders) and self.orders[at] == backend.order
+
+    def _forget(self, backend: B) -> None:
+        self._answers = [answer for answer in self._answers if answer.backend is not backend]
+
+    def _best(self, answers: Sequence[Answer[B]]) -> Answer[B]:
+        """The cold one with the lowest latency; if all are hot, the fewest in flight."""
+        threshold = self._threshold()
+        cold: Answer[B] | None = None
+        coolest = answers[0]
+        for answer in answers:
+            if answer.in_flight <= threshold:
+                if cold is None or answer.latency < cold.latency:
+                    cold = answer
+            elif answer.in_flight < coolest.in_flight:
+                coolest = answer
+        return cold or coolest
+
+    def _threshold(self) -> int:
+        counts = self._sorted
+        return counts[min(int(self._params.quantile * len(counts)), len(counts) - 1)]
+
+    def _use(self, answer: Answer[B]) -> None:
+        answer.in_flight += 1  # what we have just sent there
+        answer.uses_left -= 1
+        if answer.uses_left <= 0:
+            self._answers.remove(answer)
+        elif len(self._answers) > 2:
+            self._remove_one()
+
+    def _remove_one(self) -> None:
+        """Once per pick: the oldest answer and the worst in turn, so the pool stays fresh."""
+        if self._drop_oldest:
+            del self._answers[0]
+        else:
+            self._answers.remove(self._worst())
+        self._drop_oldest = not self._drop_oldest
+
+    def _worst(self) -> Answer[B]:
+        """Of the hot the one with most in flight; if none is hot, the slowest."""
+        threshold = self._threshold()
+        hot = [answer for answer in self._answers if answer.in_flight > threshold]
+        if hot:
+            return max(hot, key=lambda answer: answer.in_flight)
+        return max(self._answers, key=lambda answer: answer.latency)
+
+    def _reuse(self) -> float:
+        """How often an answer may be used, so that probes and removals balance (section 4)."""
+        params, n = self._params, len(self.members)
+        surviving = (1 - params.pool / n) * params.probes - 1 if n else 0.0
+        if surviving <= 0:
+            return float("inf")  # so few backends that answers only leave by age and removal
+        uses = max(1.0, (1 + params.surplus) / surviving)
+        whole = int(uses)
+        return whole + (self._random() < uses - whole)
+
+    def _remember(self, in_flight: int) -> None:
+        self._recent.append(in_flight)
+        insort(self._sorted, in_flight)
+        if len(self._recent) > RECENT:
+            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+
+
+SPEC = Spec(
+    name="prequal",
+    factory=Prequal,
+    params=Params,
+    cost="O(pool)",
+    avoid_when="backends cannot be probed",
+    needs=frozenset({"probes"}),
+)

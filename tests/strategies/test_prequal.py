@@ -1,0 +1,129 @@
+"""Prequal: the hot and cold rule, the pool, and how many probes are asked for."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from lb.errors import UsageError
+from lb.strategies import create
+from lb.strategies.prequal import Prequal
+from tests.doubles import Server, joined, servers
+
+MANY = 40
+
+
+def prequal(n: int, **settings: object) -> tuple[Prequal[Any], list[Server]]:
+    members = servers(*[1] * n)
+    strategy = joined(create("prequal", Random(5), settings), members)
+    assert isinstance(strategy, Prequal)
+    return strategy, members
+
+
+def told(strategy: Prequal[Any], *reports: tuple[Server, int, float], now: float = 0.0) -> None:
+    for server, in_flight, latency in reports:
+        strategy.probed(server, now, in_flight, latency)
+
+
+def test_of_the_cold_the_fastest_is_picked() -> None:
+    strategy, (a, b, c) = prequal(3)
+    told(strategy, (a, 1, 0.030), (b, 1, 0.010), (c, 1, 0.020))
+    assert strategy.pick(0.0) is b
+
+
+def test_a_hot_one_is_passed_over_however_fast_it_is() -> None:
+    strategy, (a, b, c) = prequal(3, quantile=0.5)
+    told(strategy, (a, 9, 0.001), (b, 2, 0.010), (c, 2, 0.020))
+    assert strategy.pick(0.0) is b
+
+
+def test_if_all_are_hot_the_fewest_in_flight_is_picked() -> None:
+    strategy, (a, b, _, d) = prequal(4, quantile=0.0, pool=2)
+    told(strategy, (d, 0, 1.0), (d, 0, 1.0))  # sets the threshold, then falls out of the pool
+    told(strategy, (a, 7, 0.001), (b, 3, 0.900))
+    assert strategy.pick(0.0) is b
+
+
+def test_an_answer_that_is_used_counts_what_was_sent_there() -> None:
+    """Otherwise all picks between two probes would go to one backend."""
+    strategy, (a, b) = prequal(2, quantile=0.4)
+    told(strategy, (a, 0, 0.010), (b, 0, 0.011), (a, 1, 0.010), (b, 1, 0.011))
+    picks = {strategy.pick(0.0) for _ in range(3)}
+    assert picks == {a, b}
+
+
+def test_old_answers_are_thrown_away() -> None:
+    strategy, members = prequal(3, max_age="1s")
+    told(strategy, (members[2], 0, 0.001), (members[2], 0, 0.001))
+    told(strategy, (members[0], 0, 0.5), (members[1], 0, 0.6), now=0.9)
+    assert strategy.pick(1.5) is members[0]  # the fastest spoke more than a second ago
+
+
+def test_with_fewer_than_two_answers_the_pick_is_random() -> None:
+    strategy, members = prequal(4)
+    told(strategy, (members[0], 0, 0.001))
+    assert len({strategy.pick(0.0) for _ in range(100)}) == 4
+
+
+def test_answers_of_the_blocked_and_the_departed_are_dropped() -> None:
+    strategy, (a, b, c) = prequal(3)
+    told(strategy, (a, 0, 0.001), (a, 0, 0.001), (b, 0, 0.002), (b, 0, 0.002), (c, 0, 0.5))
+    strategy.block(a, 0.0)
+    assert strategy.pick(0.0) is b
+    strategy.leave(b, 0.0)
+    assert strategy.pick(0.0) is c
+    told(strategy, (a, 0, 0.001), (b, 0, 0.001))
+    assert strategy.pick(0.0) is c
+
+
+def test_avoided_backends_are_passed_over() -> None:
+    strategy, (a, b, c) = prequal(3)
+    told(strategy, (a, 0, 0.001), (b, 0, 0.002), (c, 0, 0.003))
+    assert strategy.pick(0.0, b"", (a,)) is b
+
+
+@pytest.mark.parametrize(
+    ("per_pick", "picks", "expected"), [(3, 10, 30), (0.5, 10, 5), (1.5, 4, 6)]
+)
+def test_probes_are_asked_for_at_their_rate(per_pick: float, picks: int, expected: int) -> None:
+    strategy, _ = prequal(MANY, probes=per_pick)
+    asked = []
+    for _ in range(picks):
+        strategy.pick(0.0)
+        batch = strategy.probes(0.0)
+        assert len(set(batch)) == len(batch), "different backends"
+        asked += batch
+    assert len(asked) == expected
+
+
+def test_a_lone_backend_is_not_probed() -> None:
+    strategy, (only,) = prequal(1)
+    assert strategy.pick(0.0) is only
+    assert not strategy.probes(0.0)
+
+
+def test_the_pool_is_bounded() -> None:
+    strategy, members = prequal(MANY, pool=4, probes=3)
+    told(strategy, *[(member, 1, 0.01) for member in members])
+    assert len(strategy._answers) == 4
+
+
+def test_an_answer_is_used_as_often_as_the_paper_allows() -> None:
+    """n = 160, m = 16, 3 probes, delta 1: 2 / (0.9 x 3 - 1) = 1.18 uses, 1 or 2 by a draw."""
+    strategy, members = prequal(160)
+    uses = []
+    for member in members:
+        told(strategy, (member, 1, 0.01))
+        uses.append(strategy._answers[-1].uses_left)
+    assert set(uses) == {1.0, 2.0}
+    assert 0.05 < uses.count(2.0) / len(uses) < 0.35
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"pool": 1}, {"probes": 0}, {"quantile": 1.5}, {"max_age": "0s"}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="prequal"):
+        create("prequal", Random(1), wrong)
