@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from lb.proxy.exchange import Exchange, Framing
+from lb.proxy.exchange import CHUNKED, LENGTH, NO_BODY, Exchange
 from lb.proxy.message import (
     MAX_FIELDS,
     MAX_HEAD,
@@ -23,6 +23,7 @@ from lb.proxy.message import (
     error_body,
     forwarding,
     local_response,
+    named,
     origin_form,
     tokens,
     without,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lb.proxy.driver import Driver
 
 FIELDS = FieldTable(REQUEST_FIELDS)
+HOST = int(Field.HOST)
 MAX_PIPELINED = 16
 """Requests read ahead before reading pauses."""
 _NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
@@ -42,6 +44,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_coding",
+        "_connection",
         "_current",
         "_driver",
         "_ending",
@@ -49,10 +52,8 @@ class ClientConnection(asyncio.Protocol):
         "_forwarded",
         "_full",
         "_has_length",
-        "_head_size",
         "_host",
         "_lingering",
-        "_named",
         "_overhead",
         "_parser",
         "_paused",
@@ -247,11 +248,10 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self) -> None:
         self._target = b""
         self._fields: list[bytes] = []
-        self._head_size = 0
         self._host: bytes | None = None
         self._has_length = False
         self._coding = b""
-        self._named: list[bytes] = []
+        self._connection = b""
         self._upgrade = False
 
     def on_url(self, target: bytes) -> None:
@@ -260,9 +260,10 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._reading is not None:
             return  # a trailer, or a head that is parsed again
-        self._head_size += len(name) + len(value)
         kind = FIELDS[name]
-        if kind:
+        if kind == HOST and self._host is None:
+            self._host = value
+        elif kind:
             self._special(kind, name, value)
         else:
             self._fields += (name, b": ", value, b"\r\n")
@@ -274,7 +275,7 @@ class ClientConnection(asyncio.Protocol):
                     raise _Rejected(400, "more than one Host field")
                 self._host = value
             case Field.CONNECTION:
-                self._named += tokens(value)
+                self._connection += b"," + value
             case Field.LENGTH:
                 self._has_length = True
                 self._fields += (name, b": ", value, b"\r\n")
@@ -293,23 +294,22 @@ class ClientConnection(asyncio.Protocol):
         method = parser.get_method()
         self._check(version, method)
         minor = 1 if version == "1.1" else 0
-        if self._coding:
-            framing = Framing.CHUNKED
-        else:
-            framing = Framing.LENGTH if self._has_length else Framing.NONE
+        framing = CHUNKED if self._coding else LENGTH if self._has_length else NO_BODY
         keep_alive = parser.should_keep_alive()
         if self._upgrade:  # llhttp answers for the upgrade, which is not taken
-            keep_alive = b"close" not in self._named and minor == 1
+            keep_alive = b"close" not in tokens(self._connection) and minor == 1
         target, host = self._target, self._host or b""
         if not target.startswith(b"/"):
             target, host = origin_form(target, host)
-        fields = without(self._fields, self._named) if self._named else self._fields
+        fields = self._fields
+        if self._connection and (unwanted := named(self._connection)):
+            fields = without(fields, unwanted)
         forwarded = self._forwarded
         if self._trusted:
             fields, forwarded = forwarding(fields, self._peer, host)
         elif host:
             forwarded += b"X-Forwarded-Host: %b\r\n" % host
-        if framing is Framing.CHUNKED:
+        if framing is CHUNKED:
             fields.append(b"Transfer-Encoding: chunked\r\n")
         head = b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-By: lb\r\nVia: 1.%d %b\r\n" % (
             method,
@@ -320,6 +320,8 @@ class ClientConnection(asyncio.Protocol):
             minor,
             VIA,
         )
+        if len(head) > MAX_HEAD:
+            raise _Rejected(431, "the request head is too large")
         exchange = Exchange(driver, self, method, target, minor, head, framing, keep_alive)
         exchange.key = self._peer
         self._reading = exchange
@@ -338,11 +340,11 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._reading
         if exchange is None:
             return
-        if exchange.framing is not Framing.NONE and self._parser.should_upgrade():
+        if exchange.framing is not NO_BODY and self._parser.should_upgrade():
             return  # llhttp stops at the head of an upgrade; the body is still to come
         self._reading = None
         self._overhead = 0
-        if exchange.framing is not Framing.NONE:
+        if exchange.framing is not NO_BODY:
             self._driver.client_idle.stop(self)
         exchange.request_end()
 
@@ -363,7 +365,7 @@ class ClientConnection(asyncio.Protocol):
             )
         if self._coding and version == "1.0":
             raise _Rejected(400, "HTTP/1.0 has no transfer coding")
-        if self._head_size + len(self._target) > MAX_HEAD or len(self._fields) > 4 * MAX_FIELDS:
+        if len(self._fields) > 4 * MAX_FIELDS:
             raise _Rejected(431, "the request head is too large")
 
     def _not_yet(self) -> None:
@@ -385,7 +387,8 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._current = self._queue.popleft()
         if self._ending:
             self._take_no_more()
-        driver.header.stop(self)
+        if driver.header.waiting:
+            driver.header.stop(self)
         if self._reading is None:
             driver.client_idle.stop(self)
         self.resume_reading()

@@ -18,29 +18,29 @@ class Deadlines(Generic[W]):
     def __init__(self, seconds: float, over: Callable[[W], None]) -> None:
         self.seconds = seconds
         self._over = over
-        self._ends: dict[W, float] = {}
+        self.waiting: dict[W, float] = {}
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self.waiting)
 
     def start(self, waiter: W, now: float) -> None:
         """Begin, or begin again."""
-        self._ends.pop(waiter, None)
-        self._ends[waiter] = now + self.seconds
+        self.waiting.pop(waiter, None)
+        self.waiting[waiter] = now + self.seconds
 
     def ensure(self, waiter: W, now: float) -> None:
         """Begin, unless it has begun."""
-        self._ends.setdefault(waiter, now + self.seconds)
+        self.waiting.setdefault(waiter, now + self.seconds)
 
     def stop(self, waiter: W) -> None:
-        self._ends.pop(waiter, None)
+        self.waiting.pop(waiter, None)
 
     def sweep(self, now: float) -> None:
         ended = []
-        for waiter, end in self._ends.items():
+        for waiter, end in self.waiting.items():
             if end > now:
                 break
             ended.append(waiter)
         for waiter in ended:
-            if self._ends.pop(waiter, None) is not None:
+            if self.waiting.pop(waiter, None) is not None:
                 self._over(waiter)

@@ -24,7 +24,7 @@ from lb.proxy.deadlines import Deadlines
 from lb.proxy.exchange import Exchange
 from lb.proxy.log import Log, reason
 from lb.proxy.prober import Prober
-from lb.proxy.upstream import UpstreamConnection, UpstreamPool
+from lb.proxy.upstream import UpstreamPool
 
 BACKLOG = 1024
 """Connections the kernel keeps for us until we accept them."""
@@ -61,9 +61,6 @@ class Driver:
         self.clients: set[ClientConnection] = set()
         self.header = Deadlines(limits.header, ClientConnection.too_slow)
         self.client_idle = Deadlines(limits.client_idle, ClientConnection.too_slow)
-        self.idle: Deadlines[UpstreamConnection] = Deadlines(
-            limits.idle, lambda connection: connection.transport.close()
-        )
         self._response: Deadlines[Exchange] = Deadlines(
             limits.response, lambda exchange: exchange.broken(Outcome.TIMEOUT)
         )
@@ -156,8 +153,10 @@ class Driver:
         if now >= self.balancer.wakes_at:
             self.balancer.wake(now)
             self.drain()
-        for deadlines in (self.header, self.client_idle, self.idle, self._response, self._stalled):
+        for deadlines in (self.header, self.client_idle, self._response, self._stalled):
             deadlines.sweep(now)
+        for backend in self.balancer.pool.backends:
+            backend.driver.close_idle(now - self.timeouts.idle)
         if not self._first_answers.is_set() and all(
             backend.health.state is not Health.UNKNOWN for backend in self.balancer.pool.backends
         ):
@@ -191,7 +190,8 @@ class Driver:
 
     def owed(self, exchange: Exchange) -> None:
         """A backend owes this exchange (more of) an answer from now on."""
-        self._stalled.stop(exchange)
+        if self._stalled.waiting:
+            self._stalled.stop(exchange)
         self._response.start(exchange, self.now())
 
     def stalled(self, exchange: Exchange) -> None:
@@ -201,7 +201,8 @@ class Driver:
 
     def settled(self, exchange: Exchange) -> None:
         self._response.stop(exchange)
-        self._stalled.stop(exchange)
+        if self._stalled.waiting:
+            self._stalled.stop(exchange)
 
     def _log_access(self, exchange: Exchange, peer: bytes) -> None:
         backend = exchange.lease.backend.name if exchange.lease else None

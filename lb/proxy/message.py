@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import lru_cache
 from http import HTTPStatus
 
 from lb.balancing import Outcome, Why
@@ -76,6 +77,12 @@ IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"
 def tokens(value: bytes) -> list[bytes]:
     """The members of a comma-separated list, in lower case."""
     return [part.strip().lower() for part in value.split(b",") if part.strip()]
+
+
+@lru_cache(maxsize=128)  # nearly every backend says keep-alive with every answer
+def named(connection: bytes) -> frozenset[bytes]:
+    """The fields that a Connection field takes along; keep-alive and close name none."""
+    return frozenset(tokens(connection)) - {b"close", *_HOP_BY_HOP}
 
 
 def without(fields: list[bytes], named: Iterable[bytes]) -> list[bytes]:

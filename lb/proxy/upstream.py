@@ -9,7 +9,7 @@ import httptools
 
 from lb.balancing import Backend, Outcome
 from lb.config import host_and_port
-from lb.proxy.exchange import Exchange, Framing
+from lb.proxy.exchange import CHUNKED, CLOSE, LENGTH, Exchange
 from lb.proxy.message import (
     MAX_FIELDS,
     MAX_HEAD,
@@ -17,6 +17,7 @@ from lb.proxy.message import (
     Field,
     FieldTable,
     has_body,
+    named,
     tokens,
     without,
 )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lb.proxy.driver import Driver
 
 FIELDS = FieldTable(RESPONSE_FIELDS)
-LENGTH, CODING, CONNECTION = int(Field.LENGTH), int(Field.CODING), int(Field.CONNECTION)
+IS_LENGTH, IS_CODING, IS_CONNECTION = map(int, (Field.LENGTH, Field.CODING, Field.CONNECTION))
 
 
 class UpstreamPool:
@@ -47,7 +48,6 @@ class UpstreamPool:
         """Send `exchange` on an idle connection, or open one (always, when `fresh`)."""
         while self.idle and not fresh:
             connection = self.idle.pop()
-            self.driver.idle.stop(connection)
             if not connection.transport.is_closing():
                 connection.exchange = exchange
                 exchange.sent_on(connection, self._request_end)
@@ -60,6 +60,14 @@ class UpstreamPool:
         task = self._connecting.pop(exchange, None)
         if task is not None:
             task.cancel()
+
+    def close_idle(self, since: float) -> None:
+        """Close what has been idle since `since`. Last used is last in the list."""
+        old = 0
+        while old < len(self.idle) and self.idle[old].idle_since <= since:
+            self.idle[old].transport.close()
+            old += 1
+        del self.idle[:old]  # at once: nobody may be handed a connection that is closing
 
     def close(self) -> None:
         for task in self._connecting.values():
@@ -98,13 +106,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_coding",
+        "_connection",
         "_done",
         "_fields",
         "_framing",
-        "_head_size",
         "_in_body",
         "_keep",
-        "_named",
         "_out",
         "_overhead",
         "_parser",
@@ -112,6 +119,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_pool",
         "_reason",
         "exchange",
+        "idle_since",
         "reused",
         "transport",
     )
@@ -133,10 +141,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _begin(self) -> None:
         self._reason = b""
         self._fields: list[bytes] = []
-        self._head_size = 0
-        self._framing = Framing.CLOSE
+        self._framing = CLOSE
         self._coding = b""
-        self._named: list[bytes] = []
+        self._connection = b""
         self._in_body = False  # the final head has been seen
         self._done = False
         self._keep = False
@@ -155,7 +162,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.reused = True
             pool = self._pool
             pool.idle.append(self)
-            pool.driver.idle.start(self, pool.driver.now())
+            self.idle_since = pool.driver.now()
         else:
             self.transport.abort()
 
@@ -223,8 +230,7 @@ class UpstreamConnection(asyncio.Protocol):
             pool = self._pool
             if self in pool.idle:
                 pool.idle.remove(self)
-                pool.driver.idle.stop(self)
-        elif self._in_body and self._framing is Framing.CLOSE and exc is None:
+        elif self._in_body and self._framing is CLOSE and exc is None:
             end = exchange.response_end()
             if end:
                 exchange.client.write(end)
@@ -244,26 +250,20 @@ class UpstreamConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:
             return  # a trailer
-        self._head_size += len(name) + len(value)
         kind = FIELDS[name]
         if not kind:
             self._fields += (name, b": ", value, b"\r\n")
-        elif kind == LENGTH:
-            self._framing = Framing.LENGTH
+        elif kind == IS_LENGTH:
+            self._framing = LENGTH
             self._fields += (name, b": ", value, b"\r\n")
-        elif kind == CODING:
+        elif kind == IS_CODING:
             self._coding += b"," + value
-        elif kind == CONNECTION:
-            self._named += tokens(value)
+        elif kind == IS_CONNECTION:
+            self._connection += b"," + value
 
     def on_headers_complete(self) -> None:
         exchange = self.exchange
-        if (
-            exchange is None
-            or self._done
-            or self._head_size > MAX_HEAD
-            or len(self._fields) > 4 * MAX_FIELDS
-        ):
+        if exchange is None or self._done or len(self._fields) > 4 * MAX_FIELDS:
             raise _Malformed
         status = self._parser.get_status_code()
         if status == 101 or status < 100:
@@ -271,9 +271,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._coding:
             if tokens(self._coding) != [b"chunked"]:
                 raise _Malformed  # nobody asked for another: TE is not forwarded
-            self._framing = Framing.CHUNKED
-        fields = without(self._fields, self._named) if self._named else self._fields
-        self._out.append(exchange.response_head(status, self._reason, fields, self._framing))
+            self._framing = CHUNKED
+        fields = self._fields
+        if self._connection and (unwanted := named(self._connection)):
+            fields = without(fields, unwanted)
+        head = exchange.response_head(status, self._reason, fields, self._framing)
+        if len(head) > MAX_HEAD:
+            raise _Malformed
+        self._out.append(head)
         self._overhead = 0
         if status >= 200:
             self._in_body = True
