@@ -1,0 +1,238 @@
+"""`lb simulate`: what it prints, what it leaves, what it exits with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.scenarios import BUILT_IN
+from tests.cli.conftest import lb, lb_process
+
+PICTURES = {"latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png"}
+WALL = ("wall_seconds", "requests_per_wall_second")
+TEXT = """\
+algorithm = "least_connections"
+[traffic]
+arrivals = { process = "poisson", rate = 80 }
+[run]
+requests = 500
+replications = 2
+seed = 5
+[[backend]]
+name = "one"
+address = "127.0.0.1:3001"
+[backend.model]
+service = { law = "exponential", mean = "20ms" }
+[[backend]]
+name = "two"
+address = "127.0.0.1:3002"
+[backend.model]
+service = { law = "exponential", mean = "20ms" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory a command is run in; it holds a scenario."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lb.toml").write_text(TEXT)
+    return tmp_path
+
+
+def document(*arguments: object, **variables: str) -> Any:
+    """What `--json` prints."""
+    result = lb("simulate", "-c", "lb.toml", "--json", *arguments, **variables)
+    assert result.returncode == 0
+    return json.loads(result.stdout)
+
+
+def without_wall(told: Any) -> Any:
+    for run in told["runs"]:
+        for name in WALL:
+            assert run.pop(name) > 0
+    return told
+
+
+# --- what it prints
+
+
+def test_json_on_stdout_and_words_on_stderr(here: Path) -> None:
+    result = lb_process("simulate", "-c", "lb.toml", "-a", "random", "-a", "p2c", "--json")
+    assert result.returncode == 0
+    told = json.loads(result.stdout)
+    assert [run["algorithm"] for run in told["runs"]] == ["random", "p2c"]
+    assert told["seed"] == 5
+    for words in ("Offered load 0.8 of capacity: 80 requests/s.", "By p99, best first: "):
+        assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert [path.name for path in here.iterdir()] == ["lb.toml"], "with --json nothing is drawn"
+
+
+def test_words_on_stdout_without_json() -> None:
+    result = lb("simulate", "-c", "lb.toml", "--out", "there")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert "Latency in ms" in result.stdout
+    assert "least_connections" in result.stdout
+    assert result.stdout.endswith("Plots and result.json are in there/\n")
+
+
+def test_overload_is_said_beforehand(here: Path) -> None:
+    (here / "lb.toml").write_text(TEXT.replace("rate = 80", "rate = 200"))
+    result = lb("simulate", "-c", "lb.toml", "--json")
+    assert result.returncode == 0
+    assert "The backends cannot keep up: there is no steady state to estimate." in result.stderr
+
+
+# --- what it leaves
+
+
+def test_a_directory_gets_pictures_and_the_document(here: Path) -> None:
+    result = lb("simulate", "-c", "lb.toml", "-a", "random", "--json", "--out", "made/here")
+    there = here / "made" / "here"
+    assert {path.name for path in there.iterdir()} == {*PICTURES, "result.json"}
+    for name in PICTURES:
+        assert (there / name).read_bytes().startswith(b"\x89PNG")
+    assert json.loads((there / "result.json").read_text()) == json.loads(result.stdout)
+
+
+def test_without_a_file_the_built_in_scenario_is_drawn(here: Path) -> None:
+    result = lb_process("simulate", "--requests", "300", "--replications", "2")
+    assert result.returncode == 0
+    assert {path.name for path in (here / "lb-report").iterdir()} == {*PICTURES, "result.json"}
+    told = json.loads((here / "lb-report" / "result.json").read_text())
+    assert [run["algorithm"] for run in told["runs"]] == ["least_connections"]
+    assert [row["name"] for row in told["scenario"]["backend"]] == ["fast-1", "fast-2", "slow"]
+    assert 'algorithm = "least_connections"' in BUILT_IN
+
+
+# --- what is simulated
+
+
+def test_a_seed_settles_everything() -> None:
+    one = without_wall(document("-a", "random", "--seed", 9))
+    assert one == without_wall(document("-a", "random", "--seed", 9))
+    other = without_wall(document("-a", "random", "--seed", 10))
+    assert (one["seed"], other["seed"]) == (9, 10)
+    assert one["runs"] != other["runs"]
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file() -> None:
+    def run(*flags: object, **variables: str) -> tuple[Any, ...]:
+        told = document(*flags, **variables)
+        (only,) = told["runs"]
+        settings = told["scenario"]["run"]
+        return only["algorithm"], only["requests"], settings["replications"], told["seed"]
+
+    outside = {
+        "LB_ALGORITHM": "random",
+        "LB_REQUESTS": "60",
+        "LB_REPLICATIONS": "3",
+        "LB_SEED": "7",
+    }
+    flags = ("-a", "p2c", "--requests", 70, "--replications", 4, "--seed", 8)
+    assert run() == ("least_connections", 500, 2, 5)
+    assert run(**outside) == ("random", 60, 3, 7)
+    assert run(*flags, **outside) == ("p2c", 70, 4, 8)
+
+
+def test_requests_take_the_place_of_a_duration(here: Path) -> None:
+    (here / "lb.toml").write_text(TEXT.replace("requests = 500", 'duration = "1s"'))
+    assert 40 < document()["runs"][0]["requests"] < 130
+    assert document("--requests", 33)["runs"][0]["requests"] == 33
+
+
+def test_parameters_may_follow_an_algorithm(here: Path) -> None:
+    third = TEXT[TEXT.rindex("[[backend]]") :].replace("two", "three").replace("3002", "3003")
+    (here / "lb.toml").write_text(TEXT + third)
+    runs = document("-a", "p2c", "-a", "p2c:choices=3")["runs"]
+    assert [run["algorithm"] for run in runs] == ["p2c", "p2c:choices=3"]
+    assert runs[0]["latency"] != runs[1]["latency"]
+
+
+# --- exit statuses
+
+
+def test_a_missed_objective_is_status_4(here: Path) -> None:
+    with (here / "lb.toml").open("a") as file:
+        file.write('[expect]\np50 = "1ms"\np99 = "1h"\n')
+    result = lb("simulate", "-c", "lb.toml", "-a", "random", "-a", "round_robin", "--json")
+    assert result.returncode == 4
+    missed = [line for line in result.stderr.splitlines() if line.startswith("Missed: ")]
+    assert [line.split()[1] for line in missed] == ["random:", "round_robin:"]
+    assert "p50 is " in missed[0]
+    assert [run["algorithm"] for run in json.loads(result.stdout)["runs"]] == [
+        "random",
+        "round_robin",
+    ]
+
+
+def test_a_met_objective_is_status_0(here: Path) -> None:
+    with (here / "lb.toml").open("a") as file:
+        file.write('[expect]\np99 = "1h"\n')
+    result = lb("simulate", "-c", "lb.toml", "--json")
+    assert result.returncode == 0
+    assert "Missed" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-a", "least_conections"], ["'least_conections'", "did you mean 'least_connections'?"]),
+        (["-a", "random", "-a", "random"], ["'random'", "twice"]),
+        (["-a", "p2c:choices=none"], ["choices"]),
+        (["--requests", "0"], ["--requests", "equal to 1"]),
+        (["--requests", "-5"], ["--requests", "equal to 1"]),
+        (["--replications", "0"], ["--replications", "equal to 1"]),
+        (["--seed", "-1"], ["--seed", "equal to 0"]),
+        (["--out", "lb.toml"], ["--out", "lb.toml", "is a file"]),
+        (["--rquests", "5"], ["--rquests"]),
+    ],
+    ids=" ".join,
+)
+def test_wrong_flags_are_status_2(arguments: list[str], words: list[str], here: Path) -> None:
+    result = lb("simulate", "-c", "lb.toml", *arguments)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    for word in words:
+        assert word in line
+    assert [path.name for path in here.iterdir()] == ["lb.toml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("rate = 80", "rate = -80", ["lb.toml:3", "rate"]),
+        ("requests = 500", "request = 500", ["lb.toml:5", "did you mean 'requests'?"]),
+        ("exponential", "exponentail", ["did you mean 'exponential'?"]),
+        ("[traffic]", "[trafic]", ["did you mean 'traffic'?"]),
+        ("seed = 5", 'seed = 5\nwarmup = "1h"', ["run.warmup"]),
+        ("requests = 500", 'duration = "1us"', ["run.duration", "no request arrives"]),
+        ("arrivals = {", "arrivals = [", ["lb.toml", "not TOML"]),
+    ],
+)
+def test_a_wrong_file_is_status_3(here: Path, old: str, new: str, words: list[str]) -> None:
+    (here / "lb.toml").write_text(TEXT.replace(old, new, 1))
+    result = lb("simulate", "-c", "lb.toml", "--json")
+    assert result.returncode == 3
+    assert result.stdout == ""
+    for word in words:
+        assert word in result.stderr
+
+
+@pytest.mark.parametrize("gone", ["traffic", "model"])
+def test_a_file_without_what_a_model_needs_is_status_3(here: Path, gone: str) -> None:
+    text = TEXT.split("[[backend]]")[0] if gone == "model" else TEXT.replace("[traffic]\n", "")
+    (here / "lb.toml").write_text(text.replace("arrivals = ", "# ") if gone == "traffic" else text)
+    result = lb("simulate", "-c", "lb.toml")
+    assert result.returncode == 3
+    assert gone in result.stderr
+
+
+def test_a_missing_file_is_status_3() -> None:
+    result = lb("simulate", "-c", "none.toml")
+    assert result.returncode == 3
+    assert result.stderr == "none.toml: cannot be read: No such file or directory\n"
