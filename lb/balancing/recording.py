@@ -25,7 +25,7 @@ from zlib import crc32
 
 from lb import __version__
 from lb.balancing.backend import Backend, Settings, State
-from lb.balancing.balancer import OK, Balancer, C, Lease, Refuse, Start
+from lb.balancing.balancer import OK, Balancer, C, Lease, LoadReport, Refuse, Start
 from lb.balancing.health import HealthPolicy, ProbeResult
 from lb.balancing.retries import RetryPolicy
 from lb.balancing.waiting import QueuePolicy
@@ -57,6 +57,7 @@ class Kind(IntEnum):
     SET_STATE = 19
     SET_WEIGHT = 20
     SWAP = 21
+    REPORTED = 22
 
 
 DECIDED = 0x80
@@ -254,10 +255,11 @@ class RecordedBalancer(Balancer[C]):
             self._log += ABANDONED.pack(Kind.ABANDONED, self._homeless.pop(call))
         return waited
 
-    def observed(self, backend: Backend, now: float, result: ProbeResult) -> None:
+    def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         before = len(self.out)
         super().observed(backend, now, result)
-        self._note_json(Kind.OBSERVED, now, before, backend=backend.order, **asdict(result))
+        kind = Kind.OBSERVED if isinstance(result, ProbeResult) else Kind.REPORTED
+        self._note_json(kind, now, before, backend=backend.order, **asdict(result))
 
     def wake(self, now: float) -> None:
         before = len(self.out)

@@ -15,103 +15,25 @@ latency-aware algorithm departs from the recording, the less it says.
 
 from __future__ import annotations
 
-import json
-import struct
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from math import isnan
 from operator import eq
-from typing import Any, NamedTuple, TypeVar
-from zlib import crc32
+from typing import Any, TypeVar
 
 from lb.balancing.backend import Backend, Settings, State
-from lb.balancing.balancer import Balancer, Lease, Refuse, Start
-from lb.balancing.health import HealthPolicy, ProbeResult
-from lb.balancing.recording import (
-    ABANDONED,
-    ADMIT,
-    BLOCK,
-    COUNT,
-    DEADLINE,
-    DECIDED,
-    DECISION,
-    DONE,
-    FAILED,
-    HEAD,
-    IDEMPOTENT,
-    JSON,
-    MAGIC,
-    NOBODY,
-    OUTCOMES,
-    TIME,
-    VERSION,
-    WAKE,
-    Kind,
-)
-from lb.balancing.retries import RetryPolicy
-from lb.balancing.waiting import QueuePolicy
+from lb.balancing.balancer import Balancer, Lease, LoadReport, Refuse, Start
+from lb.balancing.health import ProbeResult
+from lb.balancing.recording import HEAD, Kind
+from lb.balancing.recording_reader import NONE, Decision, Event, Header, Log
 from lb.errors import BadRecording, UsageError
 from lb.strategies import Outcome, Random, parse, spec
 
 T = TypeVar("T")
-
-NONE = -1
-"""No start, in the place of a backend's order."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a recording says about the balancer it was made of."""
-
-    lb: str
-    """Version that recorded."""
-    seed: int
-    now: float
-    algorithm: str
-    settings: Mapping[str, object]
-    backends: Sequence[Settings]
-    health: HealthPolicy
-    retries: RetryPolicy
-    queue: QueuePolicy
-
-    def balancer(self, rng: Random, algorithm: str | None = None) -> Balancer[ReplayedCall]:
-        """A fresh balancer like the recorded one. Raises UsageError for an unknown algorithm."""
-        name, settings = self.algorithm, self.settings
-        if algorithm is not None and algorithm != name:
-            name, settings = parse(algorithm)
-        return Balancer(
-            self.backends,
-            name,
-            settings,
-            rng=rng,
-            now=self.now,
-            health=self.health,
-            retries=self.retries,
-            queue=self.queue,
-        )
-
-
-class Decision(NamedTuple):
-    """A call's attempt was started, or the call refused."""
-
-    call: int
-    attempt: int
-    order: int
-    """Of the backend; NONE for a refusal."""
-
-
-class Event(NamedTuple):
-    """One input of the balancer, and what it decided upon it."""
-
-    offset: int
-    kind: Kind
-    now: float
-    """NaN where the balancer was given no time."""
-    body: Any
-    decisions: tuple[Decision, ...]
 
 
 @dataclass(frozen=True)
@@ -173,218 +95,13 @@ def replay(
     other stays throughout: recorded exchanges of the algorithm are passed over.
     Raises BadRecording, and UsageError for an algorithm that is unknown.
     """
-    log = _Log([recording] if isinstance(recording, bytes) else recording)
+    log = Log([recording] if isinstance(recording, bytes) else recording)
     twin = _Twin(log.header(), algorithm, random)
     for event in log.events():
         twin.play(event)
     twin.result.complete = log.complete
     twin.result.end = log.end
     return twin.result
-
-
-# --- the file
-
-
-class _CutShortError(Exception):
-    """An event goes on beyond the end of what there is."""
-
-
-class _Log:
-    """Reads a recording piece by piece."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._buffer = bytearray()
-        self._at = 0  # offset of the buffer in the recording
-        self.end = 0  # of the last whole event
-        self.complete = False
-
-    def header(self) -> Header:
-        head = self._take(HEAD.size)
-        if head[: len(MAGIC)] != MAGIC[: len(head)] or not head:
-            raise BadRecording(0, "this is not a recording of lb")
-        if len(head) < HEAD.size:
-            raise BadRecording(len(head), "the recording ends within its header")
-        _, version, length, checksum = HEAD.unpack(head)
-        if version != VERSION:
-            raise BadRecording(len(MAGIC), f"format {version}; this lb reads format {VERSION}")
-        text = self._take(length)
-        if len(text) < length:
-            raise BadRecording(self._at, "the recording ends within its header")
-        if crc32(text) != checksum:
-            raise BadRecording(HEAD.size, "the header does not match its checksum")
-        self.end = self._at
-        row: dict[str, Any] = {}
-        try:
-            row = json.loads(text)
-            return Header(
-                lb=row["lb"],
-                seed=row["seed"],
-                now=row["now"],
-                algorithm=row["algorithm"],
-                settings=row["settings"],
-                backends=[Settings(**backend) for backend in row["backends"]],
-                health=HealthPolicy(**row["health"]),
-                retries=RetryPolicy(**row["retries"]),
-                queue=QueuePolicy(**row["queue"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            made_by = row.get("lb", "an unknown version")
-            why = f"the header, made by lb {made_by}, does not fit this version: {error}"
-            raise BadRecording(HEAD.size, why) from None
-
-    def events(self) -> Iterator[Event]:
-        """Every whole event. Raises BadRecording where one makes no sense."""
-        while True:
-            start = self._at
-            head = self._take(BLOCK.size)
-            if len(head) < BLOCK.size:
-                return
-            length, complement, checksum = BLOCK.unpack(head)
-            if length ^ complement != 0xFFFFFFFF:
-                raise BadRecording(start, "a block whose length is damaged")
-            start = self._at
-            block = self._take(length)
-            whole = len(block) == length
-            if whole and crc32(block) != checksum:
-                raise BadRecording(start, "a block that does not match its checksum")
-            at = 0
-            while at < len(block):
-                try:
-                    event, at = _event(block, at, start)
-                except _CutShortError:
-                    if whole:
-                        raise BadRecording(
-                            start + at, "an event that its block cuts short"
-                        ) from None
-                    return
-                self.end = start + at
-                if event.kind is Kind.END:
-                    self.complete = True
-                    if at < len(block) or self._take(1):
-                        raise BadRecording(self.end, "the recording goes on after its end")
-                    return
-                yield event
-
-    def _take(self, count: int) -> bytes:
-        """The next `count` bytes; fewer at the end."""
-        buffer = self._buffer
-        while len(buffer) < count:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            buffer += piece
-        taken = bytes(buffer[:count])
-        del buffer[:count]
-        self._at += len(taken)
-        return taken
-
-
-def _event(block: bytes, at: int, start: int) -> tuple[Event, int]:
-    """The event at `at`, and where the next one begins. `start` is the block's offset."""
-    offset = start + at
-    code = block[at]
-    try:
-        kind = Kind(code & ~DECIDED)
-    except ValueError:
-        raise BadRecording(offset, f"an event of unknown kind {code & ~DECIDED}") from None
-    try:
-        now, body, at = _BODIES.get(kind, _json)(block, at)
-        decisions: tuple[Decision, ...] = ()
-        if code & DECIDED:
-            decisions, at = _decisions(block, at)
-    except struct.error:
-        raise _CutShortError from None
-    except (ValueError, TypeError, IndexError) as error:
-        raise BadRecording(offset, f"{kind.name.lower()}: {error}") from None
-    return Event(offset, kind, now, body, decisions), at
-
-
-_NAN = float("nan")
-Body = tuple[float, Any, int]
-"""Time, fields, and where the next event begins."""
-
-
-def _end(block: bytes, at: int) -> Body:  # noqa: ARG001 - the signature of all of these
-    return _NAN, None, at + 1
-
-
-def _admit(block: bytes, at: int) -> Body:
-    _, now, flags, order, length = ADMIT.unpack_from(block, at)
-    key, at = _text(block, at + ADMIT.size, length)
-    deadline = float("inf")
-    if flags & DEADLINE:
-        (deadline,) = TIME.unpack_from(block, at)
-        at += TIME.size
-    return now, (key, bool(flags & IDEMPOTENT), deadline, _known(order)), at
-
-
-def _done(block: bytes, at: int) -> Body:
-    _, now, call, _, outcome, first_byte = DONE.unpack_from(block, at)
-    began = None if isnan(first_byte) else first_byte
-    return now, (call, OUTCOMES[outcome], began), at + DONE.size
-
-
-def _failed(block: bytes, at: int) -> Body:
-    _, now, call, _, outcome, sent = FAILED.unpack_from(block, at)
-    return now, (call, OUTCOMES[outcome], bool(sent)), at + FAILED.size
-
-
-def _abandoned(block: bytes, at: int) -> Body:
-    _, call = ABANDONED.unpack_from(block, at)
-    return _NAN, call, at + ABANDONED.size
-
-
-def _wake(block: bytes, at: int) -> Body:
-    _, now = WAKE.unpack_from(block, at)
-    return now, None, at + WAKE.size
-
-
-def _json(block: bytes, at: int) -> Body:
-    _, now, length = JSON.unpack_from(block, at)
-    text, at = _text(block, at + JSON.size, length)
-    body = json.loads(text)
-    if not isinstance(body, dict):
-        raise TypeError("the fields are not a JSON object")
-    return now, body, at
-
-
-_BODIES: dict[Kind, Callable[[bytes, int], Body]] = {
-    Kind.END: _end,
-    Kind.ADMIT: _admit,
-    Kind.DONE: _done,
-    Kind.FAILED: _failed,
-    Kind.ABANDONED: _abandoned,
-    Kind.WAKE: _wake,
-}
-"""All others are JSON."""
-
-
-def _text(block: bytes, at: int, length: int) -> tuple[bytes, int]:
-    end = at + length
-    if end > len(block):
-        raise _CutShortError
-    return block[at:end], end
-
-
-def _decisions(block: bytes, at: int) -> tuple[tuple[Decision, ...], int]:
-    (count,) = COUNT.unpack_from(block, at)
-    at += COUNT.size
-    rows, end = _text(block, at, count * DECISION.size)
-    return (
-        tuple(
-            Decision(call, attempt, _known(order))
-            for call, attempt, order in DECISION.iter_unpack(rows)
-        ),
-        end,
-    )
-
-
-def _known(order: int) -> int:
-    return NONE if order == NOBODY else order
-
-
-# --- the replay
 
 
 class ReplayedCall:
@@ -408,9 +125,21 @@ class _Twin:
         self, header: Header, algorithm: str | None, random: Callable[[int], Random]
     ) -> None:
         self._faithful = algorithm is None or algorithm == header.algorithm
-        if self._faithful:
-            self._known(HEAD.size, header.algorithm, header.settings)
-        self._balancer = header.balancer(random(header.seed), algorithm)
+        if algorithm is None or self._faithful:
+            name, settings = header.algorithm, header.settings
+            self._supported(HEAD.size, name, settings)
+        else:
+            name, settings = parse(algorithm)
+        self._balancer: Balancer[ReplayedCall] = Balancer(
+            header.backends,
+            name,
+            settings,
+            rng=random(header.seed),
+            now=header.now,
+            health=header.health,
+            retries=header.retries,
+            queue=header.queue,
+        )
         self._backends = list(self._balancer.pool.backends)  # by order, those removed too
         self._calls: dict[int, ReplayedCall] = {}  # under way in the recording
         self._next = 0  # number of the next call
@@ -421,7 +150,7 @@ class _Twin:
         self._unmatched: dict[tuple[int, int], int] = {}  # rows that only one world has yet
         self.result = Replayed(
             header,
-            self._balancer.algorithm if algorithm is None else algorithm,
+            algorithm or name,
             self._faithful,
             self._balancer,
             [backend.name for backend in self._backends],
@@ -432,7 +161,8 @@ class _Twin:
             Kind.FAILED: self._failed,
             Kind.ABANDONED: self._abandoned,
             Kind.WAKE: self._wake,
-            Kind.OBSERVED: self._observed,
+            Kind.OBSERVED: partial(self._observed, ProbeResult),
+            Kind.REPORTED: partial(self._observed, LoadReport),
             Kind.ADD: self._add,
             Kind.REMOVE: self._remove,
             Kind.SET_STATE: self._set_state,
@@ -519,9 +249,9 @@ class _Twin:
     def _wake(self, _: None) -> None:
         self._balancer.wake(self._now)
 
-    def _observed(self, body: dict[str, Any]) -> None:
+    def _observed(self, kind: type[ProbeResult] | type[LoadReport], body: dict[str, Any]) -> None:
         backend = self._named(body)
-        self._balancer.observed(backend, self._now, self._read(ProbeResult, body))
+        self._balancer.observed(backend, self._now, self._read(kind, body))
 
     def _add(self, body: dict[str, Any]) -> None:
         backend = self._balancer.add(self._read(Settings, body), self._now)
@@ -546,11 +276,11 @@ class _Twin:
     def _swap(self, body: dict[str, Any]) -> None:
         name, settings = self._read(lambda algorithm, settings: (algorithm, settings), body)
         if self._faithful:
-            self._known(self._offset, name, settings)
+            self._supported(self._offset, name, settings)
             self._balancer.swap(name, settings, self._now)
 
     @staticmethod
-    def _known(offset: int, name: str, settings: Mapping[str, object]) -> None:
+    def _supported(offset: int, name: str, settings: Mapping[str, object]) -> None:
         """A recording may name an algorithm of a plug-in, or of another version."""
         try:
             spec(name).configure(settings)

@@ -13,7 +13,8 @@ import typer
 from lb.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from lb.balancing.replay import Decision, Difference, Replayed
+    from lb.balancing.recording_reader import Decision
+    from lb.balancing.replay import Difference, Replayed
 
 
 def replay(
