@@ -99,6 +99,8 @@ def _init(environment: Environment, **_: Any) -> None:
         OpenLoop.plan = Plan(scenario, Path(options.verdict))
     except LbError as error:
         _refuse(str(error), error.exit_status)
+    # Locust's run time counts by gevent's clock, which stood still during all those imports.
+    gevent.get_hub().loop.update_now()
     rate, load = scenario.offered().arrivals.rate, scenario.utilisation
     print(
         f"{len(OpenLoop.plan.schedule)} requests at {rate:g}/s on average, "
@@ -140,8 +142,7 @@ class OpenLoop(User):
         under_way = []
         try:
             for index, at in enumerate(times):
-                delay = start + at - perf_counter()
-                if delay > 0:
+                while (delay := start + at - perf_counter()) > 0:  # may wake early
                     gevent.sleep(delay)
                 under_way.append(
                     gevent.spawn(
