@@ -36,11 +36,11 @@ def demo(
     from sim.verdict import judge, latencies, predict
 
     console = terminal()
-    out.mkdir(parents=True, exist_ok=True)
     text = scenarios.BUILT_IN
     if config is not None:
         Scenario.load(config)  # its mistakes are told under its own name, not its copy's
         text = config.read_text(encoding="utf-8")
+    out.mkdir(parents=True, exist_ok=True)
     file = out / "scenario.toml"
     file.write_text(relocated(text), encoding="utf-8")
     scenario = Scenario.load(file)
