@@ -1,0 +1,125 @@
+"""`lb demo`: the whole loop, for three seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lb.config import Scenario
+from tests.cli.conftest import environment, lb
+
+STATUS = {"passed": 0, "missed": 4, "invalid": 1}
+LEFT = {
+    "backend.log",
+    "backends.png",
+    "in_flight.png",
+    "latency_ccdf.png",
+    "latency_percentiles.png",
+    "result.json",
+    "scenario.toml",
+    "serve.log",
+    "verdict.json",
+    "verdict.measured.npz",
+    "verdict.png",
+    "verdict.schedule.npz",
+}
+
+
+def processes_with(word: str) -> list[str]:
+    """Command lines of running processes that hold `word`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # ended meanwhile
+            continue
+        if word in line:
+            found.append(line)
+    return found
+
+
+def demo(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lb", "demo", *map(str, arguments)],
+        env=environment(variables),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_it_predicts_measures_and_leaves_everything(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    # A variable that is meant for another command reaches none of its processes.
+    result = demo("--seconds", 3, "--out", there, LB_PORT="1", LB_ALGORITHM="random")
+    assert "Traceback" not in result.stderr
+    assert {path.name for path in there.iterdir()} == LEFT
+    for path in there.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+    for name in LEFT - {"verdict.measured.npz", "verdict.schedule.npz"}:
+        assert name in result.stdout
+
+    verdict: dict[str, Any] = json.loads((there / "verdict.json").read_text())
+    assert result.returncode == STATUS[verdict["verdict"]]
+    assert f"{verdict['verdict'].upper()}: " in result.stdout
+    assert 700 < verdict["requests"] < 1000
+    assert verdict["algorithm"] == "least_connections"
+    # Three seconds on a busy machine need not pass, but requests were answered by all.
+    assert verdict["failed"]["measured"] <= 0.05 * verdict["requests"]
+    assert list(verdict["shares"]) == ["fast-1", "fast-2", "slow"]
+    assert all(row["measured"] > 0.05 for row in verdict["shares"].values())
+    for name, row in verdict["latency"].items():
+        (line,) = [li for li in result.stdout.splitlines() if li.strip().startswith(f"{name} (ms)")]
+        assert f"{row['measured'] * 1e3:.2f}" in line
+        assert f"{row['predicted']['value'] * 1e3:.2f}" in line
+
+    scenario = Scenario.load(there / "scenario.toml")
+    assert scenario.utilisation <= 0.6
+    assert processes_with(str(there)) == []
+    for place in (scenario.server.listen, *(row.address for row in scenario.backends)):
+        host, _, port = place.partition(":")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)), 5)
+
+
+def test_a_wrong_file_is_told_under_its_own_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('algorithm = "rondom"\n')
+    result = lb("demo", "-c", file, "--out", tmp_path / "there")
+    assert result.returncode == 3
+    assert result.stderr.startswith(f"{file}:1 algorithm.name: ")
+    assert "did you mean 'random'?" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "none.toml"
+    result = lb("demo", "-c", file, "--out", tmp_path / "there")
+    assert result.returncode == 3
+    assert result.stderr == f"{file}: cannot be read: {os.strerror(2)}\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"), [(["--seconds", "0"], "--seconds"), (["--seed", "-1"], "--seed")]
+)
+def test_wrong_flags_are_status_2(flags: list[str], word: str, tmp_path: Path) -> None:
+    result = lb("demo", *flags, "--out", tmp_path / "there")
+    assert result.returncode == 2
+    assert word in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_is_a_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "there"
+    file.touch()
+    result = lb("demo", "--out", file)
+    assert result.returncode == 2
+    assert "is a file" in result.stderr
