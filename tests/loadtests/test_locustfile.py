@@ -1,0 +1,161 @@
+"""The load test in a process of its own: locust patches the world of whoever imports it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sim import Scenario, Schedule
+from sim.live_system import LiveSystem, relocated
+
+LOADTESTS = Path(__file__).parents[2] / "loadtests"
+STATUS = {"passed": 0, "missed": 4, "invalid": 1}
+TEXT = """\
+algorithm = "round_robin"
+[server]
+listen = "127.0.0.1:8080"
+[[backend]]
+name = "one"
+address = "127.0.0.1:3001"
+[backend.model]
+service = { law = "exponential", mean = "40ms" }
+workers = 9
+[[backend]]
+name = "two"
+address = "127.0.0.1:3002"
+[backend.model]
+service = { law = "exponential", mean = "40ms" }
+workers = 9
+[traffic]
+arrivals = { process = "poisson", rate = 100 }
+network = { law = "lognormal", mean = "1ms", cv = 1.0 }
+[run]
+duration = "3s"
+seed = 4
+"""
+
+
+def locust(*arguments: object, where: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LB_")}
+    return subprocess.run(
+        [sys.executable, "-m", "locust", "-f", str(LOADTESTS), "--headless", *map(str, arguments)],
+        cwd=where,
+        env={**clean, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def verdict_in(where: Path, name: str = "verdict.json") -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((where / name).read_text(encoding="utf-8"))
+    return read
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "scenario.toml"
+    path.write_text(relocated(TEXT))
+    return path
+
+
+def test_measured_stands_beside_predicted(file: Path, tmp_path: Path) -> None:
+    with LiveSystem(file, tmp_path) as system:
+        result = locust("--host", system.url, "--scenario", file, where=tmp_path)
+        # The same again, stopped by locust's own clock, with other names and seed.
+        stopped = locust(
+            *("--host", system.url, "--run-time", "2s", "--seed", 9, "--users", 5),
+            where=tmp_path,
+            LB_SCENARIO=str(file),
+            LB_VERDICT="there/stopped.json",
+        )
+    assert "Traceback" not in result.stdout
+    verdict = verdict_in(tmp_path)
+    assert result.returncode == STATUS[verdict["verdict"]]
+    assert f"{verdict['verdict'].upper()}: " in result.stdout
+    assert "verdict.json; raw times and the schedule are beside it" in result.stdout
+    schedule = Schedule.load(tmp_path / "verdict.schedule.npz")
+    again = Schedule.draw(Scenario.load(file))
+    np.testing.assert_array_equal(schedule.times, again.times)
+    assert verdict["requests"] == len(again)
+    assert f"{len(again)} requests at 100/s on average" in result.stdout
+    for name, row in {**verdict["latency"], **verdict["shares"]}.items():
+        assert row["measured"] > 0, name
+        assert row["predicted"]["value"] > 0, name
+    # Round robin shares out evenly, and what exponential work of 40 ms takes is no surprise.
+    assert list(verdict["shares"]) == ["one", "two"]
+    assert 0.45 < verdict["shares"]["one"]["measured"] < 0.55
+    assert verdict["latency"]["p50"]["measured"] > 0.02
+    assert verdict["failed"]["measured"] == 0
+
+    assert "Traceback" not in stopped.stdout
+    verdict = verdict_in(tmp_path / "there", "stopped.json")
+    assert stopped.returncode == STATUS[verdict["verdict"]]
+    whole = len(Schedule.load(tmp_path / "there" / "stopped.schedule.npz"))
+    assert 0.2 * whole < verdict["requests"] < 0.7 * whole, "two seconds, half of one to start"
+    assert verdict["failed"]["measured"] == 0, "what was sent was answered"
+
+
+def test_a_backend_that_is_not_as_modelled_is_status_4(file: Path, tmp_path: Path) -> None:
+    """Five times as slow, and figures may be twice too large: no noise can hide or excuse it."""
+    text = f"{file.read_text()}[verify]\np50 = 1.0\np95 = 1.0\np99 = 1.0\n"
+    file.write_text(text)
+    really = tmp_path / "backends.toml"
+    really.write_text(text.replace("40ms", "200ms", 1))
+    with LiveSystem(file, tmp_path, really) as system:
+        result = locust("--host", system.url, "--scenario", file, where=tmp_path)
+    verdict = verdict_in(tmp_path)
+    assert verdict["verdict"] == "missed"
+    assert result.returncode == 4
+    assert "MISSED: " in result.stdout
+    p99 = verdict["latency"]["p99"]
+    assert p99["ok"] is False
+    assert p99["measured"] > 3 * p99["predicted"]["value"]
+
+
+def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:
+    file.write_text(file.read_text().replace('"3s"', '"500ms"'))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        result = locust("--host", host, "--scenario", file, where=tmp_path)
+    assert result.returncode == 1
+    verdict = verdict_in(tmp_path)
+    assert verdict["verdict"] == "invalid"
+    assert verdict["failed"]["measured"] == verdict["requests"] > 0
+    assert "INVALID: not judged." in result.stdout
+    assert "is the balancer running" in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["--scenario", "weightd"], 2, "unknown scenario 'weightd': did you mean 'weighted'?"),
+        (["--scenario", "none.toml"], 3, "none.toml: cannot be read: No such file"),
+        (["--scenario", "wrong.toml"], 3, "wrong.toml:1 algorithm.name: unknown algorithm"),
+        (["--host", "127.0.0.1:8080"], 2, "--host '127.0.0.1:8080': write http://host:port"),
+        (["--seed", "-1"], 2, "--seed -1: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_end_it_before_anything_is_sent(
+    arguments: list[str], status: int, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.toml").write_text('algorithm = "round_robbin"\n')
+    host = [] if "--host" in arguments else ["--host", "http://127.0.0.1:9"]
+    result = locust(*host, *arguments, where=tmp_path)
+    assert result.returncode == status
+    assert words in result.stdout
+    assert "Traceback" not in result.stdout
+    assert not (tmp_path / "verdict.json").exists()
