@@ -75,6 +75,7 @@ class ConsistentHash(Keyed[B]):
         backend = self._usable.get(points[at] & ORDER_MASK)
         if backend is not None and not avoid:
             return backend
+        avoid = self._avoidable(avoid)
         for order in islice(self._onwards(at), TRIES):
             backend = self._at(order, avoid)
             if backend is not None:
@@ -144,10 +145,8 @@ class BoundedLoads(ConsistentHash[B]):
             return None
         weight, in_flight = self._weight, self._in_flight
         if avoid:
-            hidden = {backend.order for backend in avoid} & usable.keys()
-            if len(hidden) == len(usable):
-                return self.pick(now, key)
-            for order in hidden:
+            avoid = self._avoidable(avoid)
+            for order in {backend.order for backend in avoid} & usable.keys():
                 weight -= shares[order]
                 in_flight -= usable[order].active
         room, weight = self._numerator * (in_flight + 1), weight * self._denominator

@@ -64,6 +64,7 @@ class IpHash(Keyed[B]):
         backend = self._usable.get(self._table[value])
         if backend is not None and not avoid:
             return backend
+        avoid = self._avoidable(avoid)
         # A retry in nginx goes on where the last try ended, which does not count twice.
         for _ in range(TRIES + len(avoid)):
             backend = self._at(self._table[value], avoid)

@@ -49,6 +49,12 @@ class Keyed(Generic[B]):
 
     def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
 
+    def _avoidable(self, avoid: Sequence[B]) -> Sequence[B]:
+        """`avoid`, or nobody when no other is left."""
+        if self._usable.keys() <= {backend.order for backend in avoid}:
+            return ()
+        return avoid
+
     def _at(self, order: int, avoid: Sequence[B]) -> B | None:
         """Who may be picked at a place."""
         backend = self._usable.get(order)

@@ -3,7 +3,7 @@
 Backends take turns, as often as their weights say, to claim the next free entry in an order of
 their own, a permutation drawn from their address. So shares are all but exact, and few keys move
 that need not when a backend joins or leaves. A blocked or avoided backend is passed over: the key
-jumps through the table in steps of its own, 20 times, and then backends take turns.
+is hashed again for another entry, up to 20 times; then backends take turns.
 
 Cost: O(1) per pick. A join or leave rebuilds the table at the next pick, in 30 to 60 ms; the last
 few tables are kept. Wrong when new backends come all the time, or are not far fewer than entries.
@@ -40,10 +40,8 @@ class Params:
         if not 2 <= self.table_size <= LARGEST:
             raise ValueError(f"table_size must be from 2 to {LARGEST}, not {self.table_size}")
         if not _is_prime(self.table_size):
-            prime = next(n for n in range(self.table_size, 2 * LARGEST) if _is_prime(n))
-            raise ValueError(
-                f"table_size must be prime, not {self.table_size}; the next is {prime}"
-            )
+            near = next(n for n in range(self.table_size, 2 * LARGEST) if _is_prime(n))
+            raise ValueError(f"table_size must be prime, such as {near}, not {self.table_size}")
 
 
 class Maglev(Keyed[B]):
@@ -72,16 +70,16 @@ class Maglev(Keyed[B]):
             self._rebuild()
         value = crc32(key)
         table, size = self._table, self._size
-        at = value % size
-        backend = self._usable.get(table[at])
+        backend = self._usable.get(table[value % size])
         if backend is not None and not avoid:
             return backend
-        step = 1 + value // size % (size - 1)
+        avoid = self._avoidable(avoid)
         for _ in range(TRIES):
-            backend = self._at(table[at], avoid)
+            backend = self._at(table[value % size], avoid)
             if backend is not None:
                 return backend
-            at = (at + step) % size
+            # Not by equal steps: a backend's entries lie in equal steps, and might be all it finds.
+            value = (value * 1664525 + 1013904223) % 2**32  # Knuth and Lewis, in Numerical Recipes
         return self._turns.pick(now, key, avoid)
 
     def _rebuild(self) -> None:

@@ -1,0 +1,37 @@
+"""What a decision costs, counted instead of timed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+def operations(decide: Callable[..., object], *arguments: object) -> int:
+    """Bytecode instructions of a call of `decide` and everything in Python that it calls."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        decide(*arguments)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+class CountingList(list[Any]):
+    """A list that counts what is read of it, by C code such as `bisect` too."""
+
+    reads = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.reads += 1
+        return super().__getitem__(at)
