@@ -139,11 +139,11 @@ class Log:
             length, complement, checksum = BLOCK.unpack(head)
             if length ^ complement != 0xFFFFFFFF:
                 raise BadRecording(start, "a block whose length is damaged")
-            start = self._at
             block = self._take(length)
             whole = len(block) == length
             if whole and crc32(block) != checksum:
                 raise BadRecording(start, "a block that does not match its checksum")
+            start += BLOCK.size
             at = 0
             while at < len(block):
                 try:

@@ -19,7 +19,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import zip_longest
 from math import isnan
 from operator import eq
@@ -161,8 +160,8 @@ class _Twin:
             Kind.FAILED: self._failed,
             Kind.ABANDONED: self._abandoned,
             Kind.WAKE: self._wake,
-            Kind.OBSERVED: partial(self._observed, ProbeResult),
-            Kind.REPORTED: partial(self._observed, LoadReport),
+            Kind.OBSERVED: self._observed,
+            Kind.REPORTED: self._reported,
             Kind.ADD: self._add,
             Kind.REMOVE: self._remove,
             Kind.SET_STATE: self._set_state,
@@ -249,9 +248,13 @@ class _Twin:
     def _wake(self, _: None) -> None:
         self._balancer.wake(self._now)
 
-    def _observed(self, kind: type[ProbeResult] | type[LoadReport], body: dict[str, Any]) -> None:
+    def _observed(self, body: dict[str, Any]) -> None:
         backend = self._named(body)
-        self._balancer.observed(backend, self._now, self._read(kind, body))
+        self._balancer.observed(backend, self._now, self._read(ProbeResult, body))
+
+    def _reported(self, body: dict[str, Any]) -> None:
+        backend = self._named(body)
+        self._balancer.observed(backend, self._now, self._read(LoadReport, body))
 
     def _add(self, body: dict[str, Any]) -> None:
         backend = self._balancer.add(self._read(Settings, body), self._now)

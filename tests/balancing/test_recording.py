@@ -293,7 +293,7 @@ def busy() -> Player:
     """Some of everything, over several blocks."""
     player = Player("p2c", backends=PLACES, **full_policies())
     rng = Random(3)
-    for step in range(160):
+    for step in range(70):
         kind = rng.choice(
             [
                 "admit",
@@ -314,7 +314,7 @@ def busy() -> Player:
             getattr(player, kind)(rng.randrange(1000))
         if step % 20 == 0:
             player.balancer.flush()
-        if step == 100:
+        if step == 40:
             for control in ("add", "weight", "swap", "state", "remove"):
                 getattr(player, control)(4)
     player.drain()
@@ -341,7 +341,7 @@ def test_cut_short_anywhere_the_whole_events_are_replayed() -> None:
     whole = busy().close()
     full = again(whole)
     start, events = header_end(whole), 0
-    for size in [*range(3000), *range(3000, len(whole), 7)]:
+    for size in range(len(whole)):
         part = whole[:size]
         if size < start:
             with pytest.raises(BadRecording):
@@ -366,7 +366,7 @@ def test_any_byte_changed_is_noticed() -> None:
         damaged[at] ^= 1 << at % 8
         with pytest.raises(BadRecording) as error:
             again(bytes(damaged))
-        assert error.value.offset <= max(at, HEAD.size)
+        assert error.value.offset <= at or at < header_end(whole)
         assert str(error.value).startswith(f"byte {error.value.offset}: ")
         assert error.value.exit_status == 3
 

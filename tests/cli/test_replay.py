@@ -1,0 +1,141 @@
+"""`lb replay`: what it says of a recording, and of a file that is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lb.balancing import Settings
+from tests.balancing.recordings import UNCHECKED, Player
+from tests.cli.conftest import lb
+
+BACKENDS = [Settings(f"10.0.0.{number}:80", name=name) for number, name in ((1, "a"), (2, "b"))]
+
+
+def recorded(algorithm: str = "round_robin") -> Player:
+    player = Player(algorithm, backends=BACKENDS, health=UNCHECKED)
+    for number in range(20):
+        player.admit(1, key=b"client")
+        if number % 2:
+            player.finish()
+    return player
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "run.lbrec"
+    path.write_bytes(recorded().close())
+    return path
+
+
+def test_the_same_picks(file: Path) -> None:
+    result = lb("replay", file)
+    assert result.returncode == 0
+    assert result.stdout.splitlines() == [
+        "40 events, 20 calls, 20 picks by round_robin, recorded by lb 0.1.0 with seed 11.",
+        "identical",
+    ]
+
+
+def test_another_algorithm_beside_it(file: Path) -> None:
+    result = lb("replay", file, "-a", "ip_hash")
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert lines[1].split() == ["backend", "round_robin", "ip_hash"]
+    (name, was, would), (other, other_was, other_would) = lines[2].split(), lines[3].split()
+    assert (name, other) == ("a", "b")
+    assert was == other_was == "50.0%"
+    assert {would, other_would} == {"0.0%", "100.0%"}
+    assert lines[4] == "50.0% of the picks agree."
+    assert lines[5].startswith("first difference at event ")
+
+
+def test_the_recorded_algorithm_beside_itself(file: Path) -> None:
+    result = lb("replay", file, "-a", "round_robin")
+    assert result.returncode == 0
+    assert "100.0% of the picks agree." in result.stdout
+    assert result.stdout.endswith("identical\n")
+
+
+def test_a_recording_that_does_not_come_out_the_same(tmp_path: Path) -> None:
+    player = recorded("random")
+    honest = player.close()
+    file = tmp_path / "forged"
+    file.write_bytes(_with_seed(honest, 12))
+    result = lb("replay", file)
+    assert result.returncode == 1
+    assert "first difference at event " in result.stdout
+    assert "recorded call " in result.stdout
+
+
+def _with_seed(recording: bytes, seed: int) -> bytes:
+    from zlib import crc32
+
+    from lb.balancing.recording import HEAD
+
+    magic, version, length, _ = HEAD.unpack_from(recording)
+    header = json.loads(recording[HEAD.size : HEAD.size + length]) | {"seed": seed}
+    text = json.dumps(header).encode()
+    return (
+        HEAD.pack(magic, version, len(text), crc32(text)) + text + recording[HEAD.size + length :]
+    )
+
+
+def test_one_that_is_still_being_written(tmp_path: Path) -> None:
+    player = recorded()
+    player.balancer.flush()
+    file = tmp_path / "part"
+    file.write_bytes(player.bytes[:-5])
+    result = lb("replay", file)
+    assert result.returncode == 0
+    counts, warning, verdict = result.stdout.splitlines()
+    assert counts.startswith("39 events")
+    assert warning.startswith("The recording was not closed")
+    assert verdict == "identical"
+
+
+def test_as_json(file: Path) -> None:
+    result = lb("replay", file, "--json", "-a", "ip_hash")
+    document = json.loads(result.stdout)
+    assert document["schema"] == 1
+    assert document["recorded_algorithm"] == "round_robin"
+    assert document["replayed_algorithm"] == "ip_hash"
+    assert document["seed"] == 11
+    assert document["picks"] == 20
+    assert document["events"] == {"admit": 20, "done": 20}
+    assert document["agreement"] == 0.5
+    assert document["identical"] is False
+    assert document["complete"] is True
+    assert document["bytes"] == file.stat().st_size
+    assert document["first_difference"]["recorded"]["attempt"] == 0
+    assert [row["recorded"] for row in document["backends"]] == [10, 10]
+    assert sorted(row["replayed"] for row in document["backends"]) == [0, 20]
+    assert "picks agree" in result.stderr
+    assert json.loads(lb("replay", file, "--json").stdout)["first_difference"] is None
+
+
+def test_files_that_cannot_be_replayed(tmp_path: Path, file: Path) -> None:
+    damaged = bytearray(file.read_bytes())
+    damaged[-3] ^= 1
+    (tmp_path / "damaged").write_bytes(damaged)
+    (tmp_path / "image").write_bytes(b"GIF89a" * 10)
+    for name, why in [
+        ("damaged", "does not match its checksum"),
+        ("image", "byte 0: this is not a recording"),
+        ("missing", "cannot be read"),
+        (".", "cannot be read"),
+    ]:
+        result = lb("replay", tmp_path / name)
+        assert result.returncode == 3
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"{tmp_path / name}: ")
+        assert why in line
+        assert result.stdout == ""
+
+
+def test_an_algorithm_that_is_unknown(file: Path) -> None:
+    result = lb("replay", file, "-a", "ip_hahs")
+    assert result.returncode == 2
+    assert "did you mean 'ip_hash'" in result.stderr
