@@ -323,7 +323,8 @@ class ClientConnection(asyncio.Protocol):
         if len(head) > MAX_HEAD:
             raise _Rejected(431, "the request head is too large")
         exchange = Exchange(driver, self, method, target, minor, head, framing, keep_alive)
-        exchange.key = self._peer
+        if driver.key_of is not None:
+            exchange.key = driver.key_of(self._peer, target, host, fields)
         self._reading = exchange
         self._overhead = 0
         self._queue.append(exchange)

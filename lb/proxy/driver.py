@@ -22,9 +22,11 @@ from lb.proxy import endpoints
 from lb.proxy.client import ClientConnection
 from lb.proxy.deadlines import Deadlines
 from lb.proxy.exchange import Exchange
+from lb.proxy.keys import key_of
 from lb.proxy.log import Log, reason
 from lb.proxy.prober import Prober
 from lb.proxy.upstream import UpstreamPool
+from lb.strategies import spec
 
 BACKLOG = 1024
 """Connections the kernel keeps for us until we accept them."""
@@ -48,6 +50,8 @@ class Driver:
         self.balancer: Balancer[Exchange] = scenario.balancer(rng or Random(), self.now())
         for backend in self.balancer.pool.backends:
             backend.driver = UpstreamPool(self, backend)
+        needs_key = "key" in spec(self.balancer.algorithm).needs
+        self.key_of = key_of(scenario.key, self.trusted) if needs_key else None
         self.endpoints: dict[bytes, Callable[[], tuple[int, bytes]]] = {}
         if server.health_path:
             self.endpoints[server.health_path.encode()] = lambda: endpoints.health(self.balancer)
