@@ -19,7 +19,7 @@ demo: $(READY)   ## backends, proxy, load, and the prediction beside the measure
 	$(BIN)/lb demo
 
 test: $(READY)   ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(READY)   ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

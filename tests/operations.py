@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -19,11 +20,13 @@ def operations(decide: Callable[..., object], *arguments: object) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # hypothesis is called back by collections
     sys.settrace(trace)
     try:
         decide(*arguments)
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 

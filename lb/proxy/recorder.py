@@ -44,6 +44,8 @@ class Recorder:
         balancer = scenario.balancer(Random(self._seed), now, make=make)
         assert isinstance(balancer, RecordedBalancer)
         self._balancer = balancer
+        if self._file.closed:  # not even the header found room
+            balancer.close()
         return balancer
 
     def flush(self) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from pathlib import Path
 
 import pytest
 
 from lb.balancing import Settings
 from tests.balancing.recordings import UNCHECKED, Player
-from tests.cli.conftest import lb
+from tests.cli.conftest import Running, Serving, Start, lb
 
 BACKENDS = [Settings(f"10.0.0.{number}:80", name=name) for number, name in ((1, "a"), (2, "b"))]
 
@@ -139,3 +141,30 @@ def test_an_algorithm_that_is_unknown(file: Path) -> None:
     result = lb("replay", file, "-a", "ip_hahs")
     assert result.returncode == 2
     assert "did you mean 'ip_hash'" in result.stderr
+
+
+# --- recorded by lb serve
+
+
+def test_a_recording_of_lb_serve(tmp_path: Path, start: Start) -> None:
+    file = tmp_path / "run.lbrec"
+    backend = start(Running, "backend", "-p", 0, "--service", "deterministic:0ms")
+    address = re.search(r"127\.0\.0\.1:\d+", backend.until("127.0.0.1:"))
+    assert address is not None
+    serving = start(Serving, "-p", 0, "-b", address[0], "-a", "p2c", "--record", file)
+    for _ in range(5):
+        assert serving.get()[0] == 200
+    serving.tell(signal.SIGTERM)
+    assert serving.ended() == 0
+    result = lb("replay", file)
+    assert result.returncode == 0
+    assert " 5 calls, 5 picks by p2c, " in result.stdout
+    assert result.stdout.endswith("identical\n")
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    result = lb("serve", "-p", 0, LB_RECORD=str(tmp_path / "nowhere" / "file"))
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"lb: cannot record to {tmp_path}/nowhere/file: no such file or directory\n"
+    )
