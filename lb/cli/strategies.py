@@ -9,10 +9,16 @@ import typer
 
 def strategies(
     name: Annotated[str | None, typer.Argument(help="One algorithm, in full.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The list as a table.")] = False,
 ) -> None:
     """List the algorithms, or explain one."""
     from lb.strategies import REGISTRY, spec
 
+    if markdown:
+        typer.echo("| name | picks | cost | wrong when |\n|---|---|---|---|")
+        for row in REGISTRY.values():
+            typer.echo(f"| `{row.name}` | {row.summary} | {row.cost} | {row.avoid_when} |")
+        return
     if name is None:
         width = max(map(len, REGISTRY))
         for row in REGISTRY.values():

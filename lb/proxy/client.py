@@ -324,7 +324,7 @@ class ClientConnection(asyncio.Protocol):
             raise _Rejected(431, "the request head is too large")
         exchange = Exchange(driver, self, method, target, minor, head, framing, keep_alive)
         if driver.key_of is not None:
-            exchange.key = driver.key_of(self._peer, target, host, fields)
+            exchange.key = driver.key_of(self._peer, target, host, self._fields)
         self._reading = exchange
         self._overhead = 0
         self._queue.append(exchange)
