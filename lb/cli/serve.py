@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,14 @@ def serve(
             help="Seconds between health checks [30].",
         ),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="LB_RECORD",
+            help="Record all that decides, for `lb replay`. FILE is replaced.",
+        ),
+    ] = None,
 ) -> None:
     """Balance HTTP requests over backends. Flags win over the environment, that over the file."""
     from lb.config import Algorithm, BackendTable, backend_flags
@@ -70,4 +79,4 @@ def serve(
         changes["health"] = scenario.health.model_copy(
             update={"interval": health_check_interval, "fast_interval": fast}
         )
-    run(scenario.model_copy(update=changes))
+    run(scenario.model_copy(update=changes), record)

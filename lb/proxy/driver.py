@@ -25,6 +25,7 @@ from lb.proxy.exchange import Exchange
 from lb.proxy.keys import key_of
 from lb.proxy.log import Log, reason
 from lb.proxy.prober import Prober
+from lb.proxy.recorder import Recorder
 from lb.proxy.upstream import UpstreamPool
 from lb.strategies import spec
 
@@ -39,18 +40,30 @@ class Driver:
 
     now: Callable[[], float] = staticmethod(time.monotonic)
 
-    def __init__(self, scenario: Scenario, log: Log, rng: Random | None = None) -> None:
-        """Must be made inside a running event loop."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        log: Log,
+        rng: Random | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Must be made inside a running event loop. A `recorder` brings its own `rng`."""
         self.loop = asyncio.get_running_loop()
         self.log = log
         self.timeouts = scenario.timeouts
         server = scenario.server
         self._listen = server.listen
         self.trusted = [ip_network(network) for network in server.trusted_proxies]
-        self.balancer: Balancer[Exchange] = scenario.balancer(rng or Random(), self.now())
+        self._recorder = recorder
+        self.balancer: Balancer[Exchange] = (
+            scenario.balancer(rng or Random(), self.now())
+            if recorder is None
+            else recorder.balancer(scenario, self.now())
+        )
         for backend in self.balancer.pool.backends:
             backend.driver = UpstreamPool(self, backend)
-        needs_key = "key" in spec(self.balancer.algorithm).needs
+        # A recording may be replayed under any algorithm.
+        needs_key = recorder is not None or "key" in spec(self.balancer.algorithm).needs
         self.key_of = key_of(scenario.key, self.trusted) if needs_key else None
         self.endpoints: dict[bytes, Callable[[], tuple[int, bytes]]] = {}
         if server.health_path:
@@ -126,6 +139,8 @@ class Driver:
         for backend in self.balancer.pool.backends:
             backend.driver.close()
         await asyncio.sleep(0)  # so do the transports close
+        if self._recorder is not None:
+            self._recorder.close()
         return in_time
 
     def hurry(self) -> None:
@@ -165,6 +180,8 @@ class Driver:
             backend.health.state is not Health.UNKNOWN for backend in self.balancer.pool.backends
         ):
             self._first_answers.set()
+        if self._recorder is not None:
+            self._recorder.flush()
 
     # --- what the balancer asks for
 

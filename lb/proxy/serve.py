@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 from lb.config import Scenario
 from lb.proxy.driver import Driver
 from lb.proxy.log import logfmt
+from lb.proxy.recorder import Recorder
 
 if sys.platform == "win32":
     new_event_loop = asyncio.new_event_loop
@@ -16,16 +18,17 @@ else:
     from uvloop import new_event_loop
 
 
-def serve(scenario: Scenario) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotListen."""
+def serve(scenario: Scenario, record: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotListen, CannotRecord."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(scenario))
+        runner.run(_serve(scenario, record))
 
 
-async def _serve(scenario: Scenario) -> None:
+async def _serve(scenario: Scenario, record: Path | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    driver = Driver(scenario, logfmt)
+    recorder = None if record is None else Recorder(record, logfmt)
+    driver = Driver(scenario, logfmt, recorder=recorder)
 
     def signalled() -> None:
         if stop.is_set():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from lb.balancing import Settings
 from tests.balancing.recordings import UNCHECKED, Player
-from tests.cli.conftest import Running, Serving, Start, lb
+from tests.cli.conftest import Serving, Start, lb
 
 BACKENDS = [Settings(f"10.0.0.{number}:80", name=name) for number, name in ((1, "a"), (2, "b"))]
 
@@ -146,16 +147,27 @@ def test_an_algorithm_that_is_unknown(file: Path) -> None:
 # --- recorded by lb serve
 
 
+class Answering(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None: ...
+
+
 def test_a_recording_of_lb_serve(tmp_path: Path, start: Start) -> None:
     file = tmp_path / "run.lbrec"
-    backend = start(Running, "backend", "-p", 0, "--service", "deterministic:0ms")
-    address = re.search(r"127\.0\.0\.1:\d+", backend.until("127.0.0.1:"))
-    assert address is not None
-    serving = start(Serving, "-p", 0, "-b", address[0], "-a", "p2c", "--record", file)
-    for _ in range(5):
-        assert serving.get()[0] == 200
-    serving.tell(signal.SIGTERM)
-    assert serving.ended() == 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as backend:
+        threading.Thread(target=backend.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{backend.server_port}"
+        serving = start(Serving, "-p", 0, "-b", address, "-a", "p2c", "--record", file)
+        for _ in range(5):
+            assert serving.get() == (200, {})
+        serving.tell(signal.SIGTERM)
+        assert serving.ended() == 0
+        backend.shutdown()
     result = lb("replay", file)
     assert result.returncode == 0
     assert " 5 calls, 5 picks by p2c, " in result.stdout
