@@ -227,7 +227,6 @@ ODD = {
     "no request succeeds": scenario(
         service='{ law = "deterministic", mean = "50ms" }', more='[timeouts]\nresponse = "1ms"'
     ),
-    "all cut as warm-up": scenario(more='warmup = "1h"'),
     "no work at all": scenario(service='{ law = "constant", mean = "0s" }'),
     "overload": scenario(backends=1),
     "forty backends": scenario(backends=40, rate=3000),
