@@ -1,7 +1,8 @@
 """The model of a backend, served over HTTP: the simulator's stations on a real clock.
 
 `X-LB-Size` says how much work a request is, relative to the backend's mean service time; without it
-the backend draws from its own law. Any method and path is work, but for GET /health.
+the backend draws from its own law. Any method and path is work, but for GET /health. Every answer
+says in `X-LB-Load` how many requests the backend holds and how long one takes at that number.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from aiohttp import web
 from lb.config import BackendTable, Model, host_and_port
 from lb.errors import CannotListen
 from sim.laws import draw_shape
-from sim.stations import INFINITY, Station, station
+from sim.stations import INFINITY, LoadMeter, Station, station
 
-SIZE_FIELD = "X-LB-Size"
+SIZE_FIELD, LOAD_FIELD = "X-LB-Size", "X-LB-Load"
 
 
 class LiveStation:
@@ -34,17 +35,26 @@ class LiveStation:
         self._timer: asyncio.TimerHandle | None = None
         self._set_to = INFINITY
         self._sizes: list[float] = []
+        self._meter = LoadMeter()
+
+    @property
+    def load(self) -> str:
+        """The load report of this moment."""
+        held = len(self._station)
+        return f"in_flight={held}, latency_ms={self._meter.expected(held) * 1e3:.3f}"
 
     async def serve(self, size: float | None) -> tuple[float, float] | None:
         """Stay for as long as the work takes; (service, sojourn) in seconds, None when full."""
         now = self._loop.time()
         self._depart_due(now)
         service = (self._draw() if size is None else size) * self._model.service.mean
+        found = len(self._station)
         job: asyncio.Future[float] = self._loop.create_future()
         if not self._station.arrive(job, now, service):
             return None
         self._set_timer()
         left = await job
+        self._meter.left(found, left - now)
         return service, left - now
 
     def _draw(self) -> float:
@@ -103,7 +113,11 @@ def application(row: BackendTable, model: Model, rng: np.random.Generator) -> we
             }
         )
 
+    async def report(_: web.Request, answer: web.StreamResponse) -> None:
+        answer.headers[LOAD_FIELD] = live.load
+
     app = web.Application()
+    app.on_response_prepare.append(report)
     app.router.add_get("/health", health)
     app.router.add_route("*", "/{path:.*}", work)
     return app

@@ -14,7 +14,17 @@ from contextlib import suppress
 from ipaddress import ip_network
 from random import Random
 
-from lb.balancing import Backend, Balancer, Changed, Outcome, Probe, Refuse, Start
+from lb.balancing import (
+    Backend,
+    Balancer,
+    Changed,
+    LoadReport,
+    Outcome,
+    Probe,
+    ProbeKind,
+    Refuse,
+    Start,
+)
 from lb.balancing.health import Health
 from lb.config import Scenario, host_and_port
 from lb.errors import CannotListen
@@ -194,8 +204,9 @@ class Driver:
                     lease.call.start(lease)
                 case Refuse(call, why):
                     call.refuse(why)
-                case Probe(backend):
-                    task = self.loop.create_task(self._probe(backend))
+                case Probe(backend, kind):
+                    ask = self._probe if kind is ProbeKind.HEALTH else self._ask_for_load
+                    task = self.loop.create_task(ask(backend))
                     self._probes.add(task)
                     task.add_done_callback(self._probes.discard)
                 case Changed(backend, why):
@@ -206,6 +217,15 @@ class Driver:
         result = await self._prober.probe(backend)
         self.balancer.observed(backend, self.now(), result)
         self.drain()
+
+    async def _ask_for_load(self, backend: Backend) -> None:
+        report = await self._prober.load(backend)
+        if report is not None:
+            self.reported(backend, report)
+
+    def reported(self, backend: Backend, report: LoadReport) -> None:
+        """A backend has said how loaded it is."""
+        self.balancer.observed(backend, self.now(), report)
 
     # --- time limits of exchanges
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import lru_cache
 from http import HTTPStatus
 
-from lb.balancing import Outcome, Why
+from lb.balancing import LoadReport, Outcome, Why
 
 VIA = b"lb"
 MAX_HEAD = 64 * 1024
@@ -33,6 +33,8 @@ class Field(IntEnum):
     UPGRADE = 6
     FORWARDED = 7
     """Kept only when a trusted proxy says it."""
+    LOAD = 8
+    """A backend's report, which is for the balancer alone."""
 
 
 _HOP_BY_HOP = {
@@ -53,7 +55,7 @@ REQUEST_FIELDS = _HOP_BY_HOP | {
     b"x-forwarded-proto": Field.FORWARDED,
     b"x-forwarded-host": Field.FORWARDED,
 }
-RESPONSE_FIELDS = _HOP_BY_HOP
+RESPONSE_FIELDS = _HOP_BY_HOP | {b"x-lb-load": Field.LOAD}
 
 
 class FieldTable(dict[bytes, int]):
@@ -129,6 +131,15 @@ def forwarding(fields: list[bytes], peer: bytes, host: bytes) -> tuple[list[byte
     if b"x-forwarded-host" not in given and host:
         lines += b"X-Forwarded-Host: %b\r\n" % host
     return kept, lines
+
+
+_LOAD = re.compile(rb"in_flight=(\d{1,9}),\s*latency_ms=(\d{1,9}(?:\.\d{1,9})?)")
+
+
+def load_report(value: bytes) -> LoadReport | None:
+    """`in_flight=3, latency_ms=12.5`, as a backend says it; None for anything else."""
+    match = _LOAD.fullmatch(value.strip())
+    return match and LoadReport(int(match[1]), float(match[2]) / 1e3)
 
 
 def has_body(method: bytes, status: int) -> bool:

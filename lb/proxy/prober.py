@@ -1,4 +1,8 @@
-"""Active health checks: one GET on a connection of its own, and a reason when it fails."""
+"""Probes: health checks, each a GET on a connection of its own, and requests for load reports.
+
+A load report is a response field, `X-LB-Load: in_flight=3, latency_ms=12.5`. It is asked for on
+kept connections, because there may be several for every request.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,12 @@ import time
 
 import aiohttp
 
-from lb.balancing import Backend, ProbeResult
+from lb.balancing import Backend, LoadReport, ProbeResult
 from lb.config import HealthTable
 from lb.proxy.log import reason
+from lb.proxy.message import load_report
+
+LOAD_FIELD = "X-LB-Load"
 
 
 class Prober:
@@ -20,6 +27,12 @@ class Prober:
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
             timeout=aiohttp.ClientTimeout(total=settings.timeout),
             headers={"User-Agent": "lb-health"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self._kept = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=settings.timeout),
+            headers={"User-Agent": "lb-load"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -43,5 +56,16 @@ class Prober:
             return ProbeResult(ok=False, why=why, latency=latency)
         return ProbeResult(ok=True, why=f"status {answer.status}", latency=latency)
 
+    async def load(self, backend: Backend) -> LoadReport | None:
+        """What the backend says of its load; None when it says nothing."""
+        url = f"http://{backend.address}{self._settings.path}"
+        try:
+            async with self._kept.get(url, allow_redirects=False) as answer:
+                await answer.read()
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+            return None  # health checks tell of such things
+        return load_report(answer.headers.get(LOAD_FIELD, "").encode())
+
     async def close(self) -> None:
         await self._session.close()
+        await self._kept.close()

@@ -17,6 +17,7 @@ from lb.proxy.message import (
     Field,
     FieldTable,
     has_body,
+    load_report,
     named,
     tokens,
     without,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from lb.proxy.driver import Driver
 
 FIELDS = FieldTable(RESPONSE_FIELDS)
-IS_LENGTH, IS_CODING, IS_CONNECTION = map(int, (Field.LENGTH, Field.CODING, Field.CONNECTION))
+IS_LENGTH, IS_CODING, IS_CONNECTION, IS_LOAD = map(
+    int, (Field.LENGTH, Field.CODING, Field.CONNECTION, Field.LOAD)
+)
 
 
 class UpstreamPool:
@@ -260,6 +263,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._coding += b"," + value
         elif kind == IS_CONNECTION:
             self._connection += b"," + value
+        elif kind == IS_LOAD and (report := load_report(value)):
+            self._pool.driver.reported(self._pool.backend, report)
 
     def on_headers_complete(self) -> None:
         exchange = self.exchange
