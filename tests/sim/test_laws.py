@@ -21,7 +21,9 @@ def law(text: str) -> LawTable:
     table: dict[str, object] = {"law": name}
     for parameter in parameters:
         key, _, value = parameter.partition("=")
-        table[key] = value if value.endswith("s") else float(value)
+        table[key] = (
+            value if value.endswith("s") else int(value) if value.isdigit() else float(value)
+        )
     return TABLES.validate_python(table)
 
 
