@@ -137,7 +137,7 @@ def test_only_a_200_ended_and_who_answered_is_noted_all_the_same() -> None:
 
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_load, "PATIENCE", 0.1)
+    monkeypatch.setattr(live_load, "PATIENCE", 0.5)
 
     async def silent(index: int, _: web.Request) -> web.StreamResponse:
         if index == 1:
