@@ -72,9 +72,15 @@ class Driver:
         )
         for backend in self.balancer.pool.backends:
             backend.driver = UpstreamPool(self, backend)
+        needs = spec(self.balancer.algorithm).needs
         # A recording may be replayed under any algorithm.
-        needs_key = recorder is not None or "key" in spec(self.balancer.algorithm).needs
-        self.key_of = key_of(scenario.key, self.trusted) if needs_key else None
+        needs_key = recorder is not None or "key" in needs
+        kind, _, name = scenario.key.partition(":")
+        sets_cookie = "sets_cookie" in needs and kind == "cookie"
+        self.key_of = (
+            key_of(scenario.key, self.trusted, newcomers_apart=sets_cookie) if needs_key else None
+        )
+        self.cookie = name.encode() if sets_cookie else None
         self.endpoints: dict[bytes, Callable[[], tuple[int, bytes]]] = {}
         if server.health_path:
             self.endpoints[server.health_path.encode()] = lambda: endpoints.health(self.balancer)

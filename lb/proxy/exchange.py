@@ -206,6 +206,11 @@ class Exchange:
             return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, b"".join(fields))
         self.status = status
         self._answering = True
+        cookie, place = self._driver.cookie, lease.backend.driver
+        if cookie is not None and self.key != place.token:
+            fields.append(
+                b"Set-Cookie: %b=%b; Path=/; HttpOnly; SameSite=Lax\r\n" % (cookie, place.token)
+            )
         if not self.complete:
             self.keep_alive = False  # nobody will read the rest of the request
         if framing in (CHUNKED, CLOSE) and has_body(self.method, status):

@@ -16,8 +16,16 @@ flat list of (name, ": ", value, CRLF) quadruples, X-Forwarded-For only as a tru
 """
 
 
-def key_of(key: str, trusted: Sequence[IPv4Network | IPv6Network] = ()) -> KeyOf:
-    """The function for a `key` of the file, which is checked; `trusted` are proxies' networks."""
+def key_of(
+    key: str,
+    trusted: Sequence[IPv4Network | IPv6Network] = (),
+    *,
+    newcomers_apart: bool = False,
+) -> KeyOf:
+    """The function for a `key` of the file, which is checked; `trusted` are proxies' networks.
+
+    With `newcomers_apart` those who lack the cookie have no key at all.
+    """
     client = _client_behind(trusted) if trusted else _peer
     kind, _, name = key.partition(":")
     match kind:
@@ -30,12 +38,16 @@ def key_of(key: str, trusted: Sequence[IPv4Network | IPv6Network] = ()) -> KeyOf
         case "header":
             return _header(name.lower().encode(), client)
         case "cookie":
-            return _cookie(name.encode(), client)
+            return _cookie(name.encode(), _nobody if newcomers_apart else client)
     return client
 
 
 def _peer(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
     return peer
+
+
+def _nobody(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
+    return b""
 
 
 def _path(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001

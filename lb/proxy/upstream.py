@@ -22,6 +22,7 @@ from lb.proxy.message import (
     tokens,
     without,
 )
+from lb.strategies.sticky import token
 
 if TYPE_CHECKING:
     from lb.proxy.driver import Driver
@@ -40,6 +41,7 @@ class UpstreamPool:
         self.backend = backend
         self.idle: list[UpstreamConnection] = []
         self.server_field = b"X-Backend-Server: %b\r\n" % backend.address.encode()
+        self.token = token(backend.address)
         self._request_end = self.server_field + b"\r\n"
         self._address = host_and_port(backend.address)
         self._connecting: dict[Exchange, asyncio.Task[None]] = {}

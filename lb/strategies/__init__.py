@@ -19,6 +19,7 @@ from lb.strategies import (
     random,
     rendezvous,
     round_robin,
+    sticky,
     weighted_random,
     weighted_round_robin,
 )
@@ -56,6 +57,7 @@ REGISTRY: dict[str, Spec] = {
         maglev,
         rendezvous,
         prequal,
+        sticky,
     )
 }
 

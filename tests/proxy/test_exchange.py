@@ -64,6 +64,7 @@ class Carrier:
     """What a backend has instead of a pool of connections."""
 
     server_field = b"X-Backend-Server: x\r\n"
+    token = b"x"
 
     def __init__(self) -> None:
         self.carried: deque[bool] = deque()  # fresh or not, one for each attempt
@@ -78,6 +79,8 @@ class Carrier:
 
 class Driver:
     """The balancer is the real one."""
+
+    cookie: bytes | None = None
 
     def __init__(self, backends: str = "ab", limit: int | None = None, line: int = 0) -> None:
         self.clock = 0.0

@@ -1,0 +1,118 @@
+"""Sticky: whoever has been to a backend comes back to it; another algorithm places newcomers.
+
+The file's `key` says who somebody is. With `cookie:NAME` the proxy hands out a cookie that names
+the backend, and nothing is remembered here. With any other key, `header:NAME` say, the last `table`
+keys are remembered. When a backend is gone its clients are placed anew; while it is at its limit
+they go elsewhere, but come back.
+
+Cost: that of the inner algorithm for newcomers, O(1) for the others. Wrong when any backend can
+serve any request as well: load follows the clients then, not the backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Generic
+
+from lb.errors import UsageError
+from lb.strategies.base import B, Outcome, Random, Strategy
+from lb.strategies.spec import Spec
+
+
+@dataclass(frozen=True)
+class Params:
+    """Settings of sticky."""
+
+    inner: str = "round_robin"
+    """The algorithm that places newcomers; its own settings are the defaults."""
+    table: int = 100_000
+    """Keys remembered; the one unused for longest is forgotten first."""
+
+    def __post_init__(self) -> None:
+        if self.table < 1:
+            raise ValueError(f"table must be at least 1, not {self.table}")
+
+
+def token(address: str) -> bytes:
+    """What a cookie says for a backend: stable, and silent about the address."""
+    return blake2b(address.encode(), digest_size=6).hexdigest().encode()
+
+
+class Sticky(Generic[B]):
+    def __init__(self, inner: Strategy[B], table: int) -> None:
+        self._inner = inner
+        self._size = table
+        self._joined: dict[int, B] = {}  # by order, blocked ones too
+        self._usable: dict[int, B] = {}  # by order
+        self._tokens: dict[bytes, int] = {}
+        self._places: dict[bytes, int] = {}  # order by key, least recently used first
+
+    def join(self, backend: B, now: float) -> None:
+        self._joined[backend.order] = self._usable[backend.order] = backend
+        self._tokens[token(backend.address)] = backend.order
+        self._inner.join(backend, now)
+
+    def leave(self, backend: B, now: float) -> None:
+        self._joined.pop(backend.order, None)
+        self._usable.pop(backend.order, None)
+        if self._tokens.get(token(backend.address)) == backend.order:
+            del self._tokens[token(backend.address)]
+        self._inner.leave(backend, now)
+
+    def block(self, backend: B, now: float) -> None:
+        self._usable.pop(backend.order, None)
+        self._inner.block(backend, now)
+
+    def unblock(self, backend: B, now: float) -> None:
+        if backend.order in self._joined:
+            self._usable[backend.order] = backend
+        self._inner.unblock(backend, now)
+
+    def reweigh(self, backend: B, now: float) -> None:
+        self._inner.reweigh(backend, now)
+
+    def started(self, backend: B, now: float) -> None:
+        self._inner.started(backend, now)
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
+        self._inner.finished(backend, now, outcome, latency)
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
+        named = self._tokens.get(key)
+        place = self._places.pop(key, None) if named is None else named
+        home = None if place is None else self._usable.get(place)
+        if home is not None and home not in avoid:
+            picked: B | None = home
+        else:
+            picked = self._inner.pick(now, key, avoid)
+            if place not in self._joined and picked is not None:
+                place = picked.order
+        if named is None and key and place in self._joined:
+            self._remember(key, place)
+        return picked
+
+    def _remember(self, key: bytes, place: int) -> None:
+        self._places[key] = place
+        if len(self._places) > self._size:
+            del self._places[next(iter(self._places))]
+
+
+def make(params: Params, rng: Random) -> Sticky[Any]:
+    """Sticky over its inner algorithm. Raises UsageError when that cannot be inside another."""
+    from lb.strategies import create, spec
+
+    if spec(params.inner).needs & {"key", "probes"}:
+        raise UsageError(f"sticky: inner: {params.inner} cannot place newcomers, it needs more")
+    return Sticky(create(params.inner, rng), params.table)
+
+
+SPEC = Spec(
+    name="sticky",
+    factory=make,
+    params=Params,
+    cost="O(1), or the inner algorithm's",
+    avoid_when="any backend can serve any request as well",
+    needs=frozenset({"key", "sets_cookie"}),
+)

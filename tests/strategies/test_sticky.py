@@ -1,0 +1,88 @@
+"""Sticky: clients return to their backend, as long as there is one."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from lb.errors import UsageError
+from lb.strategies import Strategy, create
+from lb.strategies.sticky import token
+from tests.doubles import Server, joined, servers
+
+
+def sticky(n: int, **settings: object) -> tuple[Strategy[Any], list[Server]]:
+    members = servers(*[1] * n)
+    return joined(create("sticky", Random(3), settings), members), members
+
+
+def test_a_cookie_names_its_backend() -> None:
+    strategy, members = sticky(4)
+    for server in members:
+        assert all(strategy.pick(0.0, token(server.address)) is server for _ in range(3))
+
+
+def test_a_cookie_tells_nothing_and_differs_by_backend() -> None:
+    _, members = sticky(4)
+    tokens = {token(server.address) for server in members}
+    assert len(tokens) == 4
+    assert not any(server.address.encode() in t for server in members for t in tokens)
+
+
+def test_newcomers_are_placed_by_the_inner_algorithm_and_come_back() -> None:
+    strategy, (a, b, c) = sticky(3)
+    assert [strategy.pick(0.0, key) for key in (b"ann", b"bob", b"cy")] == [a, b, c]
+    assert [strategy.pick(0.0, key) for key in (b"cy", b"ann", b"bob")] == [c, a, b]
+
+
+def test_those_without_a_key_are_nobody_in_particular() -> None:
+    strategy, (a, b) = sticky(2)
+    assert [strategy.pick(0.0) for _ in range(4)] == [a, b, a, b]
+
+
+def test_when_a_backend_is_gone_its_clients_are_placed_anew_and_stay_there() -> None:
+    strategy, (a, b, c) = sticky(3)
+    assert strategy.pick(0.0, b"ann") is a
+    strategy.leave(a, 0.0)
+    new = strategy.pick(0.0, b"ann")
+    assert new in (b, c)
+    strategy.join(a, 0.0)
+    assert strategy.pick(0.0, b"ann") is new
+    stale = token(a.address)
+    strategy.leave(a, 0.0)
+    assert strategy.pick(0.0, stale) in (b, c)
+
+
+def test_at_its_limit_a_backend_is_only_lent_out() -> None:
+    strategy, (a, b) = sticky(2)
+    assert strategy.pick(0.0, b"ann") is a
+    strategy.block(a, 0.0)
+    assert strategy.pick(0.0, b"ann") is b
+    strategy.unblock(a, 0.0)
+    assert strategy.pick(0.0, b"ann") is a
+
+
+def test_a_retry_goes_elsewhere_and_changes_nothing() -> None:
+    strategy, (a, b) = sticky(2)
+    assert strategy.pick(0.0, b"ann") is a
+    assert strategy.pick(0.0, b"ann", (a,)) is b
+    assert strategy.pick(0.0, b"ann") is a
+
+
+def test_the_table_is_bounded_and_forgets_who_was_away_longest() -> None:
+    strategy, (a, b) = sticky(2, table=2)
+    assert [strategy.pick(0.0, key) for key in (b"ann", b"bob", b"ann")] == [a, b, a]
+    assert strategy.pick(0.0, b"cy") is a  # bob is forgotten
+    assert strategy.pick(0.0, b"ann") is a
+    assert strategy.pick(0.0, b"bob") is b
+    assert strategy.pick(0.0, b"cy") is a
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"inner": "maglev"}, {"inner": "round_robbin"}, {"inner": "sticky"}, {"table": 0}]
+)
+def test_what_cannot_be_inside(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        create("sticky", Random(1), wrong)
