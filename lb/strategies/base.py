@@ -6,7 +6,7 @@ answers `pick` from what it keeps; it never scans, never waits, never looks at a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -105,3 +105,19 @@ class Probing(Protocol[B]):
 
     def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
         """An answer: requests at the backend, and the seconds it takes for one."""
+
+
+def pick_avoiding(
+    strategy: Strategy[B], usable: Container[int], now: float, key: bytes, avoid: Sequence[B]
+) -> B | None:
+    """A pick as if those to avoid were at their limits; one of them when no other is left.
+
+    `usable` holds the orders of those that may be picked now.
+    """
+    hidden = {backend.order: backend for backend in avoid if backend.order in usable}
+    for backend in hidden.values():
+        strategy.block(backend, now)
+    best = strategy.pick(now, key)
+    for backend in hidden.values():
+        strategy.unblock(backend, now)
+    return best or strategy.pick(now, key)

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from math import lcm
 from typing import Generic
 
-from lb.strategies.base import B, Outcome
+from lb.strategies.base import B, Outcome, pick_avoiding
 
 FINEST = 1000
 """Weights are taken to a thousandth; coarser ones, whole numbers first of all, are exact."""
@@ -75,7 +75,7 @@ class EarliestDeadline(Generic[B]):
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:
-            return self._pick_avoiding(now, key, avoid)
+            return pick_avoiding(self, self._entry, now, key, avoid)
         heap = self._heap
         while heap:
             entry = heappop(heap)
@@ -86,15 +86,6 @@ class EarliestDeadline(Generic[B]):
                 self._enter(order, entry[0] + self._step(order))
                 return self._members[order]
         return None
-
-    def _pick_avoiding(self, now: float, key: bytes, avoid: Sequence[B]) -> B | None:
-        hidden = {backend.order: backend for backend in avoid if backend.order in self._entry}
-        for backend in hidden.values():
-            self.block(backend, now)
-        best = self.pick(now, key)
-        for backend in hidden.values():
-            self.unblock(backend, now)
-        return best or self.pick(now, key)
 
     def _enter(self, order: int, deadline: int) -> None:
         entry = self._entry[order] = (deadline, self._turn, order)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import Generic
 
-from lb.strategies.base import B, Outcome, Random
+from lb.strategies.base import B, Outcome, Random, pick_avoiding
 
 
 class LeastLoaded(ABC, Generic[B]):
@@ -59,7 +59,7 @@ class LeastLoaded(ABC, Generic[B]):
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:
-            return self._pick_avoiding(now, key, avoid)
+            return pick_avoiding(self, self._members, now, key, avoid)
         heap, buckets = self._heap, self._buckets
         while heap:
             bucket = buckets[heap[0]]
@@ -70,15 +70,6 @@ class LeastLoaded(ABC, Generic[B]):
                 return self._members[bucket[0]]
             del buckets[heappop(heap)]
         return None
-
-    def _pick_avoiding(self, now: float, key: bytes, avoid: Sequence[B]) -> B | None:
-        hidden = {backend.order: backend for backend in avoid if backend.order in self._members}
-        for backend in hidden.values():
-            self.block(backend, now)
-        best = self.pick(now, key)
-        for backend in hidden.values():
-            self.unblock(backend, now)
-        return best or self.pick(now, key)
 
     def _moved(self, backend: B) -> None:
         """The load of a backend may have changed."""

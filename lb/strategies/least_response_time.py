@@ -60,4 +60,5 @@ SPEC = Spec(
     cost="O(log n)",
     avoid_when="many balancers run to the same fastest backend",
     needs=frozenset({"latency"}),
+    claims=frozenset({"failure_penalty"}),
 )

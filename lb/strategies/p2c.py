@@ -67,4 +67,5 @@ SPEC = Spec(
     params=Params,
     cost="O(1); O(log n) with weights that differ",
     avoid_when="one of few backends is much slower than its weight says",
+    claims=frozenset({"shares", "two_choices"}),
 )

@@ -70,4 +70,5 @@ SPEC = Spec(
     cost="O(1); O(log n) with weights that differ",
     avoid_when="latency says nothing about load",
     needs=frozenset({"latency"}),
+    claims=frozenset({"two_choices", "failure_penalty"}),
 )

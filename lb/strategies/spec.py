@@ -14,6 +14,10 @@ from lb.units import seconds
 Seconds = Annotated[float, "seconds"]
 """A parameter that people write as a duration: "10s"."""
 
+CLAIMS = frozenset({"shares", "exact_shares", "two_choices", "failure_penalty"})
+"""What a row may promise: shares by weight of an idle service, exact in every period; that it takes
+the better of two drawn evenly; that failing fast attracts no traffic. See `laws`."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -28,6 +32,8 @@ class Spec:
     avoid_when: str
     needs: frozenset[str] = frozenset()
     """Any of key, weights, latency, probes, sets_cookie."""
+    claims: frozenset[str] = frozenset()
+    """Laws it is held to beside those for all: any of CLAIMS."""
 
     @property
     def story(self) -> str:

@@ -74,4 +74,5 @@ SPEC = Spec(
     cost="O(1); O(log n) while somebody is at a limit",
     avoid_when="an even spread over a short while matters",
     needs=frozenset({"weights"}),
+    claims=frozenset({"shares"}),
 )

@@ -19,7 +19,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from math import fsum
 from typing import Any, Generic, Literal
 
-from lb.strategies.base import B, Outcome, Random, Strategy
+from lb.strategies.base import B, Outcome, Random, Strategy, pick_avoiding
 from lb.strategies.earliest_deadline import EarliestDeadline
 from lb.strategies.spec import Spec
 
@@ -80,7 +80,7 @@ class SmoothSequence(Generic[B]):
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:
-            return self._pick_avoiding(now, key, avoid)
+            return pick_avoiding(self, self._entry, now, key, avoid)
         turns = self._turns + 1
         best: tuple[float, int] | None = None
         best_weight: float = 0
@@ -99,15 +99,6 @@ class SmoothSequence(Generic[B]):
         heapreplace(heap, entry)
         self._entry[order] = (best_weight, entry)
         return self._members[order]
-
-    def _pick_avoiding(self, now: float, key: bytes, avoid: Sequence[B]) -> B | None:
-        hidden = [backend for backend in avoid if backend.order in self._entry]
-        for backend in hidden:
-            self.block(backend, now)
-        best = self.pick(now, key)
-        for backend in hidden:
-            self.unblock(backend, now)
-        return best or self.pick(now, key)
 
     def _live_top(self, weight: float, heap: list[tuple[float, int]]) -> tuple[float, int] | None:
         while heap:
@@ -150,4 +141,5 @@ SPEC = Spec(
     cost="O(log n) per distinct weight; O(log n) with edf",
     avoid_when="the weights do not say what the backends can really do",
     needs=frozenset({"weights"}),
+    claims=frozenset({"shares", "exact_shares"}),
 )
