@@ -6,12 +6,12 @@ A mistake of the user is one line on stderr and an exit status; never a tracebac
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from lb import __version__
 from lb.cli import backend, check, demo, replay, serve, simulate, strategies
+from lb.cli.options import Version
 from lb.errors import ConfigError, LbError
 
 INTERRUPTED = 130
@@ -30,18 +30,10 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"lb {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def _root(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001 - its callback has done the work
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
+    version: Version = False,  # noqa: ARG001 - its callback has done the work
 ) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

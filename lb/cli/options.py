@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lb import __version__
 from lb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,18 @@ ConfigFile = Annotated[
     typer.Option(
         "-c", "--config", metavar="FILE", envvar="LB_CONFIG", help="Scenario file (TOML)."
     ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lb {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", envvar="LB_JSON", help="Print JSON on stdout.")]
 

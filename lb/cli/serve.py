@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import ConfigFile, checked_port, scenario_from
+from lb.cli.options import ConfigFile, Version, checked_port, scenario_from
 from lb.errors import UsageError
 
 
@@ -52,11 +52,11 @@ def serve(
             help="Record all that decides, for `lb replay`. FILE is replaced.",
         ),
     ] = None,
+    version: Version = False,  # noqa: ARG001 - its callback has done the work
 ) -> None:
     """Balance HTTP requests over backends. Flags win over the environment, that over the file."""
     from lb.config import Algorithm, BackendTable, backend_flags
     from lb.proxy.serve import serve as run
-    from lb.strategies import spec
 
     scenario = scenario_from(config)
     changes: dict[str, object] = {}
@@ -69,7 +69,7 @@ def serve(
             BackendTable.model_validate(row) for row in backend_flags(backends)
         )
     if algorithm is not None:
-        changes["algorithm"] = Algorithm(name=spec(algorithm).name)
+        changes["algorithm"] = Algorithm.of(algorithm)
     if health_check_interval is not None:
         if not 0 < health_check_interval < float("inf"):
             raise UsageError(
