@@ -43,6 +43,7 @@ class Jumping(selectors.DefaultSelector):
     """How much later than asked every wait ends."""
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        assert timeout is not None, "everybody waits and no timer is set"
         if timeout:
             self.now += timeout + self.late
         return super().select(0)
