@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from lb import strategies
-from lb.balancing import Balancer, HealthPolicy, QueuePolicy, RetryPolicy, Settings
+from lb.balancing import Balancer, HealthPolicy, QueuePolicy, RetryPolicy, Settings, SubsetPolicy
 from lb.config_problems import problems
 from lb.errors import ConfigError, UsageError
 from lb.strategies import Random
@@ -329,6 +329,15 @@ class Queue(Table):
     timeout: PositiveDuration = 1.0
 
 
+class Subset(Table):
+    """For one of many balancers that are to use only some of many backends each."""
+
+    size: Annotated[int, Field(ge=1)] | None = None
+    """Backends used; all unless given."""
+    instance: Annotated[int, Field(ge=0)] = 0
+    """Number of this balancer; balancers with numbers that follow share the backends out."""
+
+
 class Model(Table):
     """A modelled backend, read by the simulator and by `lb backend`."""
 
@@ -411,6 +420,7 @@ class Scenario(Table):
     health: HealthTable = HealthTable()
     retries: Retries = Retries()
     queue: Queue = Queue()
+    subset: Subset = Subset()
     backends: Annotated[tuple[BackendTable, ...], Field(alias="backend", strict=False)] = tuple(
         BackendTable(address=place) for place in DEFAULT_BACKENDS
     )
@@ -505,6 +515,7 @@ class Scenario(Table):
             ),
             retries=RetryPolicy(**self.retries.model_dump()),
             queue=QueuePolicy(**self.queue.model_dump()),
+            subset=SubsetPolicy(**self.subset.model_dump()),
         )
 
     def modelled(self) -> list[tuple[BackendTable, Model]]:

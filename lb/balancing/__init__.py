@@ -16,6 +16,7 @@ from lb.balancing.balancer import (
 )
 from lb.balancing.health import HealthPolicy, ProbeResult
 from lb.balancing.retries import RetryPolicy
+from lb.balancing.subset import SubsetPolicy
 from lb.balancing.waiting import QueuePolicy
 from lb.strategies import Outcome
 
@@ -38,5 +39,6 @@ __all__ = [
     "Settings",
     "Start",
     "State",
+    "SubsetPolicy",
     "Why",
 ]

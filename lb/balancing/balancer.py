@@ -18,6 +18,7 @@ from lb.balancing.backend import LATENCY_GAIN, Backend, Settings, State
 from lb.balancing.health import Health, HealthPolicy, ProbeResult
 from lb.balancing.pool import Pool
 from lb.balancing.retries import RetryBudget, RetryPolicy
+from lb.balancing.subset import SubsetPolicy
 from lb.balancing.waiting import QueuePolicy, WaitingLine
 from lb.strategies import Outcome, Probing, Random, Strategy, create
 
@@ -150,6 +151,7 @@ class Balancer(Generic[C]):
         health: HealthPolicy | None = None,
         retries: RetryPolicy | None = None,
         queue: QueuePolicy | None = None,
+        subset: SubsetPolicy | None = None,
     ) -> None:
         """Raises UsageError for an unknown algorithm or parameter."""
         self.out: deque[Action[C]] = deque()
@@ -164,7 +166,7 @@ class Balancer(Generic[C]):
         self._probes_due: list[tuple[float, int, Backend]] = []
         self._next_order = 0
         self._use(create(algorithm, rng, settings))
-        self.pool = Pool(self.strategy)
+        self.pool = Pool(self.strategy, subset)
         for row in backends:
             self.add(row, now)
 

@@ -1,21 +1,27 @@
 """Who may be picked: membership, and the strategy that indexes it.
 
 A backend is usable when the operator wants it up and its health is up. Backends whose health is
-unknown are usable only while none is known to be up.
+unknown are usable only while none is known to be up. A balancer that is to use only some of many
+backends turns to the others when it can use none of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lb.balancing.backend import Backend, State
 from lb.balancing.health import Health
+from lb.balancing.subset import SubsetPolicy, subset
 from lb.strategies import Strategy
 
 
 class Pool:
     """Keeps one strategy told of every backend that may be used now."""
 
-    def __init__(self, strategy: Strategy[Backend]) -> None:
+    def __init__(self, strategy: Strategy[Backend], policy: SubsetPolicy | None = None) -> None:
         self.backends: list[Backend] = []
+        self._policy = policy or SubsetPolicy()
+        self._own: list[Backend] = []
         self.strategy = strategy
         self._joined: set[Backend] = set()
 
@@ -26,10 +32,12 @@ class Pool:
 
     def add(self, backend: Backend, now: float) -> None:
         self.backends.append(backend)
+        self._own = subset(self.backends, self._policy)
         self.refresh(now)
 
     def remove(self, backend: Backend, now: float) -> None:
         self.backends.remove(backend)
+        self._own = subset(self.backends, self._policy)
         self.refresh(now)
 
     def refresh(self, now: float) -> None:
@@ -62,9 +70,13 @@ class Pool:
             self.strategy.block(backend, now)
 
     def _usable(self) -> set[Backend]:
-        wanted = [backend for backend in self.backends if backend.state is State.UP]
-        up = {backend for backend in wanted if backend.health.state is Health.UP}
-        return up or {backend for backend in wanted if backend.health.state is Health.UNKNOWN}
+        return _up_or_unknown(self._own) or _up_or_unknown(self.backends)
+
+
+def _up_or_unknown(backends: Sequence[Backend]) -> set[Backend]:
+    wanted = [backend for backend in backends if backend.state is State.UP]
+    up = {backend for backend in wanted if backend.health.state is Health.UP}
+    return up or {backend for backend in wanted if backend.health.state is Health.UNKNOWN}
 
 
 def _order(backend: Backend) -> int:

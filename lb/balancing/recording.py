@@ -28,6 +28,7 @@ from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.balancer import OK, Balancer, C, Lease, LoadReport, Refuse, Start
 from lb.balancing.health import HealthPolicy, ProbeResult
 from lb.balancing.retries import RetryPolicy
+from lb.balancing.subset import SubsetPolicy
 from lb.balancing.waiting import QueuePolicy
 from lb.strategies import Outcome, Random
 
@@ -132,6 +133,7 @@ class RecordedBalancer(Balancer[C]):
         health: HealthPolicy | None = None,
         retries: RetryPolicy | None = None,
         queue: QueuePolicy | None = None,
+        subset: SubsetPolicy | None = None,
     ) -> None:
         """`rng` must be a fresh `random.Random(seed)`: that is what a replay will use."""
         self.recording = False
@@ -148,6 +150,7 @@ class RecordedBalancer(Balancer[C]):
             health=health,
             retries=retries,
             queue=queue,
+            subset=subset,
         )
         header = json.dumps(
             {
@@ -160,6 +163,7 @@ class RecordedBalancer(Balancer[C]):
                 "health": asdict(health or HealthPolicy()),
                 "retries": asdict(retries or RetryPolicy()),
                 "queue": asdict(queue or QueuePolicy()),
+                "subset": asdict(subset or SubsetPolicy()),
             }
         ).encode()
         sink(HEAD.pack(MAGIC, VERSION, len(header), crc32(header)) + header)

@@ -38,6 +38,7 @@ from lb.balancing.recording import (
     Kind,
 )
 from lb.balancing.retries import RetryPolicy
+from lb.balancing.subset import SubsetPolicy
 from lb.balancing.waiting import QueuePolicy
 from lb.errors import BadRecording
 
@@ -59,6 +60,7 @@ class Header:
     health: HealthPolicy
     retries: RetryPolicy
     queue: QueuePolicy
+    subset: SubsetPolicy
 
 
 class Decision(NamedTuple):
@@ -123,6 +125,7 @@ class Log:
                 health=HealthPolicy(**row["health"]),
                 retries=RetryPolicy(**row["retries"]),
                 queue=QueuePolicy(**row["queue"]),
+                subset=SubsetPolicy(**row["subset"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             made_by = row.get("lb", "an unknown version")

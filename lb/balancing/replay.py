@@ -138,6 +138,7 @@ class _Twin:
             health=header.health,
             retries=header.retries,
             queue=header.queue,
+            subset=header.subset,
         )
         self._backends = list(self._balancer.pool.backends)  # by order, those removed too
         self._calls: dict[int, ReplayedCall] = {}  # under way in the recording
