@@ -1,33 +1,12 @@
-"""What a decision costs, counted instead of timed."""
+"""What a decision costs, counted instead of timed; C code such as `bisect` included."""
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
+from lb.strategies.counting import operations
 
-def operations(decide: Callable[..., object], *arguments: object) -> int:
-    """Bytecode instructions of a call of `decide` and everything in Python that it calls."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    gc.disable()  # hypothesis is called back by collections
-    sys.settrace(trace)
-    try:
-        decide(*arguments)
-    finally:
-        sys.settrace(before)
-        gc.enable()
-    return count
+__all__ = ["CountingList", "operations"]
 
 
 class CountingList(list[Any]):

@@ -36,21 +36,25 @@ class LeastResponseTime(LeastLoaded[B]):
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._estimates = Estimates(params.decay, params.penalty, peak=False)
+        self._joined: set[int] = set()  # orders, blocked ones too
 
     def load(self, backend: B) -> float:
         return self._estimates.load(backend)
 
     def join(self, backend: B, now: float) -> None:
+        self._joined.add(backend.order)
         self._estimates.seed(backend, now)
         super().join(backend, now)
 
     def leave(self, backend: B, now: float) -> None:
         super().leave(backend, now)
+        self._joined.discard(backend.order)
         self._estimates.forget(backend.order)
 
     def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
-        self._estimates.observe(backend.order, now, outcome, latency)
-        self._moved(backend)
+        if backend.order in self._joined:
+            self._estimates.observe(backend.order, now, outcome, latency)
+            self._moved(backend)
 
 
 SPEC = Spec(

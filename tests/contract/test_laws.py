@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from random import Random
 from typing import Any
@@ -16,11 +16,20 @@ from hypothesis import strategies as st
 from lb.balancing import Balancer, HealthPolicy, Settings
 from lb.errors import UsageError
 from lb.strategies import REGISTRY, Outcome, Strategy, create, spec
+from lb.strategies.laws import (
+    LAWS,
+    SIZE,
+    Event,
+    Law,
+    avoided_come_last,
+    picks_are_usable,
+    replay,
+)
+from lb.strategies.spec import CLAIMS
 from tests.doubles import Draws, Request, Server, end, joined, send, servers
 
 pytestmark = pytest.mark.parametrize("name", REGISTRY)
 
-SIZE = 5
 ORDERS = st.integers(0, SIZE - 1)
 WEIGHTS = st.integers(1, 6)
 EVENTS = st.lists(
@@ -35,72 +44,14 @@ EVENTS = st.lists(
 )
 
 
-class Fleet:
-    """A strategy, the servers it may hear of, and what it has been told about them.
-
-    Events that make no sense in the present state are passed over, as the balancer would.
-    """
-
-    def __init__(self, strategy: Strategy[Any], joining: Iterable[int] = range(SIZE)) -> None:
-        self.strategy = strategy
-        self.servers = servers(*range(1, SIZE + 1))
-        self.members: set[int] = set()
-        self.blocked: set[int] = set()
-        self.picks: list[int | None] = []
-        for order in joining:
-            self.join(order)
-
-    @property
-    def usable(self) -> set[int]:
-        return self.members - self.blocked
-
-    def apply(self, event: tuple[Any, ...]) -> None:
-        kind, *arguments = event
-        getattr(self, kind)(*arguments)
-
-    def join(self, order: int) -> None:
-        if order not in self.members:
-            self.members.add(order)
-            self.strategy.join(self.servers[order], 0.0)
-
-    def leave(self, order: int) -> None:
-        if order in self.members:
-            self.members.discard(order)
-            self.blocked.discard(order)
-            self.strategy.leave(self.servers[order], 0.0)
-
-    def block(self, order: int) -> None:
-        if order in self.usable:
-            self.blocked.add(order)
-            self.strategy.block(self.servers[order], 0.0)
-
-    def unblock(self, order: int) -> None:
-        if order in self.blocked:
-            self.blocked.discard(order)
-            self.strategy.unblock(self.servers[order], 0.0)
-
-    def reweigh(self, order: int, weight: float) -> None:
-        self.servers[order].weight = weight
-        if order in self.members:
-            self.strategy.reweigh(self.servers[order], 0.0)
-
-    def send(self, avoid: frozenset[int] = frozenset()) -> None:
-        avoided = tuple(self.servers[order] for order in sorted(avoid))
-        picked = send(self.strategy, avoided, key=b"%d" % len(self.picks))
-        self.picks.append(None if picked is None else picked.order)
-
-    def end(self, order: int) -> None:
-        if self.servers[order].active:
-            end(self.strategy, self.servers[order])
+# --- the laws that users run too
 
 
-def replay(name: str, events: Iterable[tuple[Any, ...]], joining: Iterable[int]) -> list[Any]:
-    fleet = Fleet(create(name, Random(7)), joining)
-    for event in events:
-        fleet.apply(event)
-    for _ in range(2 * SIZE):
-        fleet.send()
-    return fleet.picks
+@pytest.mark.parametrize("law", LAWS, ids=[law.check.__name__ for law in LAWS])
+def test_it_keeps_the_law(name: str, law: Law) -> None:
+    if not law.binds(spec(name)):
+        pytest.skip(law.unless)
+    law.check(spec(name), Random)
 
 
 # --- what is picked
@@ -108,25 +59,16 @@ def replay(name: str, events: Iterable[tuple[Any, ...]], joining: Iterable[int])
 
 @given(events=EVENTS)
 def test_a_pick_is_usable_and_there_is_one_whenever_anyone_is(
-    name: str, events: list[tuple[Any, ...]]
+    name: str, events: list[Event]
 ) -> None:
-    fleet = Fleet(create(name, Random(1)), joining=())
-    for event in events:
-        fleet.apply(event)
-        fleet.send()
-        assert (fleet.picks[-1] in fleet.usable) if fleet.usable else (fleet.picks[-1] is None)
+    picks_are_usable(spec(name), Random, events)
 
 
 @given(events=EVENTS, avoid=st.frozensets(ORDERS))
 def test_avoided_backends_are_picked_only_when_no_other_is_left(
-    name: str, events: list[tuple[Any, ...]], avoid: frozenset[int]
+    name: str, events: list[Event], avoid: frozenset[int]
 ) -> None:
-    fleet = Fleet(create(name, Random(2)))
-    for event in events:
-        fleet.apply(event)
-        fleet.send(avoid)
-        allowed = fleet.usable - avoid or fleet.usable or {None}
-        assert fleet.picks[-1] in allowed
+    avoided_come_last(spec(name), Random, events, avoid)
 
 
 def test_when_all_are_avoided_one_of_them_answers(name: str) -> None:
@@ -185,26 +127,15 @@ def test_a_blocked_backend_may_leave_and_comes_back_unblocked(name: str) -> None
 
 @given(events=EVENTS, joining=st.permutations(range(SIZE)))
 def test_the_order_of_joining_never_matters(
-    name: str, events: list[tuple[Any, ...]], joining: list[int]
+    name: str, events: list[Event], joining: list[int]
 ) -> None:
-    assert replay(name, events, joining) == replay(name, events, range(SIZE))
+    row = spec(name)
+    assert replay(row, Random, events, joining) == replay(row, Random, events)
 
 
 @given(events=EVENTS)
-def test_the_same_seed_and_events_give_the_same_picks(
-    name: str, events: list[tuple[Any, ...]]
-) -> None:
-    assert replay(name, events, range(SIZE)) == replay(name, events, range(SIZE))
-
-
-def test_nothing_is_drawn_while_one_backend_is_usable(name: str) -> None:
-    members = servers(1, 2, 3)
-    strategy = joined(create(name, Draws()), members)
-    strategy.block(members[0], 0.0)
-    strategy.leave(members[1], 0.0)
-    assert [send(strategy) for _ in range(5)] == [members[2]] * 5
-    end(strategy, members[2])
-    assert send(strategy, avoid=(members[2],)) is members[2]
+def test_the_same_seed_and_events_give_the_same_picks(name: str, events: list[Event]) -> None:
+    assert replay(spec(name), Random, events) == replay(spec(name), Random, events)
 
 
 def test_the_largest_random_number_is_no_backend_too_far(name: str) -> None:
@@ -322,6 +253,7 @@ def test_its_row_says_what_people_must_know(name: str) -> None:
     assert row.cost.startswith("O(")
     assert row.avoid_when
     assert row.needs <= {"key", "weights", "latency", "probes", "sets_cookie"}
+    assert row.claims <= CLAIMS
     assert is_dataclass(row.params)
 
 

@@ -1,0 +1,92 @@
+"""Closed forms: who is picked how often by two choices, and what two choices are worth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from lb.strategies import create
+from sim import simulate
+from sim.statistics import Estimate, latency_estimates
+from tests.doubles import Draws, joined, servers
+from tests.sim.scenarios import EXPONENTIAL, scenario, serves
+
+DRAWS = 40_000
+
+
+def two_choices(weights: tuple[float, ...], active: tuple[int, ...], choices: int) -> list[float]:
+    """Every order of drawing by weight without replacement; the least active per weight wins."""
+    shares = [0.0] * len(weights)
+    for drawn in permutations(range(len(weights)), choices):
+        probability, left = 1.0, sum(weights)
+        for one in drawn:
+            probability *= weights[one] / left
+            left -= weights[one]
+        shares[min(drawn, key=lambda one: active[one] / weights[one])] += probability
+    return shares
+
+
+@pytest.mark.parametrize("choices", [2, 3])
+@pytest.mark.parametrize(
+    ("weights", "active"),
+    [
+        ((1, 1, 1, 1), (3, 0, 2, 1)),
+        ((1, 2, 3, 4), (0, 0, 0, 0)),
+        ((1, 2, 3, 4), (1, 1, 5, 2)),
+        ((0.5, 1, 1, 5), (0, 2, 1, 3)),
+    ],
+)
+def test_shares_of_p2c(weights: tuple[float, ...], active: tuple[int, ...], choices: int) -> None:
+    members = servers(*weights)
+    for server, calls in zip(members, active, strict=True):
+        server.active = calls
+    strategy = joined(create("p2c", Random(21), {"choices": choices}), members)
+    counts = Counter(strategy.pick(0.0).order for _ in range(DRAWS))
+    expected = two_choices(weights, active, choices)
+    reached = [order for order, share in enumerate(expected) if share]
+    assert set(counts) == set(reached)
+    seen = [counts[order] for order in reached]
+    assert stats.chisquare(seen, [DRAWS * expected[i] for i in reached]).pvalue > 0.001
+
+
+@given(weights=st.lists(st.integers(1, 12), min_size=1, max_size=7))
+def test_earliest_deadline_first_has_exact_shares_in_every_window(weights: list[int]) -> None:
+    strategy = joined(
+        create("weighted_round_robin", Draws(), {"sequence": "edf"}), servers(*weights)
+    )
+    period = sum(weights)
+    picks = [strategy.pick(0.0).order for _ in range(3 * period)]
+    for start in range(2 * period):
+        assert Counter(picks[start : start + period]) == dict(enumerate(weights))
+
+
+def at_nine_tenths(n: int, algorithm: str, run: str, warmup: str) -> Estimate:
+    file = scenario(*[serves(EXPONENTIAL)] * n, rate=0.9 * n, run=run, warmup=warmup)
+    samples: Any = simulate(file, [algorithm])[algorithm].samples
+    return latency_estimates(samples, level=0.999)[0]["mean"]
+
+
+def test_two_choices_among_a_hundred_are_near_the_mean_field() -> None:
+    """sum of 0.9 ** (2**i - 2), i >= 1: Mitzenmacher 2001, for infinitely many."""
+    mean_field = sum(0.9 ** (2**i - 2) for i in range(1, 10))
+    assert mean_field == pytest.approx(2.614, abs=1e-3)
+    mean = at_nine_tenths(
+        100, "p2c:choices=2", "requests = 60000\nreplications = 14", warmup="150s"
+    )
+    assert mean.half_width <= 0.03 * mean_field, "too few requests to tell"
+    assert mean.value == pytest.approx(mean_field, rel=0.03)
+
+
+def test_one_choice_is_m_m_1() -> None:
+    """However many there are, so that few serve to see it longer: it takes its time."""
+    mean = at_nine_tenths(10, "p2c:choices=1", "requests = 60000\nreplications = 20", warmup="900s")
+    assert mean.low is not None
+    assert mean.half_width <= 0.12 * 10, "too few requests to tell"
+    assert mean.low <= 1 / (1 - 0.9) <= mean.low + 2 * mean.half_width
