@@ -11,8 +11,8 @@ def strategies(
     name: Annotated[str | None, typer.Argument(help="One algorithm, in full.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="The list as a table.")] = False,
 ) -> None:
-    """List the algorithms, or explain one."""
-    from lb.strategies import REGISTRY, spec
+    """List the algorithms, plug-ins too, or explain one. Exit status 1 if a plug-in is broken."""
+    from lb.strategies import REGISTRY, all_specs, spec
 
     if markdown:
         typer.echo("| name | picks | cost | wrong when |\n|---|---|---|---|")
@@ -20,9 +20,14 @@ def strategies(
             typer.echo(f"| `{row.name}` | {row.summary} | {row.cost} | {row.avoid_when} |")
         return
     if name is None:
-        width = max(map(len, REGISTRY))
-        for row in REGISTRY.values():
+        rows, broken = all_specs()
+        width = max(map(len, rows))
+        for row in rows.values():
             typer.echo(f"{row.name:<{width}}  {row.summary}")
+        for line in broken:
+            typer.echo(f"lb: {line}", err=True)
+        if broken:
+            raise typer.Exit(1)
         return
     row = spec(name)
     typer.echo(f"{row.name}\n\n{row.story}\n")

@@ -1,4 +1,7 @@
-"""Whom to pick: one file per algorithm, and the registry that names them."""
+"""Whom to pick: one file per algorithm, and the registry that names them.
+
+Plug-ins are looked for only when a name is not lb's own, or when everything is listed.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from lb.strategies import (
     maglev,
     p2c,
     peak_ewma,
+    plugins,
     prequal,
     random,
     rendezvous,
@@ -35,6 +39,7 @@ __all__ = [
     "Seconds",
     "Spec",
     "Strategy",
+    "all_specs",
     "create",
     "parse",
     "spec",
@@ -63,11 +68,25 @@ REGISTRY: dict[str, Spec] = {
 
 
 def spec(name: str) -> Spec:
-    """The registry row of `name`; UsageError names the nearest known algorithm."""
-    try:
+    """The row of `name`, lb's own or a plug-in's; UsageError names the nearest known algorithm."""
+    if name in REGISTRY:
         return REGISTRY[name]
+    try:
+        return plugins.load(name, REGISTRY)
     except KeyError:
-        raise UsageError(f"unknown algorithm {name!r}: {nearest(name, REGISTRY)}") from None
+        known = {*REGISTRY, *plugins.offered()}
+        raise UsageError(f"unknown algorithm {name!r}: {nearest(name, known)}") from None
+
+
+def all_specs() -> tuple[dict[str, Spec], list[str]]:
+    """Every row, lb's own first, and one line for each plug-in that is broken."""
+    rows, broken = dict(REGISTRY), []
+    for name in plugins.offered():
+        try:
+            rows[name] = plugins.load(name, REGISTRY)
+        except UsageError as error:
+            broken.append(str(error))
+    return rows, broken
 
 
 def parse(text: str) -> tuple[str, dict[str, str]]:
