@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from lb.cli import backend, check, demo, replay, serve, simulate, strategies
+from lb.cli import backend, check, demo, replay, serve, simulate, strategies, verify
 from lb.cli.options import Version
 from lb.errors import ConfigError, LbError
 
@@ -39,7 +39,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-for command in (serve, simulate, backend, demo, check, strategies, replay):
+for command in (serve, simulate, backend, demo, check, strategies, verify, replay):
     name = command.__name__.rpartition(".")[2]
     app.command(name)(getattr(command, name))
 

@@ -1,6 +1,6 @@
 """The simulator against exact queueing theory, at load 0.8 and service times of one second.
 
-Every expected value comes from its closed form, computed here; join-the-shortest-queue has none
+Every expected value comes from its closed form in sim.theory; join-the-shortest-queue has none
 and is given as a number. The interval is at 99.9 % over replications and at most 2 % wide to
 either side: wide enough to hold for the one seed, chosen beforehand, narrow enough to mean it.
 """
@@ -11,45 +11,17 @@ import math
 from functools import cache
 
 import pytest
-from scipy import optimize
 
 from lb.config import Scenario
 from sim import simulate
 from sim.statistics import QUANTILES, Estimate, latency_estimates
+from sim.theory import e_n_m_1, m_g_1, m_m_1, m_m_c
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 LOAD = 0.8
 JSQ_OF_TWO = 2.955737
 """Mean sojourn of two exponential servers fed by join-the-shortest-queue at load 0.8, in service
 times; from the truncated Markov chain of both queue lengths, solved to all digits given."""
-
-
-def m_m_1() -> float:
-    return 1 / (1 - LOAD)
-
-
-def e_n_m_1(n: int) -> float:
-    """Every n-th Poisson arrival: sigma = (n lam / (n lam + 1 - sigma)) ** n, sojourn 1/(1-sigma).
-
-    `lam` is one server's rate, so the stages of its Erlang interarrival times have rate n lam.
-    """
-    sigma = optimize.brentq(
-        lambda x: (n * LOAD / (n * LOAD + 1 - x)) ** n - x, 0.0, 1 - 1e-6, xtol=1e-14
-    )
-    return 1 / (1 - sigma)
-
-
-def m_m_c(c: int) -> float:
-    """Erlang C."""
-    offered = c * LOAD
-    busy = offered**c / math.factorial(c) / (1 - LOAD)
-    waits = busy / (sum(offered**k / math.factorial(k) for k in range(c)) + busy)
-    return 1 + waits / (c * (1 - LOAD))
-
-
-def m_g_1(cv: float) -> float:
-    """Pollaczek and Khinchine."""
-    return 1 + LOAD / (1 - LOAD) * (1 + cv**2) / 2
 
 
 def servers(n: int, *models: str, requests: int, replications: int) -> Scenario:
@@ -63,25 +35,25 @@ CASES = {
     "random over four is M/M/1": (
         "random",
         servers(4, *FOUR, requests=90_000, replications=40),
-        m_m_1(),
+        m_m_1(LOAD),
         5.000,
     ),
     "round robin over four is E4/M/1": (
         "round_robin",
         servers(4, *FOUR, requests=65_000, replications=40),
-        e_n_m_1(4),
+        e_n_m_1(4, LOAD),
         3.267,
     ),
     "one backend of four workers is M/M/4": (
         "least_connections",
         servers(4, serves(EXPONENTIAL, workers=4), requests=45_000, replications=40),
-        m_m_c(4),
+        m_m_c(4, LOAD),
         1.7455,
     ),
     "one constant server is M/D/1": (
         "round_robin",
         servers(1, serves(CONSTANT), requests=35_000, replications=30),
-        m_g_1(0.0),
+        m_g_1(0.0, LOAD),
         3.000,
     ),
     "least connections over two is JSQ": (
@@ -93,7 +65,7 @@ CASES = {
     "processor sharing ignores the law": (
         "random",
         servers(1, serves(CONSTANT, discipline="ps"), requests=30_000, replications=40),
-        m_m_1(),
+        m_m_1(LOAD),
         5.000,
     ),
 }
