@@ -48,14 +48,33 @@ class LeastLoaded(ABC, Generic[B]):
     def unblock(self, backend: B, now: float) -> None:
         LeastLoaded.join(self, backend, now)
 
-    def reweigh(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
-        self._moved(backend)
+    def reweigh(self, backend: B, now: float) -> None:
+        self.started(backend, now)
 
-    def started(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
-        self._moved(backend)
+    def started(
+        self,
+        backend: B,
+        now: float,  # noqa: ARG002 - the protocol's signature
+        outcome: Outcome = Outcome.OK,  # noqa: ARG002
+        latency: float = 0.0,  # noqa: ARG002
+    ) -> None:
+        """Move the backend to the bucket of its new load; `finished` is the same move."""
+        order = backend.order
+        old = self._loads.get(order)
+        if old is None:
+            return  # it has left, or is at its limit
+        # _remove and _enter at full length: this runs twice for every request.
+        buckets = self._buckets
+        bucket = buckets[old]
+        del bucket[bisect_left(bucket, order)]
+        load = self.load(backend)
+        if load in buckets:
+            insort(buckets[load], order)
+            self._loads[order] = load
+        else:
+            self._enter(order, load)
 
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:  # noqa: ARG002
-        self._moved(backend)
+    finished = started
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:
@@ -70,14 +89,6 @@ class LeastLoaded(ABC, Generic[B]):
                 return self._members[bucket[0]]
             del buckets[heappop(heap)]
         return None
-
-    def _moved(self, backend: B) -> None:
-        """The load of a backend may have changed."""
-        order = backend.order
-        old = self._loads.get(order)
-        if old is not None:  # else it has left, or is at its limit
-            self._remove(order, old)
-            self._enter(order, self.load(backend))
 
     def _enter(self, order: int, load: float) -> None:
         self._loads[order] = load

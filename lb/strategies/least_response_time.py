@@ -51,10 +51,12 @@ class LeastResponseTime(LeastLoaded[B]):
         self._joined.discard(backend.order)
         self._estimates.forget(backend.order)
 
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
+    def finished(
+        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
+    ) -> None:
         if backend.order in self._joined:
             self._estimates.observe(backend.order, now, outcome, latency)
-            self._moved(backend)
+            self.started(backend, now)
 
 
 SPEC = Spec(
