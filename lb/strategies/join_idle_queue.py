@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lb.strategies.base import B, Outcome, Random
-from lb.strategies.ring import Ring
+from lb.strategies.ring import Ring, past
 from lb.strategies.spec import Spec
 
 T = TypeVar("T")
@@ -64,9 +64,21 @@ class JoinIdleQueue(Ring[B]):
         return self._one_of(self.members) if self.members else None
 
     def _pick_avoiding(self, avoid: Sequence[B]) -> B | None:
-        left = [backend for backend in self.members if backend not in avoid] or self.members
-        rested = [backend for backend in left if not backend.active]
-        return self._one_of(rested or left) if left else None
+        hidden = self.hidden(avoid)
+        resting = []
+        for at in hidden:
+            order = self.orders[at]
+            place = bisect_left(self._idle, order)
+            if place < len(self._idle) and self._idle[place] == order:
+                resting.append(place)
+        rested = len(self._idle) - len(resting)
+        if rested:
+            return self._by_order[self._idle[self._place(rested, resting)]]
+        left = len(self.members) - len(hidden)
+        return self.members[self._place(left, hidden)] if left else None
+
+    def _place(self, n: int, hidden: list[int]) -> int:
+        return past(int(self._random() * n) if n > 1 else 0, hidden)
 
     def _one_of(self, choices: list[T]) -> T:
         n = len(choices)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lb.strategies.base import B, Random
-from lb.strategies.ring import Ring
+from lb.strategies.ring import Ring, past
 from lb.strategies.spec import Spec
 
 
@@ -27,7 +27,9 @@ class UniformRandom(Ring[B]):
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
         members = self.members
         if avoid:
-            members = [backend for backend in members if backend not in avoid] or members
+            hidden = self.hidden(avoid)
+            n = len(members) - len(hidden)
+            return members[past(int(self._draw() * n) if n > 1 else 0, hidden)] if n else None
         n = len(members)
         if n > 1:
             return members[int(self._draw() * n)]

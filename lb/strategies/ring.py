@@ -6,6 +6,7 @@ Joining and leaving cost a binary search and one block move; reading a position 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Generic
 
 from lb.strategies.base import B, Outcome
@@ -31,6 +32,16 @@ class Ring(Generic[B]):
         if at < len(self.orders) and self.orders[at] == backend.order:
             del self.orders[at], self.members[at]
 
+    def hidden(self, avoid: Sequence[B]) -> list[int]:
+        """Positions of those to avoid, in order; none when that would leave nobody."""
+        orders = self.orders
+        found = set()
+        for backend in avoid:
+            at = bisect_left(orders, backend.order)
+            if at < len(orders) and orders[at] == backend.order:
+                found.add(at)
+        return sorted(found) if len(found) < len(orders) else []
+
     def block(self, backend: B, now: float) -> None:
         self.leave(backend, now)
 
@@ -42,3 +53,10 @@ class Ring(Generic[B]):
     def started(self, backend: B, now: float) -> None: ...
 
     def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
+
+
+def past(at: int, hidden: Sequence[int]) -> int:
+    """The position of the `at`th that is not hidden."""
+    for other in hidden:
+        at += at >= other
+    return at

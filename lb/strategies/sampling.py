@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from lb.strategies.base import B, Random
-from lb.strategies.ring import Ring
+from lb.strategies.ring import Ring, past
 
 
 class WeightTree:
@@ -120,28 +120,30 @@ class Sampler(Ring[B]):
         `avoid` is soft: it counts only while others are left.
         """
         members = self.members
-        if avoid:
-            members = [backend for backend in members if backend not in avoid] or members
-        n = min(n, len(members))
-        if n < 1 or len(members) == 1:
-            return members[:n]
+        hidden = self.hidden(avoid) if avoid else []
+        left = len(members) - len(hidden)
+        n = min(n, left)
+        if n < 1 or left == 1:
+            return [members[past(0, hidden)]] if n > 0 else []
         if not self.weighted:
-            return [members[at] for at in self._positions(n, len(members))]
-        if members is self.members:
-            tree, leaves = self._standing_tree(), self._leaves
-        else:
-            leaves = [backend.order for backend in members]
-            tree = WeightTree([backend.weight for backend in members])
-        return [self._joined[leaves[at]] for at in self._masses(n, tree)]
+            return [members[at] for at in self._positions(n, hidden)]
+        tree, leaves = self._standing_tree(), self._leaves
+        masses = []
+        for at in hidden:
+            leaf = bisect_left(leaves, self.orders[at])
+            masses.append((leaf, tree[leaf]))
+            tree.set(leaf, 0.0)
+        drawn = self._masses(n, tree)
+        for leaf, mass in masses:
+            tree.set(leaf, mass)
+        return [self._joined[leaves[at]] for at in drawn]
 
-    def _positions(self, n: int, size: int) -> list[int]:
+    def _positions(self, n: int, hidden: list[int]) -> list[int]:
         """`n` different positions, every ordered choice equally likely, one draw each."""
-        taken: list[int] = []
+        size, taken = len(self.members) - len(hidden), hidden.copy()
         drawn: list[int] = []
         for k in range(n):
-            at = int(self._random() * (size - k))
-            for other in taken:
-                at += at >= other
+            at = past(int(self._random() * (size - k)), taken)
             insort(taken, at)
             drawn.append(at)
         return drawn
