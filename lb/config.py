@@ -518,6 +518,14 @@ class Scenario(Table):
             subset=SubsetPolicy(**self.subset.model_dump()),
         )
 
+    def notes(self, algorithm: str | None = None) -> list[str]:
+        """What an algorithm (the file's unless given) needs and is not given, one line each."""
+        name = algorithm.partition(":")[0] if algorithm else self.algorithm.name
+        alike = len(self.backends) > 1 and len({row.weight for row in self.backends}) == 1
+        if alike and "weights" in strategies.spec(name).needs:
+            return [f"{name} goes by weights, and all backends have the same"]
+        return []
+
     def modelled(self) -> list[tuple[BackendTable, Model]]:
         """Backends with their models; ConfigError names those that have none."""
         missing = [

@@ -494,3 +494,21 @@ def test_values_of_another_kind_are_not_bent_to_fit(table: str, key: str) -> Non
     (problem,) = complaints(table)
     assert problem.startswith("lb.toml:2 ")
     assert key in problem
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "weights", "notes"),
+    [
+        ("weighted_round_robin", (1, 1), 1),
+        ("weighted_round_robin", (2, 1), 0),
+        ("weighted_round_robin", (3,), 0),
+        ("round_robin", (1, 1), 0),
+        ("weighted_round_robin:sequence=edf", (1, 1), 1),
+    ],
+)
+def test_an_algorithm_without_the_weights_it_goes_by_is_noted(
+    algorithm: str, weights: tuple[int, ...], notes: int
+) -> None:
+    rows = [f'[[backend]]\naddress = "h:{i}"\nweight = {w}' for i, w in enumerate(weights)]
+    scenario = Scenario.parse("\n".join(rows))
+    assert len(scenario.notes(algorithm)) == notes

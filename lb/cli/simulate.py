@@ -65,6 +65,9 @@ def simulate(
     names = algorithm or [scenario.algorithm.name]
     rate, load = scenario.offered().arrivals.rate, scenario.utilisation
     console.print(f"Offered load {load:.3g} of capacity: {rate:g} requests/s.")
+    for name in names:
+        for note in scenario.notes(name):
+            console.print(f"Note: {note}.")
     if load >= 1:
         console.print("The backends cannot keep up: there is no steady state to estimate.")
 

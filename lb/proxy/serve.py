@@ -37,6 +37,8 @@ async def _serve(scenario: Scenario, record: Path | None) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, signalled)
+    for note in scenario.notes():
+        logfmt("warning", note)
     try:
         await driver.start()
     except BaseException:

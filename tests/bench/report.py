@@ -68,11 +68,12 @@ def _strategies(result: dict[str, Any], console: Console) -> None:
     sizes = list(next(iter(costs.values())))
     heads = [f"n = {int(size):,}" for size in sizes]
     title = "pick + started + finished, microseconds"
-    table = _table(console, title, "algorithm", *heads)
+    table = _table(console, title, "algorithm", *heads, "bytes each")
     for name, row in costs.items():
-        table.add_row(name, *(f"{row[size]:.2f}" for size in sizes))
+        held = f"{result['bytes_per_backend'][name]:,.0f}"
+        table.add_row(name, *(f"{row[size]:.2f}" for size in sizes), held)
     console.print(table)
-    console.print(f"  in flight: {result['in_flight']}")
+    console.print(f"  in flight: {result['in_flight']}; bytes each: of an index of 1,000 backends")
 
 
 _TABLES = {"proxy": _proxy, "simulator": _simulator, "strategies": _strategies}

@@ -6,7 +6,9 @@ the three calls is timed alone and subtracted.
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
 from collections import deque
 from collections.abc import Callable
 from random import Random
@@ -32,16 +34,41 @@ def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
             for size in SIZES:
                 say(f"deciding among {size} backends: {name}")
                 row[str(size)] = _cost(REGISTRY[name], size, calls)
-    return {"calls": calls, "in_flight": "one per backend on average", "microseconds": costs}
+    return {
+        "calls": calls,
+        "in_flight": "one per backend on average",
+        "microseconds": costs,
+        "bytes_per_backend": {name: _memory(REGISTRY[name]) for name in REGISTRY},
+    }
 
 
-def _cost(spec: Spec, size: int, calls: int) -> float:
-    backends = [
+def _memory(spec: Spec, size: int = 1_000) -> float:
+    """Bytes that a strategy holds for each backend, after a first pick has built its tables."""
+    backends = _backends(spec, size)
+    gc.collect()
+    tracemalloc.start()
+    strategy: Strategy[Any] = create(spec.name, Random(1))
+    for backend in backends:
+        strategy.join(backend, 0.0)
+    strategy.pick(0.0, KEYS[0], ())
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held / size
+
+
+def _backends(spec: Spec, size: int) -> list[Backend]:
+    return [
         Backend(Settings(f"127.0.0.1:{order}", _weight(spec, order)), order, HealthPolicy())
         for order in range(size)
     ]
+
+
+def _cost(spec: Spec, size: int, calls: int) -> float:
+    if spec.cost == "O(n)":
+        calls = max(calls * 10 // size, 40)  # or it would be all that is timed
     strategy: Strategy[Any] = create(spec.name, Random(1))
-    for backend in backends:
+    for backend in _backends(spec, size):
         strategy.join(backend, 0.0)
     under_way: deque[Any] = deque()
     for _ in range(size):

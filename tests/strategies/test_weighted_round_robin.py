@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from itertools import permutations
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from lb.strategies import Strategy, create
 from tests.doubles import Draws, Server, joined, sequence, servers
+from tests.strategies import nginx
 
 RECORDED: dict[str, str] = json.loads((Path(__file__).parent / "data/smooth_wrr.json").read_text())[
     "sequences"
@@ -164,3 +166,18 @@ def test_fractional_weights_add_up_alike_whatever_the_order_of_joining() -> None
         )
 
     assert len({picks(order) for order in permutations(range(4))}) == 1
+
+
+@pytest.mark.skipif(nginx.PATH is None, reason="no nginx here")
+def test_a_live_nginx_picks_the_same(tmp_path: Path) -> None:
+    rng = Random(23)
+    sockets = nginx.bound([0] * 6)
+    ports = [socket.getsockname()[1] for socket in sockets]
+    weights = [(5, 1, 1), (1, 2, 3), *[[rng.randint(1, 12) for _ in ports] for _ in range(4)]]
+    upstreams = [[nginx.Peer(*peer) for peer in zip(ports, row, strict=False)] for row in weights]
+    with nginx.running(tmp_path, "keepalive 4", upstreams, sockets) as live:
+        for number, row in enumerate(weights):
+            strategy, _ = weighted(*row)
+            calls = 2 * sum(row)
+            expected = [ports[strategy.pick(0.0).order] for _ in range(calls)]
+            assert live.picks(number, ["any"] * calls) == expected
