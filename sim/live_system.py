@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -57,6 +58,8 @@ class LiveSystem:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
+        # Ended from outside, we still stop what we have started.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         try:
             self._start("backend")
             self._start("serve")
@@ -73,6 +76,7 @@ class LiveSystem:
         at: TracebackType | None,
     ) -> None:
         self._stop()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _start(self, name: str) -> None:
         with self._log(name).open("wb") as log:

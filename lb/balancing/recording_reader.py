@@ -204,7 +204,7 @@ Body = tuple[float, Any, int]
 """Time, fields, and where the next event begins."""
 
 
-def _end(block: bytes, at: int) -> Body:  # noqa: ARG001 - the signature of all of these
+def _end(block: bytes, at: int) -> Body:
     return _NAN, None, at + 1
 
 

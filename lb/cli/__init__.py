@@ -33,7 +33,7 @@ app = typer.Typer(
 @app.callback()
 def _root(
     context: typer.Context,
-    version: Version = False,  # noqa: ARG001 - its callback has done the work
+    version: Version = False,
 ) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

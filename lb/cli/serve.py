@@ -52,7 +52,7 @@ def serve(
             help="Record all that decides, for `lb replay`. FILE is replaced.",
         ),
     ] = None,
-    version: Version = False,  # noqa: ARG001 - its callback has done the work
+    version: Version = False,
 ) -> None:
     """Balance HTTP requests over backends. Flags win over the environment, that over the file."""
     from lb.config import Algorithm, BackendTable, backend_flags

@@ -176,7 +176,7 @@ class ClientConnection(asyncio.Protocol):
         driver.header.start(self, driver.now())
         driver.joined(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         driver = self._driver
         driver.header.stop(self)
         driver.client_idle.stop(self)

@@ -42,23 +42,23 @@ def key_of(
     return client
 
 
-def _peer(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
+def _peer(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
     return peer
 
 
-def _nobody(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
+def _nobody(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
     return b""
 
 
-def _path(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
+def _path(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
     return target.partition(b"?")[0]
 
 
-def _uri(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
+def _uri(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
     return target
 
 
-def _host(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
+def _host(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
     return host.lower()
 
 
@@ -93,7 +93,7 @@ def _client_behind(trusted: Sequence[IPv4Network | IPv6Network]) -> KeyOf:
             return False
         return any(parsed in network for network in trusted)
 
-    def client(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:  # noqa: ARG001
+    def client(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
         said = b",".join(_values(b"x-forwarded-for", fields))
         chain = [address.strip() for address in said.split(b",") if address.strip()]
         for address in (peer, *reversed(chain)):

@@ -42,7 +42,7 @@ class Params:
             raise ValueError(f"balance_factor must be 0 or at least 1, not {self.balance_factor}")
 
 
-def make(params: Params, rng: Random) -> Strategy[Any]:  # noqa: ARG001 - every factory's signature
+def make(params: Params, rng: Random) -> Strategy[Any]:
     return BoundedLoads(params.balance_factor) if params.balance_factor else ConsistentHash()
 
 
@@ -133,10 +133,10 @@ class BoundedLoads(ConsistentHash[B]):
             self._discount(backend)
             self._count(backend)
 
-    def started(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def started(self, backend: B, now: float) -> None:
         self._in_flight += backend.order in self._shares
 
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:  # noqa: ARG002
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
         self._in_flight -= backend.order in self._shares
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:

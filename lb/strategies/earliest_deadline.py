@@ -35,30 +35,30 @@ class EarliestDeadline(Generic[B]):
         self._now = 0
         self._turn = 0
 
-    def join(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def join(self, backend: B, now: float) -> None:
         order = backend.order
         self._members[order] = backend
         self._set_weight(backend)
         self._enter(order, self._now + self._step(order))
 
-    def leave(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def leave(self, backend: B, now: float) -> None:
         order = backend.order
         if self._members.pop(order, None) is not None:
             self._entry.pop(order, None)
             self._kept.pop(order, None)
             del self._weights[order]
 
-    def block(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def block(self, backend: B, now: float) -> None:
         entry = self._entry.pop(backend.order, None)
         if entry is not None:
             self._kept[backend.order] = entry[0] - self._now
 
-    def unblock(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def unblock(self, backend: B, now: float) -> None:
         left = self._kept.pop(backend.order, None)
         if left is not None:
             self._enter(backend.order, self._now + left)
 
-    def reweigh(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def reweigh(self, backend: B, now: float) -> None:
         order = backend.order
         if order in self._members:
             self._set_weight(backend)

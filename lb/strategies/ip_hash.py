@@ -38,7 +38,7 @@ class Params:
 
 
 class IpHash(Keyed[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._seats: dict[int, float] = {}  # weights by order, of those that left too
         self._most = 0  # members at one time

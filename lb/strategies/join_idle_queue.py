@@ -31,7 +31,7 @@ class Params:
 
 
 class JoinIdleQueue(Ring[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._random = rng.random
         self._idle: list[int] = []  # orders, sorted
@@ -47,15 +47,15 @@ class JoinIdleQueue(Ring[B]):
         if self._by_order.pop(backend.order, None) is not None:
             self._strike(backend.order)
 
-    def started(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def started(self, backend: B, now: float) -> None:
         if backend.active == 1:
             self._strike(backend.order)
 
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:  # noqa: ARG002
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
         if backend.order in self._by_order:
             self._note(backend)
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         idle = self._idle
         if avoid:
             return self._pick_avoiding(avoid)

@@ -239,7 +239,7 @@ def joining_order_is_nothing(row: Spec, seeded: Seeded) -> None:
 # --- what it draws, and what it keeps
 
 
-def one_usable_needs_no_draw(row: Spec, seeded: Seeded) -> None:  # noqa: ARG001 - every law's signature
+def one_usable_needs_no_draw(row: Spec, seeded: Seeded) -> None:
     members = servers(1, 2, 3)
     strategy = make(row, Silent(), members)
     strategy.block(members[0], 0.0)

@@ -23,7 +23,7 @@ class Params:
 
 
 class LeastConnections(LeastLoaded[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
 
     def load(self, backend: B) -> float:

@@ -32,7 +32,7 @@ class LeastLoaded(ABC, Generic[B]):
     def load(self, backend: B) -> float:
         """What backends are compared by."""
 
-    def join(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def join(self, backend: B, now: float) -> None:
         order = backend.order
         self._members[order] = backend
         self._enter(order, self.load(backend))
@@ -40,7 +40,7 @@ class LeastLoaded(ABC, Generic[B]):
     def leave(self, backend: B, now: float) -> None:
         self.block(backend, now)
 
-    def block(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def block(self, backend: B, now: float) -> None:
         order = backend.order
         if self._members.pop(order, None) is not None:
             self._remove(order, self._loads.pop(order))
@@ -54,9 +54,9 @@ class LeastLoaded(ABC, Generic[B]):
     def started(
         self,
         backend: B,
-        now: float,  # noqa: ARG002 - the protocol's signature
-        outcome: Outcome = Outcome.OK,  # noqa: ARG002
-        latency: float = 0.0,  # noqa: ARG002
+        now: float,
+        outcome: Outcome = Outcome.OK,
+        latency: float = 0.0,
     ) -> None:
         """Move the backend to the bucket of its new load; `finished` is the same move."""
         order = backend.order

@@ -45,7 +45,7 @@ class Params:
 
 
 class Maglev(Keyed[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._size = params.table_size
         self._table: list[int] = []  # orders

@@ -40,7 +40,7 @@ class PowerOfChoices(Sampler[B]):
         self._choices = params.choices
         self._replacement = params.replacement
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         members = self.members
         n = len(members)
         if n < 2:

@@ -46,7 +46,7 @@ class PeakEwma(Sampler[B]):
         self._choices = params.choices
         self._estimates = Estimates(params.decay, params.penalty, peak=True)
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         drawn = self.sample(self._choices, avoid)
         return min(drawn, key=self._estimates.load) if drawn else None
 

@@ -83,7 +83,7 @@ class Prequal(Sampler[B]):
         super().block(backend, now)
         self._forget(backend)
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         members = self.members
         if len(members) < 2:
             return members[0] if members else None
@@ -100,7 +100,7 @@ class Prequal(Sampler[B]):
         self._use(best)
         return best.backend
 
-    def probes(self, now: float) -> Sequence[B]:  # noqa: ARG002 - the protocol's signature
+    def probes(self, now: float) -> Sequence[B]:
         """Whom to ask now: different backends at random, as many as the picks so far call for."""
         n = int(self._owed)
         self._owed -= n

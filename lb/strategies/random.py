@@ -20,11 +20,11 @@ class Params:
 
 
 class UniformRandom(Ring[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._draw = rng.random
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         members = self.members
         if avoid:
             hidden = self.hidden(avoid)

@@ -31,7 +31,7 @@ class Params:
 
 
 class Rendezvous(Ring[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._seeds: dict[int, int] = {}  # by order
 
@@ -43,7 +43,7 @@ class Rendezvous(Ring[B]):
         super().leave(backend, now)
         self._seeds.pop(backend.order, None)
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         members = self.members
         if avoid:
             members = [backend for backend in members if backend not in avoid] or members

@@ -22,12 +22,12 @@ class Ring(Generic[B]):
         self.members: list[B] = []
         self.orders: list[int] = []
 
-    def join(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def join(self, backend: B, now: float) -> None:
         at = bisect_left(self.orders, backend.order)
         self.orders.insert(at, backend.order)
         self.members.insert(at, backend)
 
-    def leave(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def leave(self, backend: B, now: float) -> None:
         at = bisect_left(self.orders, backend.order)
         if at < len(self.orders) and self.orders[at] == backend.order:
             del self.orders[at], self.members[at]

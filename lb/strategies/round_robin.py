@@ -22,11 +22,11 @@ class Params:
 
 
 class RoundRobin(Ring[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._last = -1  # order of the backend picked last; survives its leaving
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         members = self.members
         if not members:
             return None

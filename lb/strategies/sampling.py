@@ -104,7 +104,7 @@ class Sampler(Ring[B]):
             super().join(backend, now)
             self._set_leaf(backend.order, self._weights[backend.order])
 
-    def reweigh(self, backend: B, now: float) -> None:  # noqa: ARG002 - the protocol's signature
+    def reweigh(self, backend: B, now: float) -> None:
         if backend.order in self._joined:
             self._discount(backend.order)
             self._count(backend.order, backend.weight)

@@ -25,11 +25,11 @@ class Params:
 
 
 class WeightedRandom(Sampler[B]):
-    def __init__(self, params: Params, rng: Random) -> None:  # noqa: ARG002 - every factory's signature
+    def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._alias: list[tuple[float, B, B]] | None = None  # keep own below this, else the other
 
-    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:  # noqa: ARG002
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         members = self.members
         if avoid or len(members) < len(self._joined) or len(members) < 2:
             drawn = self.sample(1, avoid)

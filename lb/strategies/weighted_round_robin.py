@@ -32,7 +32,7 @@ class Params:
     """nginx's smooth sequence, or earliest deadline first as in Envoy."""
 
 
-def make(params: Params, rng: Random) -> Strategy[Any]:  # noqa: ARG001 - every factory's signature
+def make(params: Params, rng: Random) -> Strategy[Any]:
     return EarliestDeadline() if params.sequence == "edf" else SmoothSequence()
 
 
@@ -52,25 +52,25 @@ class SmoothSequence(Generic[B]):
         self._entry: dict[int, tuple[float, tuple[float, int]]] = {}  # weight and entry, by order
         self._frozen: dict[int, float] = {}  # credit of the blocked, by order
 
-    def join(self, backend: B, now: float) -> None:  # noqa: ARG002
+    def join(self, backend: B, now: float) -> None:
         self._members[backend.order] = backend
         self._enter(backend, 0)
 
-    def leave(self, backend: B, now: float) -> None:  # noqa: ARG002
+    def leave(self, backend: B, now: float) -> None:
         known = self._members.pop(backend.order, None) is not None
         if known and self._frozen.pop(backend.order, None) is None:
             self._withdraw(backend.order)
 
-    def block(self, backend: B, now: float) -> None:  # noqa: ARG002
+    def block(self, backend: B, now: float) -> None:
         if backend.order in self._entry:
             self._frozen[backend.order] = self._withdraw(backend.order)
 
-    def unblock(self, backend: B, now: float) -> None:  # noqa: ARG002
+    def unblock(self, backend: B, now: float) -> None:
         credit = self._frozen.pop(backend.order, None)
         if credit is not None:
             self._enter(backend, credit)
 
-    def reweigh(self, backend: B, now: float) -> None:  # noqa: ARG002
+    def reweigh(self, backend: B, now: float) -> None:
         if backend.order in self._entry:
             self._enter(backend, self._withdraw(backend.order))
 

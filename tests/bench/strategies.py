@@ -65,13 +65,14 @@ def _backends(spec: Spec, size: int) -> list[Backend]:
 
 
 def _cost(spec: Spec, size: int, calls: int) -> float:
-    if spec.cost == "O(n)":
-        calls = max(calls * 10 // size, 40)  # or it would be all that is timed
+    in_flight = size
+    if spec.cost == "O(n)":  # or it would be all that is timed
+        calls, in_flight = max(calls * 10 // size, 20), min(size, 20)
     strategy: Strategy[Any] = create(spec.name, Random(1))
     for backend in _backends(spec, size):
         strategy.join(backend, 0.0)
     under_way: deque[Any] = deque()
-    for _ in range(size):
+    for _ in range(in_flight):
         backend = strategy.pick(0.0, KEYS[0], ())
         backend.active += 1
         strategy.started(backend, 0.0)
