@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any, Generic
 
 from lb.errors import UsageError
-from lb.strategies.base import B, Outcome, Random, Strategy
+from lb.strategies.base import B, Outcome, Probing, Random, Strategy
 from lb.strategies.spec import Spec
 
 
@@ -26,7 +26,7 @@ class Params:
     """Settings of sticky."""
 
     inner: str = "round_robin"
-    """The algorithm that places newcomers; its own settings are the defaults."""
+    """The algorithm that places newcomers, such as "p2c" or "p2c:choices=3"; none that hashes."""
     table: int = 100_000
     """Keys remembered; the one unused for longest is forgotten first."""
 
@@ -43,6 +43,7 @@ def token(address: str) -> bytes:
 class Sticky(Generic[B]):
     def __init__(self, inner: Strategy[B], table: int) -> None:
         self._inner = inner
+        self._prober = inner if isinstance(inner, Probing) else None
         self._size = table
         self._joined: dict[int, B] = {}  # by order, blocked ones too
         self._usable: dict[int, B] = {}  # by order
@@ -93,6 +94,14 @@ class Sticky(Generic[B]):
             self._remember(key, place)
         return picked
 
+    def probes(self, now: float) -> Sequence[B]:
+        """Whom the inner algorithm wants asked."""
+        return () if self._prober is None else self._prober.probes(now)
+
+    def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
+        if self._prober is not None:
+            self._prober.probed(backend, now, in_flight, latency)
+
     def _remember(self, key: bytes, place: int) -> None:
         self._places[key] = place
         if len(self._places) > self._size:
@@ -101,11 +110,12 @@ class Sticky(Generic[B]):
 
 def make(params: Params, rng: Random) -> Sticky[Any]:
     """Sticky over its inner algorithm. Raises UsageError when that cannot be inside another."""
-    from lb.strategies import create, spec
+    from lb.strategies import create, parse, spec
 
-    if spec(params.inner).needs & {"key", "probes"}:
-        raise UsageError(f"sticky: inner: {params.inner} cannot place newcomers, it needs more")
-    return Sticky(create(params.inner, rng), params.table)
+    name, settings = parse(params.inner)
+    if "key" in spec(name).needs:
+        raise UsageError(f"sticky: inner: {name} goes by a key, and newcomers have none")
+    return Sticky(create(name, rng, settings), params.table)
 
 
 SPEC = Spec(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lb.errors import UsageError
-from lb.strategies import Strategy, create
+from lb.strategies import Probing, Strategy, create
 from lb.strategies.sticky import token
 from tests.doubles import Server, joined, servers
 
@@ -78,6 +78,23 @@ def test_the_table_is_bounded_and_forgets_who_was_away_longest() -> None:
     assert strategy.pick(0.0, b"ann") is a
     assert strategy.pick(0.0, b"bob") is b
     assert strategy.pick(0.0, b"cy") is a
+
+
+def test_the_inner_algorithm_may_have_settings_and_probes() -> None:
+    strategy, (a, b, c) = sticky(3, inner="prequal:probes=2,quantile=0.5")
+    assert isinstance(strategy, Probing)
+    assert strategy.pick(0.0, b"ann") in (a, b, c)
+    assert len(strategy.probes(0.0)) == 2
+    for server, latency in ((a, 0.03), (b, 0.01), (c, 0.02)):
+        strategy.probed(server, 0.0, 1, latency)
+    assert strategy.pick(0.0, b"bob") is b
+
+
+def test_an_inner_algorithm_without_probes_asks_nobody() -> None:
+    strategy, (a, *_) = sticky(3)
+    assert isinstance(strategy, Probing)
+    assert strategy.pick(0.0) is a
+    assert not strategy.probes(0.0)
 
 
 @pytest.mark.parametrize(
