@@ -68,26 +68,43 @@ def test_earliest_deadline_first_has_exact_shares_in_every_window(weights: list[
         assert Counter(picks[start : start + period]) == dict(enumerate(weights))
 
 
-def at_nine_tenths(n: int, algorithm: str, run: str, warmup: str) -> Estimate:
-    file = scenario(*[serves(EXPONENTIAL)] * n, rate=0.9 * n, run=run, warmup=warmup)
+def simulated(n: int, load: float, algorithm: str, run: str, warmup: str) -> Estimate:
+    file = scenario(*[serves(EXPONENTIAL)] * n, rate=load * n, run=run, warmup=warmup)
     samples: Any = simulate(file, [algorithm])[algorithm].samples
     return latency_estimates(samples, level=0.999)[0]["mean"]
 
 
-def test_two_choices_among_a_hundred_are_near_the_mean_field() -> None:
-    """Mean field: what holds for infinitely many."""
-    mean_field = power_of_d(2, 0.9)
-    assert mean_field == pytest.approx(2.614, abs=1e-3)
-    mean = at_nine_tenths(
-        100, "p2c:choices=2", "requests = 60000\nreplications = 14", warmup="150s"
-    )
+@pytest.mark.parametrize(
+    ("choices", "load", "published", "replications"),
+    [
+        (2, 0.5, 1.266, 8),
+        (2, 0.7, 1.614, 16),
+        (2, 0.8, 1.947, 22),
+        (2, 0.9, 2.614, 14),
+        (3, 0.5, 1.125, 8),
+        (3, 0.7, 1.357, 14),
+        (3, 0.8, 1.581, 16),
+        (3, 0.9, 2.028, 14),
+    ],
+)
+def test_choices_among_a_hundred_are_near_the_mean_field(
+    choices: int, load: float, published: float, replications: int
+) -> None:
+    """Mitzenmacher's table 1; the mean field is what holds for infinitely many."""
+    mean_field = power_of_d(choices, load)
+    assert mean_field == pytest.approx(published, abs=1e-3)
+    requests = 60_000 if load == 0.9 else 30_000
+    run = f"requests = {requests}\nreplications = {replications}"
+    warmup = f"{round(15 / (1 - load))}s"
+    mean = simulated(100, load, f"p2c:choices={choices}", run, warmup)
     assert mean.half_width <= 0.03 * mean_field, "too few requests to tell"
     assert mean.value == pytest.approx(mean_field, rel=0.03)
 
 
 def test_one_choice_is_m_m_1() -> None:
     """However many there are, so that few serve to see it longer: it takes its time."""
-    mean = at_nine_tenths(10, "p2c:choices=1", "requests = 60000\nreplications = 20", warmup="900s")
+    run = "requests = 60000\nreplications = 20"
+    mean = simulated(10, 0.9, "p2c:choices=1", run, warmup="900s")
     assert mean.low is not None
     assert mean.half_width <= 0.12 * 10, "too few requests to tell"
     assert mean.low <= m_m_1(0.9) <= mean.low + 2 * mean.half_width
