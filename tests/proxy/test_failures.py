@@ -41,7 +41,7 @@ def connecting(create_connection: Callable[..., Any]) -> Any:
     return loop
 
 
-PATIENCE = '[timeouts]\nconnect = "200ms"\nresponse = "100ms"\n'
+PATIENCE = '[timeouts]\nconnect = "400ms"\nresponse = "300ms"\n'
 
 
 @pytest.mark.parametrize("request_", [get(), post(b"pay"), post(b"")], ids=["GET", "POST", "empty"])
