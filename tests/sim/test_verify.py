@@ -55,12 +55,20 @@ def test_a_strategy_that_breaks_is_reported_and_no_traceback() -> None:
     assert "avoided backends are picked only when no other is left" in whys
 
 
+def test_the_definition_gives_the_published_sequences() -> None:
+    assert verify.smooth((5, 1, 1)) == "aabacaa"
+    assert verify.smooth((1, 2, 3)) == "cbacbc"
+
+
 def test_the_sequences_hold() -> None:
     assert all(check.kept for check in known_sequences())
 
 
 def test_a_sequence_that_is_not_the_known_one_is_shown() -> None:
-    with mock.patch.dict(verify.SMOOTH, {"5,1,1": "aaaaabc"}):
+    with (
+        mock.patch.object(verify, "WEIGHTS", [(5, 1, 1)]),
+        mock.patch.object(verify, "smooth", lambda _: "aaaaabc"),
+    ):
         (wrong,) = [check for check in known_sequences() if not check.kept]
     assert wrong.why == "aabacaaaabacaa instead of aaaaabcaaaaabc"
 
