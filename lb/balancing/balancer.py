@@ -32,9 +32,12 @@ class Call(Protocol):
     """What hash strategies see."""
     tried: tuple[Backend, ...]
     """Backends that failed this call; the balancer extends it."""
-    idempotent: bool
     deadline: float
     """No retry starts at or after this time."""
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be sent twice."""
 
 
 C = TypeVar("C", bound=Call)

@@ -36,7 +36,9 @@ from lb.proxy.keys import key_of
 from lb.proxy.log import Log, reason
 from lb.proxy.prober import Prober
 from lb.proxy.recorder import Recorder
-from lb.proxy.upstream import UpstreamPool
+from lb.proxy.request import Limits
+from lb.proxy.tunnel import Tunnel
+from lb.proxy.upstream_pool import UpstreamPool
 from lb.strategies import spec
 
 BACKLOG = 1024
@@ -64,6 +66,7 @@ class Driver:
         server = scenario.server
         self._listen = server.listen
         self.trusted = [ip_network(network) for network in server.trusted_proxies]
+        self.limits = Limits()
         self._recorder = recorder
         self.balancer: Balancer[Exchange] = (
             scenario.balancer(rng or Random(), self.now())
@@ -99,6 +102,16 @@ class Driver:
         )
         self._stalled: Deadlines[Exchange] = Deadlines(
             limits.client_idle, lambda exchange: exchange.client.cut_off()
+        )
+        self._tunnels: Deadlines[Tunnel] = Deadlines(
+            getattr(limits, "tunnel", 3600.0), Tunnel.close
+        )
+        self._deadlines = (
+            self.header,
+            self.client_idle,
+            self._response,
+            self._stalled,
+            self._tunnels,
         )
         self._draining = False
         self._deserted = asyncio.Event()  # the last client has gone
@@ -188,7 +201,7 @@ class Driver:
         if now >= self.balancer.wakes_at:
             self.balancer.wake(now)
             self.drain()
-        for deadlines in (self.header, self.client_idle, self._response, self._stalled):
+        for deadlines in self._deadlines:
             deadlines.sweep(now)
         for backend in self.balancer.pool.backends:
             backend.driver.close_idle(now - self.timeouts.idle)
@@ -235,11 +248,11 @@ class Driver:
 
     # --- time limits of exchanges
 
-    def owed(self, exchange: Exchange) -> None:
+    def owed(self, exchange: Exchange, now: float) -> None:
         """A backend owes this exchange (more of) an answer from now on."""
         if self._stalled.waiting:
             self._stalled.stop(exchange)
-        self._response.start(exchange, self.now())
+        self._response.start(exchange, now)
 
     def stalled(self, exchange: Exchange) -> None:
         """Its client does not read."""
@@ -251,14 +264,37 @@ class Driver:
         if self._stalled.waiting:
             self._stalled.stop(exchange)
 
+    # --- tunnels
+
+    def tunnel(self, exchange: Exchange) -> None:
+        """Join the two connections of an exchange for good."""
+        client, upstream = exchange.client, exchange.upstream
+        assert isinstance(client, ClientConnection)
+        assert upstream is not None
+        front, ahead = client.into_tunnel()
+        back, behind = upstream.into_tunnel()
+
+        def over(tunnel: Tunnel) -> None:
+            self._tunnels.stop(tunnel)
+            exchange.tunnel_closed()
+            client.connection_lost(None)
+
+        tunnel = Tunnel(
+            front, back, moved=lambda tunnel: self._tunnels.start(tunnel, self.now()), over=over
+        )
+        front.write(behind)
+        back.write(ahead)
+        if client.half_closed:
+            tunnel.client.eof_received()
+
     def _log_access(self, exchange: Exchange, peer: bytes) -> None:
         backend = exchange.lease.backend.name if exchange.lease else None
         self.log(
             "info",
             "request",
             client=peer.decode(),
-            method=exchange.method.decode(),
-            target=exchange.target.decode("latin-1"),
+            method=exchange.request.method.decode(),
+            target=exchange.request.target.decode("latin-1"),
             status=exchange.status,
             backend=backend,
             ms=round((self.now() - exchange.arrived_at) * 1e3, 3) if exchange.arrived_at else 0,

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-KeyOf = Callable[[bytes, bytes, bytes, Sequence[bytes]], bytes]
-"""Of the peer's address, the target in origin form, the host, and the other fields of the head as a
-flat list of (name, ": ", value, CRLF) quadruples, X-Forwarded-For only as a trusted proxy says it.
+from lb.proxy.rules import pairs
+
+KeyOf = Callable[[bytes, bytes, bytes, bytes], bytes]
+"""Of the peer's address, the target in origin form, the host, and the lines of the other fields,
+each beginning with CRLF; X-Forwarded-For only as a trusted proxy says it.
 """
 
 
@@ -42,42 +44,42 @@ def key_of(
     return client
 
 
-def _peer(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
+def _peer(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
     return peer
 
 
-def _nobody(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
+def _nobody(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
     return b""
 
 
-def _path(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
+def _path(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
     return target.partition(b"?")[0]
 
 
-def _uri(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
+def _uri(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
     return target
 
 
-def _host(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
+def _host(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
     return host.lower()
 
 
 def _header(name: bytes, client: KeyOf) -> KeyOf:
-    def value(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
+    def value(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
         # Several fields of one name are one list (RFC 9110, 5.3).
-        return b", ".join(_values(name, fields)) or client(peer, target, host, fields)
+        return b", ".join(_values(name, lines)) or client(peer, target, host, lines)
 
     return value
 
 
 def _cookie(name: bytes, client: KeyOf) -> KeyOf:
-    def value(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
-        for field in _values(b"cookie", fields):
+    def value(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
+        for field in _values(b"cookie", lines):
             for pair in field.split(b";"):
                 given, _, content = pair.strip().partition(b"=")
                 if given == name and content:
                     return content
-        return client(peer, target, host, fields)
+        return client(peer, target, host, lines)
 
     return value
 
@@ -93,8 +95,8 @@ def _client_behind(trusted: Sequence[IPv4Network | IPv6Network]) -> KeyOf:
             return False
         return any(parsed in network for network in trusted)
 
-    def client(peer: bytes, target: bytes, host: bytes, fields: Sequence[bytes]) -> bytes:
-        said = b",".join(_values(b"x-forwarded-for", fields))
+    def client(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
+        said = b",".join(_values(b"x-forwarded-for", lines))
         chain = [address.strip() for address in said.split(b",") if address.strip()]
         for address in (peer, *reversed(chain)):
             if not is_trusted(address):
@@ -104,7 +106,5 @@ def _client_behind(trusted: Sequence[IPv4Network | IPv6Network]) -> KeyOf:
     return client
 
 
-def _values(name: bytes, fields: Sequence[bytes]) -> Iterator[bytes]:
-    for i in range(0, len(fields), 4):
-        if fields[i].lower() == name:
-            yield fields[i + 2]
+def _values(name: bytes, lines: bytes) -> Iterator[bytes]:
+    return (value for given, value in pairs(lines) if given.lower() == name)

@@ -13,7 +13,7 @@ import aiohttp
 from lb.balancing import Backend, LoadReport, ProbeResult
 from lb.config import HealthTable
 from lb.proxy.log import reason
-from lb.proxy.message import load_report
+from lb.proxy.rules import load_report
 
 LOAD_FIELD = "X-LB-Load"
 

@@ -27,6 +27,7 @@ class Message:
     body: bytes = b""
     raw_head: bytes = b""
     chunks: list[bytes] = field(default_factory=list)
+    trailers: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def status(self) -> int:
@@ -88,10 +89,12 @@ class Wire:
             assert coding == "chunked"
             while True:
                 size = int(await self.reader.readuntil(b"\r\n"), 16)
-                piece = (await self.reader.readexactly(size + 2))[:-2]
                 if not size:
                     break
-                message.chunks.append(piece)
+                message.chunks.append((await self.reader.readexactly(size + 2))[:-2])
+            while (line := await self.reader.readuntil(b"\r\n")) != b"\r\n":
+                name, _, value = line[:-2].decode("latin-1").partition(": ")
+                message.trailers.append((name, value))
             message.body = b"".join(message.chunks)
         elif until_close:
             message.body = await self.reader.read()

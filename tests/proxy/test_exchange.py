@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Refuse, Settings, Start
-from lb.proxy.exchange import Exchange, Framing
+from lb.proxy.exchange import Exchange
+from lb.proxy.framing import Framing
+from lb.proxy.request import Hop, Request
+from lb.proxy.response import Aside, Response
 from lb.strategies import Outcome
 from tests.proxy.doubles import note_ends, note_leases
 
@@ -27,7 +30,7 @@ class Client:
         assert self.kept is None
         self.said += data
 
-    def finished(self, exchange: Exchange, keep_alive: bool) -> None:
+    def finished(self, exchange: Exchange, keep_alive: bool, now: float) -> None:
         assert self.kept is None
         self.kept = keep_alive
 
@@ -51,7 +54,7 @@ class Upstream:
         assert self.kept is None
         self.got += data
 
-    def release(self, keep: bool) -> None:
+    def release(self, keep: bool, now: float) -> None:
         assert self.kept is None, "released twice"
         self.kept = keep
 
@@ -63,14 +66,16 @@ class Upstream:
 class Carrier:
     """What a backend has instead of a pool of connections."""
 
-    server_field = b"X-Backend-Server: x\r\n"
+    response_tails = tuple(
+        b"\r\nVia: 1.%d lb\r\nX-Backend-Server: x\r\n\r\n" % minor for minor in (0, 1)
+    )
     token = b"x"
 
     def __init__(self) -> None:
         self.carried: deque[bool] = deque()  # fresh or not, one for each attempt
         self.forgotten = 0
 
-    def carry(self, exchange: Exchange, fresh: bool) -> None:
+    def carry(self, exchange: Exchange, fresh: bool, now: float) -> None:
         self.carried.append(fresh)
 
     def forget(self, exchange: Exchange) -> None:
@@ -85,6 +90,7 @@ class Driver:
     def __init__(self, backends: str = "ab", limit: int | None = None, line: int = 0) -> None:
         self.clock = 0.0
         self.waits = ""
+        self.tunnels = 0
         self.outcomes: list[Outcome] = []
         self.balancer: Balancer[Exchange] = Balancer(
             [Settings(f"{name}:80", name=name, max_in_flight=limit) for name in backends],
@@ -113,7 +119,10 @@ class Driver:
                 case Refuse(call, why):
                     call.refuse(why)
 
-    def owed(self, exchange: Exchange) -> None:
+    def tunnel(self, exchange: Exchange) -> None:
+        self.tunnels += 1
+
+    def owed(self, exchange: Exchange, now: float) -> None:
         self.waits = "owed"
 
     def stalled(self, exchange: Exchange) -> None:
@@ -142,19 +151,29 @@ def exchange(
     framing: Framing = Framing.NONE,
     minor: int = 1,
     keep_alive: bool = True,
+    hop: Hop | None = None,
 ) -> Exchange:
-    it = Exchange(driver, client, method, b"/", minor, HEAD, framing, keep_alive)  # type: ignore[arg-type]
-    it.complete = framing is Framing.NONE
-    return it
+    request = Request(
+        method, b"/", minor, b"x", b"", HEAD, framing, keep_alive, Hop() if hop is None else hop
+    )
+    return Exchange(driver, client, request)  # type: ignore[arg-type]
+
+
+NOTHING = Aside()
+
+
+def response(
+    status: int = 200, framing: Framing = Framing.LENGTH, lines: bytes = b"", aside: Aside = NOTHING
+) -> Response:
+    return Response(status, b"%d Fine" % status, lines, framing=framing, aside=aside)
 
 
 def answer(it: Exchange, client: Client, status: int = 200, keep: bool = True) -> None:
     """A whole answer, as the connection to the backend brings it."""
-    it.first_byte_at = it._driver.now()
-    fields = [b"Content-Length", b": ", b"2", b"\r\n"]
-    client.write(it.response_head(status, b"Fine", fields, Framing.LENGTH))
-    client.write(it.response_body(b"ok") + it.response_end())
-    it.answered(keep)
+    now = it.first_byte_at = it._driver.now()
+    client.write(it.head(response(status, lines=b"\r\nContent-Length: 2")))
+    client.write(it.body(b"ok") + it.closing(b""))
+    it.end(keep, now)
 
 
 def test_there_and_back() -> None:
@@ -162,7 +181,7 @@ def test_there_and_back() -> None:
     it = exchange(driver, client)
     it.begin()
     assert driver.active == 1
-    it.sent_on(upstream, END)
+    it.sent_on(upstream, END, driver.clock)
     assert upstream.got == HEAD + END
     assert driver.waits == "owed"
     answer(it, client)
@@ -181,7 +200,7 @@ def test_an_error_of_the_server_counts_as_one(status: int, outcome: Outcome) -> 
     driver, client = Driver(), Client()
     it = exchange(driver, client)
     it.begin()
-    it.sent_on(Upstream(), END)
+    it.sent_on(Upstream(), END, driver.clock)
     answer(it, client, status)
     assert driver.outcomes == [outcome]
     assert client.kept is True
@@ -192,10 +211,10 @@ def test_a_body_waits_for_its_connection_and_the_client_with_it() -> None:
     it = exchange(driver, client, b"POST", Framing.CHUNKED)
     it.begin()
     it.request_body(b"one")
-    assert it.waiting
+    assert it.pending
     assert not client.reading
-    it.sent_on(upstream, END)
-    assert not it.waiting
+    it.sent_on(upstream, END, driver.clock)
+    assert not it.pending
     assert client.reading
     assert driver.waits == ""  # the client owes the rest of its body
     it.request_body(b"two")
@@ -212,7 +231,7 @@ def test_a_refused_connection_takes_the_waiting_body_along() -> None:
     it.request_end()
     it.broken(Outcome.CONNECT, sent=False)
     assert [len(carrier.carried) for carrier in driver.carriers] == [1, 1]
-    it.sent_on(upstream, END)
+    it.sent_on(upstream, END, driver.clock)
     assert upstream.got == HEAD + END + b"body"
     answer(it, client)
     assert driver.outcomes == [Outcome.CONNECT, Outcome.OK]
@@ -222,13 +241,13 @@ def test_a_stale_connection_is_replaced_under_the_same_lease() -> None:
     driver, client, stale = Driver(), Client(), Upstream(reused=True)
     it = exchange(driver, client)
     it.begin()
-    it.sent_on(stale, END)
+    it.sent_on(stale, END, driver.clock)
     it.broken(Outcome.RESET)
     assert stale.kept is False
     assert list(driver.carriers[0].carried) == [False, True]
     assert driver.outcomes == []
     fresh = Upstream()
-    it.sent_on(fresh, END)
+    it.sent_on(fresh, END, driver.clock)
     it.broken(Outcome.RESET)
     assert driver.outcomes == [Outcome.RESET]
     assert list(driver.carriers[1].carried) == [False]
@@ -239,13 +258,13 @@ def test_a_second_attempt_measures_from_its_own_start() -> None:
     driver, client = Driver(), Client()
     it = exchange(driver, client)
     it.begin()
-    it.sent_on(Upstream(), END)
+    it.sent_on(Upstream(), END, driver.clock)
     it.first_byte_at = driver.clock = 1.0
     driver.clock = 5.0
     it.broken(Outcome.RESET)
     assert it.first_byte_at is None
     driver.clock = 7.0
-    it.sent_on(Upstream(), END)
+    it.sent_on(Upstream(), END, driver.clock)
     answer(it, client)
     assert driver.balancer.pool.backends[1].response_time == 2.0
 
@@ -254,8 +273,8 @@ def test_a_broken_answer_is_cut_off_and_ends_the_lease() -> None:
     driver, client, upstream = Driver(), Client(), Upstream()
     it = exchange(driver, client)
     it.begin()
-    it.sent_on(upstream, END)
-    it.response_head(200, b"OK", [], Framing.LENGTH)
+    it.sent_on(upstream, END, driver.clock)
+    it.head(response())
     it.broken(Outcome.RESET)
     assert client.cut
     assert driver.outcomes == [Outcome.RESET]
@@ -281,7 +300,7 @@ def test_a_refusal_before_the_whole_request_came_ends_the_connection() -> None:
     assert client.kept is False
     it.request_body(b"more")
     it.request_end()
-    assert not it.waiting
+    assert not it.pending
 
 
 def test_a_client_that_leaves_the_line_is_not_served() -> None:
@@ -291,7 +310,7 @@ def test_a_client_that_leaves_the_line_is_not_served() -> None:
     for it in (first, second, third):
         it.begin()
     second.client_gone()
-    first.sent_on(Upstream(), END)
+    first.sent_on(Upstream(), END, driver.clock)
     answer(first, clients[0])
     assert second.lease is None
     assert third.lease is not None
@@ -329,24 +348,24 @@ def test_framing_and_fate_of_the_connection(
     it = exchange(driver, client, minor=minor, keep_alive=keep_alive)
     it.complete = complete
     it.begin()
-    it.sent_on(Upstream(), END)
-    head = it.response_head(200, b"OK", [], framing)
+    it.sent_on(Upstream(), END, driver.clock)
+    head = it.head(response(framing=framing))
     assert (b"Transfer-Encoding: chunked\r\n" in head) is coding
-    assert it.response_body(b"x") == (b"1\r\nx\r\n" if coding else b"x")
-    assert it.response_end() == (b"0\r\n\r\n" if coding else b"")
+    assert it.body(b"x") == (b"1\r\nx\r\n" if coding else b"x")
+    assert it.closing(b"") == (b"0\r\n\r\n" if coding else b"")
     fields = [line for line in head.split(b"\r\n") if line.startswith(b"Connection")]
     assert fields == ([b"Connection: " + connection] if connection else [])
-    it.answered(keep_upstream=True)
+    it.end(True, driver.clock)
     assert client.kept is (connection in (b"", b"keep-alive"))
 
 
 def test_an_interim_answer_is_not_the_answer() -> None:
     driver, client = Driver(), Client()
-    for minor, said in ((1, b"HTTP/1.1 100 Continue\r\n\r\n"), (0, b"")):
+    for minor, said in ((1, b"HTTP/1.1 100 Fine\r\n\r\n"), (0, b"")):
         it = exchange(driver, client, minor=minor)
         it.begin()
-        it.sent_on(Upstream(), END)
-        assert it.response_head(100, b"Continue", [], Framing.CLOSE) == said
+        it.sent_on(Upstream(), END, driver.clock)
+        assert it.interim(response(100, Framing.NONE)) == said
         assert it.status == 0
         it.client_gone()
 
@@ -375,7 +394,7 @@ def test_whatever_happens_every_lease_ends_once(
         connecting, sent = attempt and it.upstream is None, attempt and it.upstream is not None
         match event:
             case "connected" if connecting:
-                it.sent_on(Upstream(reused), END)
+                it.sent_on(Upstream(reused), END, driver.clock)
             case "refused" if connecting:
                 it.broken(Outcome.CONNECT, sent=False)
             case "reset" | "silence" | "garbage" if sent:
@@ -383,12 +402,12 @@ def test_whatever_happens_every_lease_ends_once(
                 it.broken(failures.get(event, Outcome.RESET))
             case "head" if sent and not it.status:
                 it.first_byte_at = driver.clock
-                client.write(it.response_head(200, b"OK", [], Framing.CHUNKED))
+                client.write(it.head(response(framing=Framing.CHUNKED)))
             case "piece" if sent and it.status:
-                client.write(it.response_body(b"piece"))
+                client.write(it.body(b"piece"))
             case "end" if sent and it.status:
-                client.write(it.response_end())
-                it.answered(keep_upstream=True)
+                client.write(it.closing(b""))
+                it.end(True, driver.clock)
             case "body" if not it.complete and client.kept is None:
                 it.request_body(b"body")
             case "body ends" if not it.complete and client.kept is None:
@@ -401,3 +420,33 @@ def test_whatever_happens_every_lease_ends_once(
     assert driver.active == 0
     assert driver.waits == ""
     assert over or client.cut or client.kept is not None
+
+
+def test_trailers_reach_only_a_client_that_takes_them() -> None:
+    for hop, kept in ((Hop(takes_trailers=True), True), (Hop(), False)):
+        driver, client = Driver(), Client()
+        it = exchange(driver, client, hop=hop)
+        it.begin()
+        it.sent_on(Upstream(), END, driver.clock)
+        head = it.head(response(200, Framing.CHUNKED, aside=Aside(trailer=b"\r\nTrailer: X-A")))
+        assert (b"\r\nTrailer: X-A\r\n" in head) is kept
+        assert it.closing(b"\r\nX-A: 1") == (b"0\r\nX-A: 1\r\n\r\n" if kept else b"0\r\n\r\n")
+        it.client_gone()
+
+
+def test_a_tunnel_holds_the_lease_until_it_closes() -> None:
+    driver, client, upstream = Driver(), Client(), Upstream()
+    it = exchange(driver, client, hop=Hop(upgrade=b"websocket"))
+    it.begin()
+    it.sent_on(upstream, END, driver.clock)
+    it.switch(response(101, Framing.NONE, b"\r\nX-A: 1", Aside(upgrade=b"websocket")))
+    assert client.said == (
+        b"HTTP/1.1 101 Fine\r\nX-A: 1\r\nConnection: upgrade\r\nUpgrade: websocket"
+        b"\r\nVia: 1.1 lb\r\nX-Backend-Server: x\r\n\r\n"
+    )
+    assert driver.tunnels == 1
+    assert driver.active == 1
+    it.tunnel_closed()
+    assert driver.outcomes == [Outcome.OK]
+    assert driver.active == 0
+    assert client.kept is False

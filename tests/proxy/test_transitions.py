@@ -1,0 +1,147 @@
+"""Every event in every state: what comes of it, or that it cannot come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from lb.balancing import Outcome, Why
+from lb.proxy.exchange import Exchange
+from lb.proxy.framing import Framing
+from lb.proxy.request import Hop
+from lb.proxy.response import Aside
+from lb.proxy.transitions import NEVER, TRANSITIONS, Event, State, transition
+from tests.proxy.test_exchange import END, Client, Driver, Upstream, exchange, response
+
+EXPECTED = """
+               NEW         WAITING     CONNECTING  SENT        ANSWERING   TUNNEL      OVER
+BEGIN          CONNECTING  -           -           -           -           -           -
+LOCAL          OVER        -           -           -           -           -           -
+START          -           CONNECTING  -           -           -           -           OVER
+REFUSE         -           OVER        -           -           -           -           OVER
+SENT_ON        -           -           SENT        -           -           -           -
+REQUEST_BODY   NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
+REQUEST_END    NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
+INTERIM        -           -           -           SENT        -           -           -
+SWITCH         -           -           -           TUNNEL      -           -           -
+HEAD           -           -           -           ANSWERING   -           -           -
+BODY           -           -           -           -           ANSWERING   -           -
+END            -           -           -           -           OVER        -           -
+BROKEN         -           -           CONNECTING  OVER        OVER        -           OVER
+CLIENT_GONE    OVER        OVER        OVER        OVER        OVER        OVER        OVER
+TUNNEL_CLOSED  -           -           -           -           -           OVER        OVER
+"""
+"""The state after an event and all that follows from it at once; `-` is what cannot happen.
+
+A refused connection is tried at the other backend; an attempt that may have sent a body is not.
+"""
+
+
+class Stage:
+    """An exchange and all that it needs to get anywhere."""
+
+    def __init__(self) -> None:
+        self.driver = Driver(limit=1, line=1)
+        self.client, self.upstream = Client(), Upstream()
+        hop = Hop(upgrade=b"websocket")
+        self.it = exchange(self.driver, self.client, b"POST", Framing.CHUNKED, hop=hop)
+        self.others: list[Exchange] = []
+
+    def occupy(self) -> None:
+        """Fill both backends, so that the next one waits in line."""
+        for _ in range(2):
+            other = exchange(self.driver, Client())
+            other.begin()
+            self.others.append(other)
+
+    def bring_to(self, state: State) -> None:
+        if state is State.WAITING:
+            self.occupy()
+        if state in (State.NEW, State.OVER):
+            if state is State.OVER:
+                self.it.client_gone()
+            return
+        self.it.begin()
+        if state in (State.SENT, State.ANSWERING, State.TUNNEL):
+            self.it.sent_on(self.upstream, END, self.driver.clock)
+        if state is State.ANSWERING:
+            self.client.write(self.it.head(response()))
+        if state is State.TUNNEL:
+            self.do(Event.SWITCH)
+
+    def do(self, event: Event) -> None:
+        it, now = self.it, self.driver.clock
+        acts: dict[Event, Callable[[], object]] = {
+            Event.BEGIN: it.begin,
+            Event.LOCAL: lambda: it.local(200, b"{}"),
+            Event.START: self.start,
+            Event.REFUSE: lambda: it.refuse(Why.QUEUE_TIMEOUT),
+            Event.SENT_ON: lambda: it.sent_on(self.upstream, END, now),
+            Event.REQUEST_BODY: lambda: it.request_body(b"body"),
+            Event.REQUEST_END: it.request_end,
+            Event.INTERIM: lambda: it.interim(response(103, Framing.NONE)),
+            Event.SWITCH: lambda: it.switch(
+                response(101, Framing.NONE, aside=Aside(upgrade=b"websocket"))
+            ),
+            Event.HEAD: lambda: it.head(response()),
+            Event.BODY: lambda: it.body(b"body"),
+            Event.END: lambda: it.end(True, now),
+            Event.BROKEN: lambda: it.broken(Outcome.CONNECT, sent=it.upstream is not None),
+            Event.CLIENT_GONE: it.client_gone,
+            Event.TUNNEL_CLOSED: it.tunnel_closed,
+        }
+        acts[event]()
+
+    def start(self) -> None:
+        backend = self.driver.balancer.pool.backends[0]
+        self.it.start(self.driver.balancer._start(self.it, backend, self.driver.clock))
+
+
+def expected() -> dict[tuple[Event, State], str]:
+    head, *rows = (line.split() for line in EXPECTED.strip().splitlines())
+    return {
+        (Event[name], State[state]): cell
+        for name, *cells in rows
+        for state, cell in zip(head, cells, strict=True)
+    }
+
+
+CELLS = expected()
+
+
+def test_every_pair_is_in_the_expectations() -> None:
+    assert set(CELLS) == set(product(Event, State))
+
+
+@pytest.mark.parametrize(
+    ("event", "state"), CELLS, ids=[f"{event.name}-{state.name}" for event, state in CELLS]
+)
+def test_pair(event: Event, state: State) -> None:
+    stage = Stage()
+    stage.bring_to(state)
+    assert stage.it.state == state
+    if CELLS[event, state] == "-":
+        before = len(stage.driver.outcomes)
+        with pytest.raises(AssertionError, match="no such event"):
+            stage.do(event)
+        assert stage.it.state == state
+        assert len(stage.driver.outcomes) == before
+    else:
+        stage.do(event)
+        assert State(stage.it.state).name == CELLS[event, state]
+    stage.it.client_gone()
+    for other in stage.others:
+        other.client_gone()
+    if event is not Event.START or CELLS[event, state] != "-":
+        assert stage.driver.active == 0
+        assert len(stage.driver.outcomes) == len(stage.driver.leases)
+
+
+def test_the_table_names_acts_that_exist() -> None:
+    for event, row in TRANSITIONS.items():
+        for state, (after, act) in row.items():
+            assert transition(event, state) == (after, act)
+            assert callable(getattr(Exchange, f"_{act}"))
+    assert transition(Event.BEGIN, State.OVER) == (State.OVER, NEVER)
