@@ -41,6 +41,7 @@ class ClientConnection(asyncio.Protocol):
         "_rejection",
         "closing",
         "transport",
+        "write",
     )
 
     def __init__(self, driver: Driver) -> None:
@@ -67,22 +68,20 @@ class ClientConnection(asyncio.Protocol):
 
     # --- the exchange's side
 
-    def write(self, data: bytes) -> None:
-        self.transport.write(data)
-
     def finished(self, exchange: Exchange, keep_alive: bool, now: float) -> None:
         """The response to `exchange` has been written."""
         driver = self._driver
         if driver.access_log is not None:
             driver.access_log(exchange, self._peer)
         self._current = None
-        if self.transport.is_closing():
-            return
         if not keep_alive or self.closing:
-            self._close(linger=not exchange.complete)
+            if not self.transport.is_closing():
+                self._close(linger=not exchange.complete)
         elif self._queue or self._paused:
             # From the loop, so a long pipeline does not become a deep stack.
             driver.loop.call_soon(self._next)
+        elif self._rejection is None and not self._reader.rest:
+            driver.client_idle.start(self, now)
         else:
             self._rest(now)
 
@@ -146,6 +145,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
+        self.write = self.transport.write
         driver = self._driver
         peer = transport.get_extra_info("peername")  # None when it is gone already
         self._peer = peer[0].encode() if peer else b"unknown"
@@ -198,8 +198,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._reader.receive(data)
         self._take()
-        if self._current is None and self._queue:
-            self._next()
+        if self._queue and self._current is None and not self._full:
+            self._begin()
 
     # --- requests
 
@@ -274,12 +274,15 @@ class ClientConnection(asyncio.Protocol):
         """Begin the next request in order, once the client reads the answers it has."""
         if self._current is not None or self._full or self.transport.is_closing():
             return
-        driver = self._driver
         if not self._queue:
             self.resume_reading()
-            if not self._queue:
-                self._rest(driver.now())
-                return
+        if self._queue:
+            self._begin()
+        else:
+            self._rest(self._driver.now())
+
+    def _begin(self) -> None:
+        driver = self._driver
         exchange = self._current = self._queue.pop(0)
         if self._ending:
             self._take_no_more()

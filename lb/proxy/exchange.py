@@ -285,7 +285,7 @@ class Exchange:
                 response.text,
                 response.lines,
                 response.aside.upgrade,
-                self._tail(lease, response),
+                lease.backend.driver.response_tails[response.minor],
             )
         )
         driver.settled(self)
@@ -314,11 +314,8 @@ class Exchange:
             lines += b"\r\nConnection: close"
         elif not request.minor:
             lines += b"\r\nConnection: keep-alive"
-        return b"HTTP/1.1 " + response.text + lines + self._tail(lease, response)
-
-    @staticmethod
-    def _tail(lease: Lease[Exchange], response: Response) -> bytes:
-        return lease.backend.driver.response_tails[response.minor]  # type: ignore[no-any-return]
+        tail: bytes = lease.backend.driver.response_tails[response.minor]
+        return b"HTTP/1.1 " + response.text + lines + tail
 
     def _cookie(self, lease: Lease[Exchange]) -> bytes:
         """Tells the client which backend is its own, unless it has said so."""

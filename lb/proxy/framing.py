@@ -166,16 +166,15 @@ class MessageReader:
     def _next_head(self, limit: int) -> bytes | None:
         """The next head with its blank line, once it is whole. Raises TooLarge."""
         data = self._rest
-        end = data.find(HEAD_END, self._searched)
-        if end < 0:
+        end = data.find(HEAD_END, self._searched) + 4
+        if end < 4:
             if len(data) > limit:
                 raise TooLarge
             self._searched = max(len(data) - 3, 0)
             return None
-        self._searched = 0
-        end += 4
         if end > limit:
             raise TooLarge
+        self._searched = 0
         if end == len(data):
             self._rest = b""
             return data

@@ -114,12 +114,13 @@ class Request:
 class RequestReader(MessageReader):
     """Requests out of the bytes of one client. Raises Rejected from either method."""
 
-    __slots__ = ("_judged", "_limits", "_peer", "_said", "_taken", "_trusted")
+    __slots__ = ("_judged", "_limits", "_most", "_peer", "_said", "_taken", "_trusted")
 
     def __init__(self, peer: bytes, limits: Limits, *, trusted: bool = False) -> None:
         super().__init__()
         self._peer = peer
         self._limits = limits
+        self._most = limits.header_bytes + limits.request_line
         self._trusted = trusted
         self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http" % peer
         self._judged = False  # the first line of an unfinished head was found good
@@ -136,11 +137,10 @@ class RequestReader(MessageReader):
         if not rest:
             return None
         if rest[0] <= 13:  # RFC 9112, 2.2: empty lines before a request mean nothing
-            self._rest = rest = rest.lstrip(b"\r\n") if _EMPTY_LINES.match(rest) else rest
+            self._rest = rest = _EMPTY_LINES.sub(b"", rest, 1)
             self._searched = 0
-        limits = self._limits
         try:
-            head = self._next_head(limits.header_bytes + limits.request_line)
+            head = self._next_head(self._most)
         except TooLarge:
             self._judge_line(rest)
             raise Rejected(431, "the request head is too large") from None
@@ -154,7 +154,7 @@ class RequestReader(MessageReader):
     def _judge_line(self, rest: bytes) -> None:
         """Refuse a first line as soon as it is here: the rest of its head may never come."""
         line, end, _ = rest.partition(b"\r\n")
-        if len(line) > self._limits.request_line:
+        if len(line) > self._limits.request_line + (not end):  # there may be a CR already
             raise Rejected(414, "the request line is too long")
         if end:
             request_line(line)
@@ -294,7 +294,7 @@ class RequestReader(MessageReader):
         return content
 
 
-_EMPTY_LINES = re.compile(rb"(?:\r\n)+(?:\r?\Z|[^\r\n])")
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 
 
 def _check_grammar(head: bytes) -> None:

@@ -133,6 +133,7 @@ NOT_IN_TRAILERS = frozenset(
 
 # --- the first line of a request
 
+_TOKEN = re.compile(rb"[!#-'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = bytes(byte for byte in range(256) if byte > 32 and byte != 127 and byte != ord("#"))
 """What a request target may be made of: no fragment (RFC 9112, 3.2), nothing that is not seen."""
 
@@ -140,12 +141,14 @@ _TARGET = bytes(byte for byte in range(256) if byte > 32 and byte != 127 and byt
 def request_line(line: bytes) -> tuple[bytes, bytes, int]:
     """Method, target and minor version (RFC 9112, 3). Raises Rejected.
 
-    There is one space between the parts and none elsewhere. Methods are llhttp's to judge.
+    There is one space between the parts and none elsewhere. Which methods there are llhttp knows.
     """
     try:
         method, target, version = line.split(b" ")
     except ValueError:
         raise Rejected(400, "the request line is not one of HTTP/1.1") from None
+    if not method.isalpha() and _TOKEN.fullmatch(method) is None:
+        raise Rejected(400, "the method is malformed")
     if not target or target.translate(None, _TARGET):
         raise Rejected(400, "the request target is malformed")
     if version == b"HTTP/1.1":

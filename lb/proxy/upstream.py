@@ -27,6 +27,7 @@ class UpstreamConnection(asyncio.Protocol):
         "idle_since",
         "reused",
         "transport",
+        "write",
     )
 
     def __init__(self, pool: UpstreamPool) -> None:
@@ -45,13 +46,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- the exchange's side
 
-    def write(self, data: bytes) -> None:
-        self.transport.write(data)
-
     def release(self, keep: bool, now: float) -> None:
         """The exchange is over: back to the pool, or away."""
         self.exchange = None
-        if keep and not self.transport.is_closing():
+        if keep:  # should it be closing, nobody will use it
             if self._paused:
                 self.resume_reading()
             self.reused = True
@@ -79,6 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
+        self.write = self.transport.write
 
     def pause_writing(self) -> None:
         """The backend does not take the request's body: it owes us that."""
@@ -149,7 +148,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Take heads up to the final one. Returns it, and what the client gets of all of them."""
         out = b""
         while (response := self._reader.next(exchange.request.method)) is not None:
-            if response.aside.load and (report := load_report(response.aside.load)):
+            if (load := response.aside.load) and (report := load_report(load)):
                 self._pool.driver.reported(self._pool.backend, report)
             if response.status >= 200:
                 self._response = response

@@ -1,0 +1,83 @@
+"""Lines that are remembered: never more than a bound, never a secret, and never a difference."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from lb.proxy import fields, request, response
+from lb.proxy.fields import FieldLines
+from lb.proxy.rules import REQUEST_RULES, Field, Malformed, Rejected
+from tests.proxy.test_framing import requests, responses
+
+
+def test_a_line_is_written_with_one_space() -> None:
+    lines = FieldLines(REQUEST_RULES)
+    assert lines.learn(b"X-A:\t b c ").text == b"\r\nX-A: b c"
+    assert lines.passing[b"X-A:\t b c "] == b"\r\nX-A: b c"
+    assert lines.learn(b"hOST:x") == (Field.HOST, b"\r\nhOST: x", b"x")
+    assert lines.special[b"hOST:x"].value == b"x"
+
+
+@pytest.mark.parametrize(
+    "line", [b"Authorization: Basic x", b"cookie: a=b", b"Set-Cookie: a", b"X-Long: " + b"a" * 200]
+)
+def test_neither_secrets_nor_long_lines_are_kept(line: bytes) -> None:
+    lines = FieldLines(REQUEST_RULES)
+    assert lines.learn(line).text == b"\r\n" + line
+    assert lines.passing == {b"": b""}
+
+
+def test_what_is_kept_is_bounded() -> None:
+    lines = FieldLines(REQUEST_RULES)
+    for number in range(3 * fields.LINES):
+        lines.learn(b"X-A: %d" % number)
+        lines.learn(b"Content-Length: %d" % number)
+        assert len(lines.passing) + len(lines.special) <= fields.LINES + 1
+    assert lines.passing[b""] == b""
+
+
+def forget() -> None:
+    for known in (request.FIELDS, response.FIELDS):
+        known.passing.clear()
+        known.special.clear()
+        known.passing[b""] = b""
+    request._METHODS.clear()
+
+
+PARTS = (
+    *(b"Host: a", b"Host: b", b"X-A: 1", b"X-A:1", b" X-A: 1", b"X-A : 1", b"X-A", b"X-\0: 1"),
+    *(b"Connection: X-A", b"Connection: close", b"Content-Length: 0", b"Content-Length: 0x"),
+    *(b"Transfer-Encoding: chunked", b"TE: trailers", b"Upgrade: x", b"", b"X-A: a\rb", b"x: \n"),
+)
+
+
+def test_memory_changes_nothing() -> None:
+    """The same messages to readers that remember and to readers that do not."""
+    rng = Random(1)
+    verdicts = set()
+    for _ in range(3000):
+        lines = rng.choices(PARTS, k=rng.randrange(5))
+        line = rng.choice([b"GET / HTTP/1.1", b"POST /x HTTP/1.0", b"BREW / HTTP/1.1"])
+        given = b"\r\n".join((line, b"Host: a", *lines)) + b"\r\n\r\n"
+        answer = b"\r\n".join((b"HTTP/1.1 200 OK", *lines)) + b"\r\n\r\n"
+        remembered = verdict(given, answer)
+        forget()
+        assert verdict(given, answer) == remembered
+        verdicts.add(str(remembered[0])[:30])
+    assert len(verdicts) == 4  # GET and POST passed on, 400 and 501
+
+
+def verdict(given: bytes, answer: bytes) -> list[object]:
+    """What is forwarded, or the status of the refusal: which of two faults is named may differ."""
+    out: list[object] = []
+    try:
+        out.append(requests(given, []))
+    except Rejected as rejected:
+        out.append(rejected.status)
+    try:
+        out.append(responses(answer, b"GET", []))
+    except Malformed:
+        out.append(None)
+    return out
