@@ -30,7 +30,7 @@ from lb.balancing import Balancer, HealthPolicy, QueuePolicy, RetryPolicy, Setti
 from lb.config_problems import problems
 from lb.errors import ConfigError, UsageError
 from lb.strategies import Random
-from lb.units import seconds
+from lb.units import seconds, size
 
 DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
 
@@ -148,6 +148,7 @@ def _warmup(value: object) -> float | None:
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
+Size = Annotated[int, BeforeValidator(size)]
 PositiveDuration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
 Positive = Annotated[float, Field(gt=0)]
@@ -299,6 +300,21 @@ class Timeouts(Table):
     client_idle: PositiveDuration = 60.0
     drain: PositiveDuration = 30.0
     """After SIGTERM, for requests in flight."""
+    tunnel: PositiveDuration = 3600.0
+    """Silence of both sides of a WebSocket, or of whatever else a connection was upgraded to."""
+
+
+class Limits(Table):
+    """How large a message may be; what is larger is refused."""
+
+    request_line: Annotated[Size, Field(ge=64)] = 8 * 1024
+    """Method, target and version; 414."""
+    header_bytes: Annotated[Size, Field(ge=256)] = 64 * 1024
+    """The fields of one head, or its trailers; 431, and 502 when a backend says them."""
+    header_count: Annotated[int, Field(ge=8)] = 200
+    """Fields in one head; the same."""
+    body: Annotated[Size, Field(ge=0)] | None = None
+    """Of a request; 413. Unlimited unless given: bodies are passed on as they come."""
 
 
 class HealthTable(Table):
@@ -417,6 +433,7 @@ class Scenario(Table):
     target up to its query), or uri (the whole target). The simulator draws keys from [traffic]."""
     server: Server = Server()
     timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
     health: HealthTable = HealthTable()
     retries: Retries = Retries()
     queue: Queue = Queue()

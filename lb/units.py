@@ -1,4 +1,4 @@
-"""Durations as people write them: a number and a unit."""
+"""Durations and sizes as people write them: a number and a unit."""
 
 from __future__ import annotations
 
@@ -14,3 +14,23 @@ def seconds(text: object) -> float:
     if match is None or match[2] not in UNITS:
         raise ValueError('a duration is a number and a unit (us, ms, s, m, h), such as "250ms"')
     return float(match[1]) * UNITS[match[2]]
+
+
+SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)")
+
+
+def size(value: object) -> int:
+    """`"8KiB"` -> 8192; a whole number is bytes. Raises ValueError for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is not None and match[2] in SIZES:
+        return int(match[1]) * SIZES[match[2]]
+    hint = ""
+    if match is not None:
+        first = match[2][:1].lower()
+        meant = next((unit for unit in ("KiB", "MiB", "GiB") if unit[0].lower() == first), "B")
+        hint = f'; did you mean "{match[1]}{meant}"?'
+    units = ", ".join(SIZES)
+    raise ValueError(f'a size is a whole number and a unit ({units}), such as "8KiB"{hint}')

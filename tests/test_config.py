@@ -512,3 +512,58 @@ def test_an_algorithm_without_the_weights_it_goes_by_is_noted(
     rows = [f'[[backend]]\naddress = "h:{i}"\nweight = {w}' for i, w in enumerate(weights)]
     scenario = Scenario.parse("\n".join(rows))
     assert len(scenario.notes(algorithm)) == notes
+
+
+# --- sizes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("100", 100),
+        ('"100"', None),
+        ('"512B"', 512),
+        ('"8KiB"', 8192),
+        ('"1 MiB"', 2**20),
+        ('"2GiB"', 2**31),
+        ('"10kB"', 10_000),
+        ('"10MB"', 10**7),
+        ('"1GB"', 10**9),
+    ],
+)
+def test_sizes(text: str, expected: int | None) -> None:
+    if expected is None:
+        (problem,) = complaints(f"[limits]\nbody = {text}")
+        assert 'did you mean "100B"?' in problem
+    else:
+        assert Scenario.parse(f"[limits]\nbody = {text}").limits.body == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('body = "8 KB"', 'did you mean "8KiB"?'),
+        ('body = "8k"', 'did you mean "8KiB"?'),
+        ('body = "8mb"', 'did you mean "8MiB"?'),
+        ('body = "much"', 'such as "8KiB"'),
+        ('body = "1.5MiB"', "a whole number"),
+        ("body = 1.5", "a whole number"),
+        ("body = true", "a whole number"),
+        ("body = -1", "greater than or equal to 0"),
+        ("request_line = 0", "greater than or equal to 64"),
+        ('header_bytes = "1B"', "greater than or equal to 256"),
+        ("header_count = 0", "greater than or equal to 8"),
+        ('header_byte = "1KiB"', "header_bytes"),
+    ],
+)
+def test_what_is_no_limit(line: str, why: str) -> None:
+    (problem,) = complaints(f"[limits]\n{line}")
+    assert problem.startswith(f"lb.toml:2 limits.{line.split()[0]}: ")
+    assert why in problem
+
+
+def test_limits_have_defaults() -> None:
+    limits = Scenario.parse("").limits
+    assert (limits.request_line, limits.header_bytes, limits.header_count) == (8192, 65536, 200)
+    assert limits.body is None
+    assert Scenario.parse("").timeouts.tunnel == 3600.0

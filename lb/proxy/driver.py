@@ -36,7 +36,6 @@ from lb.proxy.keys import key_of
 from lb.proxy.log import Log, reason
 from lb.proxy.prober import Prober
 from lb.proxy.recorder import Recorder
-from lb.proxy.request import Limits
 from lb.proxy.tunnel import Tunnel
 from lb.proxy.upstream_pool import UpstreamPool
 from lb.strategies import spec
@@ -66,7 +65,7 @@ class Driver:
         server = scenario.server
         self._listen = server.listen
         self.trusted = [ip_network(network) for network in server.trusted_proxies]
-        self.limits = Limits()
+        self.limits = scenario.limits
         self._recorder = recorder
         self.balancer: Balancer[Exchange] = (
             scenario.balancer(rng or Random(), self.now())
@@ -103,9 +102,7 @@ class Driver:
         self._stalled: Deadlines[Exchange] = Deadlines(
             limits.client_idle, lambda exchange: exchange.client.cut_off()
         )
-        self._tunnels: Deadlines[Tunnel] = Deadlines(
-            getattr(limits, "tunnel", 3600.0), Tunnel.close
-        )
+        self._tunnels: Deadlines[Tunnel] = Deadlines(limits.tunnel, Tunnel.close)
         self._deadlines = (
             self.header,
             self.client_idle,

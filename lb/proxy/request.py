@@ -12,6 +12,7 @@ from httptools import (
     HttpRequestParser,
 )
 
+from lb.config import Limits
 from lb.proxy.fields import FieldLines
 from lb.proxy.framing import (
     CHUNKED,
@@ -47,16 +48,6 @@ _passing, _special = FIELDS.passing.get, FIELDS.special.get
 _METHODS: set[bytes] = set()
 """Methods that llhttp knows, as far as they have come up."""
 _TAILS = tuple(b"\r\nX-Forwarded-By: lb\r\nVia: 1.%d %b\r\n" % (minor, VIA) for minor in (0, 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a request may be, in bytes, and in fields of its head."""
-
-    request_line: int = 8192
-    header_bytes: int = 65536
-    header_count: int = 200
-    body: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,13 +37,18 @@ def buffered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Bytes waiting in the proxy for either side, after every write."""
     sizes: list[int] = []
     for side in (ClientConnection, UpstreamConnection):
-        write = side.write
+        connected = side.connection_made
 
-        def noting(self, data: bytes, write=write) -> None:  # type: ignore[no-untyped-def]
-            write(self, data)
-            sizes.append(self.transport.get_write_buffer_size())
+        def connection_made(self, transport, connected=connected) -> None:  # type: ignore[no-untyped-def]
+            connected(self, transport)
 
-        monkeypatch.setattr(side, "write", noting)
+            def noting(data: bytes) -> None:
+                transport.write(data)
+                sizes.append(transport.get_write_buffer_size())
+
+            self.write = noting
+
+        monkeypatch.setattr(side, "connection_made", connection_made)
     return sizes
 
 
