@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-import httptools
-
-from lb.proxy.rules import NOT_IN_TRAILERS, pairs
+from lb.proxy.rules import FIELD_LINES, NOT_IN_TRAILERS, pairs
 
 
 class Framing(Enum):
@@ -120,10 +118,8 @@ class ChunkedBody:
         if end < 0:
             return None
         lines = data[at:end]
-        try:
-            httptools.HttpRequestParser(None).feed_data(b"GET / HTTP/1.1" + lines + HEAD_END)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            raise BadFraming from None
+        if FIELD_LINES.fullmatch(lines) is None:
+            raise BadFraming
         self.trailers = lines
         self.ended = True
         return end + 4

@@ -115,6 +115,9 @@ def without(lines: bytes, names: Iterable[bytes]) -> bytes:
     )
 
 
+FIELD_LINES = re.compile(rb"(?:\r\n[!#-'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)*")
+"""A trailer section (RFC 9112, 7.1.2), which llhttp does not see; each line begins with CRLF."""
+
 NOT_IN_TRAILERS = frozenset(
     {
         *REQUEST_RULES,
