@@ -1,4 +1,4 @@
-"""`python -m tests.bench [proxy|simulator|strategies] [--quick] [--json]`."""
+"""`python -m tests.bench [PART] [--quick] [--json]`, all parts unless one is named."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import proxies, report, simulator, strategies
+from tests.bench import bodies, connections, latency, proxies, report, simulator, strategies
 from tests.bench.processes import BenchError
+
+PARTS = ("proxy", "bodies", "latency", "connections", "simulator", "strategies")
 
 
 def main() -> int:
@@ -25,6 +27,9 @@ def main() -> int:
     with progress.status("starting") as status:
         parts: dict[str, Callable[[], dict[str, Any]]] = {
             "proxy": lambda: proxies.measure(arguments.quick, arguments.beside, status.update),
+            "bodies": lambda: bodies.measure(arguments.quick, status.update),
+            "latency": lambda: latency.measure(arguments.quick, status.update),
+            "connections": lambda: connections.measure(arguments.quick, status.update),
             "simulator": lambda: simulator.measure(arguments.quick, status.update),
             "strategies": lambda: strategies.measure(arguments.quick, status.update),
         }
@@ -43,7 +48,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("proxy", "simulator", "strategies"))
+    parser.add_argument("part", nargs="?", choices=PARTS)
     parser.add_argument("--quick", action="store_true", help="shorter, and less certain")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(

@@ -65,6 +65,36 @@ server {{
 """
 
 
+CADDY = """
+{{
+    admin off
+    auto_https off
+    log {{
+        output discard
+    }}
+    servers {{
+        protocols h1
+    }}
+}}
+http://127.0.0.1:{port} {{
+    bind 127.0.0.1
+    header Via "1.1 caddy"
+    reverse_proxy {servers} {{
+        lb_policy round_robin
+        health_uri /health
+        health_interval 30s
+        header_up X-Forwarded-By caddy
+        header_up Via "1.1 caddy"
+        header_up X-Backend-Server {{upstream_hostport}}
+        header_down X-Backend-Server {{upstream_hostport}}
+        transport http {{
+            keepalive_idle_conns_per_host 256
+        }}
+    }}
+}}
+"""
+
+
 @dataclass(frozen=True)
 class Contender:
     """One proxy."""
@@ -82,7 +112,7 @@ def contenders(others: list[Path]) -> tuple[list[Contender], list[str]]:
     """Those that can run here, and the names of those that are not installed."""
     found, missing = [_lb("lb", ROOT)], []
     found += [_lb(f"lb in {tree}", tree) for tree in others]
-    for name, make in (("haproxy", _haproxy), ("nginx", _nginx)):
+    for name, make in (("haproxy", _haproxy), ("nginx", _nginx), ("caddy", _caddy)):
         path = program(name)
         if path is None:
             missing.append(name)
@@ -146,6 +176,23 @@ def _nginx(path: str) -> Contender:
         "same fields set (but X-Backend-Server towards the backend); no health checks"
     )
     return Contender("nginx", _version([path, "-v"]), setup, command)
+
+
+def _caddy(path: str) -> Contender:
+    def command(port: int, origins: list[int], directory: Path) -> list[str]:
+        config = directory / "Caddyfile"
+        config.write_text(
+            CADDY.format(port=port, servers=" ".join(f"127.0.0.1:{p}" for p in origins))
+        )
+        home = f"HOME={directory}"
+        run = [path, "run", "--adapter", "caddyfile", "--config", str(config)]
+        return ["/usr/bin/env", "GOMAXPROCS=1", home, *run]
+
+    setup = (
+        "GOMAXPROCS=1, round robin, keep-alive, no log, health checks every 30 s, the same fields "
+        "set on requests and responses"
+    )
+    return Contender("caddy", _version([path, "version"]), setup, command)
 
 
 def _version(command: list[str], cwd: Path = ROOT) -> str:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import cast
 
 from tests.bench.contenders import program
@@ -36,25 +38,47 @@ def extra_fields(count: int) -> list[str]:
     return [f"X-Extra-Field-{i:02d}: some value of field {i:02d}" for i in range(count)]
 
 
+NEW_FIELDS = """
+local count = 0
+function request()
+  count = count + 1
+  for i = 0, {changing} - 1 do
+    local name = string.format("X-Extra-Field-%02d", i)
+    wrk.headers[name] = string.format("new value %d of %d", count, i)
+  end
+  return wrk.format()
+end
+"""
+"""For wrk: some fields have another value in every request."""
+
+
 def described() -> str:
     name = "wrk" if program("wrk") else "a generator of our own"
     return f"{name}, {CONNECTIONS} keep-alive connections, one request at a time on each"
 
 
-def offer(port: int, seconds: int, fields: int) -> Answers:
+def offer(port: int, seconds: int, fields: int, changing: int = 0) -> Answers:
     """Load 127.0.0.1:`port` from the load's core. Raises BenchError unless every answer is good."""
     wrk = program("wrk")
+    script = ""
     if wrk:
         command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
         for line in extra_fields(fields):
             command += ["-H", line]
+        if changing:
+            with NamedTemporaryFile("w", suffix=".lua", delete=False) as file:
+                file.write(NEW_FIELDS.format(changing=changing))
+            script = file.name
+            command += ["-s", script]
         command.append(f"http://127.0.0.1:{port}/small")
     else:
-        command = [sys.executable, "-m", "tests.bench.load", *map(str, (port, seconds, fields))]
+        command = [sys.executable, "-m", "tests.bench.load"]
+        command += map(str, (port, seconds, fields, changing))
     with pinned(LOAD_CORE):
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=ROOT, timeout=seconds + 30, check=False
         )
+    Path(script).unlink() if script else None
     if done.returncode:
         raise BenchError(f"{command[0]} failed:\n{done.stderr or done.stdout}")
     answers = _of_wrk(done.stdout) if wrk else Answers(**json.loads(done.stdout))
@@ -79,12 +103,21 @@ def _of_wrk(text: str) -> Answers:
 class _Asking(asyncio.Protocol):
     """One connection. The end of an answer is known by the size of the first one."""
 
-    def __init__(self, request: bytes, count: _Count) -> None:
-        self._request = request
+    def __init__(self, request: bytes, changing: int, count: _Count) -> None:
+        self._fixed = request
+        self._changing = changing
         self._count = count
         self._size = 0
         self._received = b""
         self.over = asyncio.get_running_loop().create_future()
+
+    @property
+    def _request(self) -> bytes:
+        if not self._changing:
+            return self._fixed
+        number = self._count.requests
+        lines = (b"X-New-%d: new value %d\r\n" % (i, number) for i in range(self._changing))
+        return self._fixed[:-2] + b"".join(lines) + b"\r\n"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -126,15 +159,25 @@ class _Count:
         return self.requests >= MAX_REQUESTS or time.monotonic() >= self.ends
 
 
-async def _offer(port: int, seconds: float, fields: int) -> Answers:
-    lines = ["GET /small HTTP/1.1", f"Host: 127.0.0.1:{port}", *extra_fields(fields), "", ""]
+async def _offer(port: int, seconds: float, fields: int, changing: int) -> Answers:
+    lines = [
+        "GET /small HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        *extra_fields(fields - changing),
+        "",
+        "",
+    ]
     request = "\r\n".join(lines).encode()
     started = time.monotonic()
     count = _Count(seconds)
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(seconds + 10):
         asking = [
-            (await loop.create_connection(lambda: _Asking(request, count), "127.0.0.1", port))[1]
+            (
+                await loop.create_connection(
+                    lambda: _Asking(request, changing, count), "127.0.0.1", port
+                )
+            )[1]
             for _ in range(CONNECTIONS)
         ]
         await asyncio.gather(*(one.over for one in asking))
@@ -145,4 +188,4 @@ if __name__ == "__main__":
     from uvloop import new_event_loop
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        print(json.dumps(asdict(runner.run(_offer(*map(int, sys.argv[1:4]))))))
+        print(json.dumps(asdict(runner.run(_offer(*map(int, sys.argv[1:5]))))))

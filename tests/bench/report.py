@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 from rich.console import Console
@@ -30,12 +31,13 @@ def _proxy(result: dict[str, Any], console: Console) -> None:
                 f"{row['busy']:.0%}",
             )
         console.print(table)
-        ratio = proxies["lb"]["ratio"]
-        console.print(
-            "  HAProxy is not installed: no ratio"
-            if ratio is None
-            else _target("x haproxy", f"{ratio:.2f}", "at most", f"{result['target_ratio']:g}")
-        )
+        for peer, bound in result["targets"].get(case, {}).items():
+            ratio = _over(proxies, peer)
+            console.print(
+                f"  {peer} is not installed: no ratio"
+                if ratio is None
+                else _target(f"x {peer}", f"{ratio:.2f}", "at most", f"{bound:g}")
+            )
     console.print("\nWhat ran:")
     for name, about in result["proxies"].items():
         console.print(f"  {name} {about['version']}: {about['setup']}")
@@ -49,6 +51,60 @@ def _proxy(result: dict[str, Any], console: Console) -> None:
         else f"  proxies on core {pinned['proxy']}, load and backends on core {pinned['rest']}"
     )
     console.print()
+
+
+def _over(proxies: dict[str, Any], peer: str) -> float | None:
+    """CPU of lb over a peer's, as the median of the rounds' ratios."""
+    if peer not in proxies:
+        return None
+    return statistics.median(
+        mine["cpu_us"] / other["cpu_us"]
+        for mine, other in zip(proxies["lb"]["rounds"], proxies[peer]["rounds"], strict=True)
+    )
+
+
+def _bodies(result: dict[str, Any], console: Console) -> None:
+    table = _table(console, "Bodies: MB per CPU second", "case", "lb", "haproxy", "ratio", "rounds")
+    for case, row in result["cases"].items():
+        rates, ratios = row["bytes_per_cpu_second"], row["ratios"]
+        table.add_row(
+            case,
+            *(f"{rates[name] / 1e6:,.0f}" if name in rates else "" for name in ("lb", "haproxy")),
+            f"{row['ratio']:.2f}" if ratios else "",
+            f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else "",
+        )
+    console.print(table)
+    ratios = [row["ratio"] for row in result["cases"].values() if row["ratio"] is not None]
+    if ratios:
+        bound = f"{result['target_ratio']:g}"
+        console.print(_target("smallest ratio", f"{min(ratios):.2f}", "at least", bound))
+    memory = result["memory"]
+    grown = memory["peak_mib"] - memory["before_mib"]
+    what = f"memory while {memory['bytes'] / 2**20:,.0f} MiB go to a slow client"
+    value = f"+{grown:.1f} MiB on {memory['before_mib']:.0f}"
+    console.print(_target(what, value, "at most", f"+{result['flat_mib']} MiB") + "\n")
+
+
+def _latency(result: dict[str, Any], console: Console) -> None:
+    title = f"Open loop at {result['rate']:,} requests/s, milliseconds"
+    table = _table(console, title, "", "direct", "through lb", "added", "target")
+    for key, bound in result["targets"].items():
+        values = (result["direct"][key], result["proxied"][key], result["added"][key], bound)
+        table.add_row(key, *(f"{value * 1e3:.3f}" for value in values))
+    console.print(table)
+    late = result["proxied"]["generator_late_p99"] * 1e3
+    console.print(f"  the generator's own lateness, p99: {late:.3f} ms\n")
+
+
+def _connections(result: dict[str, Any], console: Console) -> None:
+    idle, fresh = result["idle"], result["fresh"]
+    console.print("Connections", style="bold")
+    what = f"KiB for each of {idle['connections']:,} idle connections"
+    console.print(_target(what, f"{idle['kib_each']:.1f}", "at most", f"{idle['target_kib']}"))
+    what = f"left after {fresh['seconds']} s of {fresh['per_second']} fresh connections per second"
+    value = f"{fresh['descriptors_left']} descriptors, {fresh['mib_left']:+.2f} MiB"
+    bound = f"0 descriptors, +{fresh['target_mib']} MiB"
+    console.print(_target(what, value, "at most", bound) + "\n")
 
 
 def _simulator(result: dict[str, Any], console: Console) -> None:
@@ -76,7 +132,14 @@ def _strategies(result: dict[str, Any], console: Console) -> None:
     console.print(f"  in flight: {result['in_flight']}; bytes each: of an index of 1,000 backends")
 
 
-_TABLES = {"proxy": _proxy, "simulator": _simulator, "strategies": _strategies}
+_TABLES = {
+    "proxy": _proxy,
+    "bodies": _bodies,
+    "latency": _latency,
+    "connections": _connections,
+    "simulator": _simulator,
+    "strategies": _strategies,
+}
 
 
 def _table(console: Console, title: str, first: str, *others: str) -> Table:
