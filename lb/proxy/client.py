@@ -136,6 +136,8 @@ class ClientConnection(asyncio.Protocol):
         """A whole request did not come in time, or nothing did, or the last answer is not read."""
         if self._lingering or self._full or self.transport.is_closing():
             self.transport.abort()
+        elif self._current is not None and self._reading is None:
+            pass  # it is the backend's turn, whose time is limited elsewhere
         elif self.idle and not self._reader.begun:
             self.transport.close()
         else:
@@ -242,7 +244,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._eof:
             self._no_more_comes()
-        elif reader.begun and self.idle:
+        elif reader.rest and reader.ended and self.idle:
             driver.client_idle.stop(self)
             driver.header.ensure(self, driver.now())
 
@@ -288,8 +290,6 @@ class ClientConnection(asyncio.Protocol):
             self._take_no_more()
         if driver.header.waiting:
             driver.header.stop(self)
-        if self._reading is None:
-            driver.client_idle.stop(self)
         if self._paused:
             self.resume_reading()
         request = exchange.request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from lb.proxy.rules import BLANK, Field
 
@@ -15,14 +14,9 @@ SECRETS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"set-
 """Fields that are not kept for longer than their message."""
 
 
-class FieldLine(NamedTuple):
-    """A line of a head whose grammar has been checked."""
-
-    kind: int
-    """Of `Field`."""
-    text: bytes
-    """CRLF, name, colon, one space, value: how it is written when it passes."""
-    value: bytes
+FieldLine = tuple[int, bytes, bytes]
+"""Kind (of `Field`), text (CRLF, name, colon, one space, value: as it is written when it passes),
+and value of a line."""
 
 
 class FieldLines:
@@ -31,29 +25,41 @@ class FieldLines:
     What is in here has been through llhttp, so a head of known lines alone needs no second look.
     """
 
-    __slots__ = ("_rules", "passing", "special")
+    __slots__ = ("_once", "_rules", "passing", "special")
 
     def __init__(self, rules: Mapping[bytes, Field]) -> None:
         self._rules = {name: int(field) for name, field in rules.items()}
+        self._once: set[bytes] = set()  # seen, and perhaps never again
         self.special: dict[bytes, FieldLine] = {}
         """Lines that mean something here."""
         self.passing: dict[bytes, bytes] = {b"": b""}
         """All others, as they are written; the empty one is the end of a head."""
 
     def learn(self, line: bytes) -> FieldLine:
-        """Parse a line of a head that llhttp has found good."""
+        """Parse a line of a head that llhttp found good, and remember it from the second time."""
         name, _, value = line.partition(b":")
         value = value.strip(BLANK)
         lower = name.lower()
         kind = self._rules.get(lower, 0)
-        known = FieldLine(kind, b"\r\n%b: %b" % (name, value), value)
-        if len(line) <= LONGEST and lower not in SECRETS:
-            if len(self.passing) + len(self.special) > LINES:
-                self.special.clear()
-                self.passing.clear()
-                self.passing[b""] = b""
-            if kind:
-                self.special[line] = known
-            else:
-                self.passing[line] = known.text
-        return known
+        text = b"\r\n" + name + b": " + value
+        if line in self._once:
+            self._remember(line, kind, text, value)
+        elif len(line) <= LONGEST and lower not in SECRETS:
+            if len(self._once) >= LINES:
+                self._once.clear()
+            self._once.add(line)
+        return kind, text, value
+
+    def _remember(self, line: bytes, kind: int, text: bytes, value: bytes) -> None:
+        if len(self.passing) + len(self.special) > LINES:
+            self.forget()
+        if kind:
+            self.special[line] = kind, text, value
+        else:
+            self.passing[line] = text
+
+    def forget(self) -> None:
+        self._once.clear()
+        self.special.clear()
+        self.passing.clear()
+        self.passing[b""] = b""

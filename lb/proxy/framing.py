@@ -137,31 +137,24 @@ def passable(trailers: bytes, named: frozenset[bytes]) -> bytes:
 class MessageReader:
     """Splits the bytes of one direction of a connection into heads and bodies."""
 
-    __slots__ = ("_chunked", "_framing", "_left", "_rest", "_searched")
+    __slots__ = ("_chunked", "_framing", "_left", "_searched", "ended", "rest")
 
     def __init__(self) -> None:
-        self._rest = b""  # received and not yet asked for
+        self.rest = b""
+        """What has come and was not asked for."""
+        self.ended = True
+        """No body is being read."""
         self._searched = 0  # no head ends before this
         self._framing = NO_BODY  # of the body that is being read
         self._left = 0
         self._chunked: ChunkedBody | None = None
 
-    @property
-    def rest(self) -> bytes:
-        """What has come and was not asked for."""
-        return self._rest
-
-    @property
-    def ended(self) -> bool:
-        """No body is being read."""
-        return self._framing is NO_BODY
-
     def receive(self, data: bytes) -> None:
-        self._rest = self._rest + data if self._rest else data
+        self.rest = self.rest + data if self.rest else data
 
     def _next_head(self, limit: int) -> bytes | None:
         """The next head with its blank line, once it is whole. Raises TooLarge."""
-        data = self._rest
+        data = self.rest
         end = data.find(HEAD_END, self._searched) + 4
         if end < 4:
             if len(data) > limit:
@@ -172,13 +165,14 @@ class MessageReader:
             raise TooLarge
         self._searched = 0
         if end == len(data):
-            self._rest = b""
+            self.rest = b""
             return data
-        self._rest = data[end:]
+        self.rest = data[end:]
         return data[:end]
 
     def _begin_body(self, framing: Framing, length: int, limit: int) -> None:
         self._framing = framing
+        self.ended = False
         if framing is LENGTH:
             self._left = length
         elif framing is CHUNKED:
@@ -186,24 +180,23 @@ class MessageReader:
 
     def body(self) -> bytes:
         """What has come of the body. Raises BadFraming, TooLarge."""
-        data, self._rest = self._rest, b""
+        data, self.rest = self.rest, b""
         if self._framing is LENGTH:
             left = self._left
             if len(data) < left:
                 self._left = left - len(data)
                 return data
-            self._framing = NO_BODY
+            self.ended = True
             if len(data) > left:
-                self._rest = data[left:]
+                self.rest = data[left:]
                 return data[:left]
             return data
         if self._framing is CLOSE:
             return data
         chunked = self._chunked
         assert chunked is not None
-        content, self._rest = chunked.take(data)
-        if chunked.ended:
-            self._framing = NO_BODY
+        content, self.rest = chunked.take(data)
+        self.ended = chunked.ended
         return content
 
     def trailers(self, named: frozenset[bytes]) -> bytes:

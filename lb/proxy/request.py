@@ -120,15 +120,15 @@ class RequestReader(MessageReader):
     @property
     def begun(self) -> bool:
         """Part of a head is here."""
-        return bool(self._rest) and self._framing is NO_BODY
+        return self.ended and self.rest != b""
 
     def next(self) -> Request | None:
         """The next request, once its head is whole. Any body must have been read."""
-        rest = self._rest
+        rest = self.rest
         if not rest:
             return None
         if rest[0] <= 13:  # RFC 9112, 2.2: empty lines before a request mean nothing
-            self._rest = rest = _EMPTY_LINES.sub(b"", rest, 1)
+            self.rest = rest = _EMPTY_LINES.sub(b"", rest, 1)
             self._searched = 0
         try:
             head = self._next_head(self._most)

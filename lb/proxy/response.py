@@ -105,7 +105,7 @@ class ResponseReader(MessageReader):
         except TooLarge:
             raise Malformed("the response head is too large") from None
         if head is None:
-            if not b"HTTP/1.".startswith(self._rest[:7]):
+            if not b"HTTP/1.".startswith(self.rest[:7]):
                 raise Malformed("the response is not HTTP/1.1")
             return None
         fields = head.split(b"\r\n")
@@ -162,6 +162,7 @@ class ResponseReader(MessageReader):
         if method == b"HEAD" or status < 200 or status == 204 or status == 304:
             framing = NO_BODY  # RFC 9112, 6.3
         self._framing = framing
+        self.ended = framing is NO_BODY
         passed = b"".join(lines)
         keep_alive, named = minor == 1, NO_NAMES
         if connection:
@@ -183,9 +184,9 @@ class ResponseReader(MessageReader):
 
     def eof(self) -> bool:
         """The backend has closed; whether that is the end of its body."""
-        if self._framing is not CLOSE:
+        if self.ended or self._framing is not CLOSE:
             return False
-        self._framing = NO_BODY
+        self.ended = True
         return True
 
 
