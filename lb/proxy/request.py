@@ -33,6 +33,7 @@ from lb.proxy.rules import (
     check_host,
     content_length,
     forwarding,
+    has_bare_lf,
     options,
     origin_form,
     request_line,
@@ -138,6 +139,8 @@ class RequestReader(MessageReader):
         if head is None:
             if rest and not self._judged:
                 self._judge_line(rest)
+            if has_bare_lf(rest):
+                raise Rejected(400, "a line does not end with CRLF")
             return None
         self._judged = False
         return self._request(head)

@@ -26,6 +26,7 @@ from lb.proxy.rules import (
     Field,
     Malformed,
     content_length,
+    has_bare_lf,
     options,
     tokens,
     without,
@@ -105,7 +106,7 @@ class ResponseReader(MessageReader):
         except TooLarge:
             raise Malformed("the response head is too large") from None
         if head is None:
-            if not b"HTTP/1.".startswith(self.rest[:7]):
+            if not b"HTTP/1.".startswith(self.rest[:7]) or has_bare_lf(self.rest):
                 raise Malformed("the response is not HTTP/1.1")
             return None
         fields = head.split(b"\r\n")

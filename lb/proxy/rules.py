@@ -137,8 +137,8 @@ NOT_IN_TRAILERS = frozenset(
 # --- the first line of a request
 
 _TOKEN = re.compile(rb"[!#-'*+.^_`|~0-9A-Za-z-]+")
-_TARGET = bytes(byte for byte in range(256) if byte > 32 and byte != 127 and byte != ord("#"))
-"""What a request target may be made of: no fragment (RFC 9112, 3.2), nothing that is not seen."""
+_TARGET = bytes(byte for byte in range(33, 127) if byte != ord("#"))
+"""What a request target may be made of: visible ASCII, and no fragment (RFC 9112, 3.2)."""
 
 
 def request_line(line: bytes) -> tuple[bytes, bytes, int]:
@@ -173,7 +173,7 @@ def _wrong_version(method: bytes, version: bytes) -> Rejected:
 
 
 _HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-fvV:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+    rb"(?:\[[0-9A-Za-z:._~-]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
 )
 """uri-host [":" port] (RFC 9110, 7.2). A comma, which names may have, is refused: it is what a
 repeated Host becomes when somebody joins the two."""
@@ -215,6 +215,11 @@ def content_length(value: bytes) -> int:
     if not value.isdigit() or len(value) > 18:
         raise ValueError(value)
     return int(value)
+
+
+def has_bare_lf(unfinished: bytes) -> bool:
+    """Whether a line of an unfinished head ends wrongly: it may never end (RFC 9112, 2.2)."""
+    return unfinished.count(b"\n") != unfinished.count(b"\r\n")
 
 
 def check_coding(coding: bytes, minor: int, *, has_length: bool) -> None:

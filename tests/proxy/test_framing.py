@@ -181,6 +181,8 @@ SMALL = Limits(request_line=64, header_bytes=256, header_count=8, body=10)
         (head(b"Transfer-Encoding: chunked\r\n") + b"0\r\nT: " + b"a" * 300, 431),
         (b"BREW / HTTP/1.1\r\nHost: a\r\n", 501),
         (b"\x16\x03\x01", 400),
+        (b"GET / HTTP/1.1\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\n", 400),
         (b"GET / HTTP/2.0\r\n", 505),
     ],
 )
@@ -240,6 +242,7 @@ def test_responses_cut_anywhere(method: bytes, text: bytes) -> None:
     "text",
     [
         b"SSH-2.0\r\n",
+        b"HTTP/1.1 200 OK\n",
         b"HTTP/2.0 200 OK\r\n\r\n",
         b"HTTP/1.1 20 OK\r\n\r\n",
         b"HTTP/1.1 099 OK\r\n\r\n",

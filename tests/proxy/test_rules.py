@@ -71,7 +71,8 @@ def test_options(
     ("line", "expected"),
     [
         (b"GET / HTTP/1.1", (b"GET", b"/", 1)),
-        (b"GET /a%20b?c={\xff} HTTP/1.0", (b"GET", b"/a%20b?c={\xff}", 0)),
+        (b"GET /a%20b?c={|} HTTP/1.0", (b"GET", b"/a%20b?c={|}", 0)),
+        (b"GET /\xff HTTP/1.1", 400),
         (b"GET  / HTTP/1.1", 400),
         (b"GET / HTTP/1.1 ", 400),
         (b" GET / HTTP/1.1", 400),
