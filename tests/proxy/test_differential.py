@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from lb.proxy.rules import options
 from tests.proxy.doubles import Origin, Proxy, Wire, get, origin, proxy
 
 EXAMPLES = settings(
@@ -162,37 +162,33 @@ def responses(draw: st.DrawFn) -> bytes:
 
 
 def understood(text: bytes) -> list[Parsed]:
-    """The whole requests in `text`, as h11 reads them, up to the first mistake."""
-    while text.startswith(b"\r\n"):
-        text = text[2:]  # RFC 9112, 2.2; h11 does not
-    return [parsed for parsed in _understood(text) if parsed is not None]
+    """The whole requests in `text`, as h11 reads them, up to the first mistake.
 
-
-def _understood(text: bytes) -> Iterator[Parsed | None]:
-    connection = h11.Connection(h11.SERVER)
-    connection.receive_data(text)
-    connection.receive_data(b"")
-    current: Parsed | None = None
-    while True:
+    Each with a parser of its own: h11 neither takes empty lines before a request (RFC 9112, 2.2)
+    nor offers keep-alive to HTTP/1.0.
+    """
+    out = []
+    while text:
+        while text.startswith(b"\r\n"):
+            text = text[2:]
+        connection = h11.Connection(h11.SERVER)
+        connection.receive_data(text)
+        connection.receive_data(b"")
         try:
-            event = connection.next_event()
+            request = connection.next_event()
+            if not isinstance(request, h11.Request):
+                break
+            parsed = Parsed((request.method, request.target), fields_of(request))
+            while isinstance(data := connection.next_event(), h11.Data):
+                parsed.body += bytes(data.data)
         except h11.RemoteProtocolError:
-            return
-        if isinstance(event, h11.Request):
-            current = Parsed((event.method, event.target), fields_of(event))
-        elif isinstance(event, h11.Data):
-            assert current is not None
-            current.body += bytes(event.data)
-        elif isinstance(event, h11.EndOfMessage):
-            yield current
-        else:  # paused, closed, or nothing more
-            if event is not h11.PAUSED:
-                return
-            connection.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
-            connection.send(h11.EndOfMessage())
-            if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
-                return
-            connection.start_next_cycle()
+            break
+        out.append(parsed)
+        said = b",".join(value for name, value in request.headers if name == b"connection")
+        if not options(said, int(request.http_version == b"1.1"))[0]:
+            break
+        text = connection.trailing_data[0]
+    return out
 
 
 @dataclass
