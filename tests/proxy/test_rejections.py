@@ -8,7 +8,7 @@ import pytest
 
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
-from tests.proxy.doubles import Origin, Wire, answering, echo, get, ok, origin, proxy
+from tests.proxy.doubles import Origin, Wire, answering, echo, get, ok, origin, post, proxy
 
 GET = "GET / HTTP/1.1\r\nHost: x\r\n"
 POST = "POST / HTTP/1.1\r\nHost: x\r\n"
@@ -205,5 +205,70 @@ def test_an_answer_to_head_has_no_body_even_when_it_is_our_own(run: Run) -> None
                 assert int(answer["Content-Length"] or 0) > 0
             client.send(get("/lb-health"))
             assert (await client.response()).json["status"] == "ok"
+
+    run(test())
+
+
+LIMITS = """
+[limits]
+request_line = "100B"
+header_bytes = "1KiB"
+header_count = 10
+body = "1kB"
+"""
+CHUNKED = (POST + "Transfer-Encoding: chunked\r\n\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (200, get("/" + "a" * 86)),
+        (414, get("/" + "a" * 87)),
+        (414, b"GET /" + b"a" * 200),
+        (431, get("/", "X: " + "a" * 1100)),
+        (431, get("/", *["X: a"] * 10)),
+        (200, post(b"a" * 1000)),
+        (413, post(b"a" * 1001)),
+        (413, get("/", "Content-Length: 1001", "Expect: 100-continue", method="POST")),
+        (200, CHUNKED + b"3e8\r\n" + b"a" * 1000 + b"\r\n0\r\n\r\n"),
+        (413, CHUNKED + b"3e8\r\n" + b"a" * 1000 + b"\r\n1\r\na\r\n0\r\n\r\n"),
+        (431, CHUNKED + b"1\r\na\r\n0\r\nX: " + b"a" * 2000 + b"\r\n\r\n"),
+        (431, CHUNKED + b"1;" + b"a" * 2000 + b"\r\na\r\n0\r\n\r\n"),
+    ],
+)
+def test_limits_are_those_of_the_file(run: Run, status: int, text: bytes) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a, toml=LIMITS) as lb, lb.client() as client:
+            client.send(text)
+            answer = await client.response()
+            assert answer.status == status
+            if status != 200:
+                assert await client.closed()
+                assert a.requests == []
+                assert all(outcome is Outcome.CLIENT_GONE for _, outcome in lb.outcomes)
+
+    run(test())
+
+
+def test_a_body_that_outgrows_its_limit_gives_its_backend_back(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a, toml=LIMITS) as lb, lb.client() as client:
+            client.send(CHUNKED, b"3e8\r\n" + b"a" * 1000 + b"\r\n")
+            while lb.backends[0].active == 0:
+                await asyncio.sleep(0)
+            client.send(b"1\r\na\r\n")
+            assert (await client.response()).status == 413
+            assert lb.outcomes == [("a", Outcome.CLIENT_GONE)]
+            assert lb.backends[0].active == 0
+            await a.left.get()
+
+    run(test())
+
+
+@pytest.mark.parametrize("lines", [b"X: " + b"a" * 1100, b"\r\n".join([b"X: a"] * 10)])
+def test_limits_hold_for_backends_too(run: Run, lines: bytes) -> None:
+    async def test() -> None:
+        async with origin(answering(ok(b"", lines))) as a, proxy(a, toml=LIMITS) as lb:
+            assert (await lb.get()).status == 502
 
     run(test())
