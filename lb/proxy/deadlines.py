@@ -28,10 +28,6 @@ class Deadlines(Generic[W]):
         self.waiting.pop(waiter, None)
         self.waiting[waiter] = now + self.seconds
 
-    def begin(self, waiter: W, now: float) -> None:
-        """Begin for one that does not wait."""
-        self.waiting[waiter] = now + self.seconds
-
     def ensure(self, waiter: W, now: float) -> None:
         """Begin, unless it has begun."""
         self.waiting.setdefault(waiter, now + self.seconds)

@@ -257,7 +257,7 @@ class Driver:
         self._stalled.start(exchange, self.now())
 
     def settled(self, exchange: Exchange) -> None:
-        self._response.stop(exchange)
+        self._response.waiting.pop(exchange, None)
         if self._stalled.waiting:
             self._stalled.stop(exchange)
 

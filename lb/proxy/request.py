@@ -106,7 +106,18 @@ class Request:
 class RequestReader(MessageReader):
     """Requests out of the bytes of one client. Raises Rejected from either method."""
 
-    __slots__ = ("_judged", "_limits", "_most", "_peer", "_said", "_taken", "_trusted")
+    __slots__ = (
+        "_block",
+        "_judged",
+        "_limits",
+        "_minor",
+        "_most",
+        "_parsed",
+        "_peer",
+        "_said",
+        "_taken",
+        "_trusted",
+    )
 
     def __init__(self, peer: bytes, limits: Limits, *, trusted: bool = False) -> None:
         super().__init__()
@@ -117,6 +128,10 @@ class RequestReader(MessageReader):
         self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http" % peer
         self._judged = False  # the first line of an unfinished head was found good
         self._taken = 0  # bytes of the body so far
+        # The last head without its first line, of a request without a body, and what it came to.
+        self._block = b""
+        self._minor = 1
+        self._parsed: tuple[bytes, bytes, bytes, bool, Hop] = (b"", b"", b"", True, _PLAIN)
 
     @property
     def begun(self) -> bool:
@@ -158,20 +173,46 @@ class RequestReader(MessageReader):
             request_line(line)  # somebody speaks another protocol, and may wait for us
 
     def _request(self, head: bytes) -> Request:
-        limits = self._limits
-        fields = head.split(b"\r\n")
-        line, fields[0] = fields[0], b""
-        if len(line) > limits.request_line:
+        end = head.find(b"\r\n")
+        line, block = head[:end], head[end:]
+        if end > self._limits.request_line:
             raise Rejected(414, "the request line is too long")
         method, target, minor = request_line(line)
-        if len(fields) - 3 > limits.header_count or len(head) - len(line) > limits.header_bytes:
+        authority = None
+        if target[0] != 47:  # a slash
+            target, authority = origin_form(method, target)
+        if (
+            block == self._block  # a client says much the same all the time
+            and minor == self._minor
+            and authority is None
+            and method in _METHODS
+        ):
+            host, lines, rest, keep_alive, hop = self._parsed
+            framing = NO_BODY
+        else:
+            if method not in _METHODS:
+                _check_grammar(head)
+                _METHODS.add(method)
+            host, lines, rest, framing, keep_alive, hop = self._fields(head, end, minor, authority)
+            if framing is NO_BODY and authority is None:
+                self._block, self._minor = block, minor
+                self._parsed = host, lines, rest, keep_alive, hop
+        head = b"".join((method, b" ", target, b" HTTP/1.1\r\nHost: ", host, rest))
+        return Request(method, target, minor, host, lines, head, framing, keep_alive, hop)
+
+    def _fields(
+        self, head: bytes, end: int, minor: int, authority: bytes | None
+    ) -> tuple[bytes, bytes, bytes, Framing, bool, Hop]:
+        """What the fields say: host, lines that pass, all that goes to the backend, and so on.
+
+        `end` is that of the first line; an `authority` named there overrides Host.
+        """
+        limits = self._limits
+        fields = head.split(b"\r\n")
+        fields[0] = b""
+        if len(fields) - 3 > limits.header_count or len(head) - end > limits.header_bytes:
             raise Rejected(431, "the request head is too large")
         checked = False
-        if method not in _METHODS:
-            _check_grammar(head)
-            checked = True
-            _METHODS.add(method)
-
         host: bytes | None = None
         connection = coding = upgrade = te = trailer = length = b""
         lines = []
@@ -215,8 +256,8 @@ class RequestReader(MessageReader):
             if minor:
                 raise Rejected(400, "the Host field is missing")
             host = b""
-        if target[0] != 47:  # a slash
-            target, host = origin_form(method, target, host)
+        if authority is not None:
+            host = authority
         framing = NO_BODY
         if coding:
             check_coding(coding, minor, has_length=length != b"")
@@ -244,20 +285,8 @@ class RequestReader(MessageReader):
             passed, said = forwarding(kept, self._peer, host)
         elif host:
             said += b"\r\nX-Forwarded-Host: " + host
-        head = b"".join(
-            (
-                method,
-                b" ",
-                target,
-                b" HTTP/1.1\r\nHost: ",
-                host,
-                passed,
-                hop_lines,
-                said,
-                _TAILS[minor],
-            )
-        )
-        return Request(method, target, minor, host, kept, head, framing, keep_alive, hop)
+        rest = b"".join((passed, hop_lines, said, _TAILS[minor]))
+        return host, kept, rest, framing, keep_alive, hop
 
     def _begin_length(self, value: bytes) -> Framing:
         try:

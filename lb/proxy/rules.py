@@ -190,12 +190,15 @@ def check_host(host: bytes) -> bytes:
 _ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#]*)(.*)", re.IGNORECASE)
 
 
-def origin_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
-    """Target as an origin wants it, and host (RFC 9112, 3.2). Raises Rejected."""
+def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
+    """A target that is no path, as an origin wants it, and the host it names (RFC 9112, 3.2).
+
+    Raises Rejected.
+    """
     if target == b"*":
         if method != b"OPTIONS":
             raise Rejected(400, "only OPTIONS is asked of *")
-        return target, host
+        return target, None
     match = _ABSOLUTE.fullmatch(target)
     if match is None or not match[1]:
         raise Rejected(400, "the request target is neither a path nor a URL of HTTP")

@@ -19,6 +19,7 @@ class UpstreamConnection(asyncio.Protocol):
     """Carries one exchange at a time."""
 
     __slots__ = (
+        "_driver",
         "_paused",
         "_pool",
         "_reader",
@@ -32,6 +33,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def __init__(self, pool: UpstreamPool) -> None:
         self._pool = pool
+        self._driver = pool.driver
         self.exchange: Exchange | None = None
         self.reused = False
         self.idle_since = 0.0
@@ -83,13 +85,13 @@ class UpstreamConnection(asyncio.Protocol):
         """The backend does not take the request's body: it owes us that."""
         if self.exchange is not None:
             self.exchange.client.pause_reading()
-            self._pool.driver.owed(self.exchange, self._pool.driver.now())
+            self._driver.owed(self.exchange, self._driver.now())
 
     def resume_writing(self) -> None:
         exchange = self.exchange
         if exchange is not None:
             if not exchange.complete and not exchange.status:
-                self._pool.driver.settled(exchange)  # now it is the client's turn
+                self._driver.settled(exchange)  # now it is the client's turn
             exchange.client.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -97,7 +99,7 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is None:
             self.transport.abort()  # bytes that nobody asked for
             return
-        driver, reader = self._pool.driver, self._reader
+        driver, reader = self._driver, self._reader
         now = driver.now()
         if exchange.first_byte_at is None:
             exchange.first_byte_at = now
@@ -138,7 +140,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif exc is None and self._reader.eof():
             if end := exchange.closing(b""):
                 exchange.client.write(end)
-            exchange.end(keep_upstream=False, now=self._pool.driver.now())
+            exchange.end(keep_upstream=False, now=self._driver.now())
         else:
             exchange.broken(Outcome.RESET)
 
@@ -149,7 +151,7 @@ class UpstreamConnection(asyncio.Protocol):
         out = b""
         while (response := self._reader.next(exchange.request.method)) is not None:
             if (load := response.aside.load) and (report := load_report(load)):
-                self._pool.driver.reported(self._pool.backend, report)
+                self._driver.reported(self._pool.backend, report)
             if response.status >= 200:
                 self._response = response
                 if exchange.first_byte_at is None:  # an interim response came first

@@ -9,7 +9,7 @@ import pytest
 from lb.proxy import fields, request, response
 from lb.proxy.fields import FieldLines
 from lb.proxy.rules import REQUEST_RULES, Field, Malformed, Rejected
-from tests.proxy.test_framing import requests, responses
+from tests.proxy.test_framing import joined, requests, responses
 
 
 def test_a_line_is_written_with_one_space() -> None:
@@ -81,6 +81,34 @@ def test_memory_changes_nothing() -> None:
         assert verdict(given, answer) == remembered
         verdicts.add(str(remembered[0])[:8])
     assert verdicts >= {"[(b'GET ", "[(b'POST", "400", "501"}
+
+
+def test_a_head_like_the_last_one_is_no_shortcut_to_another() -> None:
+    """Several requests to one reader, and each to a reader of its own."""
+    rng = Random(2)
+    blocks = [
+        b"Host: a\r\n",
+        b"Host: b\r\nX-A: 1\r\n",
+        b"Host: a\r\nConnection: X-A\r\nX-A: 1\r\nTE: trailers\r\n",
+        b"Host: a\r\nConnection: keep-alive\r\n",
+        b"Host: a\r\nContent-Length: 0\r\n",
+        b"Host: a\r\nContent-Length: 30\r\n",
+        b"Host: a\r\nUpgrade: x\r\nConnection: upgrade\r\n",
+    ]
+    lines = [
+        b"GET / HTTP/1.1",
+        b"HEAD /x HTTP/1.0",
+        b"POST http://c/ HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+    ]
+    for _ in range(500):
+        picked = rng.choices(blocks, k=2)
+        texts = [
+            b"%b\r\n%b\r\n" % (rng.choice(lines), block) + b"x" * 30 * (b": 30" in block)
+            for block in rng.choices(picked, k=6)
+        ]
+        apart = [one for text in texts for one in requests(text, [])]
+        assert requests(b"".join(texts), []) == joined(apart)
 
 
 def verdict(given: bytes, answer: bytes) -> list[object]:
