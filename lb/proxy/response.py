@@ -15,7 +15,6 @@ from lb.proxy.framing import (
     LENGTH,
     NO_BODY,
     BadFraming,
-    ChunkedBody,
     Framing,
     MessageReader,
     TooLarge,
@@ -68,7 +67,7 @@ _NO_ASIDE = Aside()
 class Response:
     """A response's head."""
 
-    __slots__ = ("aside", "framing", "keep_alive", "lines", "minor", "status", "text")
+    __slots__ = ("aside", "framing", "keep_alive", "length", "lines", "minor", "status", "text")
 
     def __init__(
         self,
@@ -79,6 +78,7 @@ class Response:
         framing: Framing = NO_BODY,
         keep_alive: bool = True,
         aside: Aside = _NO_ASIDE,
+        length: int = 0,
     ) -> None:
         self.status = status
         self.text = text  # status and reason
@@ -87,17 +87,21 @@ class Response:
         self.framing = framing
         self.keep_alive = keep_alive  # the backend's connection goes on after it
         self.aside = aside
+        self.length = length  # of a body that is framed by it
 
 
 class ResponseReader(MessageReader):
     """Responses out of the bytes of one backend. Raises Malformed from either method."""
 
-    __slots__ = ("_count", "_limit")
+    __slots__ = ("_count", "_head", "_limit", "_method", "_response")
 
     def __init__(self, header_bytes: int, header_count: int) -> None:
         super().__init__()
         self._limit = header_bytes
         self._count = header_count
+        # The last head, and what it came to.
+        self._head = self._method = b""
+        self._response = Response(0, b"")
 
     def next(self, method: bytes) -> Response | None:
         """The next response to a request of `method`, once its head is whole."""
@@ -109,6 +113,17 @@ class ResponseReader(MessageReader):
             if not b"HTTP/1.".startswith(self.rest[:7]) or has_bare_lf(self.rest):
                 raise Malformed("the response is not HTTP/1.1")
             return None
+        if head == self._head and method == self._method:  # a backend may repeat itself
+            response = self._response
+        else:
+            response = self._parse(head, method)
+            self._head, self._method, self._response = head, method, response
+        framing = response.framing
+        if framing is not NO_BODY:
+            self._begin_body(framing, response.length, self._limit)
+        return response
+
+    def _parse(self, head: bytes, method: bytes) -> Response:
         fields = head.split(b"\r\n")
         line, fields[0] = fields[0], b""
         minor, status, status_text = _status_line(line)
@@ -148,22 +163,19 @@ class ResponseReader(MessageReader):
             elif kind == LOAD:
                 load = value
 
-        framing = CLOSE
+        framing, size = CLOSE, 0
         if length:
             try:
-                self._left = content_length(length)
+                size = content_length(length)
             except ValueError:
                 raise Malformed("Content-Length is not a number of bytes") from None
-            framing = LENGTH if self._left else NO_BODY
+            framing = LENGTH if size else NO_BODY
         if coding:
             if length or tokens(coding) != [b"chunked"]:
                 raise Malformed("the framing of the response is ambiguous")
             framing = CHUNKED
-            self._chunked = ChunkedBody(self._limit)
         if method == b"HEAD" or status < 200 or status == 204 or status == 304:
             framing = NO_BODY  # RFC 9112, 6.3
-        self._framing = framing
-        self.ended = framing is NO_BODY
         passed = b"".join(lines)
         keep_alive, named = minor == 1, NO_NAMES
         if connection:
@@ -175,7 +187,7 @@ class ResponseReader(MessageReader):
         aside = _NO_ASIDE
         if upgrade or trailer or load or named:
             aside = Aside(upgrade, trailer, load, named)
-        return Response(status, status_text, passed, minor, framing, keep_alive, aside)
+        return Response(status, status_text, passed, minor, framing, keep_alive, aside, size)
 
     def body(self) -> bytes:
         try:

@@ -70,7 +70,7 @@ def offer(port: int, seconds: int, fields: int, changing: int = 0) -> Answers:
                 file.write(NEW_FIELDS.format(changing=changing))
             script = file.name
             command += ["-s", script]
-        command.append(f"http://127.0.0.1:{port}/small")
+        command.append(f"http://127.0.0.1:{port}/{'new' if changing else 'small'}")
     else:
         command = [sys.executable, "-m", "tests.bench.load"]
         command += map(str, (port, seconds, fields, changing))

@@ -24,7 +24,9 @@ def command(ports: list[int], directory: Path) -> list[str]:
     if nginx is None:
         return [sys.executable, "-m", "tests.bench.origin", *map(str, ports)]
     listens = "".join(f"listen 127.0.0.1:{port}; " for port in ports)
-    server = f'server {{ {listens} location / {{ return 200 "{BODY.strip()}\\n"; }} }}'
+    answer = f'return 200 "{BODY.strip()}\\n";'
+    new = f"location /new {{ add_header X-Request-Id $request_id; {answer} }}"
+    server = f"server {{ {listens} {new} location / {{ {answer} }} }}"
     return nginx_command(nginx, directory, NGINX_LIMITS + server)
 
 

@@ -38,9 +38,9 @@ BACKENDS = 3
 CASES = {
     "small GET": (0, 0),
     "small GET, 32 extra fields": (32, 0),
-    "small GET, 32 extra fields, 4 of them new each time": (32, 4),
+    "small GET, 32 extra fields, 4 of them and one of the answer new each time": (32, 4),
 }
-"""Further fields, and how many of them never come twice: lb remembers lines it has seen."""
+"""Further fields, and how many of them never come twice: lb remembers what it has seen."""
 
 
 def measure(quick: bool, others: list[Path], say: Callable[[str], None]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from lb.proxy import fields, request, response
 from lb.proxy.fields import FieldLines
+from lb.proxy.response import ResponseReader
 from lb.proxy.rules import REQUEST_RULES, Field, Malformed, Rejected
 from tests.proxy.test_framing import joined, requests, responses
 
@@ -109,6 +110,32 @@ def test_a_head_like_the_last_one_is_no_shortcut_to_another() -> None:
         ]
         apart = [one for text in texts for one in requests(text, [])]
         assert requests(b"".join(texts), []) == joined(apart)
+
+
+def test_an_answer_like_the_last_one_is_no_shortcut_to_another() -> None:
+    rng = Random(3)
+    texts = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.0 304 No\r\nX-A: 1\r\nConnection: X-A\r\n\r\n",
+    ]
+    for _ in range(200):
+        picked = rng.choices(rng.choices(texts, k=2), k=6)
+        apart = [one for text in picked for one in responses(text, b"GET", [])]
+        assert responses(b"".join(picked), b"GET", []) == apart
+
+
+def test_an_answer_to_head_is_not_one_to_get() -> None:
+    reader = ResponseReader(1000, 10)
+    text = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+    for method, ended in ((b"HEAD", True), (b"GET", False), (b"GET", False), (b"HEAD", True)):
+        reader.receive(text)
+        assert reader.next(method) is not None
+        assert reader.ended is ended
+        if not ended:
+            reader.receive(b"hello")
+            assert reader.body() == b"hello"
 
 
 def verdict(given: bytes, answer: bytes) -> list[object]:
