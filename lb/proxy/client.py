@@ -80,7 +80,7 @@ class ClientConnection(asyncio.Protocol):
         elif self._queue or self._paused:
             # From the loop, so a long pipeline does not become a deep stack.
             driver.loop.call_soon(self._next)
-        elif self._rejection is None and not self._reader.rest:
+        elif self._rejection is None and not self._reader.rest and not self._eof:
             driver.client_idle.start(self, now)
         else:
             self._rest(now)
@@ -305,7 +305,7 @@ class ClientConnection(asyncio.Protocol):
             self._send_rejection()
         elif self._lingering:
             pass  # closing already
-        elif self._ending:
+        elif self._ending or self._eof:
             self._close(linger=False)
         else:
             waits = self._driver.header if self._reader.begun else self._driver.client_idle

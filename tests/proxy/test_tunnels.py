@@ -238,6 +238,18 @@ def test_an_upgrade_that_is_declined(run: Run, status: bytes) -> None:
     run(test())
 
 
+def test_a_client_that_ends_behind_an_upgrade_that_is_declined(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
+            client.send(get("/up", *ASK))
+            client.half_close()
+            assert (await client.response()).status == 200
+            assert await client.closed()
+        assert len(lb.outcomes) == 1
+
+    run(test())
+
+
 def test_what_follows_an_upgrade_waits_for_its_answer(run: Run) -> None:
     """It may be another protocol, which no backend shall see as a request."""
 
