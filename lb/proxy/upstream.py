@@ -105,18 +105,23 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.first_byte_at = now
             self.reused = False
         reader.receive(data)
-        out = b""
+        out = content = b""
+        response = self._response
+        begins = response is None
         try:
-            response = self._response
-            if response is None:
+            if begins:
                 response, out = self._heads(exchange, now)
             if response is not None and not reader.ended:
                 content = reader.body()
-                if content:
-                    out += exchange.body(content)
         except Malformed:
-            self._malformed(exchange)
+            self._malformed(exchange)  # of an answer that begins here nothing has gone out
             return
+        if response is not None:
+            if begins:
+                self._response = response
+                out += exchange.head(response)
+            if content:
+                out += exchange.body(content)
         if response is None or not reader.ended:
             if out:
                 exchange.client.write(out)
@@ -147,21 +152,19 @@ class UpstreamConnection(asyncio.Protocol):
     # --- responses
 
     def _heads(self, exchange: Exchange, now: float) -> tuple[Response | None, bytes]:
-        """Take heads up to the final one. Returns it, and what the client gets of all of them."""
+        """Take heads up to the final one. Returns it, and what the client gets of those before."""
         out = b""
         while (response := self._reader.next(exchange.request.method)) is not None:
             if (load := response.aside.load) and (report := load_report(load)):
                 self._driver.reported(self._pool.backend, report)
+            if exchange.first_byte_at is None:  # an interim response came first
+                exchange.first_byte_at = now
             if response.status >= 200:
-                self._response = response
-                if exchange.first_byte_at is None:  # an interim response came first
-                    exchange.first_byte_at = now
-                return response, out + exchange.head(response)
+                return response, out
             if response.status == 101:
                 self._check_switch(exchange, response)
                 if out:
                     exchange.client.write(out)
-                exchange.first_byte_at = now
                 exchange.switch(response)
                 return None, b""
             out += exchange.interim(response)

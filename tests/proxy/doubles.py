@@ -127,6 +127,14 @@ class Wire:
             return True
         return False
 
+    async def is_refused_or_reset(self) -> bool:
+        """Wait for what becomes of an answer that breaks the rules: 502, or a reset once begun."""
+        try:
+            head = await self.head()
+        except ConnectionError:
+            return True
+        return head is not None and (head.status == 502 or await self.is_reset())
+
     def reset(self) -> None:
         """Close at once and say so with a reset."""
         with suppress(OSError):  # gone already

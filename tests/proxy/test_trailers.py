@@ -120,7 +120,10 @@ def test_trailers_that_break_the_rules(run: Run, trailers: bytes, status: int) -
             lb.client() as client,
         ):
             client.send(get("/", "TE: trailers"))
-            assert await client.is_reset()
+            if len(trailers) < 1000:  # all in one read: nothing of the answer has gone out
+                assert (await client.response()).status == 502
+            else:
+                assert await client.is_refused_or_reset()
             assert lb.outcomes == [("a", Outcome.SERVER_ERROR)]
 
     run(test())
