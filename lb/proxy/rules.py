@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from lb.balancing import LoadReport
 
@@ -173,7 +174,7 @@ def _wrong_version(method: bytes, version: bytes) -> Rejected:
 
 
 _HOST = re.compile(
-    rb"(?:\[[0-9A-Za-z:._~-]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?"
+    rb"(?:(?:\[([0-9A-Za-z:._~-]+)\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?)?"
 )
 """uri-host [":" port] (RFC 9110, 7.2). A comma, which names may have, is refused: it is what a
 repeated Host becomes when somebody joins the two."""
@@ -182,12 +183,23 @@ repeated Host becomes when somebody joins the two."""
 @lru_cache(maxsize=1024)
 def check_host(host: bytes) -> bytes:
     """The host, unless it is none (RFC 9112, 3.2). Raises Rejected."""
-    if _HOST.fullmatch(host) is None:
+    match = _HOST.fullmatch(host)
+    if match is None or (match[1] and not _is_address(match[1].decode())):
         raise Rejected(400, "the Host field is not a host and port")
     return host
 
 
-_ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#]*)(.*)", re.IGNORECASE)
+def _is_address(literal: str) -> bool:
+    """What may stand between brackets (RFC 3986, 3.2.2)."""
+    try:
+        return literal[0] in "vV" or bool(IPv6Address(literal))
+    except ValueError:
+        return False
+
+
+_ABSOLUTE = re.compile(
+    rb"https?://(?:[A-Za-z0-9._~!$&'()*+,;=:%-]*@)?([^/?#@]*)((?:[/?].*)?)", re.IGNORECASE
+)
 
 
 def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:

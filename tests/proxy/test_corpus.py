@@ -103,6 +103,50 @@ def test_requests_cut_at_every_byte(group: dict[str, Any]) -> None:
             assert verdict(text, [cut]) == whole, (text, cut)
 
 
+# --- requests one at a time
+
+
+def singles(name: str) -> list[dict[str, Any]]:
+    return list(tomllib.loads((CORPUS / name).read_text(encoding="utf-8"))["case"])
+
+
+def filled(case: dict[str, Any], key: str, otherwise: str = "") -> bytes:
+    text, times = case.get("repeat", ("{}", 1))
+    return str(case.get(key, otherwise)).replace("{}", text * times).encode("latin-1")
+
+
+REFUSED, FORWARDED = singles("refused.toml"), singles("forwarded.toml")
+
+
+def whole_and_in_two(text: bytes) -> object:
+    """The reader's verdict, which must not depend on where a short text is cut."""
+    whole = verdict(text, [])
+    for cut in range(1, len(text) if len(text) < 500 else 2):
+        assert verdict(text, [cut]) == whole, (text, cut)
+    return whole
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=[case["name"] for case in REFUSED])
+def test_refused(case: dict[str, Any]) -> None:
+    assert whole_and_in_two(filled(case, "bytes")) in allowed(case)
+
+
+@pytest.mark.parametrize("case", FORWARDED, ids=[case["name"] for case in FORWARDED])
+def test_forwarded(case: dict[str, Any]) -> None:
+    got = whole_and_in_two(filled(case, "bytes"))
+    if isinstance(got, int):
+        assert got == case.get("refusal")
+        return
+    assert isinstance(got, tuple)
+    head, content, ended, _, _ = got
+    line, host, *_ = head.split(b"\r\n")
+    assert line == filled(case, "line", "GET / HTTP/1.1")
+    assert host == b"Host: " + filled(case, "host", "a")
+    assert ended
+    if "body" in case:
+        assert content == filled(case, "body")
+
+
 # --- responses
 
 
