@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from sim.live_system import LiveSystem, relocated
-from sim.report import terminal
+from sim.live.system import LiveSystem, relocated
+from sim.output.report import terminal
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted((HERE / "scenarios").glob("*.toml"))

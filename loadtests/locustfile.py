@@ -28,9 +28,9 @@ from locust.runners import LocalRunner
 
 from lb.errors import LbError, UsageError, nearest
 from sim import Scenario, Schedule
-from sim.live_load import LEAD, PATIENCE
-from sim.report import print_verdict, terminal, write_verdict
-from sim.verdict import Measurement, judge
+from sim.live.load import LEAD, PATIENCE
+from sim.live.verdict import Measurement, judge
+from sim.output.report import print_verdict, terminal, write_verdict
 
 SHIPPED = Path(__file__).parent / "scenarios"
 DEFAULT = "round_robin"

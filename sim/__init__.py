@@ -6,8 +6,8 @@
 """
 
 from lb.config import Scenario
-from sim.arrivals import Schedule
+from sim.analysis.statistics import Estimate
 from sim.experiment import Result, Run, simulate
-from sim.statistics import Estimate
+from sim.model.arrivals import Schedule
 
 __all__ = ["Estimate", "Result", "Run", "Scenario", "Schedule", "simulate"]

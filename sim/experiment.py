@@ -13,10 +13,10 @@ import numpy as np
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import parse, spec
-from sim.arrivals import Schedule
-from sim.measure import Record, occupancy, time_average
-from sim.statistics import Difference, Estimate, compare, latency_estimates, mser5
-from sim.world import World
+from sim.analysis.record import Record, occupancy, time_average
+from sim.analysis.statistics import Difference, Estimate, compare, latency_estimates, mser5
+from sim.engine.world import World
+from sim.model.arrivals import Schedule
 
 COMPARED = ("mean", "p50", "p95", "p99")
 """Metrics that algorithms are compared by."""

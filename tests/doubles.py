@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lb.laws.laws import Server, end, send, servers
 from lb.strategies import Strategy
-from lb.strategies.laws import Server, end, send, servers
 
 __all__ = ["Draws", "Request", "Server", "end", "joined", "send", "sequence", "servers"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lb.strategies.counting import operations
+from lb.laws.counting import operations
 
 __all__ = ["CountingList", "operations"]
 

@@ -41,7 +41,7 @@ def backend(
 ) -> None:
     """Serve modelled backends: every one of a file, or one described by flags."""
     from lb.config import BackendTable, Model, Scenario, host_and_port, law_flag
-    from sim.live_backend import serve
+    from sim.live.backend import serve
 
     if config is not None:
         rows = Scenario.load(config).modelled()

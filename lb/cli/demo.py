@@ -29,11 +29,11 @@ def demo(
     import asyncio
 
     from sim import Scenario, Schedule, scenarios, simulate
-    from sim.live_load import play
-    from sim.live_system import LiveSystem, relocated
-    from sim.plots import draw_verdict
-    from sim.report import print_result, print_verdict, terminal, write_report, write_verdict
-    from sim.verdict import judge, latencies, predict
+    from sim.live.load import play
+    from sim.live.system import LiveSystem, relocated
+    from sim.live.verdict import judge, latencies, predict
+    from sim.output.plots import draw_verdict
+    from sim.output.report import print_result, print_verdict, terminal, write_report, write_verdict
 
     console = terminal()
     text = scenarios.BUILT_IN

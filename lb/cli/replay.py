@@ -13,8 +13,8 @@ import typer
 from lb.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from lb.balancing.recording_reader import Decision
-    from lb.balancing.replay import Difference, Replayed
+    from lb.recording.reader import Decision
+    from lb.recording.replay import Difference, Replayed
 
 
 def replay(
@@ -34,8 +34,8 @@ def replay(
     """Make the recorded decisions again. Exit status 1 if the recorded algorithm's differ."""
     from random import Random
 
-    from lb.balancing.replay import replay as run
     from lb.errors import BadRecording, ConfigError
+    from lb.recording.replay import replay as run
 
     try:
         with file.open("rb") as recording:

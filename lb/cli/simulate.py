@@ -50,7 +50,7 @@ def simulate(
 
     import sim
     from sim import scenarios
-    from sim.report import print_result, terminal, write_report
+    from sim.output.report import print_result, terminal, write_report
 
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
     run = scenario.run

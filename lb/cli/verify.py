@@ -11,7 +11,7 @@ import typer
 from lb.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from sim.verify import Check
+    from sim.checks.verify import Check
 
 WORDS = {True: "ok", False: "BROKEN", None: "exempt"}
 
@@ -44,7 +44,7 @@ def verify(
 
 def _checks(strategy: str | None) -> Iterator[Check]:
     from lb.strategies import all_specs, spec
-    from sim.verify import Check, known_sequences, laws_of, theory
+    from sim.checks.verify import Check, known_sequences, laws_of, theory
 
     if strategy is not None:
         yield from laws_of(spec(strategy))

@@ -29,15 +29,15 @@ from lb.balancing.health import Health
 from lb.config import Scenario, host_and_port
 from lb.errors import CannotListen
 from lb.proxy import endpoints
-from lb.proxy.client import ClientConnection
-from lb.proxy.deadlines import Deadlines
-from lb.proxy.exchange import Exchange
-from lb.proxy.keys import key_of
-from lb.proxy.log import Log, reason
-from lb.proxy.prober import Prober
-from lb.proxy.recorder import Recorder
-from lb.proxy.tunnel import Tunnel
-from lb.proxy.upstream_pool import UpstreamPool
+from lb.proxy.exchange.client import ClientConnection
+from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.exchange.tunnel import Tunnel
+from lb.proxy.health.prober import Prober
+from lb.proxy.http.keys import key_of
+from lb.proxy.logs.log import Log, reason
+from lb.proxy.logs.recorder import Recorder
+from lb.proxy.timers import Deadlines
+from lb.proxy.upstream.pool import UpstreamPool
 from lb.strategies import spec
 
 BACKLOG = 1024

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lb.config import Scenario
 from lb.proxy.driver import Driver
-from lb.proxy.log import logfmt
-from lb.proxy.recorder import Recorder
+from lb.proxy.logs.log import logfmt
+from lb.proxy.logs.recorder import Recorder
 
 if sys.platform == "win32":
     new_event_loop = asyncio.new_event_loop

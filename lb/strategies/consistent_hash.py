@@ -24,8 +24,8 @@ from typing import Any
 from zlib import crc32
 
 from lb.strategies.base import B, Outcome, Random, Strategy
-from lb.strategies.ketama import ORDER_BITS, ORDER_MASK, PointRing
-from lb.strategies.keyed import TRIES, Keyed
+from lb.strategies.parts.ketama import ORDER_BITS, ORDER_MASK, PointRing
+from lb.strategies.parts.keyed import TRIES, Keyed
 from lb.strategies.spec import Spec
 
 

@@ -23,7 +23,7 @@ from itertools import accumulate
 from zlib import crc32
 
 from lb.strategies.base import B, Random
-from lb.strategies.keyed import TRIES, Keyed
+from lb.strategies.parts.keyed import TRIES, Keyed
 from lb.strategies.spec import Spec
 
 START, FACTOR, VALUES = 89, 113, 6271

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lb.strategies.base import B, Outcome, Random
-from lb.strategies.ring import Ring, past
+from lb.strategies.parts.ring import Ring, past
 from lb.strategies.spec import Spec
 
 T = TypeVar("T")

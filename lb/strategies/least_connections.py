@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lb.strategies.base import B, Random
-from lb.strategies.least_loaded import LeastLoaded
+from lb.strategies.parts.least_loaded import LeastLoaded
 from lb.strategies.spec import Spec
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lb.strategies.base import B, Outcome, Random
-from lb.strategies.latency import Estimates
-from lb.strategies.least_loaded import LeastLoaded
+from lb.strategies.parts.estimates import Estimates
+from lb.strategies.parts.least_loaded import LeastLoaded
 from lb.strategies.spec import Seconds, Spec
 
 

@@ -21,7 +21,7 @@ from math import isqrt
 from zlib import crc32
 
 from lb.strategies.base import B, Random
-from lb.strategies.keyed import TRIES, Keyed
+from lb.strategies.parts.keyed import TRIES, Keyed
 from lb.strategies.spec import Spec
 
 LARGEST = 5_000_011

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lb.strategies.base import B, Outcome, Random
-from lb.strategies.latency import Estimates
-from lb.strategies.sampling import Sampler
+from lb.strategies.parts.estimates import Estimates
+from lb.strategies.parts.sampling import Sampler
 from lb.strategies.spec import Seconds, Spec
 
 

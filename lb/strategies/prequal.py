@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from lb.strategies.base import B, Random
-from lb.strategies.sampling import Sampler
+from lb.strategies.parts.sampling import Sampler
 from lb.strategies.spec import Seconds, Spec
 
 RECENT = 128

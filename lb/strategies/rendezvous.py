@@ -19,7 +19,7 @@ from hashlib import blake2b
 from math import log
 
 from lb.strategies.base import B, Random
-from lb.strategies.ring import Ring
+from lb.strategies.parts.ring import Ring
 from lb.strategies.spec import Spec
 
 WORD = (1 << 64) - 1

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lb.strategies.base import B, Random
-from lb.strategies.ring import Ring
+from lb.strategies.parts.ring import Ring
 from lb.strategies.spec import Spec
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lb.strategies.base import B, Random
-from lb.strategies.sampling import Sampler
+from lb.strategies.parts.sampling import Sampler
 from lb.strategies.spec import Spec
 
 

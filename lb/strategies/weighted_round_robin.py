@@ -20,7 +20,7 @@ from math import fsum
 from typing import Any, Generic, Literal
 
 from lb.strategies.base import B, Outcome, Random, Strategy, pick_avoiding
-from lb.strategies.earliest_deadline import EarliestDeadline
+from lb.strategies.parts.earliest_deadline import EarliestDeadline
 from lb.strategies.spec import Spec
 
 

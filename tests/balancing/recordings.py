@@ -20,7 +20,7 @@ from lb.balancing import (
     Start,
     State,
 )
-from lb.balancing.recording import RecordedBalancer
+from lb.recording.writer import RecordedBalancer
 from lb.strategies import REGISTRY
 from tests.doubles import Request
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lb.balancing import Balancer, Outcome, ProbeResult, QueuePolicy, Settings, State
-from lb.balancing.recording import BLOCK, HEAD, JSON, MAGIC, VERSION, Kind
-from lb.balancing.recording_reader import NONE, Decision, Log
-from lb.balancing.replay import Replayed, replay
 from lb.errors import BadRecording, UsageError
+from lb.recording.reader import NONE, Decision, Log
+from lb.recording.replay import Replayed, replay
+from lb.recording.writer import BLOCK, HEAD, JSON, MAGIC, VERSION, Kind
 from lb.strategies import REGISTRY
 from tests.balancing.recordings import BACKENDS, EVENTS, UNCHECKED, Player, full_policies
 from tests.doubles import Request

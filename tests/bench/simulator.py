@@ -9,8 +9,8 @@ from typing import Any
 
 from lb.config import Scenario
 from lb.strategies import REGISTRY
-from sim.arrivals import Schedule
-from sim.world import World
+from sim.engine.world import World
+from sim.model.arrivals import Schedule
 from tests.bench.processes import PROXY_CORE, pinned
 
 TARGET = 200_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest import mock
 
 from lb.strategies import REGISTRY
-from sim.verify import Check
+from sim.checks.verify import Check
 from tests.cli.conftest import lb, lb_process
 from tests.plugin.test_plugin import POINTS, install
 
@@ -37,8 +37,12 @@ def test_an_unknown_name() -> None:
 
 def test_everything_is_gone_through_and_a_failure_is_status_4() -> None:
     with (
-        mock.patch("sim.verify.laws_of", side_effect=lambda row: [Check(row.name, "law", True)]),
-        mock.patch("sim.verify.theory", return_value=[Check("simulator", "M/M/1", False, "off")]),
+        mock.patch(
+            "sim.checks.verify.laws_of", side_effect=lambda row: [Check(row.name, "law", True)]
+        ),
+        mock.patch(
+            "sim.checks.verify.theory", return_value=[Check("simulator", "M/M/1", False, "off")]
+        ),
     ):
         ran = lb("verify", "--json")
     assert ran.returncode == 4

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from lb.balancing import Balancer, HealthPolicy, Settings
 from lb.errors import UsageError
-from lb.strategies import REGISTRY, Outcome, Strategy, create, spec
-from lb.strategies.laws import (
+from lb.laws.laws import (
     LAWS,
     SIZE,
     Event,
@@ -25,6 +24,7 @@ from lb.strategies.laws import (
     picks_are_usable,
     replay,
 )
+from lb.strategies import REGISTRY, Outcome, Strategy, create, spec
 from lb.strategies.spec import CLAIMS
 from tests.doubles import Draws, Request, Server, end, joined, send, servers
 

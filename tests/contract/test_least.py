@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lb.strategies import REGISTRY, Outcome, create
-from lb.strategies.least_loaded import LeastLoaded
+from lb.strategies.parts.least_loaded import LeastLoaded
 from tests.doubles import Draws, Server, end, joined, send, servers
 
 LEAST = [name for name in REGISTRY if isinstance(create(name, Draws()), LeastLoaded)]

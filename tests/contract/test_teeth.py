@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from lb.strategies import laws, spec
+from lb.laws import laws
+from lb.strategies import spec
 from lb.strategies.least_connections import LeastConnections
 from lb.strategies.p2c import PowerOfChoices
+from lb.strategies.parts.sampling import Sampler
 from lb.strategies.round_robin import RoundRobin
-from lb.strategies.sampling import Sampler
 from lb.strategies.spec import Spec
 
 

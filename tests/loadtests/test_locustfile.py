@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sim import Scenario, Schedule
-from sim.live_system import LiveSystem, relocated
+from sim.live.system import LiveSystem, relocated
 
 LOADTESTS = Path(__file__).parents[2] / "loadtests"
 STATUS = {"passed": 0, "missed": 4, "invalid": 1}

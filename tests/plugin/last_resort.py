@@ -6,7 +6,7 @@ Cost: O(1) per pick. Wrong when one backend cannot carry everything.
 from dataclasses import dataclass
 
 from lb.strategies import Spec
-from lb.strategies.ring import Ring
+from lb.strategies.parts.ring import Ring
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from lb.strategies.laws import LAWS, Law
+from lb.laws.laws import LAWS, Law
 from tests.cli.conftest import Serving, Start, lb_process, start
 from tests.plugin import last_resort
 

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from lb.proxy.client import ClientConnection
-from lb.proxy.exchange import Exchange
-from lb.proxy.upstream import UpstreamConnection
+from lb.proxy.exchange.client import ClientConnection
+from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.upstream.connection import UpstreamConnection
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lb.config import Limits
-from lb.proxy.request import RequestReader
-from lb.proxy.response import Response, ResponseReader
-from lb.proxy.rules import Malformed, Rejected
+from lb.proxy.http.request import RequestReader
+from lb.proxy.http.response import Response, ResponseReader
+from lb.proxy.http.rules import Malformed, Rejected
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import Message, Origin, Wire, echo, get, ok, origin, proxy
 

@@ -1,6 +1,6 @@
 """Time limits on a clock moved by hand."""
 
-from lb.proxy.deadlines import Deadlines
+from lb.proxy.timers import Deadlines
 
 
 def made(seconds: float = 10.0) -> tuple[Deadlines[str], list[str]]:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from lb.proxy.rules import options
+from lb.proxy.http.rules import options
 from tests.proxy.doubles import Origin, Proxy, Wire, get, origin, proxy
 
 EXAMPLES = settings(

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Refuse, Settings, Start
-from lb.proxy.exchange import Exchange
-from lb.proxy.framing import Framing
-from lb.proxy.request import Hop, Request
-from lb.proxy.response import Aside, Response
+from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.http.framing import Framing
+from lb.proxy.http.request import Hop, Request
+from lb.proxy.http.response import Aside, Response
 from lb.strategies import Outcome
 from tests.proxy.doubles import note_ends, note_leases
 

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from lb.proxy import fields, request, response
-from lb.proxy.fields import FieldLines
-from lb.proxy.response import ResponseReader
-from lb.proxy.rules import REQUEST_RULES, Field, Malformed, Rejected
+from lb.proxy.http import fields, request, response
+from lb.proxy.http.fields import FieldLines
+from lb.proxy.http.response import ResponseReader
+from lb.proxy.http.rules import REQUEST_RULES, Field, Malformed, Rejected
 from tests.proxy.test_framing import joined, requests, responses
 
 

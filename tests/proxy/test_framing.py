@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.config import Limits
-from lb.proxy.framing import BadFraming, ChunkedBody, TooLarge, passable
-from lb.proxy.request import RequestReader
-from lb.proxy.response import Response, ResponseReader
-from lb.proxy.rules import Malformed, Rejected
+from lb.proxy.http.framing import BadFraming, ChunkedBody, TooLarge, passable
+from lb.proxy.http.request import RequestReader
+from lb.proxy.http.response import Response, ResponseReader
+from lb.proxy.http.rules import Malformed, Rejected
 
 
 def taken(data: bytes, pieces: int, limit: int = 1000) -> tuple[bytes, bytes, ChunkedBody]:

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from lb.config import Scenario
-from lb.proxy.keys import key_of
+from lb.proxy.http.keys import key_of
 
 PEER, HOST, TARGET = b"192.0.2.7", b"Shop.example", b"/basket/7?x=1&y=/"
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]

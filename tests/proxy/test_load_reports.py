@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lb.balancing import LoadReport
-from lb.proxy.rules import load_report
+from lb.proxy.http.rules import load_report
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import Origin, Script, Wire, ok, origin, proxy
 

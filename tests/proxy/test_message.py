@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lb.balancing import Outcome, Why
-from lb.proxy.message import REFUSALS, chunk, error_body, last_chunk, local_response
+from lb.proxy.http.message import REFUSALS, chunk, error_body, last_chunk, local_response
 
 
 def test_a_chunk() -> None:

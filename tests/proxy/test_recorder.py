@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from lb.balancing.replay import Replayed, replay
 from lb.errors import CannotRecord
 from lb.proxy.driver import Driver
-from lb.proxy.recorder import Recorder
+from lb.proxy.logs.recorder import Recorder
+from lb.recording.replay import Replayed, replay
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import NO_HEALTH, Origin, Proxy, Wire, echo, get, origin, resets, scenario
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lb.proxy.rules import (
+from lb.proxy.http.rules import (
     Rejected,
     check_coding,
     check_host,

@@ -8,11 +8,11 @@ from itertools import product
 import pytest
 
 from lb.balancing import Outcome, Why
-from lb.proxy.exchange import Exchange
-from lb.proxy.framing import Framing
-from lb.proxy.request import Hop
-from lb.proxy.response import Aside
-from lb.proxy.transitions import NEVER, TRANSITIONS, Event, State, transition
+from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.exchange.transitions import NEVER, TRANSITIONS, Event, State, transition
+from lb.proxy.http.framing import Framing
+from lb.proxy.http.request import Hop
+from lb.proxy.http.response import Aside
 from tests.proxy.test_exchange import END, Client, Driver, Upstream, exchange, response
 
 EXPECTED = """

@@ -12,7 +12,7 @@ from scipy import stats
 
 from lb.config import Paced, Poisson, Zipf
 from lb.errors import ConfigError
-from sim.arrivals import Schedule, arrival_times, network_delays, streams, zipf_keys
+from sim.model.arrivals import Schedule, arrival_times, network_delays, streams, zipf_keys
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 SIGNIFICANCE = 0.001

@@ -11,7 +11,7 @@ from lb.config import Scenario
 from lb.errors import ConfigError
 from lb.strategies import REGISTRY, create
 from sim import simulate
-from sim.arrivals import Schedule
+from sim.model.arrivals import Schedule
 from tests.doubles import Draws, Server, joined
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 

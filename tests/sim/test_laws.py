@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from lb.config import Law, LawTable
-from sim.laws import draw, draw_shape, shape
+from sim.model.laws import draw, draw_shape, shape
 
 DRAWS = 200_000
 TABLES: TypeAdapter[LawTable] = TypeAdapter(Law)

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.config import BackendTable, Model
-from sim.laws import draw_shape
-from sim.live_backend import SIZE_FIELD, LiveStation, application
-from sim.stations import Station, station
+from sim.live.backend import SIZE_FIELD, LiveStation, application
+from sim.model.laws import draw_shape
+from sim.model.stations import Station, station
 
 LIMIT = 20.0
 """Seconds that nothing here may take."""

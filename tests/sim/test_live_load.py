@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 
 from lb.config import Scenario
-from sim import Schedule, live_load
-from sim.live_load import play
-from sim.verdict import Measurement
+from sim import Schedule
+from sim.live import load as live_load
+from sim.live.load import play
+from sim.live.verdict import Measurement
 from tests.sim.scenarios import CONSTANT, scenario, serves
 
 LIMIT = 20.0

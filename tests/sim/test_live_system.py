@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lb.config import Scenario
 from lb.errors import LbError
-from sim.live_system import LiveSystem, relocated
+from sim.live.system import LiveSystem, relocated
 
 TEXT = """\
 algorithm = "round_robin"  # on 127.0.0.1:8080

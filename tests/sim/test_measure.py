@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lb.config import Scenario
 from sim import Schedule, simulate
-from sim.laws import Floats
-from sim.measure import Record, binned, occupancy, time_average
-from sim.world import World
+from sim.analysis.record import Record, binned, occupancy, time_average
+from sim.engine.world import World
+from sim.model.laws import Floats
 from tests.sim.scenarios import CONSTANT, scenario, serves
 
 # Quarters of a second add up exactly, and make many things happen at one moment.

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from lb.strategies import REGISTRY
 from sim import Result, Scenario, simulate
-from sim.plots import (
+from sim.output.plots import (
     PERCENTILES,
     PICTURES,
     STYLES,

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from sim import Estimate, Result, Schedule, simulate
-from sim.report import print_result, print_verdict, terminal, write_report
-from sim.verdict import Judgement, Line, Measurement, Verdict, judge
+from sim.live.verdict import Judgement, Line, Measurement, Verdict, judge
+from sim.output.report import print_result, print_verdict, terminal, write_report
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 THREE = [serves(EXPONENTIAL)] * 3

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.config import Exponential, Model
-from sim.stations import INFINITY, Fifo, ProcessorSharing, Station, station
+from sim.model.stations import INFINITY, Fifo, ProcessorSharing, Station, station
 
 TICKS = st.integers(0, 40).map(lambda n: n / 8)  # exact in binary: ties happen, rounding does not
 JOBS = st.lists(st.tuples(TICKS, TICKS), max_size=40).map(

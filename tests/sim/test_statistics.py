@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sim.statistics import (
+from sim.analysis.statistics import (
     BATCHES,
     QUANTILES,
     batched,

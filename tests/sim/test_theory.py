@@ -1,7 +1,7 @@
 """The simulator against exact queueing theory, at load 0.8 and service times of one second.
 
-Every expected value comes from its closed form in sim.theory; join-the-shortest-queue has none
-and is given as a number. The interval is at 99.9 % over replications and at most 2 % wide to
+Every expected value comes from its closed form in sim.checks.theory; join-the-shortest-queue has
+none and is given as a number. The interval is at 99.9 % over replications and at most 2 % wide to
 either side: wide enough to hold for the one seed, chosen beforehand, narrow enough to mean it.
 """
 
@@ -14,8 +14,8 @@ import pytest
 
 from lb.config import Scenario
 from sim import simulate
-from sim.statistics import QUANTILES, Estimate, latency_estimates
-from sim.theory import e_n_m_1, m_g_1, m_m_1, m_m_c
+from sim.analysis.statistics import QUANTILES, Estimate, latency_estimates
+from sim.checks.theory import e_n_m_1, m_g_1, m_m_1, m_m_c
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 LOAD = 0.8

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import sim.verdict
+import sim.live.verdict
 from lb.config import BackendTable, Scenario
 from sim import Estimate, Result, Schedule
-from sim.report import write_verdict
-from sim.verdict import (
+from sim.engine.world import World
+from sim.live.verdict import (
     COLD_START,
     FAILURES,
     Judgement,
@@ -26,7 +26,7 @@ from sim.verdict import (
     latencies,
     predict,
 )
-from sim.world import World
+from sim.output.report import write_verdict
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 SHIPPED = sorted((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
@@ -314,7 +314,7 @@ def test_both_sides_see_the_very_schedule(file: Scenario, schedule: Schedule) ->
     """Every replication of a prediction has the arrivals and the work that were sent."""
     result = predict(file, schedule)
     (run,) = result.runs
-    assert len(run.records) == sim.verdict.REPLICATIONS
+    assert len(run.records) == sim.live.verdict.REPLICATIONS
     for record in run.records:
         np.testing.assert_array_equal(record.arrived, schedule.times)
         np.testing.assert_array_equal(record.latency, run.records[0].latency)  # nothing is open
@@ -432,7 +432,7 @@ def test_honest_runs_pass_and_a_backend_twice_as_slow_is_found_out(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The live check (`make teeth`) with the simulator as the proxy, in runs half as long."""
-    monkeypatch.setattr(sim.verdict, "REPLICATIONS", 5)
+    monkeypatch.setattr(sim.live.verdict, "REPLICATIONS", 5)
     file = Scenario.load(path)
     passed = missed = 0
     for seed in range(1, 11):

@@ -8,11 +8,11 @@ from unittest import mock
 
 import pytest
 
+from lb.laws.laws import LAWS
 from lb.strategies import Spec, spec
-from lb.strategies.laws import LAWS
 from lb.strategies.round_robin import RoundRobin
-from sim import theory, verify
-from sim.verify import known_sequences, laws_of
+from sim.checks import theory, verify
+from sim.checks.verify import known_sequences, laws_of
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import REGISTRY
 from sim import simulate
-from sim.arrivals import Schedule, streams
-from sim.measure import Record
-from sim.world import World
+from sim.analysis.record import Record
+from sim.engine.world import World
+from sim.model.arrivals import Schedule, streams
 from tests.doubles import Request
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.errors import UsageError
-from lb.strategies import create, ketama
+from lb.strategies import create
+from lb.strategies.parts import ketama
 from tests.doubles import Draws, Server, end, send, servers
 from tests.operations import CountingList, operations
 from tests.strategies import nginx

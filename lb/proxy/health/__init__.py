@@ -1,0 +1,1 @@
+"""Asking backends how they are."""

@@ -1,0 +1,1 @@
+"""The log of every input to a balancer: written, read, played again."""

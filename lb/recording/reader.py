@@ -1,0 +1,283 @@
+"""Reading a recording: its header, and every whole event.
+
+What is there is checked as far as it can be: whole blocks by their checksum, before an event of
+theirs is read. The last block may be cut short by a crash, or still be on its way to the file.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from lb.balancing.backend import Settings
+from lb.balancing.health import HealthPolicy
+from lb.balancing.retries import RetryPolicy
+from lb.balancing.subset import SubsetPolicy
+from lb.balancing.waiting import QueuePolicy
+from lb.errors import BadRecording
+from lb.recording.writer import (
+    ABANDONED,
+    ADMIT,
+    BLOCK,
+    COUNT,
+    DEADLINE,
+    DECIDED,
+    DECISION,
+    DONE,
+    FAILED,
+    HEAD,
+    IDEMPOTENT,
+    JSON,
+    MAGIC,
+    NOBODY,
+    OUTCOMES,
+    TIME,
+    VERSION,
+    WAKE,
+    Kind,
+)
+
+NONE = -1
+"""In the place of a backend's order."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a recording says about the balancer it was made of."""
+
+    lb: str
+    """Version that recorded."""
+    seed: int
+    now: float
+    algorithm: str
+    settings: Mapping[str, object]
+    backends: Sequence[Settings]
+    health: HealthPolicy
+    retries: RetryPolicy
+    queue: QueuePolicy
+    subset: SubsetPolicy
+
+
+class Decision(NamedTuple):
+    """A call's attempt was started, or the call refused."""
+
+    call: int
+    attempt: int
+    order: int
+    """Of the backend; NONE for a refusal."""
+
+
+class Event(NamedTuple):
+    """One input of the balancer, and what it decided upon it."""
+
+    offset: int
+    kind: Kind
+    now: float
+    """NaN where the balancer was given no time."""
+    body: Any
+    decisions: tuple[Decision, ...]
+
+
+class _CutShortError(Exception):
+    """An event goes on beyond the end of what there is."""
+
+
+class Log:
+    """Reads a recording piece by piece."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._buffer = bytearray()
+        self._at = 0  # offset of the buffer in the recording
+        self.end = 0  # of the last whole event
+        self.complete = False
+
+    def header(self) -> Header:
+        head = self._take(HEAD.size)
+        if head[: len(MAGIC)] != MAGIC[: len(head)] or not head:
+            raise BadRecording(0, "this is not a recording of lb")
+        if len(head) < HEAD.size:
+            raise BadRecording(len(head), "the recording ends within its header")
+        _, version, length, checksum = HEAD.unpack(head)
+        if version != VERSION:
+            raise BadRecording(len(MAGIC), f"format {version}; this lb reads format {VERSION}")
+        text = self._take(length)
+        if len(text) < length:
+            raise BadRecording(self._at, "the recording ends within its header")
+        if crc32(text) != checksum:
+            raise BadRecording(HEAD.size, "the header does not match its checksum")
+        self.end = self._at
+        row: dict[str, Any] = {}
+        try:
+            row = json.loads(text)
+            return Header(
+                lb=row["lb"],
+                seed=row["seed"],
+                now=row["now"],
+                algorithm=row["algorithm"],
+                settings=row["settings"],
+                backends=[Settings(**backend) for backend in row["backends"]],
+                health=HealthPolicy(**row["health"]),
+                retries=RetryPolicy(**row["retries"]),
+                queue=QueuePolicy(**row["queue"]),
+                subset=SubsetPolicy(**row["subset"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            made_by = row.get("lb", "an unknown version")
+            why = f"the header, made by lb {made_by}, does not fit this version: {error}"
+            raise BadRecording(HEAD.size, why) from None
+
+    def events(self) -> Iterator[Event]:
+        """Every whole event. Raises BadRecording where one makes no sense."""
+        while True:
+            start = self._at
+            head = self._take(BLOCK.size)
+            if len(head) < BLOCK.size:
+                return
+            length, complement, checksum = BLOCK.unpack(head)
+            if length ^ complement != 0xFFFFFFFF:
+                raise BadRecording(start, "a block whose length is damaged")
+            block = self._take(length)
+            whole = len(block) == length
+            if whole and crc32(block) != checksum:
+                raise BadRecording(start, "a block that does not match its checksum")
+            start += BLOCK.size
+            at = 0
+            while at < len(block):
+                try:
+                    event, at = _event(block, at, start)
+                except _CutShortError:
+                    if whole:
+                        raise BadRecording(
+                            start + at, "an event that its block cuts short"
+                        ) from None
+                    return
+                self.end = start + at
+                if event.kind is Kind.END:
+                    self.complete = True
+                    if at < len(block) or self._take(1):
+                        raise BadRecording(self.end, "the recording goes on after its end")
+                    return
+                yield event
+
+    def _take(self, count: int) -> bytes:
+        """The next `count` bytes; fewer at the end."""
+        buffer = self._buffer
+        while len(buffer) < count:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            buffer += piece
+        taken = bytes(buffer[:count])
+        del buffer[:count]
+        self._at += len(taken)
+        return taken
+
+
+def _event(block: bytes, at: int, start: int) -> tuple[Event, int]:
+    """The event at `at`, and where the next one begins. `start` is the block's offset."""
+    offset = start + at
+    code = block[at]
+    try:
+        kind = Kind(code & ~DECIDED)
+    except ValueError:
+        raise BadRecording(offset, f"an event of unknown kind {code & ~DECIDED}") from None
+    try:
+        now, body, at = _BODIES.get(kind, _json)(block, at)
+        decisions: tuple[Decision, ...] = ()
+        if code & DECIDED:
+            decisions, at = _decisions(block, at)
+    except struct.error:
+        raise _CutShortError from None
+    except (ValueError, TypeError, IndexError) as error:
+        raise BadRecording(offset, f"{kind.name.lower()}: {error}") from None
+    return Event(offset, kind, now, body, decisions), at
+
+
+_NAN = float("nan")
+Body = tuple[float, Any, int]
+"""Time, fields, and where the next event begins."""
+
+
+def _end(block: bytes, at: int) -> Body:
+    return _NAN, None, at + 1
+
+
+def _admit(block: bytes, at: int) -> Body:
+    _, now, flags, order, length = ADMIT.unpack_from(block, at)
+    key, at = _text(block, at + ADMIT.size, length)
+    deadline = float("inf")
+    if flags & DEADLINE:
+        (deadline,) = TIME.unpack_from(block, at)
+        at += TIME.size
+    return now, (key, bool(flags & IDEMPOTENT), deadline, _known(order)), at
+
+
+def _done(block: bytes, at: int) -> Body:
+    _, now, call, _, outcome, first_byte = DONE.unpack_from(block, at)
+    began = None if isnan(first_byte) else first_byte
+    return now, (call, OUTCOMES[outcome], began), at + DONE.size
+
+
+def _failed(block: bytes, at: int) -> Body:
+    _, now, call, _, outcome, sent = FAILED.unpack_from(block, at)
+    return now, (call, OUTCOMES[outcome], bool(sent)), at + FAILED.size
+
+
+def _abandoned(block: bytes, at: int) -> Body:
+    _, call = ABANDONED.unpack_from(block, at)
+    return _NAN, call, at + ABANDONED.size
+
+
+def _wake(block: bytes, at: int) -> Body:
+    _, now = WAKE.unpack_from(block, at)
+    return now, None, at + WAKE.size
+
+
+def _json(block: bytes, at: int) -> Body:
+    _, now, length = JSON.unpack_from(block, at)
+    text, at = _text(block, at + JSON.size, length)
+    body = json.loads(text)
+    if not isinstance(body, dict):
+        raise TypeError("the fields are not a JSON object")
+    return now, body, at
+
+
+_BODIES: dict[Kind, Callable[[bytes, int], Body]] = {
+    Kind.END: _end,
+    Kind.ADMIT: _admit,
+    Kind.DONE: _done,
+    Kind.FAILED: _failed,
+    Kind.ABANDONED: _abandoned,
+    Kind.WAKE: _wake,
+}
+"""All others are JSON."""
+
+
+def _text(block: bytes, at: int, length: int) -> tuple[bytes, int]:
+    end = at + length
+    if end > len(block):
+        raise _CutShortError
+    return block[at:end], end
+
+
+def _decisions(block: bytes, at: int) -> tuple[tuple[Decision, ...], int]:
+    (count,) = COUNT.unpack_from(block, at)
+    at += COUNT.size
+    rows, end = _text(block, at, count * DECISION.size)
+    return (
+        tuple(
+            Decision(call, attempt, _known(order))
+            for call, attempt, order in DECISION.iter_unpack(rows)
+        ),
+        end,
+    )
+
+
+def _known(order: int) -> int:
+    return NONE if order == NOBODY else order

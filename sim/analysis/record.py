@@ -1,0 +1,176 @@
+"""What a run records, and what can be read off it without statistics."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.balancing import Outcome, Why
+from sim.model.arrivals import Schedule
+from sim.model.laws import Floats
+
+TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT)
+REJECTIONS = (Why.NO_BACKEND, Why.QUEUE_FULL)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Attempts that brought no answer, one row each; they took a place all the same.
+
+    Columns are those of a `Record`; `left` is infinite where the work outlasted the run.
+    """
+
+    backend: NDArray[np.int64]
+    started: Floats
+    ended: Floats
+    reached: Floats
+    left: Floats
+
+    @classmethod
+    def of(cls, rows: Collection[Sequence[float]] = ()) -> Lost:
+        table = np.array(list(rows), dtype=float).reshape(-1, 5)
+        backend, *times = table.T
+        return cls(backend.astype(np.int64), *times)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One replication. Arrays have one entry per successful request, by arrival.
+
+    Times are seconds from the start.
+    """
+
+    requests: int
+    arrived: Floats
+    started: Floats
+    """When the balancer sent the request to its backend."""
+    ended: Floats
+    """When the client had the last byte."""
+    backend: NDArray[np.int64]
+    """Place of the backend in the configuration."""
+    reached: Floats
+    """When the request was at its backend."""
+    left: Floats
+    """When its answer left there."""
+    until: float
+    """The last arrival: rates and occupancies are taken up to here, before the system empties."""
+    failed: int = 0
+    rejected: int = 0
+    timed_out: int = 0
+    retried: int = 0
+    lost: Lost = field(default_factory=Lost.of)
+
+    @classmethod
+    def of(
+        cls,
+        schedule: Schedule,
+        delays: Floats | None,
+        backend: array[int],
+        started: array[float],
+        ended: array[float],
+        refused: Sequence[tuple[int, float, Why | Outcome]] = (),
+        retried: int = 0,
+        lost: Collection[Sequence[float]] = (),
+    ) -> Record:
+        """From what a driver wrote down for each request; `ended` is NaN where none succeeded."""
+        ends = np.asarray(ended)
+        who = np.flatnonzero(np.isfinite(ends))
+        starts, ends = np.asarray(started)[who], ends[who]
+        there, back = (0.0, 0.0) if delays is None else delays[:, who]
+        whys = Counter(why for _, _, why in refused)
+        timed_out = sum(whys[why] for why in TIMEOUTS)
+        rejected = sum(whys[why] for why in REJECTIONS)
+        return cls(
+            requests=len(schedule),
+            arrived=schedule.times[who],
+            started=starts,
+            ended=ends,
+            backend=np.asarray(backend)[who],
+            reached=starts + there,
+            left=ends - back,
+            until=float(schedule.times[-1]) if len(schedule) else 0.0,
+            failed=len(refused) - timed_out - rejected,
+            rejected=rejected,
+            timed_out=timed_out,
+            retried=retried,
+            lost=Lost.of(lost),
+        )
+
+    @property
+    def completed(self) -> int:
+        return len(self.arrived)
+
+    @property
+    def latency(self) -> Floats:
+        """What clients saw, seconds."""
+        return self.ended - self.arrived
+
+    @property
+    def picks(self) -> NDArray[np.int64]:
+        """Backends in the order they were picked."""
+        return self.backend[np.argsort(self.started, kind="stable")]
+
+    def in_flight(self, order: int | None = None) -> tuple[Floats, Floats]:
+        """When each attempt began and ended, at one backend or at all, the lost ones too."""
+        return self._stays(order, "started", "ended")
+
+    def present(self, order: int) -> tuple[Floats, Floats]:
+        """When each attempt came to a backend and left it, the lost ones too."""
+        return self._stays(order, "reached", "left")
+
+    def _stays(self, order: int | None, entered: str, left: str) -> tuple[Floats, Floats]:
+        parts = [
+            (part, slice(None) if order is None else part.backend == order)
+            for part in (self, self.lost)
+        ]
+        first, last = (
+            np.concatenate([getattr(part, name)[mine] for part, mine in parts])
+            for name in (entered, left)
+        )
+        return first, last
+
+    def after(self, warmup: float) -> Record:
+        """The requests that arrived at `warmup` or later; the others' counts stay."""
+        kept = self.arrived >= warmup
+        columns = ("arrived", "started", "ended", "backend", "reached", "left")
+        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
+
+
+def occupancy(entered: Floats, left: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """How many are inside: times of change, ascending, and the number from each time on."""
+    times = np.concatenate([entered, left])
+    steps = np.repeat(np.array([1, -1], np.int64), [len(entered), len(left)])
+    order = np.argsort(times, kind="stable")
+    return times[order], np.cumsum(steps[order])
+
+
+def time_average(times: Floats, numbers: NDArray[np.int64], since: float, until: float) -> float:
+    """The mean of a step function over [since, until]."""
+    if until <= since or not len(times):
+        return 0.0
+    edges = np.clip(np.append(times, until), since, until)
+    return float(np.dot(numbers, np.diff(edges)) / (until - since))
+
+
+def binned(times: Floats, numbers: NDArray[np.int64], edges: Floats) -> tuple[Floats, ...]:
+    """Mean, least and most of a step function in every bin; three arrays, one entry per bin.
+
+    `times` ascend, `numbers` hold from each time on; before the first it is zero. What lasts no
+    time is not seen.
+    """
+    lasting = np.append(np.diff(times) > 0, True)
+    times, numbers = times[lasting], numbers[lasting]
+    area = np.concatenate([[0.0], np.cumsum(numbers[:-1] * np.diff(times))])
+    mean = np.diff(np.interp(edges, times, area)) / np.diff(edges)
+    held = np.concatenate([[0], numbers, [0]])  # reduceat wants an element behind the last slice
+    first = np.searchsorted(times, edges[:-1], side="right")
+    last = np.searchsorted(times, edges[1:], side="left")
+    slices = np.column_stack([first, last + 1]).ravel()
+    low = np.minimum.reduceat(held, slices)[::2]
+    high = np.maximum.reduceat(held, slices)[::2]
+    return mean, low.astype(float), high.astype(float)

@@ -1,0 +1,1 @@
+"""The model on a real clock, and the verdict."""

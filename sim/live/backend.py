@@ -1,0 +1,158 @@
+"""The model of a backend, served over HTTP: the simulator's stations on a real clock.
+
+`X-LB-Size` says how much work a request is, relative to the backend's mean service time; without it
+the backend draws from its own law. Any method and path is work, but for GET /health. Every answer
+says in `X-LB-Load` how many requests the backend holds and how long one takes at that number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Sequence
+
+import numpy as np
+from aiohttp import web
+
+from lb.config import BackendTable, Model, host_and_port
+from lb.errors import CannotListen
+from sim.model.laws import draw_shape
+from sim.model.stations import INFINITY, LoadMeter, Station, station
+
+SIZE_FIELD, LOAD_FIELD = "X-LB-Size", "X-LB-Load"
+
+
+class LiveStation:
+    """One station and the one timer that takes its jobs out when they are due."""
+
+    def __init__(self, model: Model, rng: np.random.Generator) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._model = model
+        self._rng = rng
+        self._station: Station[asyncio.Future[float]] = station(model)
+        self._timer: asyncio.TimerHandle | None = None
+        self._set_to = INFINITY
+        self._sizes: list[float] = []
+        self._meter = LoadMeter()
+
+    @property
+    def load(self) -> str:
+        """The load report of this moment."""
+        held = len(self._station)
+        return f"in_flight={held}, latency_ms={self._meter.expected(held) * 1e3:.3f}"
+
+    async def serve(self, size: float | None) -> tuple[float, float] | None:
+        """Stay for as long as the work takes; (service, sojourn) in seconds, None when full."""
+        now = self._loop.time()
+        self._depart_due(now)
+        service = (self._draw() if size is None else size) * self._model.service.mean
+        found = len(self._station)
+        job: asyncio.Future[float] = self._loop.create_future()
+        if not self._station.arrive(job, now, service):
+            return None
+        self._set_timer()
+        left = await job
+        self._meter.left(found, left - now)
+        return service, left - now
+
+    def _draw(self) -> float:
+        if not self._sizes:
+            self._sizes = draw_shape(self._model.service, self._rng, 1000).tolist()
+        return self._sizes.pop()
+
+    def _depart_due(self, now: float) -> None:
+        while self._station.next_departure() <= now:
+            due, job = self._station.depart()
+            if not job.done():  # its client may have gone; the work was done all the same
+                job.set_result(due)
+
+    def _ring(self) -> None:
+        self._set_to = INFINITY
+        self._depart_due(self._loop.time())
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._station.next_departure()
+        if due != self._set_to:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._set_to = due
+            self._timer = self._loop.call_at(due, self._ring) if due < INFINITY else None
+
+
+def application(row: BackendTable, model: Model, rng: np.random.Generator) -> web.Application:
+    """One backend. Must be made inside a running event loop."""
+    live = LiveStation(model, rng)
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "server": row.label})
+
+    async def work(request: web.Request) -> web.Response:
+        given = request.headers.get(SIZE_FIELD)
+        try:
+            size = None if given is None else float(given)
+            if size is not None and not 0 <= size < INFINITY:
+                raise ValueError
+        except ValueError:
+            message = f"{SIZE_FIELD} {given!r} is not a number from zero up"
+            return web.json_response({"error": "bad_size", "message": message}, status=400)
+        async for _ in request.content.iter_any():  # of any length; nobody reads it
+            pass
+        served = await live.serve(size)
+        if served is None:
+            return web.json_response({"error": "queue_full", "server": row.label}, status=503)
+        service, sojourn = served
+        return web.json_response(
+            {
+                "server": row.label,
+                "address": row.address,
+                "service_ms": round(service * 1e3, 3),
+                "sojourn_ms": round(sojourn * 1e3, 3),
+            }
+        )
+
+    async def report(_: web.Request, answer: web.StreamResponse) -> None:
+        answer.headers[LOAD_FIELD] = live.load
+
+    app = web.Application()
+    app.on_response_prepare.append(report)
+    app.router.add_get("/health", health)
+    app.router.add_route("*", "/{path:.*}", work)
+    return app
+
+
+def serve(rows: Sequence[tuple[BackendTable, Model]], seed: int | None = None) -> None:
+    """Serve every backend of `rows` until SIGTERM or SIGINT. Raises CannotListen."""
+    asyncio.run(_serve(rows, seed))
+
+
+async def _serve(rows: Sequence[tuple[BackendTable, Model]], seed: int | None) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    runners = []
+    try:
+        for number, (row, model) in enumerate(rows):
+            rng = np.random.default_rng(None if seed is None else [seed, number])
+            runner = web.AppRunner(application(row, model, rng), access_log=None)
+            await runner.setup()
+            runners.append(runner)
+            host, port = host_and_port(row.address)
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as error:
+                plain = error.errno is not None and not isinstance(error, socket.gaierror)
+                reason = (os.strerror(error.errno or 0) if plain else str(error)).lower()
+                raise CannotListen(f"cannot listen on {row.address}: {reason}") from None
+            law = model.service
+            print(
+                f"backend {row.label} on http://{row.address}: {law.law}, mean "
+                f"{law.mean * 1e3:g} ms, {model.workers} workers, {model.discipline}",
+                flush=True,
+            )
+        await stop.wait()
+    finally:
+        for runner in runners:
+            await runner.cleanup()

@@ -1,0 +1,260 @@
+"""A live run beside its prediction: did the proxy do what the simulator said it would?
+
+The simulator replays the very schedule that was sent, so both sides had the same arrivals, sizes
+and keys. What is left open, ties and network delays, gives the interval for one run of that length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.config import Scenario
+from sim.analysis.record import Record
+from sim.analysis.statistics import Estimate, latency_metrics, prediction
+from sim.experiment import Result, simulate
+from sim.model.arrivals import Schedule
+from sim.model.laws import Floats
+
+REPLICATIONS = 30
+"""Simulations of the schedule behind a prediction."""
+JUDGED = ("p50", "p95", "p99")
+COLD_START = 0.05
+"""Share of a run that is not judged on either side, unless the file gives a warm-up: connections
+are being opened."""
+FAILURES = 0.005
+"""Failed requests beyond the predicted share that a run may have."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a load generator saw, one entry per request of its schedule; times in seconds.
+
+    All times count from the start of the schedule.
+    """
+
+    sent: Floats
+    """When the request really left; NaN where the run ended before."""
+    ended: Floats
+    """When the last byte was there; NaN where no successful answer came."""
+    backend: NDArray[np.int64]
+    """Place of the backend in the file, -1 where no answer named one."""
+
+    @classmethod
+    def blank(cls, n: int) -> Measurement:
+        return cls(np.full(n, np.nan), np.full(n, np.nan), np.full(n, -1, np.int64))
+
+    def save(self, path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez_compressed(file, sent=self.sent, ended=self.ended, backend=self.backend)
+
+    def truncated(self, schedule: Schedule) -> tuple[Schedule, Measurement]:
+        """Both up to the last request that was sent at all."""
+        n = int(np.flatnonzero(np.isfinite(self.sent))[-1]) + 1 if self.any_sent else 0
+        return schedule.head(n), Measurement(self.sent[:n], self.ended[:n], self.backend[:n])
+
+    @property
+    def any_sent(self) -> bool:
+        return bool(np.isfinite(self.sent).any())
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure, measured and predicted."""
+
+    measured: float
+    predicted: Estimate
+    tolerance: float
+    """Allowed beyond the interval, relative to the prediction."""
+
+    @property
+    def ok(self) -> bool:
+        room = self.tolerance * self.predicted.value
+        low, high = self.predicted.low, self.predicted.high
+        least = self.predicted.value if low is None else low
+        most = self.predicted.value if high is None else high
+        return least - room <= self.measured <= most + room
+
+    def as_dict(self) -> dict[str, Any]:
+        measured = self.measured if math.isfinite(self.measured) else None
+        return {
+            "measured": measured,
+            "predicted": self.predicted.as_dict(),
+            "tolerance": self.tolerance,
+            "ok": self.ok,
+        }
+
+
+class Judgement(Enum):
+    PASSED = "passed"
+    MISSED = "missed"
+    INVALID = "invalid"
+
+    @property
+    def exit_status(self) -> int:
+        return {"passed": 0, "missed": 4, "invalid": 1}[self.value]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Measured beside predicted."""
+
+    algorithm: str
+    requests: int
+    latency: dict[str, Line]
+    """p50, p95, p99 in seconds."""
+    shares: dict[str, Line]
+    """Each backend's share of the successful requests, by name."""
+    failed: int
+    failed_predicted: float
+    late_by: dict[str, float]
+    """Mean and quantiles of how much later than intended requests were sent, seconds."""
+    invalid: list[str]
+    """Why the run says nothing about the proxy; empty when it does."""
+    objectives: list[str] = field(default_factory=list)
+    """Objectives of the file's [expect] that the live run missed."""
+
+    @property
+    def judgement(self) -> Judgement:
+        if self.invalid:
+            return Judgement.INVALID
+        fine = all(line.ok for line in (*self.latency.values(), *self.shares.values()))
+        allowed = self.failed_predicted + FAILURES * self.requests
+        if fine and self.failed <= allowed and not self.objectives:
+            return Judgement.PASSED
+        return Judgement.MISSED
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of verdict.json, schema 1."""
+        return {
+            "schema": 1,
+            "verdict": self.judgement.value,
+            "algorithm": self.algorithm,
+            "requests": self.requests,
+            "latency": {name: line.as_dict() for name, line in self.latency.items()},
+            "shares": {name: line.as_dict() for name, line in self.shares.items()},
+            "failed": {"measured": self.failed, "predicted": self.failed_predicted},
+            "late_by": self.late_by,
+            "invalid": self.invalid,
+            "objectives_missed": self.objectives,
+        }
+
+
+def predict(scenario: Scenario, schedule: Schedule) -> Result:
+    """Simulate one live run of `schedule` many times over."""
+    run = scenario.run.model_copy(update={"replications": REPLICATIONS, "warmup": 0.0})
+    return simulate(scenario.model_copy(update={"run": run}), schedule=schedule)
+
+
+def judge(
+    scenario: Scenario, schedule: Schedule, measured: Measurement, predicted: Result | None = None
+) -> Verdict:
+    """Hold a measurement against the prediction from the same schedule.
+
+    A run that was stopped early is judged on the requests it sent.
+    """
+    whole = len(schedule)
+    schedule, measured = measured.truncated(schedule)
+    names = [row.label for row in scenario.backends]
+    algorithm = scenario.algorithm.name
+    if not len(schedule):
+        return Verdict(algorithm, 0, {}, {}, 0, 0.0, {}, ["no request was sent"])
+    cut = _cold_start(scenario, schedule)
+    if schedule.times[-1] < cut:
+        reason = "it ended within its warm-up"
+        return Verdict(algorithm, len(schedule), {}, {}, 0, 0.0, {}, [reason])
+    if predicted is None or len(schedule) < whole:
+        predicted = predict(scenario, schedule)
+    records = [record.after(cut) for record in predicted.runs[0].records]
+    live = _as_record(schedule, measured).after(cut)
+
+    expected = [latency_metrics(record.latency) for record in records]
+    seen = latency_metrics(live.latency)
+    latency = {
+        name: Line(
+            seen[name],
+            prediction([metrics[name] for metrics in expected]),
+            getattr(scenario.verify, name),
+        )
+        for name in JUDGED
+    }
+    shares = {
+        name: Line(
+            _share(live, order),
+            prediction([_share(record, order) for record in records]),
+            scenario.verify.share,
+        )
+        for order, name in enumerate(names)
+    }
+    late = measured.sent - schedule.times
+    late_by = latency_metrics(late[np.isfinite(late) & (schedule.times >= cut)])
+    failed = len(schedule) - int(np.isfinite(measured.ended).sum())
+    return Verdict(
+        algorithm=algorithm,
+        requests=len(schedule),
+        latency=latency,
+        shares=shares,
+        failed=failed,
+        failed_predicted=float(
+            np.mean([r.requests - r.completed for r in predicted.runs[0].records])
+        ),
+        late_by=late_by,
+        invalid=_invalid(late_by, latency, answered=failed < len(schedule)),
+        objectives=[
+            f"{name} is {seen[name] * 1e3:.4g} ms, expected at most {bound * 1e3:.4g} ms"
+            for name, bound in scenario.expect.model_dump(exclude_none=True).items()
+            if not seen[name] <= bound
+        ],
+    )
+
+
+def _cold_start(scenario: Scenario, schedule: Schedule) -> float:
+    given = scenario.run.warmup
+    return COLD_START * float(schedule.times[-1]) if given is None else given
+
+
+def _invalid(late_by: dict[str, float], latency: dict[str, Line], answered: bool) -> list[str]:
+    """A generator that is later than the verdict is exact cannot support one."""
+    if not answered:
+        return ["not one request was answered: is the balancer running, are its backends up?"]
+    return [
+        f"the load generator fell behind: {name} of its lateness is {late_by[name] * 1e3:.3g} ms, "
+        f"more than the {line.tolerance:.0%} that {name} of the latency may be off"
+        for name, line in latency.items()
+        if late_by[name] > line.tolerance * line.predicted.value
+    ]
+
+
+def _as_record(schedule: Schedule, measured: Measurement) -> Record:
+    answered = np.flatnonzero(np.isfinite(measured.ended))
+    started, ended = measured.sent[answered], measured.ended[answered]
+    return Record(
+        requests=len(schedule),
+        arrived=schedule.times[answered],
+        started=started,
+        ended=ended,
+        backend=measured.backend[answered],
+        reached=started,
+        left=ended,
+        until=float(schedule.times[-1]),
+    )
+
+
+def _share(record: Record, order: int) -> float:
+    return float(np.count_nonzero(record.backend == order) / max(record.completed, 1))
+
+
+def latencies(
+    scenario: Scenario, schedule: Schedule, measured: Measurement, predicted: Result
+) -> tuple[Floats, Sequence[Floats]]:
+    """Measured latencies, and predicted ones per replication, cut as `judge` cuts them."""
+    cut = _cold_start(scenario, schedule)
+    live = _as_record(schedule, measured).after(cut).latency
+    return live, [record.after(cut).latency for record in predicted.runs[0].records]

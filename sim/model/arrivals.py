@@ -1,0 +1,157 @@
+"""Arrival processes, and the schedule: everything about a run's requests, drawn ahead.
+
+Both sides of a comparison use the same schedule: two algorithms in the simulator (common random
+numbers), or a live run and its prediction.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.config import Paced, Poisson, Scenario, Zipf
+from lb.errors import ConfigError
+from sim.model.laws import Floats, draw, draw_shape, shape
+
+DEFAULT_REQUESTS = 100_000
+"""Length of a replication when the file gives none."""
+
+
+def arrival_times(process: Poisson | Paced, rng: np.random.Generator, n: int) -> Floats:
+    """The first `n` arrival times in seconds, ascending; shape (n,)."""
+    match process:
+        case Poisson():
+            return np.cumsum(rng.standard_exponential(n)) / process.rate
+        case Paced():
+            return np.arange(1, n + 1) / process.rate
+
+
+def zipf_keys(law: Zipf, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """`n` keys, key k with probability proportional to (k + 1) ** -s; shape (n,)."""
+    weights = np.arange(1, law.count + 1, dtype=float) ** -law.s
+    cumulative = np.cumsum(weights) / weights.sum()
+    return np.searchsorted(cumulative, rng.random(n), side="right").astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Times, sizes and keys of n requests."""
+
+    times: Floats
+    """Intended arrivals in seconds from the start, ascending; shape (n,)."""
+    shapes: tuple[str, ...]
+    """Names of the size laws, see `sim.model.laws.shape`."""
+    sizes: Floats
+    """Work relative to a backend's mean service; shape (len(shapes), n)."""
+    keys: NDArray[np.int64] | None = None
+    """What hash strategies see; shape (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @classmethod
+    def draw(cls, scenario: Scenario, replication: int = 0) -> Schedule:
+        """The schedule of one replication, a function of the scenario's seed alone."""
+        traffic, run = scenario.offered(), scenario.run
+        arrivals, keys, *_ = streams(scenario.run.seed, replication)
+        times = _times(traffic.arrivals, arrivals, run.duration, run.requests)
+        n = len(times)
+        laws = {shape(model.service): model.service for _, model in scenario.modelled()}
+        sizes = np.empty((len(laws), n))
+        for row, law in enumerate(laws.values()):
+            # A stream of its own for each shape: adding a backend changes nobody else's sizes.
+            sizes[row] = draw_shape(law, streams(run.seed, replication, shape(law))[0], n)
+        drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
+        return cls(times, tuple(laws), sizes, drawn)
+
+    def check(self, scenario: Scenario) -> None:
+        """Raise ConfigError unless the schedule can drive `scenario`."""
+        if not len(self):
+            raise ConfigError(["the schedule holds no request"])
+        for row, model in scenario.modelled():
+            if shape(model.service) not in self.shapes:
+                why = (
+                    f"the schedule has no sizes for backend {row.label}, which needs "
+                    f"{shape(model.service)}; it was drawn for {', '.join(self.shapes)}"
+                )
+                raise ConfigError([why])
+
+    def head(self, n: int) -> Schedule:
+        """The first `n` requests."""
+        keys = None if self.keys is None else self.keys[:n]
+        return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys)
+
+    def fields(self, index: int) -> dict[str, str]:
+        """The header fields that carry request `index`'s work and key to a live backend.
+
+        Sizes travel when all backends share one shape; otherwise each draws from its own law.
+        """
+        fields = {}
+        if len(self.shapes) == 1:
+            fields["X-LB-Size"] = repr(float(self.sizes[0, index]))
+        if self.keys is not None:
+            fields["X-LB-Key"] = str(self.keys[index])
+        return fields
+
+    def save(self, path: Path) -> None:
+        """Write an .npz archive of plain arrays."""
+        arrays: dict[str, NDArray[Any]] = {"times": self.times, "sizes": self.sizes}
+        if self.keys is not None:
+            arrays["keys"] = self.keys
+        header = np.frombuffer(json.dumps({"schema": 1, "shapes": self.shapes}).encode(), np.uint8)
+        with path.open("wb") as file:  # under this very name; numpy would append a suffix
+            np.savez_compressed(file, allow_pickle=False, header=header, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Schedule:
+        """Read what `save` wrote. Raises ConfigError."""
+        try:
+            with path.open("rb") as file:  # numpy leaves it open when it is no archive
+                archive = np.load(file, allow_pickle=False)
+                header = json.loads(archive["header"].tobytes())
+                keys = archive.get("keys")
+                return cls(archive["times"], tuple(header["shapes"]), archive["sizes"], keys)
+        except OSError as error:
+            raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from None
+        except (
+            EOFError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            raise ConfigError([f"{path}: not a schedule: {error}"]) from None
+
+
+def _times(
+    process: Poisson | Paced,
+    rng: np.random.Generator,
+    duration: float | None,
+    requests: int | None,
+) -> Floats:
+    if duration is None:
+        return arrival_times(process, rng, requests or DEFAULT_REQUESTS)
+    expected = process.rate * duration
+    times = arrival_times(process, rng, int(expected + 10 * expected**0.5) + 10)
+    return times[times < duration]
+
+
+def streams(seed: int, replication: int, purpose: str = "") -> list[np.random.Generator]:
+    """Independent generators: arrivals, keys, strategy, network; all from one seed."""
+    entropy = [seed, replication, *purpose.encode()]
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(4)]
+
+
+def network_delays(scenario: Scenario, rng: np.random.Generator, n: int) -> Floats | None:
+    """One-way delays there and back in seconds, shape (2, n); None when there is no network."""
+    law = scenario.offered().network
+    return None if law is None else np.stack([draw(law, rng, n), draw(law, rng, n)])
