@@ -19,6 +19,10 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_\-.]+)\s*=")
 
 
+RENAMED = {"verify": "verdict"}
+"""Tables that have another name than they once had."""
+
+
 def problems(text: str, source: str, error: ValidationError, root: type[BaseModel]) -> list[str]:
     """One line per mistake in `text`, in the order of the lines; `source` is the file's name."""
     lines = _lines(text)
@@ -103,7 +107,10 @@ def _why(error: Any, keys: list[str]) -> str:
     given = error["input"]
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key; {nearest(str(error['loc'][-1]), keys)}"
+            key = str(error["loc"][-1])
+            if error["loc"] in {(name,) for name in RENAMED}:
+                return f"this table is called [{RENAMED[key]}]"
+            return f"unknown key; {nearest(key, keys)}"
         case "missing":
             return "missing"
         case "value_error":

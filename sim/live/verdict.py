@@ -181,7 +181,7 @@ def judge(
         name: Line(
             seen[name],
             prediction([metrics[name] for metrics in expected]),
-            getattr(scenario.verify, name),
+            getattr(scenario.verdict, name),
         )
         for name in JUDGED
     }
@@ -189,7 +189,7 @@ def judge(
         name: Line(
             _share(live, order),
             prediction([_share(record, order) for record in records]),
-            scenario.verify.share,
+            scenario.verdict.share,
         )
         for order, name in enumerate(names)
     }

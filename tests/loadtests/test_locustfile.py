@@ -108,7 +108,7 @@ def test_measured_stands_beside_predicted(file: Path, tmp_path: Path) -> None:
 
 def test_a_backend_that_is_not_as_modelled_is_status_4(file: Path, tmp_path: Path) -> None:
     """Five times as slow, and figures may be twice too large: no noise can hide or excuse it."""
-    text = f"{file.read_text()}[verify]\np50 = 1.0\np95 = 1.0\np99 = 1.0\n"
+    text = f"{file.read_text()}[verdict]\np50 = 1.0\np95 = 1.0\np99 = 1.0\n"
     file.write_text(text)
     really = tmp_path / "backends.toml"
     really.write_text(text.replace("40ms", "200ms", 1))

@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
-from lb.config import Scenario, backend_flag, backend_flags, host_and_port, law_flag, seconds
+from lb.config import Scenario, backend_flag, backend_flags, host_and_port, law_flag
 from lb.errors import ConfigError, UsageError
+from lb.units import seconds
 
 EXAMPLE = """\
 algorithm = "least_connections"
@@ -290,6 +291,11 @@ TRAFFIC = "[traffic]\narrivals = {{ {} }}\n"
 MISTAKES = {
     # the text, where the complaint points, and what it must say
     "unknown table": ("[sever]\n", "lb.toml:1 sever", "did you mean 'server'"),
+    "the table once called verify": (
+        "[verify]\np99 = 0.2\n",
+        "lb.toml:1 verify",
+        "this table is called [verdict]",
+    ),
     "unknown key": (
         '[server]\nlisten = "h:1"\nlitsen = "h:2"\n',
         "lb.toml:3 server.litsen",

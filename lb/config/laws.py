@@ -1,0 +1,88 @@
+"""Laws of service times and gaps, and arrival processes, as the file writes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lb.config.values import Duration, Positive, PositiveDuration, Table
+
+
+class Exponential(Table):
+    law: Literal["exponential"]
+    mean: PositiveDuration
+
+
+class Deterministic(Table):
+    law: Literal["deterministic", "constant"]
+    mean: Duration
+
+
+class Lognormal(Table):
+    law: Literal["lognormal"]
+    mean: PositiveDuration
+    cv: Positive
+    """Standard deviation over mean."""
+
+
+class Gamma(Table):
+    law: Literal["gamma"]
+    mean: PositiveDuration
+    cv: Positive
+
+
+class Erlang(Table):
+    law: Literal["erlang"]
+    mean: PositiveDuration
+    k: Annotated[int, Field(ge=1)]
+
+
+class Hyperexponential(Table):
+    """Two exponential phases with balanced means."""
+
+    law: Literal["hyperexponential"]
+    mean: PositiveDuration
+    cv: Annotated[float, Field(ge=1)]
+
+
+class Uniform(Table):
+    law: Literal["uniform"]
+    low: Duration
+    high: PositiveDuration
+
+    @property
+    def mean(self) -> float:
+        return (self.low + self.high) / 2
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Uniform:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        return self
+
+
+LawTable = Exponential | Deterministic | Lognormal | Gamma | Erlang | Hyperexponential | Uniform
+Law = Annotated[LawTable, Field(discriminator="law")]
+
+
+class Zipf(Table):
+    """Keys 0 .. count-1, key k with probability proportional to (k + 1) ** -s."""
+
+    law: Literal["zipf"]
+    count: Annotated[int, Field(ge=1)]
+    s: Annotated[float, Field(ge=0)]
+
+
+class Poisson(Table):
+    process: Literal["poisson"]
+    rate: Positive
+    """Requests per second."""
+
+
+class Paced(Table):
+    process: Literal["deterministic"]
+    rate: Positive
+
+
+Arrivals = Annotated[Poisson | Paced, Field(discriminator="process")]

@@ -1,0 +1,85 @@
+"""Backends and what only a model needs of them, the traffic, the run, and how it is judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from lb.config.laws import Arrivals, Law, Zipf
+from lb.config.values import Address, PositiveDuration, Share, Table, Weight
+from lb.units import seconds
+
+
+def _warmup(value: object) -> float | None:
+    return None if value == "auto" else seconds(value)
+
+
+class Model(Table):
+    """A modelled backend, read by the simulator and by `lb backend`."""
+
+    service: Law
+    discipline: Literal["fifo", "ps"] = "fifo"
+    workers: Annotated[int, Field(ge=1)] = 1
+    queue: Annotated[int, Field(ge=0)] | None = None
+    """Requests that may wait at the backend; unlimited unless given."""
+
+    @property
+    def capacity(self) -> float:
+        """Requests per second at full use."""
+        return self.workers / self.service.mean if self.service.mean else float("inf")
+
+
+class BackendTable(Table):
+    address: Address
+    weight: Weight = 1
+    name: str = ""
+    max_in_flight: Annotated[int, Field(ge=1)] | None = None
+    model: Model | None = None
+
+    @property
+    def label(self) -> str:
+        return self.name or self.address
+
+
+class Traffic(Table):
+    arrivals: Arrivals
+    keys: Zipf | None = None
+    network: Law | None = None
+    """One-way delay between balancer and backend."""
+
+
+class Run(Table):
+    duration: PositiveDuration | None = None
+    requests: Annotated[int, Field(ge=1)] | None = None
+    warmup: Annotated[float | None, BeforeValidator(_warmup)] = None
+    """Cut off each replication's start; None stands for "auto", which is MSER-5."""
+    replications: Annotated[int, Field(ge=1)] = 5
+    seed: Annotated[int, Field(ge=0)] = 1
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Run:
+        if self.duration is not None and self.requests is not None:
+            raise ValueError("give duration or requests, not both")
+        return self
+
+
+class Expect(Table):
+    """Objectives: upper bounds on what clients see."""
+
+    mean: PositiveDuration | None = None
+    p50: PositiveDuration | None = None
+    p90: PositiveDuration | None = None
+    p95: PositiveDuration | None = None
+    p99: PositiveDuration | None = None
+    p999: PositiveDuration | None = None
+
+
+class Verdict(Table):
+    """How far a live run may lie outside the prediction's own interval, relative to it."""
+
+    p50: Share = 0.05
+    p95: Share = 0.10
+    p99: Share = 0.15
+    share: Share = 0.05
+    """Of each backend's share of the requests."""

@@ -1,0 +1,55 @@
+"""The proxy's own tables: where it listens, its time limits, how large a message may be."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from lb.config.values import Address, PositiveDuration, Size, Table
+
+
+class Server(Table):
+    listen: Address = "127.0.0.1:8080"
+    health_path: str = "/lb-health"
+    """Answers 200 while some backend is usable; empty to switch it off."""
+    stats_path: str = "/lb-stats"
+    trusted_proxies: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Networks whose X-Forwarded-* fields are kept and extended instead of replaced."""
+    access_log: bool = False
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
+
+
+class Timeouts(Table):
+    connect: PositiveDuration = 1.0
+    header: PositiveDuration = 10.0
+    """For a client to send a whole request head."""
+    response: PositiveDuration = 60.0
+    """Silence of a backend that owes an answer. The simulator applies it when the file names it."""
+    idle: PositiveDuration = 15.0
+    """Unused connections to backends are closed after this."""
+    client_idle: PositiveDuration = 60.0
+    drain: PositiveDuration = 30.0
+    """After SIGTERM, for requests in flight."""
+    tunnel: PositiveDuration = 3600.0
+    """Silence of both sides of a WebSocket, or of whatever else a connection was upgraded to."""
+
+
+class Limits(Table):
+    """How large a message may be; what is larger is refused."""
+
+    request_line: Annotated[Size, Field(ge=64)] = 8 * 1024
+    """Method, target and version; 414."""
+    header_bytes: Annotated[Size, Field(ge=256)] = 64 * 1024
+    """The fields of one head, or its trailers; 431, and 502 when a backend says them."""
+    header_count: Annotated[int, Field(ge=8)] = 200
+    """Fields in one head; the same."""
+    body: Annotated[Size, Field(ge=0)] | None = None
+    """Of a request; 413. Unlimited unless given: bodies are passed on as they come."""

@@ -1,0 +1,73 @@
+"""Values as the file writes them: addresses, durations, sizes, keys, weights."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+
+from lb.units import seconds, size
+
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+):(?P<port>\d+)")
+
+
+def address(text: str) -> str:
+    """Check `host:port`; IPv6 hosts stand in brackets. Raises ValueError."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise ValueError(f'{text!r} is not host:port, such as "127.0.0.1:3001"')
+    if not 0 <= int(match["port"]) <= 65535:
+        raise ValueError(f"port {match['port']} is not between 0 and 65535")
+    return text
+
+
+def host_and_port(checked: str) -> tuple[str, int]:
+    """Split a checked address; brackets of an IPv6 host are dropped."""
+    host, _, port = checked.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+_KEY = re.compile(r"client_ip|path|uri|(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+KEYS = "client_ip, header:NAME, cookie:NAME, path, uri"
+
+
+def request_key(text: str) -> str:
+    """What hash strategies see of a request. Raises ValueError."""
+    if _KEY.fullmatch(text):
+        return text
+    kind, colon, name = text.partition(":")
+    if kind in ("header", "cookie"):
+        wrong = f"{name!r} is no name" if name else "its name is missing"
+        raise ValueError(f'{text!r}: {wrong}; write "{kind}:NAME"')
+    if colon and kind in ("client_ip", "path", "uri"):
+        raise ValueError(f"{text!r}: {kind} takes no name")
+    near = difflib.get_close_matches(kind, ("client_ip", "header", "cookie", "path", "uri"), 1)
+    hint = f"did you mean {near[0] + colon + name!r}? " if near else ""
+    raise ValueError(f"{text!r} is unknown; {hint}known: {KEYS}")
+
+
+def weight(value: object) -> float:
+    """A number above zero, whole ones kept whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ValueError(f"a weight is a number above zero, not {value!r}")
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+Size = Annotated[int, BeforeValidator(size)]
+PositiveDuration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Address = Annotated[str, AfterValidator(address)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, PlainValidator(weight)]
+RequestKey = Annotated[str, AfterValidator(request_key)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Table(BaseModel):
+    """A table of the file. Unknown keys are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, strict=True, allow_inf_nan=False
+    )
