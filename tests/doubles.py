@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lb.laws.laws import Server, end, send, servers
+from lb.laws.kit import Server, end, send, servers
 from lb.strategies import Strategy
 
 __all__ = ["Draws", "Request", "Server", "end", "joined", "send", "sequence", "servers"]

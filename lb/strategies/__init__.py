@@ -1,33 +1,7 @@
-"""Whom to pick: one file per algorithm, and the registry that names them.
+"""Whom to pick: one file per algorithm, their common `parts`, and the registry that names them."""
 
-Plug-ins are looked for only when a name is not lb's own, or when everything is listed.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from lb.errors import UsageError, nearest
-from lb.strategies import (
-    consistent_hash,
-    ip_hash,
-    join_idle_queue,
-    least_connections,
-    least_response_time,
-    maglev,
-    p2c,
-    peak_ewma,
-    plugins,
-    prequal,
-    random,
-    rendezvous,
-    round_robin,
-    sticky,
-    weighted_random,
-    weighted_round_robin,
-)
 from lb.strategies.base import Candidate, Outcome, Probing, Random, Strategy
+from lb.strategies.registry import REGISTRY, all_specs, create, parse, spec
 from lb.strategies.spec import Seconds, Spec
 
 __all__ = [
@@ -44,65 +18,3 @@ __all__ = [
     "parse",
     "spec",
 ]
-
-REGISTRY: dict[str, Spec] = {
-    module.SPEC.name: module.SPEC
-    for module in (
-        round_robin,
-        weighted_round_robin,
-        random,
-        weighted_random,
-        least_connections,
-        p2c,
-        peak_ewma,
-        least_response_time,
-        join_idle_queue,
-        ip_hash,
-        consistent_hash,
-        maglev,
-        rendezvous,
-        prequal,
-        sticky,
-    )
-}
-
-
-def spec(name: str) -> Spec:
-    """The row of `name`, lb's own or a plug-in's; UsageError names the nearest known algorithm."""
-    if name in REGISTRY:
-        return REGISTRY[name]
-    try:
-        return plugins.load(name, REGISTRY)
-    except KeyError:
-        known = {*REGISTRY, *plugins.offered()}
-        raise UsageError(f"unknown algorithm {name!r}: {nearest(name, known)}") from None
-
-
-def all_specs() -> tuple[dict[str, Spec], list[str]]:
-    """Every row, lb's own first, and one line for each plug-in that is broken."""
-    rows, broken = dict(REGISTRY), []
-    for name in plugins.offered():
-        try:
-            rows[name] = plugins.load(name, REGISTRY)
-        except UsageError as error:
-            broken.append(str(error))
-    return rows, broken
-
-
-def parse(text: str) -> tuple[str, dict[str, str]]:
-    """`"p2c:choices=3,replacement=true"` -> name and settings, checked. Raises UsageError."""
-    name, _, rest = text.partition(":")
-    settings = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise UsageError(f"algorithm {text!r}: {part!r} is not NAME=VALUE")
-        settings[key.strip()] = value.strip()
-    spec(name).configure(settings)
-    return name, settings
-
-
-def create(name: str, rng: Random, settings: Mapping[str, object] | None = None) -> Strategy[Any]:
-    """A fresh strategy, empty."""
-    row = spec(name)
-    return row.factory(row.configure(settings or {}), rng)

@@ -187,4 +187,8 @@ SPEC = Spec(
     cost="O(log n)",
     avoid_when="a few keys are most of the traffic and balance_factor is off",
     needs=frozenset({"key"}),
+    variants=(
+        {"balance_factor": 1},
+        {"balance_factor": 1.25},
+    ),
 )

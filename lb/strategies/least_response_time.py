@@ -67,4 +67,8 @@ SPEC = Spec(
     avoid_when="many balancers run to the same fastest backend",
     needs=frozenset({"latency"}),
     claims=frozenset({"failure_penalty"}),
+    variants=(
+        {"decay": "1s"},
+        {"decay": "30s", "penalty": "5s"},
+    ),
 )

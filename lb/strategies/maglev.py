@@ -152,4 +152,8 @@ SPEC = Spec(
     cost="O(1)",
     avoid_when="new backends come all the time",
     needs=frozenset({"key"}),
+    variants=(
+        {"table_size": 2},
+        {"table_size": 251},
+    ),
 )

@@ -68,4 +68,10 @@ SPEC = Spec(
     cost="O(1); O(log n) with weights that differ",
     avoid_when="one of few backends is much slower than its weight says",
     claims=frozenset({"shares", "two_choices"}),
+    variants=(
+        {"choices": 1},
+        {"choices": 3},
+        {"replacement": True},
+        {"choices": 3, "replacement": True},
+    ),
 )

@@ -71,4 +71,9 @@ SPEC = Spec(
     avoid_when="latency says nothing about load",
     needs=frozenset({"latency"}),
     claims=frozenset({"two_choices", "failure_penalty"}),
+    variants=(
+        {"choices": 3},
+        {"decay": "1s"},
+        {"decay": "30s", "penalty": "5s"},
+    ),
 )

@@ -186,4 +186,10 @@ SPEC = Spec(
     cost="O(pool)",
     avoid_when="backends cannot be probed",
     needs=frozenset({"probes"}),
+    variants=(
+        {"probes": 0.5, "pool": 2},
+        {"max_age": "100ms"},
+        {"quantile": 0.0, "surplus": -0.5},
+        {"quantile": 1.0},
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from lb.errors import UsageError, nearest
@@ -16,7 +16,8 @@ Seconds = Annotated[float, "seconds"]
 
 CLAIMS = frozenset({"shares", "exact_shares", "two_choices", "failure_penalty"})
 """What a row may promise: shares by weight of an idle service, exact in every period; that it takes
-the better of two drawn evenly; that failing fast attracts no traffic. See `laws`."""
+the best of those drawn evenly, two unless its parameter `choices` says otherwise; that failing fast
+attracts no traffic. See `lb.laws`."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Spec:
     """What the registry holds for one algorithm. Its story is the docstring of its module."""
 
     name: str
-    factory: Callable[[Any, Random], Strategy[Any]]
+    factory: Callable[..., Strategy[Any]]
+    """Makes an empty strategy of parameters and a Random; of an Inner too, if the row nests."""
     params: type[Any]
     """A frozen dataclass; the text under each field is its reference manual."""
     cost: str
@@ -34,6 +36,27 @@ class Spec:
     """Any of key, weights, latency, probes, sets_cookie."""
     claims: frozenset[str] = frozenset()
     """Laws it is held to beside those for all: any of CLAIMS."""
+    variants: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    """Settings that the laws hold it at beside its defaults: one for every branch of its code."""
+    nests: bool = False
+    """Whether it holds another algorithm, and its factory takes an Inner to make that with."""
+    preset: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """Settings in place of the defaults; see `at`."""
+
+    def at(self, settings: Mapping[str, object]) -> Spec:
+        """The same row with `settings` for its defaults and no variants."""
+        return replace(self, preset={**self.preset, **settings}, variants=())
+
+    @property
+    def cases(self) -> tuple[Spec, ...]:
+        """The rows that laws are held at: its own settings, and those of its variants."""
+        return (self.at({}), *(self.at(settings) for settings in self.variants))
+
+    @property
+    def title(self) -> str:
+        """Its name, and the settings it was put to: `p2c:choices=3`."""
+        settings = ",".join(f"{name}={value}" for name, value in self.preset.items())
+        return f"{self.name}:{settings}" if settings else self.name
 
     @property
     def story(self) -> str:
@@ -53,9 +76,9 @@ class Spec:
         Raises UsageError, which names the nearest known parameter or what its value may be.
         """
         hints = get_type_hints(self.params, include_extras=True)
-        known = [field.name for field in fields(self.params)]
+        known = [parameter.name for parameter in fields(self.params)]
         given = {}
-        for name, value in settings.items():
+        for name, value in {**self.preset, **settings}.items():
             if name not in known:
                 hint = nearest(name, known) if known else "it has none"
                 raise UsageError(f"{self.name} has no parameter {name!r}: {hint}")
@@ -71,8 +94,12 @@ class Spec:
     def manual(self) -> Iterator[tuple[str, str, str]]:
         """Each parameter: name, default, and the text under it."""
         texts = _texts_under_fields(self.params)
-        for field in fields(self.params):
-            yield field.name, _default(field), texts.get(field.name, "")
+        for parameter in fields(self.params):
+            yield parameter.name, _default(parameter), texts.get(parameter.name, "")
+
+
+Inner = Callable[[str, Random], tuple[Spec, Strategy[Any]]]
+"""Makes the algorithm that a text such as "p2c:choices=3" names: its row and itself. UsageError."""
 
 
 def _converted(value: object, hint: Any) -> object:
@@ -101,8 +128,8 @@ def _converted(value: object, hint: Any) -> object:
     return value
 
 
-def _default(field: Field[Any]) -> str:
-    return "" if field.default is MISSING else str(field.default)
+def _default(parameter: Field[Any]) -> str:
+    return "" if parameter.default is MISSING else str(parameter.default)
 
 
 def _texts_under_fields(params: type[Any]) -> dict[str, str]:

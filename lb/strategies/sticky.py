@@ -18,7 +18,7 @@ from typing import Any, Generic
 
 from lb.errors import UsageError
 from lb.strategies.base import B, Outcome, Probing, Random, Strategy
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Inner, Spec
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,12 @@ class Sticky(Generic[B]):
             del self._places[next(iter(self._places))]
 
 
-def make(params: Params, rng: Random) -> Sticky[Any]:
+def make(params: Params, rng: Random, inner: Inner) -> Sticky[Any]:
     """Sticky over its inner algorithm. Raises UsageError when that cannot be inside another."""
-    from lb.strategies import create, parse, spec
-
-    name, settings = parse(params.inner)
-    if "key" in spec(name).needs:
-        raise UsageError(f"sticky: inner: {name} goes by a key, and newcomers have none")
-    return Sticky(create(name, rng, settings), params.table)
+    row, strategy = inner(params.inner, rng)
+    if "key" in row.needs:
+        raise UsageError(f"sticky: inner: {row.name} goes by a key, and newcomers have none")
+    return Sticky(strategy, params.table)
 
 
 SPEC = Spec(
@@ -125,4 +123,13 @@ SPEC = Spec(
     cost="O(1), or the inner algorithm's",
     avoid_when="any backend can serve any request as well",
     needs=frozenset({"key", "sets_cookie"}),
+    variants=(
+        {"table": 2},
+        {"inner": "weighted_round_robin:sequence=edf"},
+        {"inner": "least_connections"},
+        {"inner": "p2c:choices=3"},
+        {"inner": "peak_ewma"},
+        {"inner": "prequal"},
+    ),
+    nests=True,
 )

@@ -15,7 +15,7 @@ from tests.plugin.test_plugin import POINTS, install
 def test_one_strategy() -> None:
     ran = lb("verify", "--strategy", "p2c")
     assert ran.returncode == 0
-    assert "ok      p2c: of two the less loaded, every pair equally likely\n" in ran.stdout
+    assert "ok      p2c: of those drawn the least loaded, every draw equally likely\n" in ran.stdout
     assert "exempt  p2c: a backend that was slow once is picked again: " in ran.stdout
     assert ran.stdout.endswith(" hold, 0 do not.\n")
 

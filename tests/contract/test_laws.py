@@ -1,4 +1,4 @@
-"""Laws that hold for every algorithm in the registry, whatever it is for."""
+"""Laws that hold for every algorithm in the registry, whatever it is for, at all of its cases."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from hypothesis import strategies as st
 
 from lb.balancing import Balancer, HealthPolicy, Settings
 from lb.errors import UsageError
-from lb.laws.laws import (
-    LAWS,
-    SIZE,
-    Event,
-    Law,
-    avoided_come_last,
-    picks_are_usable,
-    replay,
-)
-from lb.strategies import REGISTRY, Outcome, Strategy, create, spec
+from lb.laws import LAWS, Law
+from lb.laws.kit import SIZE, Event
+from lb.laws.membership import avoided_come_last, picks_are_usable, replay
+from lb.strategies import REGISTRY, Outcome, Spec, Strategy
+from lb.strategies.registry import build
 from lb.strategies.spec import CLAIMS
 from tests.doubles import Draws, Request, Server, end, joined, send, servers
 
-pytestmark = pytest.mark.parametrize("name", REGISTRY)
+CASES = {case.title: case for row in REGISTRY.values() for case in row.cases}
+BOUND = {
+    f"{title}-{law.check.__name__}": (case, law)
+    for title, case in CASES.items()
+    for law in LAWS
+    if law.binds(case)
+}
+for_all = pytest.mark.parametrize("row", CASES.values(), ids=CASES)
 
 ORDERS = st.integers(0, SIZE - 1)
 WEIGHTS = st.integers(1, 6)
@@ -47,47 +49,57 @@ EVENTS = st.lists(
 # --- the laws that users run too
 
 
-@pytest.mark.parametrize("law", LAWS, ids=[law.check.__name__ for law in LAWS])
-def test_it_keeps_the_law(name: str, law: Law) -> None:
-    if not law.binds(spec(name)):
-        pytest.skip(law.unless)
-    law.check(spec(name), Random)
+@pytest.mark.parametrize(("row", "law"), BOUND.values(), ids=BOUND)
+def test_it_keeps_the_law(row: Spec, law: Law) -> None:
+    law.check(row, Random)
+
+
+def test_every_law_binds_somebody_and_tells_the_others_why() -> None:
+    for law in LAWS:
+        bound = [law.binds(case) for case in CASES.values()]
+        assert any(bound)
+        assert all(bound) or law.unless
 
 
 # --- what is picked
 
 
+@for_all
 @given(events=EVENTS)
 def test_a_pick_is_usable_and_there_is_one_whenever_anyone_is(
-    name: str, events: list[Event]
+    row: Spec, events: list[Event]
 ) -> None:
-    picks_are_usable(spec(name), Random, events)
+    picks_are_usable(row, Random, events)
 
 
+@for_all
 @given(events=EVENTS, avoid=st.frozensets(ORDERS))
 def test_avoided_backends_are_picked_only_when_no_other_is_left(
-    name: str, events: list[Event], avoid: frozenset[int]
+    row: Spec, events: list[Event], avoid: frozenset[int]
 ) -> None:
-    avoided_come_last(spec(name), Random, events, avoid)
+    avoided_come_last(row, Random, events, avoid)
 
 
-def test_when_all_are_avoided_one_of_them_answers(name: str) -> None:
+@for_all
+def test_when_all_are_avoided_one_of_them_answers(row: Spec) -> None:
     members = servers(1, 1, 1)
-    strategy = joined(create(name, Random(3)), members)
+    strategy = joined(build(row, Random(3)), members)
     assert strategy.pick(0.0, b"", members) in members
 
 
-def test_avoiding_a_stranger_changes_nothing(name: str) -> None:
+@for_all
+def test_avoiding_a_stranger_changes_nothing(row: Spec) -> None:
     member, stranger = servers(1, 1)
-    strategy = joined(create(name, Draws()), [member])
+    strategy = joined(build(row, Draws()), [member])
     assert strategy.pick(0.0, b"", (stranger,)) is member
     assert strategy.pick(0.0, b"", (stranger, member)) is member
 
 
-def test_a_backend_may_be_named_twice_among_the_avoided(name: str) -> None:
+@for_all
+def test_a_backend_may_be_named_twice_among_the_avoided(row: Spec) -> None:
     """A call that has failed twice at the only backend comes with it named twice."""
     only, late = servers(1, 1)
-    strategy = joined(create(name, Draws()), [only])
+    strategy = joined(build(row, Draws()), [only])
     for _ in range(3):
         assert send(strategy, avoid=(only, only)) is only
     strategy.leave(only, 0.0)
@@ -96,13 +108,15 @@ def test_a_backend_may_be_named_twice_among_the_avoided(name: str) -> None:
     assert strategy.pick(0.0) is late
 
 
-def test_an_empty_strategy_answers_none(name: str) -> None:
-    assert create(name, Draws()).pick(0.0) is None
+@for_all
+def test_an_empty_strategy_answers_none(row: Spec) -> None:
+    assert build(row, Draws()).pick(0.0) is None
 
 
-def test_a_blocked_backend_returns(name: str) -> None:
+@for_all
+def test_a_blocked_backend_returns(row: Spec) -> None:
     first, second = members = servers(1, 1)
-    strategy = joined(create(name, Random(4)), members)
+    strategy = joined(build(row, Random(4)), members)
     strategy.block(first, 0.0)
     assert {send(strategy) for _ in range(20)} == {second}
     strategy.unblock(first, 0.0)
@@ -112,9 +126,10 @@ def test_a_blocked_backend_returns(name: str) -> None:
     assert {strategy.pick(0.0, b"", (other,)) for other in members} == {first, second}
 
 
-def test_a_blocked_backend_may_leave_and_comes_back_unblocked(name: str) -> None:
+@for_all
+def test_a_blocked_backend_may_leave_and_comes_back_unblocked(row: Spec) -> None:
     first, second = members = servers(1, 1)
-    strategy = joined(create(name, Random(5)), members)
+    strategy = joined(build(row, Random(5)), members)
     strategy.block(first, 0.0)
     strategy.leave(first, 0.0)
     assert {send(strategy) for _ in range(10)} == {second}
@@ -125,22 +140,24 @@ def test_a_blocked_backend_may_leave_and_comes_back_unblocked(name: str) -> None
 # --- what it depends on
 
 
+@for_all
 @given(events=EVENTS, joining=st.permutations(range(SIZE)))
 def test_the_order_of_joining_never_matters(
-    name: str, events: list[Event], joining: list[int]
+    row: Spec, events: list[Event], joining: list[int]
 ) -> None:
-    row = spec(name)
     assert replay(row, Random, events, joining) == replay(row, Random, events)
 
 
+@for_all
 @given(events=EVENTS)
-def test_the_same_seed_and_events_give_the_same_picks(name: str, events: list[Event]) -> None:
-    assert replay(spec(name), Random, events) == replay(spec(name), Random, events)
+def test_the_same_seed_and_events_give_the_same_picks(row: Spec, events: list[Event]) -> None:
+    assert replay(row, Random, events) == replay(row, Random, events)
 
 
-def test_the_largest_random_number_is_no_backend_too_far(name: str) -> None:
+@for_all
+def test_the_largest_random_number_is_no_backend_too_far(row: Spec) -> None:
     members = servers(1, 1, 1)
-    strategy = joined(create(name, Draws(*[1 - 2**-53] * 100)), members)
+    strategy = joined(build(row, Draws(*[1 - 2**-53] * 100)), members)
     assert all(strategy.pick(0.0) in members for _ in range(10))
 
 
@@ -156,9 +173,10 @@ def send_until(strategy: Strategy[Any], enough: Callable[[], bool]) -> None:
     raise AssertionError("a backend is never picked")
 
 
-def test_a_call_may_end_after_its_backend_has_left(name: str) -> None:
+@for_all
+def test_a_call_may_end_after_its_backend_has_left(row: Spec) -> None:
     gone, stays = members = servers(1, 1)
-    strategy = joined(create(name, Random(6)), members)
+    strategy = joined(build(row, Random(6)), members)
     send_until(strategy, lambda: gone.active == 3)
     strategy.leave(gone, 0.0)
     while gone.active:
@@ -169,10 +187,11 @@ def test_a_call_may_end_after_its_backend_has_left(name: str) -> None:
     assert send(strategy) is gone
 
 
+@for_all
 @pytest.mark.parametrize("outcome", Outcome)
-def test_every_outcome_may_end_a_call(name: str, outcome: Outcome) -> None:
+def test_every_outcome_may_end_a_call(row: Spec, outcome: Outcome) -> None:
     members = servers(1, 1)
-    strategy = joined(create(name, Random(8)), members)
+    strategy = joined(build(row, Random(8)), members)
     for _ in range(10):
         picked = send(strategy)
         assert picked in members
@@ -207,14 +226,15 @@ def leave_reweighed(strategy: Strategy[Any], gone: Server) -> None:
     strategy.leave(gone, 0.0)
 
 
+@for_all
 @pytest.mark.parametrize(
     "depart", [leave_idle, leave_busy, leave_blocked, leave_avoided, leave_reweighed]
 )
 def test_a_departed_backend_is_not_kept_alive(
-    name: str, depart: Callable[[Strategy[Any], Server], None]
+    row: Spec, depart: Callable[[Strategy[Any], Server], None]
 ) -> None:
     members = servers(1, 2, 3)
-    strategy = joined(create(name, Random(9)), members)
+    strategy = joined(build(row, Random(9)), members)
     gone = weakref.ref(members[1])
     depart(strategy, members.pop(1))
     gc.collect()
@@ -222,6 +242,7 @@ def test_a_departed_backend_is_not_kept_alive(
     assert strategy.pick(0.0) in members
 
 
+@pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("successor", REGISTRY)
 def test_an_exchange_of_algorithms_forgets_no_call_in_flight(name: str, successor: str) -> None:
     balancer = Balancer(
@@ -246,9 +267,9 @@ def test_an_exchange_of_algorithms_forgets_no_call_in_flight(name: str, successo
 # --- its row in the registry
 
 
-def test_its_row_says_what_people_must_know(name: str) -> None:
-    row = spec(name)
-    assert row.name == name
+@for_all
+def test_its_row_says_what_people_must_know(row: Spec) -> None:
+    assert REGISTRY[row.name].name == row.name
     assert row.summary
     assert row.cost.startswith("O(")
     assert row.avoid_when
@@ -257,6 +278,7 @@ def test_its_row_says_what_people_must_know(name: str) -> None:
     assert is_dataclass(row.params)
 
 
-def test_an_unknown_parameter_is_refused_by_name(name: str) -> None:
-    with pytest.raises(UsageError, match=f"{name} has no parameter 'nonsense'"):
-        create(name, Random(0), {"nonsense": 1})
+@for_all
+def test_an_unknown_parameter_is_refused_by_name(row: Spec) -> None:
+    with pytest.raises(UsageError, match=f"{row.name} has no parameter 'nonsense'"):
+        build(row, Random(0), {"nonsense": 1})

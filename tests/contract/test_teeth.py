@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lb.laws import laws
+from lb.laws import cost, latency, membership, shares
+from lb.laws.kit import Broken
 from lb.strategies import spec
 from lb.strategies.least_connections import LeastConnections
 from lb.strategies.p2c import PowerOfChoices
@@ -80,24 +81,32 @@ def forgetful(_: Any) -> Any:
 @pytest.mark.parametrize(
     ("law", "wrong", "why"),
     [
-        (laws.pairs_are_equally_likely, row("p2c", params_and(Unordered, "p2c")), "pairs"),
-        (laws.pairs_are_equally_likely, row("p2c", params_and(Twice, "p2c")), "not two"),
-        (laws.shares_follow_weights, row("weighted_random", Uniform), "gave picks"),
-        (laws.every_window_is_exact, spec("weighted_random"), "the window"),
-        (laws.nobody_starves, row("least_response_time", FastestOnce), "not picked again"),
-        (laws.failing_fast_attracts_nobody, row("peak_ewma", FastestOnce), "of calls"),
-        (laws.failing_fast_attracts_nobody, spec("least_connections"), "of calls"),
-        (laws.the_departed_are_forgotten, row("round_robin", forgetful), "kept alive"),
-        (laws.one_usable_needs_no_draw, row("random", Uniform), "drawn"),
-        (laws.avoid_is_honoured, row("random", Uniform), "is not of"),
         (
-            laws.cost_grows_with_the_logarithm_at_most,
+            shares.every_draw_is_equally_likely,
+            row("p2c", params_and(Unordered, "p2c")),
+            "were drawn",
+        ),
+        (
+            shares.every_draw_is_equally_likely,
+            row("p2c", params_and(Twice, "p2c")),
+            "were compared",
+        ),
+        (shares.shares_follow_weights, row("weighted_random", Uniform), "gave picks"),
+        (shares.every_window_is_exact, spec("weighted_random"), "the window"),
+        (latency.nobody_starves, row("least_response_time", FastestOnce), "not picked again"),
+        (latency.failing_fast_attracts_nobody, row("peak_ewma", FastestOnce), "of calls"),
+        (latency.failing_fast_attracts_nobody, spec("least_connections"), "of calls"),
+        (membership.the_departed_are_forgotten, row("round_robin", forgetful), "kept alive"),
+        (membership.one_usable_needs_no_draw, row("random", Uniform), "drawn"),
+        (membership.avoid_is_honoured, row("random", Uniform), "is not of"),
+        (
+            cost.cost_grows_with_the_logarithm_at_most,
             row("least_connections", params_and(Scan, "least_connections")),
             "operations among",
         ),
-        (laws.cost_grows_with_the_logarithm_at_most, spec("rendezvous"), "operations among"),
+        (cost.cost_grows_with_the_logarithm_at_most, spec("rendezvous"), "operations among"),
     ],
 )
 def test_a_broken_strategy_breaks_the_law(law: Any, wrong: Spec, why: str) -> None:
-    with pytest.raises(laws.Broken, match=why):
+    with pytest.raises(Broken, match=why):
         law(wrong, Random)

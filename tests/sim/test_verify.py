@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from lb.laws.laws import LAWS
+from lb.laws import LAWS
 from lb.strategies import Spec, spec
 from lb.strategies.round_robin import RoundRobin
 from sim.checks import theory, verify

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Generic
 
 from lb.strategies.base import B, Outcome
-from lb.strategies.weighted_round_robin import SmoothSequence
+from lb.strategies.parts.turns import SmoothSequence
 
 TRIES = 21
 """Places looked at for one key before its call goes to whoever has the turn: nginx's number."""

@@ -1,0 +1,104 @@
+"""Laws of shares: how often each is picked, and who is compared with whom."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from math import comb
+from typing import Any
+
+from lb.laws.kit import Seeded, Server, end, make, require, send, servers
+from lb.strategies.spec import Spec
+
+
+def fits(counts: Sequence[int], expected: Sequence[float]) -> bool:
+    """Pearson's chi-square at one in a thousand; quantile after Wilson and Hilferty, 1931."""
+    statistic = sum((o - e) ** 2 / e for o, e in zip(counts, expected, strict=True))
+    spread = 2 / (9 * (len(counts) - 1))
+    limit: float = (len(counts) - 1) * (1 - spread + 3.0902 * spread**0.5) ** 3
+    return statistic <= limit
+
+
+def shares_follow_weights(row: Spec, seeded: Seeded) -> None:
+    """Of an idle service, in the long run."""
+    draws = 20_000
+    for weights in ((1, 1), (3, 1), (1, 2, 5), (0.5, 1.5, 4, 4)):
+        strategy = make(row, seeded(11), servers(*weights))
+        counts: Counter[int] = Counter()
+        for number in range(draws):
+            picked = send(strategy, key=b"%d" % number)
+            counts[picked.order] += 1
+            end(strategy, picked)
+        expected = [draws * weight / sum(weights) for weight in weights]
+        seen = [counts[order] for order in range(len(weights))]
+        require(fits(seen, expected), f"weights {weights} gave picks {seen}")
+
+
+def every_window_is_exact(row: Spec, seeded: Seeded) -> None:
+    for weights in ((1, 1, 1), (5, 1, 1), (1, 2, 3), (7, 3, 2, 2), (1, 9)):
+        strategy = make(row, seeded(12), servers(*weights))
+        period = sum(weights)
+        picks = [send(strategy).order for _ in range(4 * period)]
+        for start in range(3 * period):
+            window = Counter(picks[start : start + period])
+            require(
+                window == dict(enumerate(weights)),
+                f"weights {weights}: the window from {start} has {dict(window)}",
+            )
+
+
+class Watched(Server):
+    """Notes who was asked how busy it is."""
+
+    asked: set[int]
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "active":
+            self.asked.add(self.order)
+        return super().__getattribute__(name)
+
+
+def every_draw_is_equally_likely(row: Spec, seeded: Seeded) -> None:
+    """Of backends that differ in load: the least of those drawn is picked, no draw is preferred.
+
+    As many are drawn as the parameter `choices` says, two without one; different ones, unless
+    `replacement` says that one may be drawn twice.
+    """
+    draws, n = 20_000, 5
+    expected = _draws(n, row)
+    asked: set[int] = set()
+    members = [Watched(order) for order in range(n)]
+    for member, active in zip(members, (3, 1, 4, 0, 2), strict=True):
+        member.asked, member.active = asked, active
+    strategy = make(row, seeded(13), members)
+    seen: Counter[tuple[int, ...]] = Counter()
+    for _ in range(draws):
+        asked.clear()
+        picked = strategy.pick(0.0)
+        drawn = tuple(sorted(asked))
+        require(drawn in expected, f"{len(drawn)} backends were compared: {drawn}")
+        least = min((members[order] for order in drawn), key=lambda member: member.active)
+        require(picked is least, f"of {drawn} the busier was picked")
+        seen[drawn] += 1
+    counts = [seen[drawn] for drawn in expected]
+    if len(counts) > 1:
+        likely = [draws * chance for chance in expected.values()]
+        require(fits(counts, likely), f"{list(expected)} were drawn {counts} times")
+
+
+def _draws(n: int, row: Spec) -> dict[tuple[int, ...], float]:
+    """What may be drawn of `n`, and how likely each is."""
+    params: Any = row.configure({})
+    choices = getattr(params, "choices", 2)
+    if not getattr(params, "replacement", False):
+        sets = list(combinations(range(n), min(choices, n)))
+        return dict.fromkeys(sets, 1 / len(sets))
+    sizes = range(1, min(choices, n) + 1)
+    ways = {k: _onto(choices, k) / n**choices for k in sizes}
+    return {drawn: ways[k] for k in sizes for drawn in combinations(range(n), k)}
+
+
+def _onto(choices: int, k: int) -> int:
+    """In how many orders `choices` draws give just `k` different ones."""
+    return sum((-1) ** (k - i) * comb(k, i) * i**choices for i in range(k + 1))

@@ -1,0 +1,116 @@
+"""Turns in proportion to weight, spread as evenly as they go: nginx's smooth sequence.
+
+At every pick each backend's credit grows by its weight, the largest credit wins (the first in
+configured order on a tie) and pays back the sum of the weights. 5,1,1 gives a a b a c a a. All
+backends of one weight earn at the same pace, so their order among themselves changes by picks only
+and one heap per weight holds it exactly.
+
+Source: nginx, "Upstream: smooth weighted round-robin balancing" (changeset 52327e0627f4, 2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush, heapreplace
+from math import fsum
+from typing import Generic
+
+from lb.strategies.base import B, Outcome, pick_avoiding
+
+
+class SmoothSequence(Generic[B]):
+    """Credits are kept relative to what each weight has earned since the start.
+
+    credit = base + weight x turns. Heap entries are (-base, order); an entry that is no longer the
+    backend's own is stale: dropped at the top, and swept out when most of a heap is stale.
+    """
+
+    def __init__(self) -> None:
+        self._turns = 0
+        self._total: float = 0
+        self._heaps: dict[float, list[tuple[float, int]]] = {}  # by weight
+        self._earning: dict[float, int] = {}  # backends that take turns, by weight
+        self._members: dict[int, B] = {}  # by order, blocked ones too
+        self._entry: dict[int, tuple[float, tuple[float, int]]] = {}  # weight and entry, by order
+        self._frozen: dict[int, float] = {}  # credit of the blocked, by order
+
+    def join(self, backend: B, now: float) -> None:
+        self._members[backend.order] = backend
+        self._enter(backend, 0)
+
+    def leave(self, backend: B, now: float) -> None:
+        known = self._members.pop(backend.order, None) is not None
+        if known and self._frozen.pop(backend.order, None) is None:
+            self._withdraw(backend.order)
+
+    def block(self, backend: B, now: float) -> None:
+        if backend.order in self._entry:
+            self._frozen[backend.order] = self._withdraw(backend.order)
+
+    def unblock(self, backend: B, now: float) -> None:
+        credit = self._frozen.pop(backend.order, None)
+        if credit is not None:
+            self._enter(backend, credit)
+
+    def reweigh(self, backend: B, now: float) -> None:
+        if backend.order in self._entry:
+            self._enter(backend, self._withdraw(backend.order))
+
+    def started(self, backend: B, now: float) -> None: ...
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
+        if avoid:
+            return pick_avoiding(self, self._entry, now, key, avoid)
+        turns = self._turns + 1
+        best: tuple[float, int] | None = None
+        best_weight: float = 0
+        for weight, heap in self._heaps.items():
+            top = self._live_top(weight, heap)
+            if top is not None:
+                bid = (top[0] - weight * turns, top[1])
+                if best is None or bid < best:
+                    best, best_weight = bid, weight
+        if best is None:
+            return None
+        self._turns = turns
+        heap = self._heaps[best_weight]
+        base, order = heap[0]
+        entry = (base + self._total, order)
+        heapreplace(heap, entry)
+        self._entry[order] = (best_weight, entry)
+        return self._members[order]
+
+    def _live_top(self, weight: float, heap: list[tuple[float, int]]) -> tuple[float, int] | None:
+        while heap:
+            top = heap[0]
+            if self._entry.get(top[1]) == (weight, top):
+                return top
+            heappop(heap)
+        return None
+
+    def _enter(self, backend: B, credit: float) -> None:
+        weight = backend.weight
+        entry = (weight * self._turns - credit, backend.order)
+        self._entry[backend.order] = (weight, entry)
+        earning = self._earning[weight] = self._earning.get(weight, 0) + 1
+        heap = self._heaps.setdefault(weight, [])
+        heappush(heap, entry)
+        if len(heap) > 2 * earning + 8:
+            heap[:] = [entry for entry in heap if self._entry.get(entry[1]) == (weight, entry)]
+            heapify(heap)
+        self._add_up()
+
+    def _withdraw(self, order: int) -> float:
+        """Take a backend out of the turns and return its credit."""
+        weight, (base, _) = self._entry.pop(order)
+        self._earning[weight] -= 1
+        if not self._earning[weight]:
+            del self._earning[weight], self._heaps[weight]
+        self._add_up()
+        return weight * self._turns - base
+
+    def _add_up(self) -> None:
+        """The sum of the weights, the same whatever the order of events."""
+        self._total = fsum(weight * count for weight, count in self._earning.items())
