@@ -16,12 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 from aiohttp import web
 
+from lb import wire
 from lb.config import BackendTable, Model, host_and_port
 from lb.errors import CannotListen
 from sim.model.laws import draw_shape
 from sim.model.stations import INFINITY, LoadMeter, Station, station
-
-SIZE_FIELD, LOAD_FIELD = "X-LB-Size", "X-LB-Load"
 
 
 class LiveStation:
@@ -41,7 +40,7 @@ class LiveStation:
     def load(self) -> str:
         """The load report of this moment."""
         held = len(self._station)
-        return f"in_flight={held}, latency_ms={self._meter.expected(held) * 1e3:.3f}"
+        return wire.write_load(held, self._meter.expected(held))
 
     async def serve(self, size: float | None) -> tuple[float, float] | None:
         """Stay for as long as the work takes; (service, sojourn) in seconds, None when full."""
@@ -90,13 +89,11 @@ def application(row: BackendTable, model: Model, rng: np.random.Generator) -> we
         return web.json_response({"status": "ok", "server": row.label})
 
     async def work(request: web.Request) -> web.Response:
-        given = request.headers.get(SIZE_FIELD)
+        given = request.headers.get(wire.SIZE)
         try:
-            size = None if given is None else float(given)
-            if size is not None and not 0 <= size < INFINITY:
-                raise ValueError
+            size = None if given is None else wire.read_size(given)
         except ValueError:
-            message = f"{SIZE_FIELD} {given!r} is not a number from zero up"
+            message = f"{wire.SIZE} {given!r} is not a number from zero up"
             return web.json_response({"error": "bad_size", "message": message}, status=400)
         async for _ in request.content.iter_any():  # of any length; nobody reads it
             pass
@@ -114,7 +111,7 @@ def application(row: BackendTable, model: Model, rng: np.random.Generator) -> we
         )
 
     async def report(_: web.Request, answer: web.StreamResponse) -> None:
-        answer.headers[LOAD_FIELD] = live.load
+        answer.headers[wire.LOAD] = live.load
 
     app = web.Application()
     app.on_response_prepare.append(report)

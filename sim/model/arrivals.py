@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lb import wire
 from lb.config import Paced, Poisson, Scenario, Zipf
 from lb.errors import ConfigError
 from sim.model.laws import Floats, draw, draw_shape, shape
@@ -95,9 +96,9 @@ class Schedule:
         """
         fields = {}
         if len(self.shapes) == 1:
-            fields["X-LB-Size"] = repr(float(self.sizes[0, index]))
+            fields[wire.SIZE] = wire.write_size(self.sizes[0, index])
         if self.keys is not None:
-            fields["X-LB-Key"] = str(self.keys[index])
+            fields[wire.KEY] = str(self.keys[index])
         return fields
 
     def save(self, path: Path) -> None:

@@ -2,30 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from lb.balancing import LoadReport
-from lb.proxy.http.rules import load_report
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import Origin, Script, Wire, ok, origin, proxy
-
-
-@pytest.mark.parametrize(
-    ("value", "report"),
-    [
-        (b"in_flight=3, latency_ms=12.5", LoadReport(3, 0.0125)),
-        (b"in_flight=0,latency_ms=0", LoadReport(0, 0.0)),
-        (b" in_flight=7,   latency_ms=1.000 ", LoadReport(7, 0.001)),
-        (b"", None),
-        (b"in_flight=3", None),
-        (b"in_flight=-3, latency_ms=1", None),
-        (b"in_flight=3, latency_ms=nan", None),
-        (b"in_flight=99999999999999999999, latency_ms=1", None),
-        (b"in_flight=3, latency_ms=1, more=2", None),
-    ],
-)
-def test_what_is_a_report(value: bytes, report: LoadReport | None) -> None:
-    assert load_report(value) == report
 
 
 def telling(in_flight: int, latency_ms: float) -> Script:

@@ -10,12 +10,10 @@ import time
 
 import aiohttp
 
+from lb import wire
 from lb.balancing import Backend, LoadReport, ProbeResult
 from lb.config import HealthTable
-from lb.proxy.http.rules import load_report
 from lb.proxy.logs.log import reason
-
-LOAD_FIELD = "X-LB-Load"
 
 
 class Prober:
@@ -64,7 +62,8 @@ class Prober:
                 await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
             return None  # health checks tell of such things
-        return load_report(answer.headers.get(LOAD_FIELD, "").encode())
+        said = wire.read_load(answer.headers.get(wire.LOAD, ""))
+        return said and LoadReport(*said)
 
     async def close(self) -> None:
         await self._session.close()

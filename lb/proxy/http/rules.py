@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from lb.balancing import LoadReport
+from lb import wire
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 """RFC 9110, 9.2.2."""
@@ -72,7 +72,7 @@ REQUEST_RULES = {
     b"x-forwarded-proto": Field.FORWARDED,
     b"x-forwarded-host": Field.FORWARDED,
 }
-RESPONSE_RULES = {**_HOP_BY_HOP, b"x-lb-load": Field.LOAD}
+RESPONSE_RULES = {**_HOP_BY_HOP, wire.LOAD.lower().encode(): Field.LOAD}
 
 
 BLANK = b" \t"
@@ -266,12 +266,3 @@ def forwarding(lines: bytes, peer: bytes, host: bytes) -> tuple[bytes, bytes]:
     if b"x-forwarded-host" not in names and host:
         said += b"\r\nX-Forwarded-Host: " + host
     return without(lines, [b"x-forwarded-for"]), said
-
-
-_LOAD = re.compile(rb"in_flight=(\d{1,9}),\s*latency_ms=(\d{1,9}(?:\.\d{1,9})?)")
-
-
-def load_report(value: bytes) -> LoadReport | None:
-    """`in_flight=3, latency_ms=12.5`, as a backend says it; None for anything else."""
-    match = _LOAD.fullmatch(value.strip())
-    return match and LoadReport(int(match[1]), float(match[2]) / 1e3)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from lb.balancing import Outcome
+from lb import wire
+from lb.balancing import LoadReport, Outcome
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.framing import CHUNKED
 from lb.proxy.http.response import Response, ResponseReader
-from lb.proxy.http.rules import Malformed, load_report, tokens
+from lb.proxy.http.rules import Malformed, tokens
 
 if TYPE_CHECKING:
     from lb.proxy.upstream.pool import UpstreamPool
@@ -155,8 +156,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Take heads up to the final one. Returns it, and what the client gets of those before."""
         out = b""
         while (response := self._reader.next(exchange.request.method)) is not None:
-            if (load := response.aside.load) and (report := load_report(load)):
-                self._driver.reported(self._pool.backend, report)
+            if (load := response.aside.load) and (said := wire.read_load(load.decode("latin-1"))):
+                self._driver.reported(self._pool.backend, LoadReport(*said))
             if exchange.first_byte_at is None:  # an interim response came first
                 exchange.first_byte_at = now
             if response.status >= 200:
