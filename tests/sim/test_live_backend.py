@@ -17,8 +17,9 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lb import wire
 from lb.config import BackendTable, Model
-from sim.live.backend import SIZE_FIELD, LiveStation, application
+from sim.live.backend import LiveStation, application
 from sim.model.laws import draw_shape
 from sim.model.stations import Station, station
 
@@ -177,7 +178,7 @@ class Backend:
         method: str = "GET",
         data: bytes | BytesIO = b"",
     ) -> tuple[int, Any]:
-        fields = {} if size is None else {SIZE_FIELD: size}
+        fields = {} if size is None else {wire.SIZE: size}
         async with self._session.request(
             method, self.url + path, headers=fields, data=data or None
         ) as answer:
