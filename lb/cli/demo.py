@@ -32,7 +32,7 @@ def demo(
     from sim.live.load import play
     from sim.live.system import LiveSystem, relocated
     from sim.live.verdict import judge, latencies, predict
-    from sim.output.plots import draw_verdict
+    from sim.output.plots.pictures import draw_verdict
     from sim.output.report import print_result, print_verdict, terminal, write_report, write_verdict
 
     console = terminal()

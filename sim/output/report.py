@@ -78,7 +78,7 @@ def print_result(result: Result, console: Console) -> None:
 
 def write_report(result: Result, directory: Path) -> list[Path]:
     """Plots and result.json in `directory`, which is made when missing."""
-    from sim.output.plots import draw_all
+    from sim.output.plots.pictures import draw_all
 
     directory.mkdir(parents=True, exist_ok=True)
     document = directory / "result.json"

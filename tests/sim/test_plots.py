@@ -11,17 +11,10 @@ from matplotlib.image import imread
 
 from lb.strategies import REGISTRY
 from sim import Result, Scenario, simulate
-from sim.output.plots import (
-    PERCENTILES,
-    PICTURES,
-    STYLES,
-    binned,
-    ccdf,
-    draw_all,
-    duration,
-    style,
-    tail_axes,
-)
+from sim.analysis.record import binned
+from sim.output.plots.figures import FIGURES, PERCENTILES, ccdf, tail_axes
+from sim.output.plots.pictures import draw_all
+from sim.output.plots.style import LOOKS, duration, styles
 
 NAMES = ["latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png"]
 EXPONENTIAL = '{ law = "exponential", mean = "10ms" }'
@@ -74,9 +67,9 @@ def test_pictures_repeat_to_the_byte(result: Result, tmp_path: Path) -> None:
 
 
 def test_no_algorithm_of_the_registry_looks_like_another() -> None:
-    assert REGISTRY.keys() <= STYLES.keys(), "give the new one a row in STYLES"
-    assert len({look.colour for look in STYLES.values()}) == len(STYLES)
-    assert len({look.marker for look in STYLES.values()}) == len(STYLES)
+    assert len(REGISTRY) < len(LOOKS), "add a look: some must be left for plug-ins"
+    assert len({look.colour for look in LOOKS}) == len(LOOKS)
+    assert len({look.marker for look in LOOKS}) == len(LOOKS)
 
 
 # Machado, Oliveira and Fernandes, 2009, at full strength, on linear light.
@@ -89,26 +82,45 @@ COLOUR_BLINDNESS = {
 
 @pytest.mark.parametrize("kind", COLOUR_BLINDNESS)
 def test_colours_that_look_alike_to_some_are_told_apart_by_their_dashes(kind: str) -> None:
-    linear = to_rgba_array([look.colour for look in STYLES.values()])[:, :3] ** 2.2
+    linear = to_rgba_array([look.colour for look in LOOKS])[:, :3] ** 2.2
     seen = np.clip(linear @ np.transpose(COLOUR_BLINDNESS[kind]), 0, 1) ** (1 / 2.2)
-    for (i, one), (j, other) in combinations(enumerate(STYLES.values()), 2):
+    for (i, one), (j, other) in combinations(enumerate(LOOKS), 2):
         if np.linalg.norm(seen[i] - seen[j]) < 0.11:
             assert one.dashes != other.dashes
 
 
-def test_a_foreign_algorithm_keeps_its_look_and_takes_no_registered_colour() -> None:
-    registered = {look.colour for look in STYLES.values()}
-    foreign = [style(f"plugin_{i}") for i in range(50)]
-    assert registered.isdisjoint(look.colour for look in foreign)
-    assert len(set(foreign)) > 25
-    assert style("plugin_1") == foreign[1]
+PLUGINS = [f"plugin_{i}" for i in range(40)]
+
+
+@pytest.mark.parametrize("drawn", [1, 3, 5, 6, 20, 40])
+def test_plug_ins_look_like_nobody_else_in_their_picture(drawn: int) -> None:
+    names = [*REGISTRY, "p2c:choices=3", *PLUGINS[:drawn]]
+    looks = styles(names)
+    assert len(set(looks.values())) == len(names)
+    assert len({(look.colour, look.dashes) for look in looks.values()}) == len(names)
+    assert len({(look.colour, look.marker) for look in looks.values()}) == len(names)
+    assert [looks[name] for name in REGISTRY] == list(LOOKS[: len(REGISTRY)])
+
+
+def test_a_few_plug_ins_take_no_registered_colour() -> None:
+    registered = {look.colour for look in styles(REGISTRY).values()}
+    spare = len(LOOKS) - len(REGISTRY)
+    looks = styles(PLUGINS[:spare]).values()
+    assert registered.isdisjoint(look.colour for look in looks)
+    assert len({look.colour for look in looks}) == spare
+
+
+def test_looks_are_settled_by_who_is_drawn_and_not_by_their_order() -> None:
+    names = ["random", *PLUGINS[:7], "p2c"]
+    assert styles(names) == styles(reversed(names))
+    assert len({styles([name])[name] for name in PLUGINS}) > 3
 
 
 @pytest.mark.parametrize("name", ["latency_ccdf", "latency_percentiles", "backends"])
 def test_colours_follow_the_algorithm_whatever_its_company(name: str, result: Result) -> None:
     alone = simulate(scenario(), ["random"])
     for drawn in (result, alone):
-        (legend,) = PICTURES[name](drawn).legends
+        (legend,) = FIGURES[name](drawn).legends
         handles = {
             text.get_text(): handle
             for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
@@ -116,12 +128,15 @@ def test_colours_follow_the_algorithm_whatever_its_company(name: str, result: Re
         for run in drawn.runs:
             handle = handles[run.algorithm]
             colour = handle.get_facecolor() if name == "backends" else handle.get_color()
-            assert same_color(to_rgba_array(colour)[0], style(run.algorithm).colour)
+            assert same_color(
+                to_rgba_array(colour)[0], styles([run.algorithm])[run.algorithm].colour
+            )
 
 
 def test_in_flight_has_a_panel_in_the_colour_of_each_algorithm(result: Result) -> None:
-    panels = PICTURES["in_flight"](result).axes
-    assert [ax.lines[0].get_color() for ax in panels] == [style(n).colour for n in REGISTRY]
+    panels = FIGURES["in_flight"](result).axes
+    looks = styles(REGISTRY)
+    assert [ax.lines[0].get_color() for ax in panels] == [looks[n].colour for n in REGISTRY]
     assert len({ax.get_ylim() for ax in panels}) == 1, "panels compare by eye"
 
 
@@ -164,7 +179,7 @@ def test_a_wide_tail_stands_on_a_logarithmic_axis(spread: float, scale: str) -> 
 
 
 def test_percentiles_and_their_bars_are_the_estimates(result: Result) -> None:
-    (ax,) = PICTURES["latency_percentiles"](result).axes
+    (ax,) = FIGURES["latency_percentiles"](result).axes
     assert [tick.get_text() for tick in ax.get_xticklabels()] == list(PERCENTILES.values())
     for run, bar in zip(result.runs, ax.containers, strict=True):
         points, _, (lines,) = bar.lines
@@ -186,7 +201,7 @@ def test_backends_show_shares_use_and_capacity() -> None:
         'model = { service = { law = "exponential", mean = "30ms" } }\n'
     )
     drawn = simulate(fast_and_slow, ["round_robin"])
-    share, busy = PICTURES["backends"](drawn).axes
+    share, busy = FIGURES["backends"](drawn).axes
     uses = drawn["round_robin"].backends
     assert [bar.get_height() for bar in share.patches] == [use.share for use in uses]
     assert [bar.get_height() for bar in busy.patches] == [use.utilisation for use in uses]
@@ -247,13 +262,13 @@ def test_one_algorithm_is_drawn_too(tmp_path: Path) -> None:
 
 def test_nothing_to_draw_is_said() -> None:
     drawn = simulate(ODD["no request succeeds"], ["random"])
-    (legend,) = PICTURES["latency_ccdf"](drawn).legends
+    (legend,) = FIGURES["latency_ccdf"](drawn).legends
     assert [text.get_text() for text in legend.get_texts()] == ["random (no request succeeded)"]
 
 
 @pytest.mark.parametrize("backends", [4, 20, 40])
 def test_backend_names_do_not_run_into_each_other(backends: int) -> None:
-    figure = PICTURES["backends"](simulate(scenario(backends=backends, rate=50.0 * backends)))
+    figure = FIGURES["backends"](simulate(scenario(backends=backends, rate=50.0 * backends)))
     figure.canvas.draw()
     boxes = [label.get_window_extent() for label in figure.axes[1].get_xticklabels()]
     assert all(left.x1 <= right.x0 + 1 for left, right in pairwise(boxes))

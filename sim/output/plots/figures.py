@@ -1,149 +1,67 @@
-"""Pictures of a result: tails, percentiles, backends, requests in flight.
-
-The only file that imports matplotlib; callers import it inside the function that draws. Figures are
-made without pyplot: no global state, no display, the same bytes every time.
-"""
+"""Data on axes: tails, percentiles, backends, requests in flight."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Literal, NamedTuple
-from zlib import crc32
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from sim.analysis.record import binned, occupancy
 from sim.analysis.statistics import QUANTILES, student_t
 from sim.experiment import Result, Run
 from sim.live.verdict import Verdict
 from sim.model.laws import Floats
+from sim.output.plots.style import (
+    FAINT,
+    INK,
+    Dashes,
+    Style,
+    backend_names,
+    blank,
+    duration,
+    latency_axis,
+    legend,
+    offsets,
+    styles,
+)
 
-PIXELS, DPI = (1200, 750), 100
 POINTS = 500
 """Of a tail curve: more than its pixels need, whatever the sample."""
 BINS = 300
 """Of the time axis: four pixels each."""
-WIDE = 50.0
-"""Latencies whose largest is more than this times the typical stand on a logarithmic axis."""
 HANDFUL = 10
 """Requests in the tail of one replication below which its quantile is noise, and so the band."""
-INK, FAINT = "#222222", "#8a8a8a"
 
 PERCENTILES = {"mean": "mean", **{name: f"p{share * 100:g}" for name, share in QUANTILES.items()}}
 """Metrics of a run and what they are called in a picture."""
 
 
-class Style(NamedTuple):
-    """How one algorithm looks, in every picture."""
-
-    colour: str
-    dashes: str | tuple[int, tuple[float, ...]]
-    """Differ too, so that curves that coincide can both be seen."""
-    marker: str
-
-
-_LONG = (0, (5, 3))
-_DASH_DOT = (0, (6, 2, 1, 2))
-_DOTTED = (0, (1.5, 1.5))
-_DASH_DOT_DOT = (0, (8, 2, 1.5, 2, 1.5, 2))
-
-# Okabe & Ito, "Color universal design", 2008, without its yellow, which is faint on white; then
-# darker and lighter ones. Where two look alike to a colour-blind person, their dashes differ.
-STYLES = {
-    "round_robin": Style("#0072b2", "-", "o"),
-    "weighted_round_robin": Style("#d55e00", _LONG, "s"),
-    "least_connections": Style("#009e73", "-", "^"),
-    "random": Style("#e69f00", "-", "D"),
-    "weighted_random": Style("#cc79a7", _LONG, "d"),
-    "p2c": Style("#56b4e9", _DASH_DOT, "v"),
-    "peak_ewma": Style("#882255", "-", "P"),
-    "least_response_time": Style("#0b5d1e", _DASH_DOT, "X"),
-    "join_idle_queue": Style("#8f8f1f", _DOTTED, "<"),
-    "prequal": Style("#332288", _LONG, "*"),
-    "ip_hash": Style("#e0525f", _DOTTED, ">"),
-    "consistent_hash": Style("#2ab7b0", _DASH_DOT_DOT, "p"),
-    "maglev": Style("#aa3fb0", _DASH_DOT, "h"),
-    "rendezvous": Style("#7a4b1e", _DASH_DOT_DOT, "H"),
-    "sticky": Style("#7b83d6", _DOTTED, "8"),
-}
-SPARE = ("#000000", "#5b7f95", "#c9a227", "#b5651d", "#4d8c57")
-DASHES = ((0, (6, 2, 1, 2)), (0, (3, 2)), (0, (8, 2)))
-MARKERS = ("v", "P", "X", "<", ">", "h")
-
-
-def style(algorithm: str) -> Style:
-    """The look of an algorithm: a function of its name alone."""
-    if algorithm in STYLES:
-        return STYLES[algorithm]
-    code = crc32(algorithm.encode())
-    return Style(
-        SPARE[code % len(SPARE)],
-        DASHES[code // 5 % len(DASHES)],
-        MARKERS[code // 15 % len(MARKERS)],
-    )
-
-
-def draw_all(result: Result, directory: Path) -> list[Path]:
-    """Write every picture of `PICTURES` as a PNG into `directory`; the paths, in that order."""
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, picture in PICTURES.items():
-        paths.append(directory / f"{name}.png")
-        _save(picture(result), paths[-1])
-    return paths
-
-
-def draw_verdict(
-    verdict: Verdict, predicted: Result, samples: Sequence[Floats], measured: Floats, path: Path
-) -> None:
-    """Write the measured tail over the predicted one as a PNG.
-
-    `samples` holds the predicted latencies in seconds, one array per replication; `measured` the
-    live ones.
-    """
-    figure, (ax,) = _figure(predicted, f"Measured beside predicted: {verdict.judgement.value}")
-    look = style(verdict.algorithm)
-    name = f"{verdict.algorithm}, predicted, with the 95 % band of one run"
-    ccdf(ax, samples, name, look.colour, one_run=True)
-    ccdf(ax, [measured], "measured", INK, (0, (3, 1.5)))
-    tail_axes(ax)
-    _legend(figure, ax)
-    _save(figure, path)
-
-
-# --- the pictures
-
-
 def latency_ccdf(result: Result) -> Figure:
     """P(latency > t) for each algorithm, with its 95 % band over replications."""
-    figure, (ax,) = _figure(result, "How many requests take longer than t")
-    for run in result.runs:
-        look = style(run.algorithm)
+    figure, (ax,) = _blank(result, "How many requests take longer than t")
+    for run, look in _dressed(result):
         ccdf(ax, run.samples, _label(run), look.colour, look.dashes)
     tail_axes(ax)
-    _legend(figure, ax)
+    legend(figure, ax)
     return figure
 
 
 def latency_percentiles(result: Result) -> Figure:
     """Mean and percentiles of each algorithm with their 95 % intervals."""
-    figure, (ax,) = _figure(result, "Latency by percentile, with 95 % intervals")
+    figure, (ax,) = _blank(result, "Latency by percentile, with 95 % intervals")
     places = np.arange(len(PERCENTILES))
     reach: list[float] = []
     values: list[float] = []
-    for run, offset in zip(result.runs, _offsets(len(result.runs)), strict=True):
+    for (run, look), offset in zip(_dressed(result), offsets(len(result.runs)), strict=True):
         estimates = [run.latency[name] for name in PERCENTILES]
         value = np.array([estimate.value for estimate in estimates])
         low = np.array([e.value if e.low is None else max(e.low, 0.0) for e in estimates])
         high = np.array([e.value if e.high is None else e.high for e in estimates])
-        look = style(run.algorithm)
         ax.errorbar(
             places + offset,
             value,
@@ -163,26 +81,24 @@ def latency_percentiles(result: Result) -> Figure:
     for edge in places[:-1] + 0.5:
         ax.axvline(edge, color=FAINT, linewidth=0.5, alpha=0.5)
     least = min(values, default=0.0)
-    _latency_axis(ax, "y", least / 1.5, least, max(reach, default=0.0))
+    latency_axis(ax, "y", least / 1.5, least, max(reach, default=0.0))
     ax.set_ylabel("latency of successful requests")
-    _legend(figure, ax)
+    legend(figure, ax)
     return figure
 
 
 def backends(result: Result) -> Figure:
     """Share and utilisation of each backend under each algorithm."""
-    figure, (share, busy) = _figure(result, "What each backend gets, and how busy it is", rows=2)
+    figure, (share, busy) = _blank(result, "What each backend gets, and how busy it is", rows=2)
     capacity = np.array([model.capacity for _, model in result.scenario.modelled()])
     places = np.arange(len(capacity))
-    offsets = _offsets(len(result.runs))
     width = 0.7 / len(result.runs)
-    for run, offset in zip(result.runs, offsets, strict=True):
+    for (run, look), offset in zip(_dressed(result), offsets(len(result.runs)), strict=True):
         for ax, heights in (
             (share, [use.share for use in run.backends]),
             (busy, [use.utilisation for use in run.backends]),
         ):
-            colour = style(run.algorithm).colour
-            ax.bar(places + offset, heights, width * 0.9, color=colour, label=run.algorithm)
+            ax.bar(places + offset, heights, width * 0.9, color=look.colour, label=run.algorithm)
     if math.isfinite(capacity.sum()):
         fair = capacity / capacity.sum()
         share.hlines(fair, places - 0.42, places + 0.42, color=INK, label="share of the capacity")
@@ -192,14 +108,14 @@ def backends(result: Result) -> Figure:
     share.set_ylabel("share of requests")
     busy.set_ylabel("utilisation")
     share.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
-    _backend_names(busy, [use.name for use in result.runs[0].backends])
-    _legend(figure, share)
+    backend_names(busy, [use.name for use in result.runs[0].backends])
+    legend(figure, share)
     return figure
 
 
 def in_flight(result: Result) -> Figure:
     """Requests in flight over time in the first replication, a panel for each algorithm."""
-    figure, panels = _figure(
+    figure, panels = _blank(
         result,
         f"Requests in flight, first replication: mean and range in {BINS} intervals",
         rows=len(result.runs),
@@ -208,8 +124,8 @@ def in_flight(result: Result) -> Figure:
     until = max(run.records[0].until for run in result.runs)
     edges = np.linspace(0, until, BINS + 1)
     middles = (edges[1:] + edges[:-1]) / 2
-    for ax, run in zip(panels, result.runs, strict=True):
-        record, cut, colour = run.records[0], run.warmups[0], style(run.algorithm).colour
+    for ax, (run, look) in zip(panels, _dressed(result), strict=True):
+        record, cut, colour = run.records[0], run.warmups[0], look.colour
         said = _label(run)
         if record.completed:
             mean, low, high = binned(*occupancy(*record.in_flight()), edges)
@@ -239,7 +155,26 @@ def in_flight(result: Result) -> Figure:
     return figure
 
 
-PICTURES: dict[str, Callable[[Result], Figure]] = {
+def measured_beside_predicted(
+    verdict: Verdict, predicted: Result, samples: Sequence[Floats], measured: Floats
+) -> Figure:
+    """The tail of a live run over the one predicted, with the 95 % band of one run.
+
+    `samples` holds the predicted latencies in seconds, one array per replication; `measured` the
+    live ones.
+    """
+    title = f"Measured beside predicted: {verdict.judgement.value}"
+    figure, (ax,) = _blank(predicted, title)
+    look = styles([verdict.algorithm])[verdict.algorithm]
+    name = f"{verdict.algorithm}, predicted, with the 95 % band of one run"
+    ccdf(ax, samples, name, look.colour, one_run=True)
+    ccdf(ax, [measured], "measured", INK, (0, (3, 1.5)))
+    tail_axes(ax)
+    legend(figure, ax)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Result], Figure]] = {
     "latency_ccdf": latency_ccdf,
     "latency_percentiles": latency_percentiles,
     "backends": backends,
@@ -255,7 +190,7 @@ def ccdf(
     samples: Sequence[Floats],
     label: str,
     colour: str,
-    dashes: str | tuple[int, tuple[float, ...]] = "-",
+    dashes: Dashes = "-",
     *,
     one_run: bool = False,
 ) -> Line2D:
@@ -303,7 +238,7 @@ def tail_axes(ax: Axes) -> None:
                 color=FAINT,
             )
     # From zero a logarithmic axis would spend decades on the few fastest requests.
-    _latency_axis(ax, "x", nearly_all, typical, max(_finite(curves[:, 0]), default=0.0))
+    latency_axis(ax, "x", nearly_all, typical, max(_finite(curves[:, 0]), default=0.0))
     ax.set_yscale("log")
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(min(deepest, 0.05), 1.15)
@@ -311,48 +246,19 @@ def tail_axes(ax: Axes) -> None:
     ax.set_ylabel("P(latency > t)")
 
 
-# --- time
+# --- runs
 
 
-def duration(seconds: float, _position: int | None = None) -> str:
-    """`0.25` -> `"250 ms"`: the unit by the magnitude. Also a tick formatter."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if abs(seconds) >= size * (1 - 1e-9):
-            return f"{seconds / size:.6g} {unit}"
-    return f"{seconds:g} s"
-
-
-# --- figures and axes
-
-
-def _save(figure: Figure, path: Path) -> None:
-    # Without the version of matplotlib in the file.
-    figure.savefig(path, format="png", metadata={"Software": None})
-
-
-def _figure(
-    result: Result, title: str, rows: int = 1, share_y: bool = False
+def _blank(
+    result: Result, title: str, rows: int = 1, *, share_y: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """An empty picture of `rows` panels over one x axis, with title and circumstances."""
-    width, height = (pixels / DPI for pixels in PIXELS)
-    figure = Figure((width, max(height, 1.25 * rows)), DPI, facecolor="white")
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
-    FigureCanvasAgg(figure)
-    panels = list(figure.subplots(rows, 1, sharex=True, sharey=share_y, squeeze=False)[:, 0])
-    for ax in panels:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.set_axisbelow(True)
-        ax.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.4)
-    panels[0].set_title(title, loc="left", pad=26, fontsize=15, fontweight="bold")
-    panels[0].annotate(
-        _circumstances(result),
-        (0, 1),
-        (0, 8),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        color="#555555",
-    )
-    return figure, panels
+    return blank(title, _circumstances(result), rows, share_y=share_y)
+
+
+def _dressed(result: Result) -> list[tuple[Run, Style]]:
+    """Each run with the look of its algorithm among those drawn."""
+    looks = styles(run.algorithm for run in result.runs)
+    return [(run, looks[run.algorithm]) for run in result.runs]
 
 
 def _circumstances(result: Result) -> str:
@@ -371,45 +277,5 @@ def _label(run: Run) -> str:
     return f"{run.algorithm} (no request succeeded)"
 
 
-def _legend(figure: Figure, ax: Axes) -> None:
-    """Below the axes, where it covers nothing."""
-    handles, labels = ax.get_legend_handles_labels()
-    columns = min(len(labels), 5)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
-
-
-def _offsets(n: int) -> Floats:
-    """Places of `n` neighbours around a tick, inside 0.7 of the distance between ticks."""
-    return (np.arange(n) - (n - 1) / 2) * 0.7 / n
-
-
 def _finite(values: Floats) -> list[float]:
     return [float(value) for value in values[np.isfinite(values)]]
-
-
-def _latency_axis(
-    ax: Axes, which: Literal["x", "y"], least: float, typical: float, most: float
-) -> None:
-    """Scale, limits and ticks for seconds: up to `most`, from zero or, if logarithmic, `least`."""
-    axis = ax.xaxis if which == "x" else ax.yaxis
-    limits = (0.0, most * 1.05 or 1.0)
-    if least > 0 and most > WIDE * typical:
-        ax.set(**{f"{which}scale": "log"})
-        limits = (least, most * 1.15)
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=30))
-        axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(duration))
-    ax.set(**{f"{which}lim": limits})
-
-
-def _backend_names(ax: Axes, names: Sequence[str]) -> None:
-    """Names under the bars; upright when there are many, thinned out when too many."""
-    every = math.ceil(len(names) / 50)
-    rotation = 0 if sum(map(len, names)) <= 110 else 90
-    shown = [_shortened(name) for name in names[::every]]
-    ax.set_xticks(range(0, len(names), every), shown, rotation=rotation)
-    ax.set_xlim(-0.6, len(names) - 0.4)
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 24 else f"…{name[-23:]}"

@@ -1,0 +1,35 @@
+"""Figures as files: the pictures of a report and of a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from sim.experiment import Result
+from sim.live.verdict import Verdict
+from sim.model.laws import Floats
+from sim.output.plots.figures import FIGURES, measured_beside_predicted
+
+
+def draw_all(result: Result, directory: Path) -> list[Path]:
+    """Write each of `FIGURES` as a PNG into `directory`; the paths, in that order."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, figure in FIGURES.items():
+        paths.append(directory / f"{name}.png")
+        save(figure(result), paths[-1])
+    return paths
+
+
+def draw_verdict(
+    verdict: Verdict, predicted: Result, samples: Sequence[Floats], measured: Floats, path: Path
+) -> None:
+    """Write `measured_beside_predicted` as a PNG."""
+    save(measured_beside_predicted(verdict, predicted, samples, measured), path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG, without the version of matplotlib in it."""
+    figure.savefig(path, format="png", metadata={"Software": None})
