@@ -36,13 +36,14 @@ def replay(
 
     from lb.errors import BadRecording, ConfigError
     from lb.recording.replay import replay as run
+    from lb.system import reason
 
     try:
         with file.open("rb") as recording:
             pieces = iter(partial(recording.read, 1 << 20), b"")
             replayed = run(pieces, algorithm, random=Random)
     except OSError as error:
-        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from None
+        raise ConfigError([f"{file}: cannot be read: {reason(error)}"]) from None
     except BadRecording as error:
         raise ConfigError([f"{file}: {error}"]) from None
     if as_json:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from lb import strategies
-from lb.config.values import PositiveDuration, Share, Table
+from lb.config.values import Mistakes, PositiveDuration, Share, Table
 from lb.errors import UsageError
 
 
@@ -38,11 +38,22 @@ class Algorithm(Table):
 
     @model_validator(mode="after")
     def _parameters(self) -> Algorithm:
+        row = strategies.spec(self.name)
         try:
-            strategies.spec(self.name).configure(self.settings)
+            row.configure(self.settings)
         except UsageError as error:
-            raise ValueError(str(error)) from None
+            raise self._mistakes(row) or ValueError(str(error)) from None
         return self
+
+    def _mistakes(self, row: strategies.Spec) -> Mistakes | None:
+        """The settings that are wrong by themselves, each under its key."""
+        found: list[tuple[tuple[str], str]] = []
+        for key, value in self.settings.items():
+            try:
+                row.configure({key: value})
+            except UsageError as error:
+                found.append(((key,), str(error)))
+        return Mistakes(*found) if found else None
 
 
 class HealthTable(Table):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lb.config.values import Duration, Positive, PositiveDuration, Table
 
@@ -63,7 +63,30 @@ class Uniform(Table):
 
 
 LawTable = Exponential | Deterministic | Lognormal | Gamma | Erlang | Hyperexponential | Uniform
-Law = Annotated[LawTable, Field(discriminator="law")]
+
+
+def law_table(value: object) -> object:
+    """`"lognormal:20ms,cv=1"` as a table; a bare value is the mean. Anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    name, _, rest = value.partition(":")
+    table: dict[str, object] = {"law": name.strip()}
+    for part in filter(None, rest.split(",")):
+        key, equals, given = part.partition("=")
+        table[key.strip() if equals else "mean"] = _number_or_text(given if equals else key)
+    return table
+
+
+def _number_or_text(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip()
+
+
+Law = Annotated[LawTable, Field(discriminator="law"), BeforeValidator(law_table)]
 
 
 class Zipf(Table):

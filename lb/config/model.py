@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from lb.config.laws import Arrivals, Law, Zipf
-from lb.config.values import Address, PositiveDuration, Share, Table, Weight
-from lb.units import seconds
+from lb.config.values import Address, PositiveDuration, Share, Table, Weight, backend_row, duration
 
 
-def _warmup(value: object) -> float | None:
-    return None if value == "auto" else seconds(value)
+def _warmup(value: object, info: ValidationInfo) -> float | None:
+    return None if value is None or value == "auto" else duration(value, info)
 
 
 class Model(Table):
@@ -31,11 +30,18 @@ class Model(Table):
 
 
 class BackendTable(Table):
+    """A table, or `"host:port"`, `"host:port*weight"`."""
+
     address: Address
     weight: Weight = 1
     name: str = ""
     max_in_flight: Annotated[int, Field(ge=1)] | None = None
     model: Model | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return backend_row(value) if isinstance(value, str) else value
 
     @property
     def label(self) -> str:

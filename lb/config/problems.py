@@ -1,68 +1,51 @@
 """Mistakes in a file, each with its place: `file:line key: why`.
 
-Pydantic says what is wrong and where in the data; the text says on which line that is.
+Pydantic says what is wrong and where in the data; the origin says on which line that is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from lb.config.places import Origin, Place
+from lb.config.values import Mistakes
 from lb.errors import nearest
-
-Place = tuple[str | int, ...]
-
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
-_KEY = re.compile(r"\s*([A-Za-z0-9_\-.]+)\s*=")
-
 
 RENAMED = {"verify": "verdict"}
 """Tables that have another name than they once had."""
 
 
-def problems(text: str, source: str, error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """One line per mistake in `text`, in the order of the lines; `source` is the file's name."""
-    lines = _lines(text)
-    found = []
-    for details in error.errors():
-        path, keys = _in_the_file(details["loc"], root)
-        prefixes = (path[:n] for n in range(len(path), 0, -1))
-        line = next((lines[prefix] for prefix in prefixes if prefix in lines), None)
-        where = source if line is None else f"{source}:{line}"
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-        found.append(
-            (line or 0, f"{where} {key.removeprefix('.') or 'file'}: {_why(details, keys)}")
-        )
-    return [problem for _, problem in sorted(found)]
+def problems(error: ValidationError, root: type[BaseModel], origin: Origin) -> list[str]:
+    """One line per mistake, in the order of the file's lines."""
+    found = [mistake for details in error.errors() for mistake in _mistakes(details, root)]
+    found.sort(key=lambda mistake: origin.line(mistake[0]))
+    return [f"{origin.at(path)}: {why}" for path, why in found]
 
 
-def _lines(text: str) -> dict[Place, int]:
-    """Line number of every table and key, by path."""
-    places: dict[Place, int] = {}
-    counts: dict[str, int] = {}
-    table: Place = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            name = header[2]
-            if header[1] == "[[":
-                counts[name] = counts.get(name, -1) + 1
-            table = tuple(_with_indices(name, counts))
-            places.setdefault(table[:1], number)
-            places.setdefault(table, number)
-        elif key := _KEY.match(line):
-            places.setdefault((*table, *key[1].split(".")), number)
-    return places
+def not_toml(text: str, source: str, error: Exception) -> str:
+    """The line that says so of `text` and of the place where it ends to be TOML."""
+    if isinstance(error, RecursionError):
+        return f"{source}:1 file: not TOML that can be read: nested too deeply"
+    why, at, rest = str(error).partition(" (at ")
+    spot = re.fullmatch(r"line (\d+), column (\d+)\)", rest)
+    if spot is not None:
+        return f"{source}:{spot[1]} file: not TOML: {why} (column {spot[2]})"
+    line = len(text.splitlines()) if at else 1
+    return f"{source}:{max(line, 1)} file: not TOML: {why}" + " (the end of the file)" * bool(at)
 
 
-def _with_indices(name: str, counts: Mapping[str, int]) -> Iterator[str | int]:
-    parts = name.split(".")
-    for i, part in enumerate(parts, 1):
-        yield part
-        if (prefix := ".".join(parts[:i])) in counts:
-            yield counts[prefix]
+def _mistakes(details: Any, root: type[BaseModel]) -> Iterator[tuple[Place, str]]:
+    path, keys = _in_the_file(details["loc"], root)
+    cause = details.get("ctx", {}).get("error")
+    if isinstance(cause, Mistakes):
+        for inside, why in cause.found:
+            yield (*path, *inside), why
+    else:
+        yield path, _why(details, keys)
 
 
 def _in_the_file(loc: Place, root: type[BaseModel]) -> tuple[Place, list[str]]:
@@ -82,7 +65,8 @@ def _in_the_file(loc: Place, root: type[BaseModel]) -> tuple[Place, list[str]]:
         if isinstance(part, str) and tables:
             fields = _keys(tables[0])
             keys = list(fields)
-            tables = _tables_in(fields.get(part))
+            named = tables[0].model_fields.get(part)  # in code, by the name of the attribute
+            tables = _tables_in(named.annotation if named else fields.get(part))
     return tuple(path), keys
 
 
@@ -104,7 +88,7 @@ def _tables_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _why(error: Any, keys: list[str]) -> str:
-    given = error["input"]
+    given = _as_written(error["input"])
     match error["type"]:
         case "extra_forbidden":
             key = str(error["loc"][-1])
@@ -123,6 +107,22 @@ def _why(error: Any, keys: list[str]) -> str:
             return f"key {error['ctx']['discriminator']} is missing"
         case "literal_error":
             known = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            return f"{given!r} is none of: {', '.join(known)}"
+            return f"{given} is none of: {', '.join(known)}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"should be a table, not {given}"
+        case "tuple_type" | "list_type":
+            return f"should be a list, not {given}"
     reason = error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"should be {reason}, not {given!r}"
+    return f"should be {reason}, not {given}"
+
+
+def _as_written(value: object) -> str:
+    """A value in an error sentence: as the file has it, and short."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return "a list"
+    return repr(value)

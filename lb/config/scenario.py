@@ -5,19 +5,29 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from lb import strategies
 from lb.balancing import Balancer, HealthPolicy, QueuePolicy, RetryPolicy, Settings, SubsetPolicy
 from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset
 from lb.config.model import BackendTable, Expect, Model, Run, Traffic, Verdict
-from lb.config.problems import problems
+from lb.config.places import Origin, lines_of
+from lb.config.problems import not_toml, problems
 from lb.config.serving import Limits, Server, Timeouts
-from lb.config.values import RequestKey, Table
+from lb.config.values import Mistakes, RequestKey, Table
 from lb.errors import ConfigError, UsageError
 from lb.strategies import Random
+from lb.system import reason
 
 DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
 
@@ -43,6 +53,11 @@ class Scenario(Table):
     run: Run = Run()
     expect: Expect = Expect()
     verdict: Verdict = Verdict()
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **tables: Any) -> None: ...
 
     @field_validator("algorithm", mode="before")
     @classmethod
@@ -63,23 +78,50 @@ class Scenario(Table):
     def _distinct(cls, backends: tuple[BackendTable, ...]) -> tuple[BackendTable, ...]:
         if not backends:
             raise ValueError("no backends; give at least one [[backend]]")
-        for what in ("address", "label"):
-            seen: set[str] = set()
-            for backend in backends:
-                value = getattr(backend, what)
-                if value in seen:
-                    raise ValueError(f"backend {value} is given twice")
-                seen.add(value)
+        found: list[tuple[tuple[int, str], str]] = []
+        addresses: dict[str, int] = {}
+        labels: dict[str, int] = {}
+        for number, row in enumerate(backends):
+            key = "name" if row.name else "address"
+            for where, value, seen in (
+                ("address", row.address, addresses),
+                (key, row.label, labels),
+            ):
+                first = seen.setdefault(value, number)
+                if first != number:
+                    why = f"backend {value} is given twice, first as backend[{first}]"
+                    found.append(((number, where), why))
+                    break
+        if found:
+            raise Mistakes(*found)
         return backends
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Scenario], info: ValidationInfo
+    ) -> Scenario:
+        """Mistakes become a ConfigError, each with its place."""
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise ConfigError(problems(error, cls, info.context or Origin())) from None
+
+    @model_validator(mode="after")
+    def _remembered(self, info: ValidationInfo) -> Scenario:
+        if info.context is not None:
+            self._origin = info.context
+        return self
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
         """Read a file. Raises ConfigError."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise ConfigError([f"{path}: cannot be read: not UTF-8 text"]) from None
+        except OSError as error:
+            raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
         return cls.parse(text, str(path))
 
     @classmethod
@@ -87,12 +129,10 @@ class Scenario(Table):
         """Read TOML text; `source` names it in errors. Raises ConfigError."""
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError([f"{source}: not TOML: {error}"]) from None
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise ConfigError(problems(text, source, error, cls)) from None
+            origin = Origin(source, lines_of(text))
+        except (ValueError, RecursionError) as error:
+            raise ConfigError([not_toml(text, source, error)]) from None
+        return cls.model_validate(data, context=origin, by_alias=True, by_name=False)
 
     def balancer(
         self,
@@ -142,10 +182,11 @@ class Scenario(Table):
         return []
 
     def modelled(self) -> list[tuple[BackendTable, Model]]:
-        """Backends with their models; ConfigError names those that have none."""
+        """Backends with their models. Raises ConfigError that names all that have none."""
+        at = self._origin.at
         missing = [
-            f"backend {row.label}: no [backend.model], nothing to simulate it with"
-            for row in self.backends
+            f"{at(('backend', number, 'model'))}: missing; nothing to simulate {row.label} with"
+            for number, row in enumerate(self.backends)
             if row.model is None
         ]
         if missing:
@@ -153,9 +194,12 @@ class Scenario(Table):
         return [(row, row.model) for row in self.backends if row.model is not None]
 
     def offered(self) -> Traffic:
-        """The traffic; ConfigError when the file has none."""
+        """The traffic. Raises ConfigError when there is none."""
         if self.traffic is None:
-            raise ConfigError(["traffic: missing; give [traffic] arrivals, a process and its rate"])
+            place = self._origin.at(("traffic",))
+            raise ConfigError(
+                [f"{place}: missing; give [traffic] arrivals, a process and its rate"]
+            )
         return self.traffic
 
     @property

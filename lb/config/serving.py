@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from lb.config.values import Address, PositiveDuration, Size, Table
+from lb.config.values import Address, Mistakes, PositiveDuration, Size, Table
 
 
 class Server(Table):
@@ -22,8 +22,14 @@ class Server(Table):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for network in networks:
-            ip_network(network)
+        found: list[tuple[tuple[int], str]] = []
+        for number, network in enumerate(networks):
+            try:
+                ip_network(network)
+            except ValueError as error:
+                found.append(((number,), str(error)))
+        if found:
+            raise Mistakes(*found)
         return networks
 
 

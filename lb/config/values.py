@@ -6,9 +6,26 @@ import difflib
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+)
 
 from lb.units import seconds, size
+
+
+class Mistakes(ValueError):
+    """Several mistakes of one value, each with its path inside it."""
+
+    def __init__(self, *found: tuple[tuple[str | int, ...], str]) -> None:
+        self.found = found
+        super().__init__("; ".join(why for _, why in found))
+
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+):(?P<port>\d+)")
 
@@ -21,6 +38,17 @@ def address(text: str) -> str:
     if not 0 <= int(match["port"]) <= 65535:
         raise ValueError(f"port {match['port']} is not between 0 and 65535")
     return text
+
+
+def backend_row(text: str) -> dict[str, object]:
+    """`host:port` or `host:port*weight` as a table. Raises ValueError."""
+    spec, star, given = text.strip().partition("*")
+    row: dict[str, object] = {"address": address(spec)}
+    if star:
+        if not re.fullmatch(r"\d+(\.\d+)?", given) or float(given) == 0:
+            raise ValueError(f"weight {given!r} is not a number above zero")
+        row["weight"] = float(given) if "." in given else int(given)
+    return row
 
 
 def host_and_port(checked: str) -> tuple[str, int]:
@@ -55,9 +83,16 @@ def weight(value: object) -> float:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(seconds)]
+def duration(value: object, info: ValidationInfo) -> float:
+    """Seconds: in a file a number and a unit, in code (which has no origin) any number too."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and info.context is None:
+        return float(value)
+    return seconds(value)
+
+
+Duration = Annotated[float, BeforeValidator(duration)]
 Size = Annotated[int, BeforeValidator(size)]
-PositiveDuration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+PositiveDuration = Annotated[Duration, Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, PlainValidator(weight)]

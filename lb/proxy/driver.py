@@ -34,11 +34,12 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.tunnel import Tunnel
 from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
-from lb.proxy.logs.log import Log, reason
+from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.timers import Deadlines
 from lb.proxy.upstream.pool import UpstreamPool
 from lb.strategies import spec
+from lb.system import reason
 
 BACKLOG = 1024
 """Connections the kernel keeps for us until we accept them."""

@@ -8,9 +8,7 @@ says in `X-LB-Load` how many requests the backend holds and how long one takes a
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +17,7 @@ from aiohttp import web
 from lb import wire
 from lb.config import BackendTable, Model, host_and_port
 from lb.errors import CannotListen
+from lb.system import reason
 from sim.model.laws import draw_shape
 from sim.model.stations import INFINITY, LoadMeter, Station, station
 
@@ -140,9 +139,7 @@ async def _serve(rows: Sequence[tuple[BackendTable, Model]], seed: int | None) -
             try:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
-                plain = error.errno is not None and not isinstance(error, socket.gaierror)
-                reason = (os.strerror(error.errno or 0) if plain else str(error)).lower()
-                raise CannotListen(f"cannot listen on {row.address}: {reason}") from None
+                raise CannotListen(f"cannot listen on {row.address}: {reason(error)}") from None
             law = model.service
             print(
                 f"backend {row.label} on http://{row.address}: {law.law}, mean "

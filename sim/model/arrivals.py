@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lb import wire
 from lb.config import Paced, Poisson, Scenario, Zipf
 from lb.errors import ConfigError
+from lb.system import reason
 from sim.model.laws import Floats, draw, draw_shape, shape
 
 DEFAULT_REQUESTS = 100_000
@@ -120,7 +121,7 @@ class Schedule:
                 keys = archive.get("keys")
                 return cls(archive["times"], tuple(header["shapes"]), archive["sizes"], keys)
         except OSError as error:
-            raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from None
+            raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
         except (
             EOFError,
             LookupError,

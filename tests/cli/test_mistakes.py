@@ -121,8 +121,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes("# \xe9\n".encode("latin-1"))
     for path, why in (
-        (tmp_path / "none.toml", "No such file or directory"),
-        (tmp_path, "Is a directory"),
+        (tmp_path / "none.toml", "no such file or directory"),
+        (tmp_path, "is a directory"),
         (latin, "not UTF-8 text"),
     ):
         result = lb("check", path)
@@ -135,7 +135,9 @@ def test_a_backend_without_a_model(tmp_path: Path) -> None:
     file.write_text('[[backend]]\naddress = "127.0.0.1:3001"\n')
     result = lb("backend", "-c", file)
     assert result.returncode == 3
-    assert "127.0.0.1:3001: no [backend.model]" in result.stderr
+    assert result.stderr == (
+        f"{file}:1 backend[0].model: missing; nothing to simulate 127.0.0.1:3001 with\n"
+    )
 
 
 def test_a_port_of_no_backend(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from lb.config import Scenario, backend_flag, backend_flags, host_and_port, law_flag
+from lb.config import BackendTable, Scenario, backend_flag, backend_flags, host_and_port, law_flag
 from lb.errors import ConfigError, UsageError
 from lb.units import seconds
 
@@ -395,13 +395,31 @@ MISTAKES = {
     ),
     "address twice": (
         '[[backend]]\naddress = "h:1"\n[[backend]]\naddress = "h:1"\n',
-        "lb.toml:1 backend",
-        "backend h:1 is given twice",
+        "lb.toml:4 backend[1].address",
+        "backend h:1 is given twice, first as backend[0]",
     ),
     "name twice": (
         '[[backend]]\naddress = "h:1"\nname = "x"\n[[backend]]\naddress = "h:2"\nname = "x"\n',
-        "lb.toml:1 backend",
-        "backend x is given twice",
+        "lb.toml:6 backend[1].name",
+        "backend x is given twice, first as backend[0]",
+    ),
+    "a name that is the address of another": (
+        '[[backend]]\naddress = "h:1"\n[[backend]]\naddress = "h:2"\nname = "h:1"\n',
+        "lb.toml:5 backend[1].name",
+        "backend h:1 is given twice",
+    ),
+    "one backend as a table": ('[backend]\naddress = "h:1"\n', "lb.toml:1 backend", "a list"),
+    "a value for a table": ("server = true\n", "lb.toml:1 server", "a table, not true"),
+    "the name used in code": ('[[backends]]\naddress = "h:1"\n', "lb.toml:1 backends", "'backend'"),
+    "a setting in a table of its own": (
+        '[algorithm]\nname = "p2c"\nchoices = "many"\n',
+        "lb.toml:3 algorithm.choices",
+        "a whole number",
+    ),
+    "one of several networks": (
+        '[server]\ntrusted_proxies = [\n  "10.0.0.0/8", # ours\n  "nowhere",\n]\n',
+        "lb.toml:4 server.trusted_proxies[1]",
+        "nowhere",
     ),
     "no backends": ("backend = []\n", "lb.toml:1 backend", "no backends"),
     "duration and requests": (
@@ -422,7 +440,7 @@ MISTAKES = {
     "key that no header is": ('key = "header:a b"\n', "lb.toml:1 key", "'a b' is no name"),
     "not a network": (
         '[server]\ntrusted_proxies = ["10.0.0.0/8", "nowhere"]\n',
-        "lb.toml:2 server.trusted_proxies",
+        "lb.toml:2 server.trusted_proxies[1]",
         "nowhere",
     ),
 }
@@ -453,7 +471,7 @@ arrivals = { process = "poisson", rate = "often" }
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    for path, why in [(tmp_path / "none.toml", "No such file"), (tmp_path, "directory")]:
+    for path, why in [(tmp_path / "none.toml", "no such file"), (tmp_path, "directory")]:
         with pytest.raises(ConfigError) as error:
             Scenario.load(path)
         assert f"{path}: cannot be read: " in str(error.value)
@@ -467,24 +485,52 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         Scenario.load(path)
 
 
-@pytest.mark.parametrize("text", ["algorithm = ", "[server", "a = 1\na = 2\n", "just words"])
-def test_what_is_not_toml_is_called_so(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("algorithm = ", 1),
+        ("# one\n[server", 2),
+        ("a = 1\na = 2\n", 2),
+        ("[a]\n[b]\n[a]\n", 3),
+        ("just words", 1),
+        ('a = """\n\n', 2),
+        (f"a = 1\nb = {'9' * 5000}\n", 1),
+        (f"a = {'[' * 5000}", 1),
+    ],
+)
+def test_what_is_not_toml_is_called_so_on_its_line(text: str, line: int) -> None:
     (problem,) = complaints(text)
-    assert problem.startswith("lb.toml: not TOML: ")
+    assert problem.startswith(f"lb.toml:{line} file: not TOML")
+    assert "\n" not in problem
 
 
-def test_a_simulation_without_models_says_which_are_missing() -> None:
+def test_what_an_editor_puts_before_the_first_line_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text('\ufeffkey = "path"\n', encoding="utf-8")
+    assert Scenario.load(path).key == "path"
+
+
+def test_a_simulation_without_models_says_which_are_missing_and_where() -> None:
     modelled = MODEL.format('law = "exponential", mean = "1s"')
     assert len(Scenario.parse(modelled).modelled()) == 1
     with pytest.raises(ConfigError) as error:
-        Scenario.parse(modelled + '[[backend]]\naddress = "h:2"\n').modelled()
-    (problem,) = error.value.problems
-    assert problem.startswith("backend h:2: no [backend.model]")
+        Scenario.parse(modelled + '[[backend]]\naddress = "h:2"\n', "lb.toml").modelled()
+    assert error.value.problems == [
+        "lb.toml:5 backend[1].model: missing; nothing to simulate h:2 with"
+    ]
 
 
 def test_a_simulation_without_traffic_says_so() -> None:
-    with pytest.raises(ConfigError, match="traffic: missing"):
-        Scenario.parse("").offered()
+    with pytest.raises(ConfigError) as error:
+        Scenario.parse("", "lb.toml").offered()
+    (problem,) = error.value.problems
+    assert problem.startswith("lb.toml:1 traffic: missing; give [traffic] arrivals")
+
+
+def test_a_changed_scenario_still_knows_its_file() -> None:
+    scenario = Scenario.parse("", "lb.toml")
+    with pytest.raises(ConfigError, match=r"^lb\.toml:1 traffic: missing"):
+        scenario.model_copy(update={"key": "path"}).offered()
 
 
 @pytest.mark.parametrize(
@@ -573,3 +619,99 @@ def test_limits_have_defaults() -> None:
     assert (limits.request_line, limits.header_bytes, limits.header_count) == (8192, 65536, 200)
     assert limits.body is None
     assert Scenario.parse("").timeouts.tunnel == 3600.0
+
+
+# --- short forms, and scenarios built in code
+
+LONG = """\
+[[backend]]
+address = "h:1"
+weight = 2
+[backend.model]
+service = { law = "lognormal", mean = "20ms", cv = 1.5 }
+[[backend]]
+address = "h:2"
+[backend.model]
+service = { law = "exponential", mean = "10ms" }
+[traffic]
+arrivals = { process = "poisson", rate = 100 }
+[timeouts]
+connect = "250ms"
+[run]
+warmup = "2s"
+"""
+
+
+def test_short_forms_say_the_same() -> None:
+    short = 'backend = ["h:1*2", "h:2"]\n'
+    rows = [row.model_copy(update={"model": None}) for row in Scenario.parse(LONG).backends]
+    assert list(Scenario.parse(short).backends) == rows
+    model = '[[backend]]\naddress = "h:1"\n[backend.model]\nservice = '
+    assert Scenario.parse(f'{model}"lognormal:20ms,cv=1.5"') == Scenario.parse(
+        f'{model}{{ law = "lognormal", mean = "20ms", cv = 1.5 }}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ('backend = ["h:1",\n"h"]\n', "lb.toml:2 backend[1]", "is not host:port"),
+        ('backend = [\n"h:1*0"]\n', "lb.toml:2 backend[0]", "weight '0'"),
+        ('backend = "h:1"\n', "lb.toml:1 backend", "a list"),
+        ("backend = [1]\n", "lb.toml:1 backend[0]", "a table"),
+        (
+            '[traffic]\narrivals = { process = "poisson", rate = 1 }\nnetwork = "exponental:1ms"\n',
+            "lb.toml:3 traffic.network",
+            "did you mean 'exponential'?",
+        ),
+        (
+            '[traffic]\narrivals = { process = "poisson", rate = 1 }\nnetwork = "lognormal:1ms"\n',
+            "lb.toml:3 traffic.network.cv",
+            "missing",
+        ),
+    ],
+)
+def test_a_mistake_in_a_short_form_has_its_place(text: str, where: str, what: str) -> None:
+    (problem,) = complaints(text)
+    assert problem.startswith(f"{where}: ")
+    assert what in problem
+
+
+def test_a_scenario_is_built_in_code_from_the_tables_of_the_file() -> None:
+    built = Scenario(
+        backends=[
+            {"address": "h:1", "weight": 2, "model": {"service": "lognormal:20ms,cv=1.5"}},
+            BackendTable(address="h:2", model={"service": "exponential:10ms"}),
+        ],
+        traffic={"arrivals": {"process": "poisson", "rate": 100}},
+        timeouts={"connect": "250ms"},
+        run={"warmup": 2},
+    )
+    assert built == Scenario.parse(LONG)
+
+
+def test_numbers_are_seconds_in_code_but_not_in_a_file() -> None:
+    assert Scenario(timeouts={"connect": 0.25}).timeouts.connect == 0.25
+    (problem,) = complaints("[timeouts]\nconnect = 0.25\n")
+    assert "a number and a unit" in problem
+    with pytest.raises(UsageError, match="a number and a unit"):
+        law_flag("exponential:0.02")
+
+
+@pytest.mark.parametrize("text", ["", EXAMPLE, LONG], ids=["default", "example", "long"])
+def test_what_a_scenario_says_of_itself_builds_it_again(text: str) -> None:
+    scenario = Scenario.parse(text)
+    assert Scenario(**scenario.model_dump()) == scenario
+    assert Scenario(**scenario.model_dump(by_alias=True)) == scenario
+
+
+def test_a_mistake_in_code_is_told_by_its_key() -> None:
+    with pytest.raises(ConfigError) as error:
+        Scenario(backends=["h:1", {"adress": "h:2"}], algorithm="p2")
+    assert sorted(error.value.problems) == [
+        "algorithm.name: unknown algorithm 'p2': did you mean 'p2c'?",
+        "backends[1].address: missing",
+        "backends[1].adress: unknown key; did you mean 'address'?",
+    ]
+    with pytest.raises(ConfigError, match=r"^backend\[0\]\.model: missing"):
+        Scenario(backends=["h:1"]).modelled()

@@ -13,7 +13,7 @@ import aiohttp
 from lb import wire
 from lb.balancing import Backend, LoadReport, ProbeResult
 from lb.config import HealthTable
-from lb.proxy.logs.log import reason
+from lb.system import reason
 
 
 class Prober:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sys
 from datetime import UTC, datetime
 from typing import Protocol
@@ -23,13 +21,6 @@ def logfmt(level: str, event: str, **fields: object) -> None:
         file=sys.stderr,
         flush=True,
     )
-
-
-def reason(error: OSError) -> str:
-    """Why, in the system's words; asyncio's own say where as well, which the line says already."""
-    if error.errno is None or isinstance(error, socket.gaierror):
-        return (error.strerror or str(error)).lower()
-    return os.strerror(error.errno).lower()
 
 
 def _value(value: object) -> str:

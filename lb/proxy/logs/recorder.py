@@ -13,8 +13,9 @@ from typing import Any
 
 from lb.config import Scenario
 from lb.errors import CannotRecord
-from lb.proxy.logs.log import Log, reason
+from lb.proxy.logs.log import Log
 from lb.recording.writer import RecordedBalancer
+from lb.system import reason
 
 LIMIT = 256 * 2**20
 """Bytes after which a recording ends: some five million requests."""
