@@ -104,7 +104,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "none.toml"
     result = lb("demo", "-c", file, "--out", tmp_path / "there")
     assert result.returncode == 3
-    assert result.stderr == f"{file}: cannot be read: {os.strerror(2)}\n"
+    assert result.stderr == f"{file}: cannot be read: {os.strerror(2).lower()}\n"
 
 
 @pytest.mark.parametrize(

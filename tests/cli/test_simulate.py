@@ -235,4 +235,4 @@ def test_a_file_without_what_a_model_needs_is_status_3(here: Path, gone: str) ->
 def test_a_missing_file_is_status_3() -> None:
     result = lb("simulate", "-c", "none.toml")
     assert result.returncode == 3
-    assert result.stderr == "none.toml: cannot be read: No such file or directory\n"
+    assert result.stderr == "none.toml: cannot be read: no such file or directory\n"
