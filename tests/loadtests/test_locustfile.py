@@ -142,7 +142,7 @@ def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:
     ("arguments", "status", "words"),
     [
         (["--scenario", "weightd"], 2, "unknown scenario 'weightd': did you mean 'weighted'?"),
-        (["--scenario", "none.toml"], 3, "none.toml: cannot be read: No such file"),
+        (["--scenario", "none.toml"], 3, "none.toml: cannot be read: no such file"),
         (["--scenario", "wrong.toml"], 3, "wrong.toml:1 algorithm.name: unknown algorithm"),
         (["--host", "127.0.0.1:8080"], 2, "--host '127.0.0.1:8080': write http://host:port"),
         (["--seed", "-1"], 2, "--seed -1: "),

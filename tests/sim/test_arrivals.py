@@ -137,7 +137,7 @@ def test_a_saved_schedule_comes_back_bit_for_bit(tmp_path: Path, traffic: str) -
 
 
 def test_a_missing_schedule_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.npz: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"none\.npz: cannot be read: no such file"):
         Schedule.load(tmp_path / "none.npz")
 
 
