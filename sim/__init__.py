@@ -7,7 +7,16 @@
 
 from lb.config import Scenario
 from sim.analysis.statistics import Estimate
-from sim.experiment import Result, Run, simulate
+from sim.experiment import simulate
 from sim.model.arrivals import Schedule
+from sim.result import AlgorithmRun, BackendUse, Result
 
-__all__ = ["Estimate", "Result", "Run", "Scenario", "Schedule", "simulate"]
+__all__ = [
+    "AlgorithmRun",
+    "BackendUse",
+    "Estimate",
+    "Result",
+    "Scenario",
+    "Schedule",
+    "simulate",
+]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -14,154 +12,20 @@ from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import parse, spec
 from sim.analysis.record import Record, occupancy, time_average
-from sim.analysis.statistics import Difference, Estimate, compare, latency_estimates, mser5
+from sim.analysis.statistics import compare, latency_estimates, mser5
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
-
-COMPARED = ("mean", "p50", "p95", "p99")
-"""Metrics that algorithms are compared by."""
-
-
-@dataclass(frozen=True)
-class BackendUse:
-    """One backend over a run, mean of the replications."""
-
-    name: str
-    share: float
-    """Of the successful requests."""
-    utilisation: float
-    """Busy workers over workers."""
-    mean_in_flight: float
-    """As the balancer counts: network included."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One algorithm. Counts are per replication, the whole of it; the rest is after warm-up."""
-
-    algorithm: str
-    requests: float
-    completed: float
-    failed: float
-    rejected: float
-    timed_out: float
-    retried: float
-    latency: dict[str, Estimate]
-    """mean, p50, p90, p95, p99, p999 in seconds, as clients see them, of successful requests."""
-    throughput: float
-    """Successful requests per second."""
-    backends: list[BackendUse]
-    wall_seconds: float
-    requests_per_wall_second: float
-    blocks: list[dict[str, float]]
-    """Latency metrics of each replication (of each batch, when there is one replication)."""
-    records: list[Record]
-    """Every replication in full, warm-up included."""
-    warmups: list[float]
-    """Seconds cut from the start of each replication."""
-
-    @property
-    def samples(self) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
-        """Latencies after warm-up, one array per replication."""
-        return [
-            record.after(cut).latency
-            for record, cut in zip(self.records, self.warmups, strict=True)
-        ]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The RUN object of `lb simulate --json`."""
-        return {
-            "algorithm": self.algorithm,
-            **{name: _plain(getattr(self, name)) for name in _COUNTS},
-            "latency": {name: value.as_dict() for name, value in self.latency.items()},
-            "throughput": self.throughput,
-            "backends": [asdict(backend) for backend in self.backends],
-            "wall_seconds": self.wall_seconds,
-            "requests_per_wall_second": self.requests_per_wall_second,
-        }
-
-
-_COUNTS = ("requests", "completed", "failed", "rejected", "timed_out", "retried")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What `lb simulate --json` prints, with the arrays behind it."""
-
-    seed: int
-    scenario: Scenario
-    runs: list[Run]
-    comparison: list[Difference]
-
-    def __getitem__(self, algorithm: str) -> Run:
-        """The run of one algorithm."""
-        for run in self.runs:
-            if run.algorithm == algorithm:
-                return run
-        raise KeyError(algorithm)
-
-    def ranking(self, metric: str = "p99") -> list[list[str]]:
-        """Algorithms from best to worst; those in one group cannot be told from its first."""
-        groups: list[list[str]] = []
-        order = sorted(self.runs, key=lambda run: run.latency[metric].value)
-        for name in (run.algorithm for run in order):
-            if groups and not self.between(groups[-1][0], name, metric).distinguishable:
-                groups[-1].append(name)
-            else:
-                groups.append([name])
-        return groups
-
-    def between(self, a: str, b: str, metric: str = "p99") -> Difference:
-        """The comparison of two algorithms, in either order."""
-        for row in self.comparison:
-            if row.metric == metric and {row.a, row.b} == {a, b}:
-                return row
-        raise KeyError((a, b, metric))
-
-    def missed(self) -> list[str]:
-        """Objectives of the file's [expect] that a run misses, one line each."""
-        return [
-            f"{run.algorithm}: {name} is {_ms(run.latency[name].value)}, "
-            f"expected at most {_ms(bound)}"
-            for run in self.runs
-            for name, bound in self.scenario.expect.model_dump(exclude_none=True).items()
-            if not run.latency[name].value <= bound
-        ]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The object of `lb simulate --json`, schema 1."""
-        return {
-            "schema": 1,
-            "seed": self.seed,
-            "scenario": self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "runs": [run.as_dict() for run in self.runs],
-            "comparison": {
-                "common_random_numbers": True,
-                "ranking": {metric: self.ranking(metric) for metric in COMPARED}
-                if len(self.runs) > 1
-                else {},
-                "pairs": [
-                    {
-                        "metric": row.metric,
-                        "a": row.a,
-                        "b": row.b,
-                        "difference": row.difference.as_dict(),
-                        "distinguishable": row.distinguishable,
-                    }
-                    for row in self.comparison
-                ],
-            },
-        }
+from sim.result import COMPARED, COUNTS, AlgorithmRun, BackendUse, Result
 
 
 def simulate(
     scenario: Scenario,
-    algorithms: Sequence[str] | None = None,
+    algorithms: str | Sequence[str] | None = None,
     *,
     schedule: Schedule | None = None,
     on_replication: Callable[[], None] | None = None,
 ) -> Result:
-    """Simulate `scenario` under each of `algorithms` (the file's own unless given).
+    """Simulate `scenario` under each of `algorithms`, names or one name (default: the file's own).
 
     All algorithms see the same requests at the same times with the same sizes. `schedule` replaces
     the drawn one in every replication; replications then differ by the balancer's own randomness
@@ -170,7 +34,8 @@ def simulate(
     Raises ConfigError when the scenario lacks models, traffic or keys, UsageError for an unknown or
     repeated algorithm.
     """
-    names = list(algorithms or [scenario.algorithm.name])
+    given = [algorithms] if isinstance(algorithms, str) else algorithms
+    names = list(given or [scenario.algorithm.name])
     for name in names:
         parse(name)
         if names.count(name) > 1:
@@ -194,7 +59,8 @@ def simulate(
             wall[name] += time.perf_counter() - started
             if on_replication is not None:
                 on_replication()
-    runs = [_run(scenario, name, records[name], wall[name]) for name in names]
+    rate = scenario.offered().arrivals.rate if schedule is None else schedule.rate
+    runs = [_run(scenario, name, records[name], wall[name], rate) for name in names]
     comparison = [
         compare(
             metric,
@@ -216,19 +82,21 @@ def _refuse_without_keys(names: Sequence[str]) -> None:
         raise ConfigError([f"traffic.keys: missing; {name} needs {example}" for name in needy])
 
 
-def _run(scenario: Scenario, name: str, records: list[Record], wall: float) -> Run:
+def _run(
+    scenario: Scenario, name: str, records: list[Record], wall: float, rate: float
+) -> AlgorithmRun:
     warmups = [_warmup(scenario, record) for record in records]
     kept = [record.after(cut) for record, cut in zip(records, warmups, strict=True)]
     latency, blocks = latency_estimates([record.latency for record in kept])
     seconds = sum(r.until - cut for r, cut in zip(kept, warmups, strict=True))
     by_until = sum(int(np.count_nonzero(r.ended <= r.until)) for r in kept)
     simulated = sum(record.requests for record in records)
-    return Run(
+    return AlgorithmRun(
         algorithm=name,
-        **{count: float(np.mean([getattr(r, count) for r in records])) for count in _COUNTS},
+        **{count: float(np.mean([getattr(r, count) for r in records])) for count in COUNTS},
         latency=latency,
         throughput=by_until / seconds if seconds > 0 else 0.0,
-        backends=_backend_use(scenario, records, warmups),
+        backends=_backend_use(scenario, records, warmups, rate),
         wall_seconds=wall,
         requests_per_wall_second=simulated / wall,
         blocks=blocks,
@@ -246,11 +114,11 @@ def _warmup(scenario: Scenario, record: Record) -> float:
 
 
 def _backend_use(
-    scenario: Scenario, records: list[Record], warmups: list[float]
+    scenario: Scenario, records: list[Record], warmups: list[float], rate: float
 ) -> list[BackendUse]:
     rows = []
     for order, (backend, model) in enumerate(scenario.modelled()):
-        share, busy, in_flight = [], [], []
+        share, busy, in_flight, sent = [], [], [], []
         for record, cut in zip(records, warmups, strict=True):
             mine = record.backend == order
             counted = record.arrived >= cut
@@ -260,20 +128,15 @@ def _backend_use(
             busy.append(time_average(times, working, cut, record.until) / model.workers)
             times, inside = occupancy(*record.in_flight(order))
             in_flight.append(time_average(times, inside, cut, record.until))
+            sent.append(record.entered(order) / record.requests)
         rows.append(
             BackendUse(
-                backend.label,
-                float(np.mean(share)),
-                float(np.mean(busy)),
-                float(np.mean(in_flight)),
+                name=backend.label,
+                share=float(np.mean(share)),
+                utilisation=float(np.mean(busy)),
+                mean_in_flight=float(np.mean(in_flight)),
+                offered=float(np.mean(sent)) * rate / model.capacity,
+                bounded=model.queue is not None or backend.max_in_flight is not None,
             )
         )
     return rows
-
-
-def _plain(number: float) -> float:
-    return int(number) if number == int(number) else number
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.4g} ms"

@@ -115,6 +115,12 @@ class Record:
         """Backends in the order they were picked."""
         return self.backend[np.argsort(self.started, kind="stable")]
 
+    def entered(self, order: int) -> int:
+        """How many attempts a backend took in, those whose answer nobody waited for too."""
+        mine = self.lost.backend == order
+        unanswered = np.count_nonzero(mine & (self.lost.left > self.lost.reached))
+        return int(np.count_nonzero(self.backend == order) + unanswered)
+
     def in_flight(self, order: int | None = None) -> tuple[Floats, Floats]:
         """When each attempt began and ended, at one backend or at all, the lost ones too."""
         return self._stays(order, "started", "ended")

@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb.config import Scenario
+from sim.analysis.objectives import missed
 from sim.analysis.record import Record
 from sim.analysis.statistics import Estimate, latency_metrics, prediction
-from sim.experiment import Result, simulate
+from sim.experiment import simulate
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
+from sim.result import Result
 
 REPLICATIONS = 30
 """Simulations of the schedule behind a prediction."""
@@ -207,11 +209,9 @@ def judge(
         ),
         late_by=late_by,
         invalid=_invalid(late_by, latency, answered=failed < len(schedule)),
-        objectives=[
-            f"{name} is {seen[name] * 1e3:.4g} ms, expected at most {bound * 1e3:.4g} ms"
-            for name, bound in scenario.expect.model_dump(exclude_none=True).items()
-            if not seen[name] <= bound
-        ],
+        objectives=missed(
+            scenario.expect, {name: Estimate(value, None, None) for name, value in seen.items()}
+        ),
     )
 
 

@@ -7,6 +7,7 @@ numbers), or a live run and its prediction.
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ class Schedule:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    @property
+    def rate(self) -> float:
+        """Requests per second, from the start to the last one."""
+        return len(self) / float(self.times[-1]) if len(self) and self.times[-1] > 0 else math.inf
 
     @classmethod
     def draw(cls, scenario: Scenario, replication: int = 0) -> Schedule:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sim.analysis.statistics import Estimate
-from sim.experiment import Result
 from sim.live.verdict import Judgement, Line, Measurement, Verdict
 from sim.model.arrivals import Schedule
+from sim.result import Result
 
 MANY = 8
 """Backends beyond which a row for each does not fit."""

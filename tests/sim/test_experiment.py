@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lb.errors import ConfigError
-from sim import Estimate, Result, Run, Scenario, Schedule, simulate
-from sim.experiment import COMPARED
+from sim import AlgorithmRun, Estimate, Result, Scenario, Schedule, simulate
+from sim.result import COMPARED
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 NAMES = ["random", "round_robin", "weighted_round_robin", "least_connections"]
@@ -74,7 +74,7 @@ def test_the_document_has_these_keys(document: dict[str, Any], file: Scenario) -
             assert list(figure) == ["value", "low", "high"]
             assert figure["low"] < figure["value"] < figure["high"]
         for backend in run["backends"]:
-            assert list(backend) == ["name", "share", "utilisation", "mean_in_flight"]
+            assert list(backend) == ["name", "share", "utilisation", "mean_in_flight", "offered"]
 
 
 def test_the_scenario_stands_in_the_document_with_times_in_seconds(
@@ -209,7 +209,7 @@ def test_the_api(tmp_path: Path) -> None:
         '[backend.model]\nservice = { law = "exponential", mean = "10ms" }\n'
     )
     result = simulate(Scenario.load(path), algorithms=["round_robin", "p2c:choices=3"])
-    assert isinstance(result["round_robin"], Run)
+    assert isinstance(result["round_robin"], AlgorithmRun)
     assert isinstance(result["p2c:choices=3"].latency["p99"], Estimate)
     assert [len(sample) <= 500 for sample in result["round_robin"].samples] == [True, True]
     assert len(result["round_robin"].records[0].latency) == 500

@@ -380,6 +380,11 @@ def test_a_ranking_puts_together_what_cannot_be_told_apart() -> None:
     assert ranking[2] == ["random"]
 
 
+def test_a_plain_name_is_one_algorithm() -> None:
+    file = scenario(serves(CONSTANT), run="requests = 20")
+    assert [run.algorithm for run in simulate(file, "round_robin").runs] == ["round_robin"]
+
+
 def test_what_cannot_be_simulated_is_refused() -> None:
     file = scenario(serves(CONSTANT))
     with pytest.raises(UsageError, match="given twice"):

@@ -13,7 +13,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from sim.analysis.record import binned, occupancy
 from sim.analysis.statistics import QUANTILES, student_t
-from sim.experiment import Result, Run
 from sim.live.verdict import Verdict
 from sim.model.laws import Floats
 from sim.output.plots.style import (
@@ -29,6 +28,7 @@ from sim.output.plots.style import (
     offsets,
     styles,
 )
+from sim.result import AlgorithmRun, Result
 
 POINTS = 500
 """Of a tail curve: more than its pixels need, whatever the sample."""
@@ -255,7 +255,7 @@ def _blank(
     return blank(title, _circumstances(result), rows, share_y=share_y)
 
 
-def _dressed(result: Result) -> list[tuple[Run, Style]]:
+def _dressed(result: Result) -> list[tuple[AlgorithmRun, Style]]:
     """Each run with the look of its algorithm among those drawn."""
     looks = styles(run.algorithm for run in result.runs)
     return [(run, looks[run.algorithm]) for run in result.runs]
@@ -271,7 +271,7 @@ def _circumstances(result: Result) -> str:
     )
 
 
-def _label(run: Run) -> str:
+def _label(run: AlgorithmRun) -> str:
     if any(record.completed for record in run.records):
         return run.algorithm
     return f"{run.algorithm} (no request succeeded)"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from sim.experiment import Result
 from sim.live.verdict import Verdict
 from sim.model.laws import Floats
 from sim.output.plots.figures import FIGURES, measured_beside_predicted
+from sim.result import Result
 
 
 def draw_all(result: Result, directory: Path) -> list[Path]:

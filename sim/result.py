@@ -1,0 +1,166 @@
+"""What a simulation gives: one run per algorithm, and the comparison between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lb.config import Scenario
+from sim.analysis.load import Steadiness, steadiness
+from sim.analysis.objectives import missed
+from sim.analysis.record import Record
+from sim.analysis.statistics import Difference, Estimate
+from sim.model.laws import Floats
+
+COMPARED = ("mean", "p50", "p95", "p99")
+"""Metrics that algorithms are compared by."""
+COUNTS = ("requests", "completed", "failed", "rejected", "timed_out", "retried")
+"""Counts of a run, per replication."""
+
+
+@dataclass(frozen=True)
+class BackendUse:
+    """One backend over a run, mean of the replications."""
+
+    name: str
+    share: float
+    """Of the successful requests."""
+    utilisation: float
+    """Busy workers over workers."""
+    mean_in_flight: float
+    """As the balancer counts: network included."""
+    offered: float
+    """Work sent to it per second over its capacity; from 1 on it cannot keep up."""
+    bounded: bool
+    """Whether it turns requests away rather than letting them wait without end."""
+
+    @property
+    def steadiness(self) -> Steadiness:
+        """Whether its latencies have a steady state."""
+        return steadiness(self.offered, bounded=self.bounded)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `lb simulate --json`."""
+        names = ("name", "share", "utilisation", "mean_in_flight", "offered")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class AlgorithmRun:
+    """One algorithm. Counts are per replication, the whole of it; the rest is after warm-up."""
+
+    algorithm: str
+    requests: float
+    completed: float
+    failed: float
+    rejected: float
+    timed_out: float
+    retried: float
+    latency: dict[str, Estimate]
+    """mean, p50, p90, p95, p99, p999 in seconds, as clients see them, of successful requests."""
+    throughput: float
+    """Successful requests per second."""
+    backends: list[BackendUse]
+    wall_seconds: float
+    requests_per_wall_second: float
+    blocks: list[dict[str, float]]
+    """Latency metrics of each replication (of each batch, when there is one replication)."""
+    records: list[Record]
+    """Every replication in full, warm-up included."""
+    warmups: list[float]
+    """Seconds cut from the start of each replication."""
+
+    @property
+    def samples(self) -> list[Floats]:
+        """Latencies after warm-up, one array per replication."""
+        return [
+            record.after(cut).latency
+            for record, cut in zip(self.records, self.warmups, strict=True)
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The RUN object of `lb simulate --json`."""
+        return {
+            "algorithm": self.algorithm,
+            **{name: _plain(getattr(self, name)) for name in COUNTS},
+            "latency": {name: value.as_dict() for name, value in self.latency.items()},
+            "throughput": self.throughput,
+            "backends": [backend.as_dict() for backend in self.backends],
+            "wall_seconds": self.wall_seconds,
+            "requests_per_wall_second": self.requests_per_wall_second,
+        }
+
+
+COUNTS = ("requests", "completed", "failed", "rejected", "timed_out", "retried")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `lb simulate --json` prints, with the arrays behind it."""
+
+    seed: int
+    scenario: Scenario
+    runs: list[AlgorithmRun]
+    comparison: list[Difference]
+
+    def __getitem__(self, algorithm: str) -> AlgorithmRun:
+        """The run of one algorithm."""
+        for run in self.runs:
+            if run.algorithm == algorithm:
+                return run
+        raise KeyError(algorithm)
+
+    def ranking(self, metric: str = "p99") -> list[list[str]]:
+        """Algorithms from best to worst; those in one group cannot be told from its first."""
+        groups: list[list[str]] = []
+        order = sorted(self.runs, key=lambda run: run.latency[metric].value)
+        for name in (run.algorithm for run in order):
+            if groups and not self.between(groups[-1][0], name, metric).distinguishable:
+                groups[-1].append(name)
+            else:
+                groups.append([name])
+        return groups
+
+    def between(self, a: str, b: str, metric: str = "p99") -> Difference:
+        """The comparison of two algorithms, in either order."""
+        for row in self.comparison:
+            if row.metric == metric and {row.a, row.b} == {a, b}:
+                return row
+        raise KeyError((a, b, metric))
+
+    def missed(self) -> list[str]:
+        """Objectives of the file's [expect] that a run misses, one line each."""
+        return [
+            f"{run.algorithm}: {line}"
+            for run in self.runs
+            for line in missed(self.scenario.expect, run.latency)
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of `lb simulate --json`, schema 1."""
+        return {
+            "schema": 1,
+            "seed": self.seed,
+            "scenario": self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "runs": [run.as_dict() for run in self.runs],
+            "comparison": {
+                "common_random_numbers": True,
+                "ranking": {metric: self.ranking(metric) for metric in COMPARED}
+                if len(self.runs) > 1
+                else {},
+                "pairs": [
+                    {
+                        "metric": row.metric,
+                        "a": row.a,
+                        "b": row.b,
+                        "difference": row.difference.as_dict(),
+                        "distinguishable": row.distinguishable,
+                    }
+                    for row in self.comparison
+                ],
+            },
+        }
+
+
+def _plain(number: float) -> float:
+    return int(number) if number == int(number) else number
