@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lb.config import Scenario
-from lb.proxy.driver import Driver
+from lb.proxy.lifecycle import Proxy
 from lb.proxy.logs.log import logfmt
 from lb.proxy.logs.recorder import Recorder
 
@@ -28,11 +28,11 @@ async def _serve(scenario: Scenario, record: Path | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     recorder = None if record is None else Recorder(record, logfmt)
-    driver = Driver(scenario, logfmt, recorder=recorder)
+    proxy = Proxy(scenario, logfmt, recorder=recorder)
 
     def signalled() -> None:
         if stop.is_set():
-            driver.hurry()  # asked twice
+            proxy.hurry()  # asked twice
         stop.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -40,18 +40,18 @@ async def _serve(scenario: Scenario, record: Path | None) -> None:
     for note in scenario.notes():
         logfmt("warning", note)
     try:
-        await driver.start()
+        await proxy.start()
     except BaseException:
-        await driver.stop()
+        await proxy.stop()
         raise
     logfmt(
         "info",
         "listening",
-        address=",".join(driver.addresses),
-        algorithm=driver.balancer.algorithm,
-        backends=len(driver.balancer.pool.backends),
+        address=",".join(proxy.addresses),
+        algorithm=proxy.balancer.algorithm,
+        backends=len(proxy.balancer.pool.backends),
     )
     await stop.wait()
-    logfmt("info", "draining", connections=len(driver.clients))
-    in_time = await driver.stop()
+    logfmt("info", "draining", connections=len(proxy.clients))
+    in_time = await proxy.stop()
     logfmt("info" if in_time else "warning", "stopped", finished=in_time)

@@ -6,10 +6,13 @@ keeps it, and one sweep looks at its front.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
-W = TypeVar("W", bound=Hashable)
+from lb.balancing import Outcome
+from lb.config import Timeouts
+
+W = TypeVar("W")
 
 
 class Deadlines(Generic[W]):
@@ -44,3 +47,59 @@ class Deadlines(Generic[W]):
         for waiter in ended:
             if self.waiting.pop(waiter, None) is not None:
                 self._over(waiter)
+
+
+class Sender(Protocol):
+    """A client's connection."""
+
+    def too_slow(self) -> None:
+        """A whole request did not come in time, or the answers are not read."""
+
+
+class Waiting(Protocol):
+    """An exchange."""
+
+    def broken(self, outcome: Outcome) -> None:
+        """The backend that owes it an answer is silent."""
+
+    def stalled(self) -> None:
+        """Its client does not read."""
+
+
+class Closing(Protocol):
+    """A tunnel."""
+
+    def close(self) -> None:
+        """Nothing has moved."""
+
+
+class Timers:
+    """The proxy's time limits, which all connections share."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.header: Deadlines[Sender] = Deadlines(timeouts.header, lambda it: it.too_slow())
+        """A request head has to arrive."""
+        self.client_idle: Deadlines[Sender] = Deadlines(
+            timeouts.client_idle, lambda it: it.too_slow()
+        )
+        """A client has to send something, or to read the last of what it is sent."""
+        self.response: Deadlines[Waiting] = Deadlines(
+            timeouts.response, lambda it: it.broken(Outcome.TIMEOUT)
+        )
+        """A backend owes (more of) an answer."""
+        self.stalled: Deadlines[Waiting] = Deadlines(timeouts.client_idle, lambda it: it.stalled())
+        """A client has to read on."""
+        self.tunnel: Deadlines[Closing] = Deadlines(timeouts.tunnel, lambda it: it.close())
+        """Something has to move in a tunnel."""
+        self._all: tuple[Deadlines[Any], ...] = (
+            self.header,
+            self.client_idle,
+            self.response,
+            self.stalled,
+            self.tunnel,
+        )
+
+    def sweep(self, now: float) -> None:
+        """End what has waited long enough."""
+        for deadlines in self._all:
+            deadlines.sweep(now)

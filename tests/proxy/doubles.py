@@ -14,7 +14,7 @@ from typing import Any
 
 from lb.balancing import Backend, Balancer, Lease
 from lb.config import Scenario
-from lb.proxy.driver import Driver
+from lb.proxy import lifecycle
 from lb.strategies import Outcome
 
 
@@ -282,7 +282,9 @@ def closing_after(answer: bytes) -> Script:
 class Proxy:
     """A running proxy, and everything its balancer was told."""
 
-    def __init__(self, driver: Driver, log: list[tuple[str, str, dict[str, object]]]) -> None:
+    def __init__(
+        self, driver: lifecycle.Proxy, log: list[tuple[str, str, dict[str, object]]]
+    ) -> None:
         self.driver = driver
         self.log = log
         self.outcomes: list[tuple[str, Outcome]] = []
@@ -388,7 +390,7 @@ async def proxy(
 ) -> AsyncIterator[Proxy]:
     """A proxy in front of backends a, b, c ...; no test ends with a lease open."""
     log: list[tuple[str, str, dict[str, object]]] = []
-    driver = Driver(
+    driver = lifecycle.Proxy(
         scenario(*backends, toml=toml + "\n" + health, **rows),
         lambda level, event, **fields: log.append((level, event, fields)),
         Random(1),
@@ -399,8 +401,7 @@ async def proxy(
         yield it
     finally:
         driver.hurry()
-        for client in list(driver.clients):
-            client.cut_off()
+        driver.clients.cut_off()
         await driver.stop()
     assert not driver.clients
     assert all(not lease.open for lease in it.leases)

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from lb.proxy.exchange.client import ClientConnection
-from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.timers import Waiting
 from lb.proxy.upstream.connection import UpstreamConnection
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
@@ -106,13 +106,14 @@ def test_a_large_request_arrives_whole(run: Run, framing: str, buffered: list[in
 def first_stall(lb: Proxy) -> asyncio.Event:
     """Set when the proxy first notices that a client does not read."""
     noticed = asyncio.Event()
-    stalled = lb.driver.stalled
+    stalled = lb.driver.timers.stalled
+    start = stalled.start
 
-    def noting(exchange: Exchange) -> None:
+    def noting(exchange: Waiting, now: float) -> None:
         noticed.set()
-        stalled(exchange)
+        start(exchange, now)
 
-    lb.driver.stalled = noting  # type: ignore[method-assign]
+    stalled.start = noting  # type: ignore[method-assign]
     return noticed
 
 
@@ -226,8 +227,9 @@ def test_the_end_of_an_answer_is_not_kept_for_ever(run: Run) -> None:
                     await lb.ended.get()
                 client.half_close()
                 gone = asyncio.Event()
-                left = lb.driver.left
-                lb.driver.left = lambda it: (left(it), gone.set())[0]  # type: ignore[method-assign]
+                clients = lb.driver.clients
+                left = clients.left
+                clients.left = lambda it: (left(it), gone.set())[0]  # type: ignore[method-assign]
                 await gone.wait()
             assert not lb.driver.clients
 

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Refuse, Settings, Start
+from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Settings
+from lb.config import Timeouts
+from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.framing import Framing
 from lb.proxy.http.request import Hop, Request
 from lb.proxy.http.response import Aside, Response
+from lb.proxy.timers import Timers
 from lb.strategies import Outcome
 from tests.proxy.doubles import note_ends, note_leases
 
 
+class Transport:
+    """Somebody else's from now on."""
+
+    def set_protocol(self, protocol: object) -> None: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def abort(self) -> None: ...
+
+
 class Client:
+    half_closed = False
+
     def __init__(self) -> None:
         self.closing = False
         self.said = b""
@@ -37,11 +53,16 @@ class Client:
     def cut_off(self) -> None:
         self.cut = True
 
+    def lost(self) -> None: ...
+
     def pause_reading(self) -> None:
         self.reading = False
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def into_tunnel(self) -> tuple[Transport, bytes]:
+        return Transport(), b""
 
 
 class Upstream:
@@ -61,6 +82,9 @@ class Upstream:
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
+
+    def into_tunnel(self) -> tuple[Transport, bytes]:
+        return Transport(), b""
 
 
 class Carrier:
@@ -82,16 +106,28 @@ class Carrier:
         self.forgotten += 1
 
 
-class Driver:
-    """The balancer is the real one."""
+class Loop:
+    """Time stands still."""
 
+    def time(self) -> float:
+        return 0.0
+
+    def call_at(self, when: float, act: Callable[[], None]) -> Loop:
+        return self
+
+    def cancel(self) -> None: ...
+
+
+class Driver:
+    """What stands around an exchange. All is real but the clock and the connections."""
+
+    loop = Loop()
     cookie: bytes | None = None
 
     def __init__(self, backends: str = "ab", limit: int | None = None, line: int = 0) -> None:
         self.clock = 0.0
-        self.waits = ""
-        self.tunnels = 0
         self.outcomes: list[Outcome] = []
+        self.timers = Timers(Timeouts())
         self.balancer: Balancer[Exchange] = Balancer(
             [Settings(f"{name}:80", name=name, max_in_flight=limit) for name in backends],
             "round_robin",
@@ -99,8 +135,14 @@ class Driver:
             health=HealthPolicy(enabled=False),
             queue=QueuePolicy(limit=line),
         )
-        for backend in self.balancer.pool.backends:
-            backend.driver = Carrier()
+        self.dispatcher: Dispatcher[Exchange] = Dispatcher(
+            self,  # type: ignore[arg-type]
+            self.balancer,
+            prober=None,  # type: ignore[arg-type]
+            log=lambda *_, **__: None,
+            site=lambda *_: Carrier(),  # type: ignore[arg-type,return-value]
+            swapped=lambda: None,
+        )
         self.leases = note_leases(self.balancer)
         note_ends(self.balancer, self._ended)
 
@@ -111,25 +153,15 @@ class Driver:
     def now(self) -> float:
         return self.clock
 
-    def drain(self) -> None:
-        while self.balancer.out:
-            match self.balancer.out.popleft():
-                case Start(lease):
-                    lease.call.start(lease)
-                case Refuse(call, why):
-                    call.refuse(why)
+    @property
+    def waits(self) -> str:
+        """For whom the exchanges wait."""
+        response, stalled = self.timers.response, self.timers.stalled
+        return "owed" * len(response) + "stalled" * len(stalled)
 
-    def tunnel(self, exchange: Exchange) -> None:
-        self.tunnels += 1
-
-    def owed(self, exchange: Exchange, now: float) -> None:
-        self.waits = "owed"
-
-    def stalled(self, exchange: Exchange) -> None:
-        self.waits = "stalled"
-
-    def settled(self, exchange: Exchange) -> None:
-        self.waits = ""
+    @property
+    def tunnels(self) -> int:
+        return len(self.timers.tunnel)
 
     @property
     def carriers(self) -> list[Carrier]:
@@ -156,7 +188,7 @@ def exchange(
     request = Request(
         method, b"/", minor, b"x", b"", HEAD, framing, keep_alive, Hop() if hop is None else hop
     )
-    return Exchange(driver, client, request)  # type: ignore[arg-type]
+    return Exchange(driver, driver.timers, driver.dispatcher, client, request)  # type: ignore[arg-type]
 
 
 NOTHING = Aside()
@@ -170,7 +202,7 @@ def response(
 
 def answer(it: Exchange, client: Client, status: int = 200, keep: bool = True) -> None:
     """A whole answer, as the connection to the backend brings it."""
-    now = it.first_byte_at = it._driver.now()
+    now = it.first_byte_at = it._context.now()
     client.write(it.head(response(status, lines=b"\r\nContent-Length: 2")))
     client.write(it.body(b"ok") + it.closing(b""))
     it.end(keep, now)

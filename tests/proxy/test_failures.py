@@ -345,7 +345,7 @@ def test_a_client_that_leaves_while_its_connection_is_made(run: Run) -> None:
             await asyncio.Event().wait()
 
         async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
-            lb.driver.loop = connecting(never)
+            lb.driver.context.loop = connecting(never)
             client.send(get())
             await opened.wait()
             client.reset()
@@ -391,7 +391,7 @@ def test_a_backend_that_breaks_off_as_soon_as_it_has_accepted(run: Run) -> None:
                 for _ in range(10):  # as it comes
                     client.send(get())
                     assert (await client.response()).status == 200
-                lb.driver.loop = connecting(until_lost)
+                lb.driver.context.loop = connecting(until_lost)
                 client.send(post(b"pay"))
                 assert (await client.response()).body.endswith(b"pay")
                 assert lb.outcomes[-2:] == [("a", Outcome.RESET), ("b", Outcome.OK)]

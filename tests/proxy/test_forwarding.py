@@ -286,7 +286,7 @@ def test_interim_answers_are_passed_on_and_are_not_the_first_byte(run: Run) -> N
             assert hint.status == 103
             assert hint["Link"] == "</a.css>"
             (lease,) = lb.leases
-            passed = lb.driver.now() - lease.started_at
+            passed = lb.driver.context.now() - lease.started_at
             go_on.set()
             assert (await client.response()).body == b"x"
             assert lb.latencies[0] >= passed

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from lb.proxy.driver import Driver
+from lb.proxy import lifecycle
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     Message,
@@ -96,7 +96,7 @@ def test_the_first_answers_come_before_anybody_is_served(run: Run) -> None:
         with closing(refusing()) as a:
             async with origin(late) as b:
                 slow = QUICK.replace("100ms", "5s")
-                driver = Driver(scenario(a, b, toml=slow), lambda *_, **__: None)
+                driver = lifecycle.Proxy(scenario(a, b, toml=slow), lambda *_, **__: None)
                 lb = Proxy(driver, [])
                 starting = asyncio.ensure_future(driver.start())
                 while not b.connections:

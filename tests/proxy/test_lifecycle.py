@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from lb.errors import CannotListen
-from lb.proxy.driver import Driver
+from lb.proxy import lifecycle
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
@@ -181,7 +181,7 @@ def test_a_port_in_use(run: Run, listening: bool) -> None:
             if listening:
                 taken.listen()
             place = f"127.0.0.1:{taken.getsockname()[1]}"
-            driver = Driver(
+            driver = lifecycle.Proxy(
                 scenario("127.0.0.1:1", toml=f'[server]\nlisten = "{place}"\n'),
                 lambda *_, **__: None,
             )
@@ -208,7 +208,9 @@ def test_two_that_start_at_the_same_time(run: Run) -> None:
             place = f"127.0.0.1:{free.getsockname()[1]}"
         async with origin(late) as a:
             toml = f'[server]\nlisten = "{place}"\n[health]\ntimeout = "5s"\n'
-            drivers = [Driver(scenario(a, toml=toml), lambda *_, **__: None) for _ in range(2)]
+            drivers = [
+                lifecycle.Proxy(scenario(a, toml=toml), lambda *_, **__: None) for _ in range(2)
+            ]
             starting = [asyncio.ensure_future(driver.start()) for driver in drivers]
             await asyncio.wait(starting, timeout=0.1)
             go_on.set()

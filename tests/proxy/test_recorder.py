@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lb.errors import CannotRecord
-from lb.proxy.driver import Driver
+from lb.proxy import lifecycle
 from lb.proxy.logs.recorder import Recorder
 from lb.recording.replay import Replayed, replay
 from tests.proxy.conftest import Run
@@ -31,15 +31,16 @@ async def recorded(
         log.append((level, event, fields))
 
     recorder = Recorder(path, note, **settings)
-    driver = Driver(scenario(*backends, toml=toml, b="max_in_flight = 3"), note, recorder=recorder)
+    driver = lifecycle.Proxy(
+        scenario(*backends, toml=toml, b="max_in_flight = 3"), note, recorder=recorder
+    )
     it = Proxy(driver, log)
     try:
         await driver.start()
         yield it
     finally:
         driver.hurry()
-        for client in list(driver.clients):
-            client.cut_off()
+        driver.clients.cut_off()
         await driver.stop()
 
 

@@ -7,16 +7,17 @@ from contextlib import suppress
 from ipaddress import ip_address
 from socket import SO_LINGER, SOL_SOCKET
 from struct import pack
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from lb.proxy.context import Context
+from lb.proxy.dispatcher import Dispatcher
+from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import error_body, local_response
 from lb.proxy.http.request import Request, RequestReader
 from lb.proxy.http.rules import Rejected
-
-if TYPE_CHECKING:
-    from lb.proxy.driver import Driver
+from lb.proxy.timers import Timers
 
 MAX_PIPELINED = 16
 """Requests taken ahead of their turn; what comes behind them stays unread."""
@@ -27,8 +28,10 @@ class ClientConnection(asyncio.Protocol):
     """Requests are answered in the order they came, one at a time."""
 
     __slots__ = (
+        "_clients",
+        "_context",
         "_current",
-        "_driver",
+        "_dispatcher",
         "_ending",
         "_eof",
         "_full",
@@ -39,13 +42,23 @@ class ClientConnection(asyncio.Protocol):
         "_reader",
         "_reading",
         "_rejection",
+        "_timers",
         "closing",
         "transport",
         "write",
     )
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+    def __init__(
+        self,
+        context: Context,
+        timers: Timers,
+        dispatcher: Dispatcher[Exchange],
+        clients: Clients,
+    ) -> None:
+        self._context = context
+        self._timers = timers
+        self._dispatcher = dispatcher
+        self._clients = clients
         self.transport: asyncio.Transport
         self.closing = False  # nothing is answered after the current exchange
         self._ending = False  # no further request is taken
@@ -70,18 +83,18 @@ class ClientConnection(asyncio.Protocol):
 
     def finished(self, exchange: Exchange, keep_alive: bool, now: float) -> None:
         """The response to `exchange` has been written."""
-        driver = self._driver
-        if driver.access_log is not None:
-            driver.access_log(exchange, self._peer)
+        access_log = self._context.access_log
+        if access_log is not None:
+            access_log(exchange, self._peer)
         self._current = None
         if not keep_alive or self.closing:
             if not self.transport.is_closing():
                 self._close(linger=not exchange.complete)
         elif self._queue or self._paused:
             # From the loop, so a long pipeline does not become a deep stack.
-            driver.loop.call_soon(self._next)
+            self._context.loop.call_soon(self._next)
         elif self._rejection is None and not self._reader.rest and not self._eof:
-            driver.client_idle.start(self, now)
+            self._timers.client_idle.start(self, now)
         else:
             self._rest(now)
 
@@ -98,7 +111,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._paused and not self.transport.is_closing():
             self._paused = True
             self.transport.pause_reading()
-            self._driver.client_idle.stop(self)  # it is not the client who is slow
+            self._timers.client_idle.stop(self)  # it is not the client who is slow
 
     def resume_reading(self) -> None:
         """Read again, unless there is another reason not to."""
@@ -111,7 +124,7 @@ class ClientConnection(asyncio.Protocol):
         self._paused = False
         self.transport.resume_reading()
         if self._reading is not None:
-            self._driver.client_idle.start(self, self._driver.now())
+            self._timers.client_idle.start(self, self._context.now())
 
     def into_tunnel(self) -> tuple[asyncio.Transport, bytes]:
         """The transport, which others take over, and what came behind the request."""
@@ -120,7 +133,7 @@ class ClientConnection(asyncio.Protocol):
             self.transport.resume_reading()
         return self.transport, self._reader.rest
 
-    # --- the driver's side
+    # --- the proxy's side
 
     @property
     def half_closed(self) -> bool:
@@ -148,29 +161,31 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
         self.write = self.transport.write
-        driver = self._driver
+        context = self._context
         peer = transport.get_extra_info("peername")  # None when it is gone already
         self._peer = peer[0].encode() if peer else b"unknown"
-        trusted = bool(driver.trusted and peer) and any(
-            ip_address(peer[0]) in network for network in driver.trusted
+        trusted = bool(context.trusted and peer) and any(
+            ip_address(peer[0]) in network for network in context.trusted
         )
-        self._reader = RequestReader(self._peer, driver.limits, trusted=trusted)
-        driver.header.start(self, driver.now())
-        driver.joined(self)
+        self._reader = RequestReader(self._peer, context.limits, trusted=trusted)
+        self._timers.header.start(self, context.now())
+        self._clients.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        driver = self._driver
-        driver.header.stop(self)
-        driver.client_idle.stop(self)
+        self._timers.header.stop(self)
+        self._timers.client_idle.stop(self)
         self._ending = self.closing = True
         self._queue.clear()
         self._reading = None
         exchange, self._current = self._current, None
         if exchange is not None:
-            if driver.access_log is not None:
-                driver.access_log(exchange, self._peer)
+            if self._context.access_log is not None:
+                self._context.access_log(exchange, self._peer)
             exchange.client_gone()
-        driver.left(self)
+        self._clients.left(self)
+
+    def lost(self) -> None:
+        self.connection_lost(None)
 
     def eof_received(self) -> bool:
         """A client may close its side and still wait for its answers."""
@@ -184,7 +199,7 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._current
         if exchange is not None and exchange.upstream is not None:
             exchange.upstream.pause_reading()
-            self._driver.stalled(exchange)
+            exchange.held_back()
 
     def resume_writing(self) -> None:
         self._full = False
@@ -193,7 +208,7 @@ class ClientConnection(asyncio.Protocol):
             self._next()
         elif exchange.upstream is not None:
             exchange.upstream.resume_reading()
-            self._driver.owed(exchange, self._driver.now())
+            exchange.owed(self._context.now())
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:
@@ -219,13 +234,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _take(self) -> None:
         """Take what has come, as far as there is room for it."""
-        driver, reader = self._driver, self._reader
+        timers, reader = self._timers, self._reader
         try:
             while True:
                 exchange = self._reading
                 if exchange is not None and not self._take_body(exchange):
                     if not self._paused:
-                        driver.client_idle.start(self, driver.now())
+                        timers.client_idle.start(self, self._context.now())
                     break
                 if self._ending:
                     return
@@ -245,14 +260,14 @@ class ClientConnection(asyncio.Protocol):
         if self._eof:
             self._no_more_comes()
         elif reader.rest and reader.ended and self.idle:
-            driver.client_idle.stop(self)
-            driver.header.ensure(self, driver.now())
+            timers.client_idle.stop(self)
+            timers.header.ensure(self, self._context.now())
 
     def _enter(self, request: Request) -> None:
-        driver = self._driver
-        exchange = Exchange(driver, self, request)
-        if driver.key_of is not None:
-            exchange.key = driver.key_of(self._peer, request.target, request.host, request.lines)
+        context = self._context
+        exchange = Exchange(context, self._timers, self._dispatcher, self, request)
+        if context.key_of is not None:
+            exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         self._queue.append(exchange)
         if request.framing is not NO_BODY:
             self._reading = exchange
@@ -268,7 +283,7 @@ class ClientConnection(asyncio.Protocol):
         if not reader.ended:
             return False
         self._reading = None
-        self._driver.client_idle.stop(self)
+        self._timers.client_idle.stop(self)
         exchange.request_end(reader.trailers(exchange.request.hop.named))
         return True
 
@@ -281,19 +296,19 @@ class ClientConnection(asyncio.Protocol):
         if self._queue:
             self._begin()
         else:
-            self._rest(self._driver.now())
+            self._rest(self._context.now())
 
     def _begin(self) -> None:
-        driver = self._driver
+        header = self._timers.header
         exchange = self._current = self._queue.pop(0)
         if self._ending:
             self._take_no_more()
-        if driver.header.waiting:
-            driver.header.stop(self)
+        if header.waiting:
+            header.stop(self)
         if self._paused:
             self.resume_reading()
         request = exchange.request
-        answer = driver.endpoints.get(request.target)
+        answer = self._context.endpoints.get(request.target)
         if answer is not None and request.method in (b"GET", b"HEAD"):
             exchange.local(*answer())
         else:
@@ -308,7 +323,7 @@ class ClientConnection(asyncio.Protocol):
         elif self._ending or self._eof:
             self._close(linger=False)
         else:
-            waits = self._driver.header if self._reader.begun else self._driver.client_idle
+            waits = self._timers.header if self._reader.begun else self._timers.client_idle
             waits.start(self, now)
 
     # --- the end
@@ -351,15 +366,14 @@ class ClientConnection(asyncio.Protocol):
 
     def _close(self, *, linger: bool) -> None:
         """Close, after the client has had a chance to read (RFC 9112, 9.6)."""
-        driver = self._driver
         self._queue.clear()
         self._reading = None
         self._take_no_more()
         if linger:
             self._lingering = True
             self.transport.write_eof()
-            driver.header.start(self, driver.now())
+            self._timers.header.start(self, self._context.now())
             self.resume_reading()
         else:
             self.transport.close()
-            driver.client_idle.start(self, driver.now())  # to read what is left
+            self._timers.client_idle.start(self, self._context.now())  # to read what is left

@@ -1,17 +1,21 @@
 """One request and its response: what came, where it went, how far it got.
 
 What may happen when stands in the table of transitions.py: each event is a method here, and so is
-each act. Knows no sockets: it speaks to a `ClientSide` and an `UpstreamSide`, and to the driver for
-decisions. Every path ends in exactly one `lease.done`.
+each act. Knows no sockets: it speaks to a `ClientSide` and an `UpstreamSide`, and to the dispatcher
+for decisions. Every path ends in exactly one `lease.done`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from lb.balancing import Backend, Lease, Outcome, Why
+from lb.proxy.context import Context
+from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.transitions import Event, State, transition
+from lb.proxy.exchange.tunnel import Tunnel
 from lb.proxy.http.framing import CHUNKED, LENGTH, NO_BODY
 from lb.proxy.http.message import (
     REFUSALS,
@@ -23,11 +27,7 @@ from lb.proxy.http.message import (
 from lb.proxy.http.request import Request
 from lb.proxy.http.response import Response
 from lb.proxy.http.rules import IDEMPOTENT
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from lb.proxy.driver import Driver
+from lb.proxy.timers import Timers
 
 OK, SERVER_ERROR, RESET = Outcome.OK, Outcome.SERVER_ERROR, Outcome.RESET
 INFINITY = float("inf")
@@ -45,11 +45,18 @@ class ClientSide(Tunnelled, Protocol):
     closing: bool
     """Nothing is answered after the current exchange."""
 
+    @property
+    def half_closed(self) -> bool:
+        """Nothing more comes from it."""
+
     def write(self, data: bytes) -> None: ...
 
     def finished(self, exchange: Exchange, keep_alive: bool, now: float) -> None: ...
 
     def cut_off(self) -> None: ...
+
+    def lost(self) -> None:
+        """Its connection, which others had taken over, is gone."""
 
     def pause_reading(self) -> None: ...
 
@@ -75,10 +82,12 @@ class Exchange:
     """A `Call` of the balancer."""
 
     __slots__ = (
-        "_driver",
+        "_context",
+        "_dispatcher",
         "_fresh",
         "_pending",
         "_rechunk",
+        "_timers",
         "arrived_at",
         "client",
         "complete",
@@ -94,8 +103,17 @@ class Exchange:
         "upstream",
     )
 
-    def __init__(self, driver: Driver, client: ClientSide, request: Request) -> None:
-        self._driver = driver
+    def __init__(
+        self,
+        context: Context,
+        timers: Timers,
+        dispatcher: Dispatcher[Exchange],
+        client: ClientSide,
+        request: Request,
+    ) -> None:
+        self._context = context
+        self._timers = timers
+        self._dispatcher = dispatcher
         self.client = client
         self.request = request
         self.state = NEW
@@ -211,17 +229,36 @@ class Exchange:
             return b""
         return last_chunk(trailers if self.request.hop.takes_trailers else b"")
 
+    # --- whose turn it is
+
+    def owed(self, now: float) -> None:
+        """The backend owes (more of) an answer from now on."""
+        timers = self._timers
+        if timers.stalled.waiting:
+            timers.stalled.stop(self)
+        timers.response.start(self, now)
+
+    def held_back(self) -> None:
+        """Its client does not read."""
+        self._timers.response.stop(self)
+        self._timers.stalled.start(self, self._context.now())
+
+    def stalled(self) -> None:
+        """Its client has not read for too long."""
+        self.client.cut_off()
+
+    def settled(self) -> None:
+        """Nobody owes anything."""
+        timers = self._timers
+        timers.response.waiting.pop(self, None)
+        if timers.stalled.waiting:
+            timers.stalled.stop(self)
+
     # --- what they do
 
     def _ask(self) -> None:
-        driver = self._driver
-        balancer = driver.balancer
-        now = self.arrived_at = driver.now()
-        lease = balancer.admit(self, now)
-        if lease is not None:
-            self.start(lease)
-        if balancer.out:
-            driver.drain()
+        now = self.arrived_at = self._context.now()
+        self._dispatcher.admit(self, now)
 
     def _go(self, lease: Lease[Exchange]) -> None:
         self.lease = lease
@@ -237,7 +274,7 @@ class Exchange:
             self.client.resume_reading()
         upstream.write(head)  # which may pause the client again
         if self.complete:
-            self._driver.owed(self, now)
+            self.owed(now)
 
     def _hold(self, data: bytes) -> None:
         if self.request.framing is CHUNKED:
@@ -263,7 +300,7 @@ class Exchange:
         assert self.upstream is not None
         if self.request.framing is CHUNKED:
             self.upstream.write(last_chunk(trailers))
-        self._driver.owed(self, self._driver.now())
+        self.owed(self._context.now())
 
     def _note_end(self, trailers: bytes) -> None:
         self.complete = True
@@ -276,10 +313,11 @@ class Exchange:
     def _join(self, response: Response) -> None:
         lease = self.lease
         assert lease is not None
-        driver = self._driver
+        client, upstream = self.client, self.upstream
+        assert upstream is not None
         self.status = response.status
         self.keep_alive = False
-        self.client.write(
+        client.write(
             b"HTTP/1.1 %b%b\r\nConnection: upgrade\r\nUpgrade: %b%b"
             % (
                 response.text,
@@ -288,15 +326,29 @@ class Exchange:
                 lease.backend.driver.response_tails[response.minor],
             )
         )
-        driver.settled(self)
-        driver.tunnel(self)
+        self.settled()
+        limit = self._timers.tunnel
+        front, ahead = client.into_tunnel()
+        back, behind = upstream.into_tunnel()
+
+        def over(tunnel: Tunnel) -> None:
+            limit.stop(tunnel)
+            self.tunnel_closed()
+
+        tunnel = Tunnel(
+            front, back, moved=lambda tunnel: limit.start(tunnel, self._context.now()), over=over
+        )
+        front.write(behind)
+        back.write(ahead)
+        if client.half_closed:
+            tunnel.client.eof_received()
 
     def _answer(self, response: Response) -> bytes:
         lease, request, status = self.lease, self.request, response.status
         assert lease is not None
         self.status = status
         lines = response.lines
-        if self._driver.cookie is not None:
+        if self._context.cookie is not None:
             lines += self._cookie(lease)
         if not self.complete:
             self.keep_alive = False  # nobody will read the rest of the request
@@ -319,7 +371,7 @@ class Exchange:
 
     def _cookie(self, lease: Lease[Exchange]) -> bytes:
         """Tells the client which backend is its own, unless it has said so."""
-        cookie, token = self._driver.cookie, lease.backend.driver.token
+        cookie, token = self._context.cookie, lease.backend.driver.token
         if cookie is None or self.key == token:
             return b""
         return b"\r\nSet-Cookie: %b=%b; Path=/; HttpOnly; SameSite=Lax" % (cookie, token)
@@ -328,36 +380,37 @@ class Exchange:
         return chunk(data) if self._rechunk else data
 
     def _finish(self, keep_upstream: bool, now: float) -> None:
-        upstream, lease, driver = self.upstream, self.lease, self._driver
+        upstream, lease, dispatcher = self.upstream, self.lease, self._dispatcher
         assert upstream is not None
         assert lease is not None
         self.upstream = None
         lease.done(now, OK if self.status < 500 else SERVER_ERROR, self.first_byte_at)
-        driver.settled(self)
+        self.settled()
         upstream.release(keep_upstream and self.complete, now)
         self.client.finished(self, self.keep_alive, now)
         self.lease = None  # whose call we are: left to the collector, cycles cost a tenth
-        if driver.balancer.out:
-            driver.drain()
+        if dispatcher.balancer.out:
+            dispatcher.drain()
 
     def _close_tunnel(self) -> None:
-        lease, driver = self.lease, self._driver
+        lease = self.lease
         assert lease is not None
-        now = driver.now()
+        now = self._context.now()
         lease.done(now, OK, self.first_byte_at)
         self.upstream = None
         self.client.finished(self, False, now)
+        self.client.lost()
         self.lease = None
-        driver.drain()
+        self._dispatcher.drain()
 
     # --- what can go wrong
 
     def _fail(self, outcome: Outcome, sent: bool) -> None:
         """Before an answer began another attempt may follow: the balancer decides."""
-        driver, lease, upstream = self._driver, self.lease, self.upstream
+        lease, upstream = self.lease, self.upstream
         assert lease is not None
-        now = driver.now()
-        driver.settled(self)
+        now = self._context.now()
+        self.settled()
         self.upstream = None
         self.lease = None
         if upstream is not None:
@@ -368,22 +421,21 @@ class Exchange:
                 self.start(lease)
                 return
         self._fresh = False
-        driver.balancer.failed(lease, now, outcome, sent)
-        driver.drain()
+        self._dispatcher.failed(lease, now, outcome, sent)
 
     def _cut(self, outcome: Outcome, sent: bool) -> None:
         """The answer has begun: all that is left is to show that it is not whole."""
-        driver, lease, upstream = self._driver, self.lease, self.upstream
+        lease, upstream = self.lease, self.upstream
         assert lease is not None
-        now = driver.now()
-        driver.settled(self)
+        now = self._context.now()
+        self.settled()
         self.upstream = None
         lease.done(now, outcome, self.first_byte_at)
         if upstream is not None:
             upstream.release(False, now)
         self.client.cut_off()
         self.lease = None
-        driver.drain()
+        self._dispatcher.drain()
 
     def _refuse(self, why: Why | Outcome) -> None:
         status, message = REFUSALS[why]
@@ -404,28 +456,28 @@ class Exchange:
                 head_only=request.method == b"HEAD",
             )
         )
-        self.client.finished(self, keep_alive, self._driver.now())
+        self.client.finished(self, keep_alive, self._context.now())
 
     def _leave_line(self) -> None:
-        self._driver.balancer.abandoned(self)
+        self._dispatcher.abandoned(self)
 
     def _withdraw(self) -> None:
-        driver, lease = self._driver, self.lease
+        lease = self.lease
         assert lease is not None
-        driver.settled(self)
+        self.settled()
         self.lease = None
         upstream, self.upstream = self.upstream, None
-        now = driver.now()
+        now = self._context.now()
         lease.done(now, Outcome.CLIENT_GONE, self.first_byte_at)
         if upstream is not None:
             upstream.release(False, now)
         else:
             lease.backend.driver.forget(self)
-        driver.drain()
+        self._dispatcher.drain()
 
     def _give_back(self, lease: Lease[Exchange]) -> None:
         """Chosen too late: the client has left meanwhile."""
-        lease.done(self._driver.now(), Outcome.CANCELLED)
+        lease.done(self._context.now(), Outcome.CANCELLED)
 
     def _ignore(self, *_: object) -> None:
         """Too late to matter."""

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from lb import wire
-from lb.balancing import LoadReport, Outcome
+from lb.balancing import Backend, LoadReport, Outcome
+from lb.proxy.context import Context
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.framing import CHUNKED
 from lb.proxy.http.response import Response, ResponseReader
 from lb.proxy.http.rules import Malformed, tokens
 
-if TYPE_CHECKING:
-    from lb.proxy.upstream.pool import UpstreamPool
+
+class Home(Protocol):
+    """What a connection needs of the pool that it belongs to."""
+
+    context: Context
+    backend: Backend
+    idle: list[UpstreamConnection]
+    """Whoever is here may be handed an exchange."""
+    open: bool
+    """New exchanges may come."""
+
+    def reported(self, report: LoadReport) -> None:
+        """The backend has said how loaded it is."""
 
 
 class UpstreamConnection(asyncio.Protocol):
     """Carries one exchange at a time."""
 
     __slots__ = (
-        "_driver",
+        "_home",
+        "_now",
         "_paused",
-        "_pool",
         "_reader",
         "_response",
         "exchange",
@@ -32,31 +44,31 @@ class UpstreamConnection(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, pool: UpstreamPool) -> None:
-        self._pool = pool
-        self._driver = pool.driver
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._now = home.context.now
         self.exchange: Exchange | None = None
         self.reused = False
         self.idle_since = 0.0
         self.transport: asyncio.Transport
         self._paused = False  # we do not read, because the client does not
-        limits = pool.driver.limits
+        limits = home.context.limits
         self._reader = ResponseReader(limits.header_bytes, limits.header_count)
         self._response: Response | None = None  # whose body is arriving
 
     def __repr__(self) -> str:
-        return f"<UpstreamConnection {self._pool.backend.name} {self.exchange!r}>"
+        return f"<UpstreamConnection {self._home.backend.name} {self.exchange!r}>"
 
     # --- the exchange's side
 
     def release(self, keep: bool, now: float) -> None:
         """The exchange is over: back to the pool, or away."""
         self.exchange = None
-        if keep:  # should it be closing, nobody will use it
+        if keep and self._home.open:  # should it be closing, nobody will use it
             if self._paused:
                 self.resume_reading()
             self.reused = True
-            self._pool.idle.append(self)
+            self._home.idle.append(self)
             self.idle_since = now
         else:
             self.transport.abort()
@@ -86,13 +98,13 @@ class UpstreamConnection(asyncio.Protocol):
         """The backend does not take the request's body: it owes us that."""
         if self.exchange is not None:
             self.exchange.client.pause_reading()
-            self._driver.owed(self.exchange, self._driver.now())
+            self.exchange.owed(self._now())
 
     def resume_writing(self) -> None:
         exchange = self.exchange
         if exchange is not None:
             if not exchange.complete and not exchange.status:
-                self._driver.settled(exchange)  # now it is the client's turn
+                exchange.settled()  # now it is the client's turn
             exchange.client.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -100,8 +112,8 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is None:
             self.transport.abort()  # bytes that nobody asked for
             return
-        driver, reader = self._driver, self._reader
-        now = driver.now()
+        reader = self._reader
+        now = self._now()
         if exchange.first_byte_at is None:
             exchange.first_byte_at = now
             self.reused = False
@@ -127,7 +139,7 @@ class UpstreamConnection(asyncio.Protocol):
             if out:
                 exchange.client.write(out)
             if self.exchange is not None and not self._paused:
-                driver.owed(exchange, now)
+                exchange.owed(now)
             return
         if response.framing is CHUNKED:
             out += exchange.closing(reader.trailers(response.aside.named))
@@ -140,13 +152,13 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is None:
-            pool = self._pool
-            if self in pool.idle:
-                pool.idle.remove(self)
+            idle = self._home.idle
+            if self in idle:
+                idle.remove(self)
         elif exc is None and self._reader.eof():
             if end := exchange.closing(b""):
                 exchange.client.write(end)
-            exchange.end(keep_upstream=False, now=self._driver.now())
+            exchange.end(keep_upstream=False, now=self._now())
         else:
             exchange.broken(Outcome.RESET)
 
@@ -157,7 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
         out = b""
         while (response := self._reader.next(exchange.request.method)) is not None:
             if (load := response.aside.load) and (said := wire.read_load(load.decode("latin-1"))):
-                self._driver.reported(self._pool.backend, LoadReport(*said))
+                self._home.reported(LoadReport(*said))
             if exchange.first_byte_at is None:  # an interim response came first
                 exchange.first_byte_at = now
             if response.status >= 200:

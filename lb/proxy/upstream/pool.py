@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from lb.balancing import Backend, Outcome
+from lb.balancing import Backend, LoadReport, Outcome
 from lb.config import host_and_port
+from lb.proxy.context import Context
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.message import VIA
 from lb.proxy.upstream.connection import UpstreamConnection
 from lb.strategies.sticky import token
 
-if TYPE_CHECKING:
-    from lb.proxy.driver import Driver
-
 
 class UpstreamPool:
     """All connections to one backend. The last one used is the first one used again."""
 
-    def __init__(self, driver: Driver, backend: Backend) -> None:
-        self.driver = driver
+    def __init__(
+        self, context: Context, backend: Backend, report: Callable[[Backend, LoadReport], None]
+    ) -> None:
+        """`report` hears what the backend says of its load."""
+        self.context = context
         self.backend = backend
         self.idle: list[UpstreamConnection] = []
+        self.open = True
+        self._report = report
         server = b"X-Backend-Server: %b\r\n\r\n" % backend.address.encode()
         self.token = token(backend.address)
         self._request_end = server
@@ -43,7 +46,7 @@ class UpstreamPool:
                 connection.exchange = exchange
                 exchange.sent_on(connection, self._request_end, now)
                 return
-        task = self.driver.loop.create_task(self._connect(exchange))
+        task = self.context.loop.create_task(self._connect(exchange))
         self._connecting[exchange] = task
 
     def forget(self, exchange: Exchange) -> None:
@@ -60,6 +63,16 @@ class UpstreamPool:
             old += 1
         del self.idle[:old]  # at once: nobody may be handed a connection that is closing
 
+    def reported(self, report: LoadReport) -> None:
+        self._report(self.backend, report)
+
+    def retire(self) -> None:
+        """Keep no connection from now on; what is in flight ends as it would."""
+        self.open = False
+        for connection in self.idle:
+            connection.transport.close()
+        self.idle.clear()
+
     def close(self) -> None:
         for task in self._connecting.values():
             task.cancel()
@@ -70,8 +83,8 @@ class UpstreamPool:
     async def _connect(self, exchange: Exchange) -> None:
         host, port = self._address
         try:
-            async with asyncio.timeout(self.driver.timeouts.connect):
-                _, connection = await self.driver.loop.create_connection(
+            async with asyncio.timeout(self.context.timeouts.connect):
+                _, connection = await self.context.loop.create_connection(
                     lambda: UpstreamConnection(self), host, port
                 )
         except TimeoutError:
@@ -85,7 +98,7 @@ class UpstreamPool:
                 connection.transport.abort()
             else:
                 connection.exchange = exchange
-                exchange.sent_on(connection, self._request_end, self.driver.now())
+                exchange.sent_on(connection, self._request_end, self.context.now())
 
     def _failed(self, exchange: Exchange, outcome: Outcome) -> None:
         if self._connecting.pop(exchange, None) is not None:

@@ -1,0 +1,62 @@
+"""What everybody in the proxy needs and nobody owns: time, limits, who clients are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Protocol
+
+from lb.balancing import Lease
+from lb.config import Scenario
+
+Answer = Callable[[], tuple[int, bytes]]
+"""Status and body of what the proxy answers by itself."""
+KeyOf = Callable[[bytes, bytes, bytes, bytes], bytes]
+"""What strategies that hash see of a request: of its peer, target, host and other lines."""
+
+
+class Asked(Protocol):
+    """What the access log tells of a request."""
+
+    @property
+    def method(self) -> bytes: ...
+
+    @property
+    def target(self) -> bytes: ...
+
+
+class Answered(Protocol):
+    """What the access log tells of an exchange."""
+
+    status: int
+    arrived_at: float
+
+    @property
+    def request(self) -> Asked: ...
+
+    @property
+    def lease(self) -> Lease[Any] | None: ...
+
+
+class Context:
+    """Made inside a running event loop."""
+
+    now: Callable[[], float] = staticmethod(time.monotonic)
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.timeouts = scenario.timeouts
+        self.limits = scenario.limits
+        self.trusted: Sequence[IPv4Network | IPv6Network] = [
+            ip_network(network) for network in scenario.server.trusted_proxies
+        ]
+        self.endpoints: dict[bytes, Answer] = {}
+        """By path: what the proxy answers by itself."""
+        self.access_log: Callable[[Answered, bytes], None] | None = None
+        """Hears of every request that has ended, and of its client's address."""
+        self.key_of: KeyOf | None = None
+        """None while the algorithm sees no keys."""
+        self.cookie: bytes | None = None
+        """The name of the cookie that tells a client's backend, if there is one."""

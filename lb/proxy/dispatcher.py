@@ -1,0 +1,226 @@
+"""The dispatcher: the one balancer of a proxy, its alarm, and its actions carried out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from lb.balancing import (
+    Backend,
+    Balancer,
+    Call,
+    Changed,
+    Lease,
+    LoadReport,
+    Outcome,
+    Probe,
+    ProbeKind,
+    ProbeResult,
+    Refuse,
+    Settings,
+    Start,
+    State,
+    Why,
+)
+from lb.balancing.health import Health
+from lb.proxy.context import Context
+
+NEVER = float("inf")
+SOON = 0.001
+"""Seconds: the least an alarm waits. An event loop may round a timer down, and none is finer."""
+
+
+class Dispatched(Call, Protocol):
+    """A call, as those who carry out the balancer's wishes know it."""
+
+    def start(self, lease: Lease[Any]) -> None: ...
+
+    def refuse(self, why: Why | Outcome) -> None: ...
+
+
+class Prober(Protocol):
+    """Carries out probes."""
+
+    async def probe(self, backend: Backend) -> ProbeResult: ...
+
+    async def load(self, backend: Backend) -> LoadReport | None: ...
+
+
+class Site(Protocol):
+    """What is kept for a backend: the connections to it."""
+
+    def close_idle(self, since: float) -> None: ...
+
+    def retire(self) -> None:
+        """The backend has left; what is in flight there ends as it would."""
+
+    def close(self) -> None: ...
+
+
+class Log(Protocol):
+    def __call__(self, level: str, event: str, **fields: object) -> None: ...
+
+
+C = TypeVar("C", bound=Dispatched)
+Report = Callable[[Backend, LoadReport], None]
+
+
+class Dispatcher(Generic[C]):
+    """All that is said to the balancer goes through here, and all that it wants done."""
+
+    def __init__(
+        self,
+        context: Context,
+        balancer: Balancer[C],
+        *,
+        prober: Prober,
+        log: Log,
+        site: Callable[[Backend, Report], Site],
+        swapped: Callable[[], None],
+    ) -> None:
+        """`site` makes what is kept for a backend; `swapped` hears of another algorithm."""
+        self.balancer = balancer
+        self.answered = asyncio.Event()
+        """Something is known of every backend."""
+        self._context = context
+        self._prober = prober
+        self._log = log
+        self._site = site
+        self._swapped = swapped
+        self._probes: set[asyncio.Task[None]] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = NEVER
+        for backend in balancer.pool.backends:
+            backend.driver = site(backend, self.reported)
+
+    # --- life
+
+    def begin(self) -> None:
+        """Ask the backends how they are."""
+        self._wake()
+        self._look()
+
+    async def close(self) -> None:
+        """Ask and decide no more."""
+        self._set_alarm(NEVER)
+        for probe in self._probes:
+            probe.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
+        for backend in self.balancer.pool.backends:
+            backend.driver.close()
+
+    def close_idle(self, since: float) -> None:
+        """Close connections to backends that have been idle since `since`."""
+        for backend in self.balancer.pool.backends:
+            backend.driver.close_idle(since)
+
+    # --- calls
+
+    def admit(self, call: C, now: float) -> None:
+        """Find a backend for a call: it is started or refused, now or later."""
+        balancer = self.balancer
+        lease = balancer.admit(call, now)
+        if lease is not None:
+            call.start(lease)
+            if balancer.out:
+                self.drain()
+        else:
+            self.drain()
+
+    def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
+        """An attempt broke before its answer began; the call is started anew, or refused."""
+        self.balancer.failed(lease, now, outcome, sent)
+        self.drain()
+
+    def abandoned(self, call: C) -> None:
+        """A call that waits in line has gone."""
+        self.balancer.abandoned(call)
+        self.drain()
+
+    def reported(self, backend: Backend, report: LoadReport) -> None:
+        """A backend has said how loaded it is."""
+        self.balancer.observed(backend, self._context.now(), report)
+
+    # --- control
+
+    def add(self, settings: Settings) -> Backend:
+        backend = self.balancer.add(settings, self._context.now())
+        backend.driver = self._site(backend, self.reported)
+        self.drain()
+        return backend
+
+    def remove(self, backend: Backend) -> None:
+        self.balancer.remove(backend, self._context.now())
+        backend.driver.retire()
+        self.drain()
+
+    def set_state(self, backend: Backend, state: State) -> None:
+        self.balancer.set_state(backend, state, self._context.now())
+        self.drain()
+
+    def set_weight(self, backend: Backend, weight: float) -> None:
+        self.balancer.set_weight(backend, weight, self._context.now())
+        self.drain()
+
+    def swap(self, algorithm: str, settings: Mapping[str, object] | None = None) -> None:
+        """Another algorithm from the next pick on. Raises UsageError."""
+        self.balancer.swap(algorithm, settings, self._context.now())
+        self._swapped()
+        self.drain()
+
+    # --- what the balancer asks for
+
+    def drain(self) -> None:
+        """Carry out the balancer's actions, and set the alarm by what falls due next."""
+        out = self.balancer.out
+        while out:
+            match out.popleft():
+                case Start(lease):
+                    lease.call.start(lease)
+                case Refuse(call, why):
+                    call.refuse(why)
+                case Probe(backend, kind):
+                    ask = self._probe if kind is ProbeKind.HEALTH else self._ask_for_load
+                    task = self._context.loop.create_task(ask(backend))
+                    self._probes.add(task)
+                    task.add_done_callback(self._probes.discard)
+                case Changed(backend, why):
+                    level = "info" if backend.healthy else "warning"
+                    self._log(
+                        level, f"backend {backend.standing}", backend=backend.name, reason=why
+                    )
+        if self.balancer.wakes_at != self._alarm_at:
+            self._set_alarm(self.balancer.wakes_at)
+
+    async def _probe(self, backend: Backend) -> None:
+        result = await self._prober.probe(backend)
+        self.balancer.observed(backend, self._context.now(), result)
+        self.drain()
+        self._look()
+
+    async def _ask_for_load(self, backend: Backend) -> None:
+        report = await self._prober.load(backend)
+        if report is not None:
+            self.reported(backend, report)
+
+    def _look(self) -> None:
+        if all(it.health.state is not Health.UNKNOWN for it in self.balancer.pool.backends):
+            self.answered.set()
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self._alarm_at = at
+        if at != NEVER:
+            loop = self._context.loop
+            wait = max(at - self._context.now(), SOON)
+            self._alarm = loop.call_at(loop.time() + wait, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm_at = NEVER
+        now = self._context.now()
+        if now >= self.balancer.wakes_at:
+            self.balancer.wake(now)
+        self.drain()

@@ -1,0 +1,166 @@
+"""The live proxy: made out of its parts, started, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+
+from lb.balancing import Balancer
+from lb.config import Scenario, host_and_port
+from lb.errors import CannotListen
+from lb.proxy import endpoints
+from lb.proxy.context import Answered, Context
+from lb.proxy.dispatcher import Dispatcher
+from lb.proxy.exchange.client import ClientConnection
+from lb.proxy.exchange.clients import Clients
+from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.health.prober import Prober
+from lb.proxy.http.keys import key_of
+from lb.proxy.logs.log import Log
+from lb.proxy.logs.recorder import Recorder
+from lb.proxy.timers import Timers
+from lb.proxy.upstream.pool import UpstreamPool
+from lb.strategies import spec
+from lb.system import reason
+
+BACKLOG = 1024
+"""Connections the kernel keeps for us until we accept them."""
+TICK = 0.05
+"""Seconds between two looks at the time limits, and so their resolution."""
+
+
+class Proxy:
+    """One running proxy. `start`, then `stop`."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        log: Log,
+        rng: Random | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Must be made inside a running event loop. A `recorder` brings its own `rng`."""
+        self.context = context = Context(scenario)
+        self.timers = Timers(scenario.timeouts)
+        self.clients = Clients()
+        self._log = log
+        self._listen = scenario.server.listen
+        self._key = scenario.key
+        self._recorder = recorder
+        self._prober = Prober(scenario.health)
+        self.balancer: Balancer[Exchange] = (
+            scenario.balancer(rng or Random(), context.now())
+            if recorder is None
+            else recorder.balancer(scenario, context.now())
+        )
+        self.dispatcher = Dispatcher(
+            context,
+            self.balancer,
+            prober=self._prober,
+            log=log,
+            site=partial(UpstreamPool, context),
+            swapped=self._identify,
+        )
+        self._identify()
+        if path := scenario.server.health_path:
+            context.endpoints[path.encode()] = lambda: endpoints.health(self.balancer)
+        if path := scenario.server.stats_path:
+            context.endpoints[path.encode()] = lambda: endpoints.stats(self.balancer, context.now())
+        if scenario.server.access_log:
+            context.access_log = self._log_access
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def _identify(self) -> None:
+        """See to it that requests have the keys and cookies that the algorithm needs."""
+        context = self.context
+        needs = spec(self.balancer.algorithm).needs
+        kind, _, name = self._key.partition(":")
+        sets_cookie = "sets_cookie" in needs and kind == "cookie"
+        context.cookie = name.encode() if sets_cookie else None
+        # A recording may be replayed under any algorithm.
+        needs_key = self._recorder is not None or "key" in needs
+        context.key_of = (
+            key_of(self._key, context.trusted, newcomers_apart=sets_cookie) if needs_key else None
+        )
+
+    # --- life
+
+    async def start(self) -> None:
+        """Ask every backend once, then listen. Raises CannotListen."""
+        loop = self.context.loop
+        host, port = host_and_port(self._listen)
+        try:
+            self._server = await loop.create_server(
+                self._connection, host, port, backlog=BACKLOG, start_serving=False
+            )
+            # A port in use is known before anybody is probed; whoever connects waits until then.
+            # Binding alone would not tell, and uvloop keeps to itself when it cannot listen later.
+            for bound in self._server.sockets:
+                with socket.socket(fileno=os.dup(bound.fileno())) as listener:
+                    listener.listen(BACKLOG)
+            self.dispatcher.begin()
+            self._tick()
+            await self.dispatcher.answered.wait()
+            await self._server.start_serving()
+        except OSError as error:
+            raise CannotListen(f"cannot listen on {self._listen}: {reason(error)}") from None
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Where it listens, as host:port."""
+        assert self._server is not None
+        names = [socket.getsockname() for socket in self._server.sockets]
+        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in names]
+
+    async def stop(self) -> bool:
+        """Take no more connections, finish what is in flight, close. False if time ran out."""
+        if self._server is not None:
+            self._server.close()
+        self.clients.drain()
+        in_time = await self.clients.desertion(self.context.timeouts.drain)
+        self.clients.cut_off()
+        await self.clients.desertion(1.0)  # connections are lost from the loop
+        if self._timer is not None:
+            self._timer.cancel()
+        await self.dispatcher.close()
+        await self._prober.close()
+        await asyncio.sleep(0)  # so do the transports close
+        if self._recorder is not None:
+            self._recorder.close()
+        return in_time
+
+    def hurry(self) -> None:
+        """Let `stop` wait no longer for what is in flight."""
+        self.clients.hurry()
+
+    def _connection(self) -> ClientConnection:
+        return ClientConnection(self.context, self.timers, self.dispatcher, self.clients)
+
+    def _tick(self) -> None:
+        self._timer = self.context.loop.call_later(TICK, self._tick)
+        now = self.context.now()
+        self.timers.sweep(now)
+        self.dispatcher.close_idle(now - self.context.timeouts.idle)
+        if self._recorder is not None:
+            self._recorder.flush()
+
+    def _log_access(self, exchange: Answered, peer: bytes) -> None:
+        self._log(
+            "info",
+            "request",
+            client=peer.decode(),
+            method=exchange.request.method.decode(),
+            target=exchange.request.target.decode("latin-1"),
+            status=exchange.status,
+            backend=exchange.lease.backend.name if exchange.lease else None,
+            ms=(
+                round((self.context.now() - exchange.arrived_at) * 1e3, 3)
+                if exchange.arrived_at
+                else 0
+            ),
+        )
