@@ -169,7 +169,7 @@ def test_while_a_change_is_decided_probes_come_fast(run: Run) -> None:
             up, first, second, third = script.times[:4]
             assert first - up >= 0.4
             assert third - first < 0.4
-            assert second - first >= 0.02
+            assert second - first >= 0.018  # the clock of uvloop counts milliseconds
 
     run(test())
 
