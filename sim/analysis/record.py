@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb.balancing import Outcome, Why
-from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 
 TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT)
@@ -68,7 +67,7 @@ class Record:
     @classmethod
     def of(
         cls,
-        schedule: Schedule,
+        arrived: array[float],
         delays: Floats | None,
         backend: array[int],
         started: array[float],
@@ -77,8 +76,8 @@ class Record:
         retried: int = 0,
         lost: Collection[Sequence[float]] = (),
     ) -> Record:
-        """From what a driver wrote down for each request; `ended` is NaN where none succeeded."""
-        ends = np.asarray(ended)
+        """From what a world wrote down for each request; `ended` is NaN where none succeeded."""
+        ends, arrivals = np.asarray(ended), np.asarray(arrived)
         who = np.flatnonzero(np.isfinite(ends))
         starts, ends = np.asarray(started)[who], ends[who]
         there, back = (0.0, 0.0) if delays is None else delays[:, who]
@@ -86,14 +85,14 @@ class Record:
         timed_out = sum(whys[why] for why in TIMEOUTS)
         rejected = sum(whys[why] for why in REJECTIONS)
         return cls(
-            requests=len(schedule),
-            arrived=schedule.times[who],
+            requests=len(arrivals),
+            arrived=arrivals[who],
             started=starts,
             ended=ends,
             backend=np.asarray(backend)[who],
             reached=starts + there,
             left=ends - back,
-            until=float(schedule.times[-1]) if len(schedule) else 0.0,
+            until=float(arrivals.max()) if len(arrivals) else 0.0,
             failed=len(refused) - timed_out - rejected,
             rejected=rejected,
             timed_out=timed_out,

@@ -391,7 +391,7 @@ def test_what_cannot_be_simulated_is_refused() -> None:
         simulate(file, ["random", "random"])
     with pytest.raises(UsageError, match="did you mean 'random'"):
         simulate(file, ["rndom"])
-    with pytest.raises(ConfigError, match=r"no \[backend\.model\]"):
+    with pytest.raises(ConfigError, match=r"backend\[0\]\.model: missing"):
         simulate(Scenario.parse('[traffic]\narrivals = { process = "poisson", rate = 1 }'))
     with pytest.raises(ConfigError, match="no request arrives"):
         simulate(scenario(serves(CONSTANT), process="deterministic", run='duration = "1ms"'))

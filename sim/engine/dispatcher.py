@@ -1,0 +1,198 @@
+"""One balancer in the simulated world: the balancer, its actions, its wake."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from lb.balancing import (
+    Backend,
+    Balancer,
+    Changed,
+    Lease,
+    LoadReport,
+    Outcome,
+    Probe,
+    ProbeKind,
+    ProbeResult,
+    Refuse,
+    Start,
+)
+from lb.strategies import Probing
+from sim.engine.journal import Journal
+from sim.engine.request import Request
+from sim.engine.site import Site
+from sim.engine.timeline import Alarm, Timeline
+from sim.model.stations import INFINITY
+
+OK = Outcome.OK
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How long requests and probes travel, seconds one way."""
+
+    there: list[float]
+    """To the backend, by request; empty when it takes no time, as with `back`."""
+    back: list[float]
+    probe: float
+
+
+class Dispatcher:
+    """Brings requests to one balancer and carries out what it asks for.
+
+    Several of them share the sites, the journal and the ways of one world. `response` is how long
+    an answer may take.
+    """
+
+    def __init__(
+        self,
+        balancer: Balancer[Request],
+        timeline: Timeline,
+        sites: Mapping[str, Site],
+        journal: Journal,
+        ways: Ways,
+        response: float | None,
+    ) -> None:
+        self.balancer = balancer
+        self._admit = balancer.admit
+        self._out = balancer.out
+        self._timeline = timeline
+        self._journal = journal
+        self._there, self._back, self._probe_way = ways.there, ways.back, ways.probe
+        self._response = response
+        self._owed: deque[tuple[float, Lease[Request]]] = deque()
+        self._wake = Alarm(self._woken)
+        self._wake_set_to = INFINITY
+        self._timeout = Alarm(self._timed_out)
+        # Where nothing delays or limits a request, its way to its backend is its arrival there,
+        # and its answer's way back is its end.
+        self._direct = not ways.there and response is None
+        self.answered = self._travel_back if ways.back else self._end
+        for backend in balancer.pool.backends:
+            backend.driver = sites[backend.address]
+            if isinstance(balancer.strategy, Probing):
+                backend.driver.measure()
+
+    def start(self, now: float) -> None:
+        """Get the first health answers: in the model every backend is up at once."""
+        self._woken(now)
+
+    # --- a request's way
+
+    def arrive(self, request: Request, now: float) -> None:
+        """A request comes in."""
+        self._journal.arrived[request.index] = now
+        lease = self._admit(request, now)
+        if lease is not None:
+            if self._direct:
+                lease.backend.driver.receive(lease, now)
+            else:
+                self._send(lease, now)
+        if lease is None or self._out:  # a call that waits brings no action but an alarm
+            self._drain(now)
+
+    def _send(self, lease: Lease[Request], now: float) -> None:
+        if self._response is not None:
+            if not self._owed:
+                self._timeline.set(self._timeout, now + self._response)
+            self._owed.append((now + self._response, lease))
+        site: Site = lease.backend.driver
+        if self._there:
+            arrives = now + self._there[lease.call.index]
+            self._timeline.set(Alarm(partial(site.receive, lease)), arrives)
+        else:
+            site.receive(lease, now)
+
+    def _travel_back(self, lease: Lease[Request], now: float, outcome: Outcome = OK) -> None:
+        arrives = now + self._back[lease.call.index]
+        self._timeline.set(Alarm(partial(self._end, lease, outcome=outcome)), arrives)
+
+    def _end(self, lease: Lease[Request], now: float, outcome: Outcome = OK) -> None:
+        """The answer is with the client."""
+        request = lease.call
+        index = request.index
+        journal = self._journal
+        if not lease.open:  # given up before: its client has an answer already
+            journal.late(lease, now - self._way(self._back, index))
+            return
+        lease.done(now, outcome)
+        if outcome is OK:
+            journal.backend[index] = lease.backend.driver.place
+            journal.started[index] = lease.started_at
+            journal.ended[index] = now
+            journal.left -= 1
+            if journal.ended_with is not None:
+                journal.ended_with(request, now)
+            if not journal.left:
+                journal.over(now)
+        else:
+            turned_away = now - self._way(self._back, index)
+            self._lose(lease, now, turned_away, turned_away)
+            journal.refuse(request, now, outcome)
+        if self._out:
+            self._drain(now)
+
+    # --- what the balancer asks for
+
+    def _drain(self, now: float) -> None:
+        balancer, out = self.balancer, self._out
+        while out:
+            match out.popleft():
+                case Start(lease):
+                    self._journal.retried += bool(lease.call.tried)
+                    self._send(lease, now)
+                case Refuse(call, why):
+                    self._journal.refuse(call, now, why)
+                case Probe(backend, ProbeKind.LOAD):
+                    self._ask_for_load(backend, now)
+                case Probe(backend):
+                    balancer.observed(backend, now, ProbeResult(ok=True))
+                case Changed():
+                    pass
+        if balancer.wakes_at != self._wake_set_to:
+            self._wake_set_to = balancer.wakes_at
+            if self._wake_set_to < INFINITY:
+                self._timeline.set(self._wake, self._wake_set_to)
+
+    def _ask_for_load(self, backend: Backend, now: float) -> None:
+        """A load probe: it travels like a request, takes no worker, and comes back."""
+        timeline, way = self._timeline, self._probe_way
+
+        def reach(now: float) -> None:
+            report = backend.driver.load
+            timeline.set(Alarm(lambda now: reported(now, report)), now + way)
+
+        def reported(now: float, report: LoadReport) -> None:
+            self.balancer.observed(backend, now, report)
+            if self._out:
+                self._drain(now)
+
+        timeline.set(Alarm(reach), now + way)
+
+    def _woken(self, now: float) -> None:
+        self.balancer.wake(now)
+        self._drain(now)
+
+    def _timed_out(self, now: float) -> None:
+        owed = self._owed
+        while owed and (owed[0][0] <= now or not owed[0][1].open):
+            _, lease = owed.popleft()
+            if lease.open:
+                reached = lease.started_at + self._way(self._there, lease.call.index)
+                self._lose(lease, now, reached, INFINITY)
+                self.balancer.failed(lease, now, Outcome.TIMEOUT, sent=True)
+        if owed:
+            self._timeline.set(self._timeout, owed[0][0])
+        self._drain(now)
+
+    # --- bookkeeping
+
+    def _lose(self, lease: Lease[Request], now: float, reached: float, left: float) -> None:
+        self._journal.lose(lease, lease.backend.driver.place, now, reached, left)
+
+    @staticmethod
+    def _way(delays: list[float], index: int) -> float:
+        return delays[index] if delays else 0.0

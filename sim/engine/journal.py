@@ -1,0 +1,73 @@
+"""What a world writes down of its requests, by their index."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+
+from lb.balancing import Lease, Outcome, Why
+from sim.analysis.record import Record
+from sim.engine.request import Request
+from sim.model.laws import Floats
+
+NAN = float("nan")
+
+
+class Journal:
+    """One entry per request in each array; NaN in `ended` where there was no successful end.
+
+    Hot code writes the entries itself and then counts `left` down: at zero nobody is under way and
+    nobody is expected, and `over` is to be called.
+    """
+
+    def __init__(self, over: Callable[[float], None]) -> None:
+        self.over = over
+        self.ended_with: Callable[[Request, float], None] | None = None
+        """Told of every request that has ended, when somebody wants to know."""
+        self.left = 0
+        self.arrived = array("d")
+        self.backend = array("q")
+        self.started = array("d")
+        self.ended = array("d")
+        self.retried = 0
+        self._refused: list[tuple[int, float, Why | Outcome]] = []
+        self._lost: dict[Lease[Request], list[float]] = {}
+
+    def expect(self, requests: int) -> None:
+        """So many more will come."""
+        self.left += requests
+        for column in (self.arrived, self.started, self.ended):
+            column.extend(array("d", [NAN]) * requests)
+        self.backend.extend(array("q", [-1]) * requests)
+
+    def refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
+        """The request has ended without an answer."""
+        self._refused.append((request.index, now, why))
+        self.left -= 1
+        if self.ended_with is not None:
+            self.ended_with(request, now)
+        if not self.left:
+            self.over(now)
+
+    def lose(
+        self, lease: Lease[Request], place: int, now: float, reached: float, left: float
+    ) -> None:
+        """An attempt has ended without an answer; it took a place all the same."""
+        self._lost[lease] = [place, lease.started_at, now, reached, left]
+
+    def late(self, lease: Lease[Request], left: float) -> None:
+        """The work of a lost attempt was done at `left`."""
+        self._lost[lease][-1] = left
+
+    def record(self, delays: Floats | None) -> Record:
+        """All of it; `delays` are the ways of each request there and back, shape (2, n)."""
+        return Record.of(
+            arrived=self.arrived,
+            delays=delays,
+            backend=self.backend,
+            started=self.started,
+            ended=self.ended,
+            refused=self._refused,
+            retried=self.retried,
+            lost=self._lost.values(),
+        )

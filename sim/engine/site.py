@@ -1,0 +1,92 @@
+"""A backend in the model: its station, and the alarm of its next departure."""
+
+from __future__ import annotations
+
+from heapq import heappush
+
+from lb.balancing import Lease, LoadReport, Outcome
+from sim.engine.request import Request
+from sim.engine.timeline import DEPARTURES_FIRST, Alarm, Timeline
+from sim.model.stations import INFINITY, LoadMeter, Station
+
+SERVER_ERROR = Outcome.SERVER_ERROR
+
+
+class Site:
+    """One station that requests of every balancer reach, and that answers to where they came in."""
+
+    __slots__ = (
+        "_alarm",
+        "_found",
+        "_mean",
+        "_meter",
+        "_set_to",
+        "_sizes",
+        "_timeline",
+        "place",
+        "station",
+    )
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        place: int,
+        station: Station[Lease[Request]],
+        mean: float,
+        sizes: list[float],
+    ) -> None:
+        """`sizes` is each request's work by its index, relative to the `mean` service time."""
+        self.place = place
+        self.station = station
+        self._timeline = timeline
+        self._mean = mean
+        self._sizes = sizes
+        self._meter = LoadMeter()
+        self._found: dict[Lease[Request], tuple[int, float]] | None = None
+        self._alarm = Alarm(self._depart)
+        self._set_to = INFINITY
+
+    def measure(self) -> None:
+        """Learn from here on what `load` tells: how long requests take beside how many others."""
+        if self._found is None:
+            self._found = {}
+
+    @property
+    def load(self) -> LoadReport:
+        """What a probe finds."""
+        held = len(self.station)
+        return LoadReport(held, self._meter.expected(held))
+
+    def receive(self, lease: Lease[Request], now: float) -> None:
+        """The request is here. There is no other way in: faults that keep it out stand here."""
+        station = self.station
+        if self._found is not None:
+            self._found[lease] = (len(station), now)
+        if station.arrive(lease, now, self._sizes[lease.call.index] * self._mean):
+            due = station.next_departure()
+            if due != self._set_to:
+                self._set_to = due
+                timeline = self._timeline
+                heappush(
+                    timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), self._alarm)
+                )
+        else:
+            lease.call.home.answered(lease, now, SERVER_ERROR)
+
+    def _depart(self, now: float) -> None:
+        station = self.station
+        due = station.next_departure()
+        while due <= now:
+            _, lease = station.depart()
+            if self._found is not None and lease in self._found:
+                found, since = self._found.pop(lease)
+                self._meter.left(found, now - since)
+            lease.call.home.answered(lease, now)
+            due = station.next_departure()
+        if due != self._set_to:
+            self._set_to = due
+            if due < INFINITY:
+                timeline = self._timeline
+                heappush(
+                    timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), self._alarm)
+                )

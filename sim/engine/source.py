@@ -1,0 +1,86 @@
+"""Where requests come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from heapq import heappush
+from typing import Protocol
+
+from sim.engine.dispatcher import Dispatcher
+from sim.engine.journal import Journal
+from sim.engine.request import Request
+from sim.engine.timeline import NORMAL, Alarm, Timeline
+from sim.model.arrivals import Schedule
+
+
+class Source(Protocol):
+    """Brings requests to the dispatchers of a world, numbered from zero."""
+
+    sizes: Mapping[str, list[float]]
+    """Every request's work by its index, for each shape of law; see `sim.model.laws.shape`."""
+
+    def __len__(self) -> int:
+        """How many requests there will be."""
+
+    def start(
+        self,
+        timeline: Timeline,
+        journal: Journal,
+        dispatchers: Sequence[Dispatcher],
+        routes: Sequence[int],
+    ) -> None:
+        """Announce all requests in the journal and set the alarm of the first.
+
+        `routes` names the dispatcher of each request; it is empty when there is one only. A source
+        whose requests depend on the ends of others asks the journal to be told of them.
+        """
+
+
+class OpenLoop:
+    """The requests of a schedule at its times, whatever becomes of them."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.sizes: Mapping[str, list[float]] = {
+            name: row.tolist() for name, row in zip(schedule.shapes, schedule.sizes, strict=True)
+        }
+        self._times: list[float] = schedule.times.tolist()
+        self._keys = [] if schedule.keys is None else [b"%d" % key for key in schedule.keys]
+        self._next = 0
+        self._alarm = Alarm(self._arrive)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def start(
+        self,
+        timeline: Timeline,
+        journal: Journal,
+        dispatchers: Sequence[Dispatcher],
+        routes: Sequence[int],
+    ) -> None:
+        """See `Source`."""
+        self._timeline, self._dispatchers, self._routes = timeline, dispatchers, routes
+        journal.expect(len(self))
+        if len(self):
+            timeline.set(self._alarm, self._times[0])
+
+    def _arrive(self, now: float) -> None:
+        """One arrival, and those that follow before anything else happens."""
+        times, keys, timeline = self._times, self._keys, self._timeline
+        queue = timeline.queue
+        dispatcher = self._dispatchers[0]
+        index = self._next
+        while True:
+            if self._routes:
+                dispatcher = self._dispatchers[self._routes[index]]
+            request = Request(index, dispatcher)
+            if keys:
+                request.key = keys[index]
+            dispatcher.arrive(request, now)
+            self._next = index = index + 1
+            if index == len(times):
+                return
+            now = times[index]
+            if queue and queue[0][0] <= now:
+                heappush(queue, (now, NORMAL, next(timeline.numbers), self._alarm))
+                return
