@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from lb.cli import backend, check, demo, replay, serve, simulate, strategies, verify
+from lb.cli import backend, check, demo, replay, serve, simulate, strategies, streams, verify
 from lb.cli.options import Version
 from lb.errors import ConfigError, LbError
 
@@ -46,24 +46,33 @@ for command in (serve, simulate, backend, demo, check, strategies, verify, repla
 
 def main() -> None:
     """Run one command and exit with its status."""
+    streams.prepare()
+    status = _status()
+    sys.exit(status if streams.all_written() else status or 1)
+
+
+def _status() -> int:
+    """Run it; every mistake has been told when this returns."""
     try:
         status = app(prog_name="lb", standalone_mode=False)
     except _USAGE_ERROR as error:
         _complain(" ".join(error.format_message().split()))
-        status = 2
+        return 2
     except ConfigError as error:
-        print(error, file=sys.stderr)  # each line begins with its file already
-        status = error.exit_status
+        streams.complain(str(error))  # each line begins with its file already
+        return error.exit_status
     except LbError as error:
         _complain(str(error))
-        status = error.exit_status
+        return error.exit_status
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone; there is nobody to tell
-        status = 1
-    sys.exit(status if isinstance(status, int) else 0)
+        return INTERRUPTED
+    except SystemExit as error:  # a library's, when the reader of stdout has gone
+        status = error.code
+    except OSError as error:
+        streams.failed(error)
+        return 1
+    return status if isinstance(status, int) else 0
 
 
 def _complain(line: str) -> None:
-    print(f"lb: {line}", file=sys.stderr)
+    streams.complain(f"lb: {line}")

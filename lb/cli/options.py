@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +41,26 @@ def scenario_from(path: Path | None) -> Scenario:
     from lb.config import Scenario
 
     return Scenario() if path is None else Scenario.load(path)
+
+
+_NAMED = re.compile(r"\s*[A-Za-z_][\w.-]*\s*(:|$)")
+
+
+def algorithms(given: Iterable[str]) -> list[str]:
+    """`["p2c:choices=3,replacement=true,random"]` -> two: commas stand between algorithms, too.
+
+    A part that begins with no algorithm's name, for it sets something, belongs to the one before.
+    """
+    found: list[str] = []
+    for text in given:
+        mine: list[str] = []
+        for part in filter(str.strip, text.split(",")):
+            if mine and not _NAMED.match(part):
+                mine[-1] += f",{part.strip()}"
+            else:
+                mine.append(part.strip())
+        found += mine
+    return found
 
 
 def checked_port(port: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lb.cli.options import AsJson
+from lb.cli.text import say, table
 
 if TYPE_CHECKING:
     from lb.recording.reader import Decision
@@ -56,35 +57,29 @@ def replay(
 
 
 def _report(replayed: Replayed, *, compared: bool, err: bool) -> None:
-    say = partial(typer.echo, err=err)
     header = replayed.header
     say(
         f"{replayed.events.total()} events, {replayed.events['admit']} calls, "
         f"{_starts(replayed.recorded).total()} picks by {header.algorithm}, "
-        f"recorded by lb {header.lb} with seed {header.seed}."
+        f"recorded by lb {header.lb} with seed {header.seed}.",
+        err=err,
     )
     if not replayed.complete:
         say(
             "The recording was not closed (a crash, or it is still being written): "
-            f"replayed up to its last whole event, byte {replayed.end}."
+            f"replayed up to its last whole event, byte {replayed.end}.",
+            err=err,
         )
     if compared:
-        _table(replayed, say)
-    if replayed.first_difference is None:
-        say("identical")
-    else:
-        say(_sentence(replayed.first_difference, replayed))
-
-
-def _table(replayed: Replayed, say: Any) -> None:
-    width = max([len(name) for name in replayed.names] + [len("backend")])
-    recorded, other = replayed.header.algorithm, replayed.algorithm
-    columns = (max(len(recorded), 8), max(len(other), 8))
-    say(f"{'backend':<{width}}  {recorded:>{columns[0]}}  {other:>{columns[1]}}")
-    for row in _shares(replayed):
-        was, would = row["recorded_share"], row["replayed_share"]
-        say(f"{row['name']:<{width}}  {was:>{columns[0]}.1%}  {would:>{columns[1]}.1%}")
-    say(f"{_agreement(replayed):.1%} of the picks agree.")
+        rows = [("backend", header.algorithm, replayed.algorithm)]
+        rows += [
+            (row["name"], f"{row['recorded_share']:.1%}", f"{row['replayed_share']:.1%}")
+            for row in _shares(replayed)
+        ]
+        table(rows, err=err)
+        say(f"{_agreement(replayed):.1%} of the picks agree.", err=err)
+    first = replayed.first_difference
+    say("identical" if first is None else _sentence(first, replayed), err=err)
 
 
 def _shares(replayed: Replayed) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import AsJson, ConfigFile
+from lb.cli.options import AsJson, ConfigFile, algorithms
 
 
 def simulate(
@@ -21,7 +21,7 @@ def simulate(
             "--algorithm",
             metavar="NAME",
             envvar="LB_ALGORITHM",
-            help="Algorithm to simulate; repeat to compare [the file's].",
+            help="Algorithm to simulate; repeat, or put commas between, to compare [the file's].",
         ),
     ] = None,
     requests: Annotated[
@@ -62,7 +62,7 @@ def simulate(
         run = run.model_copy(update={"seed": seed})
     scenario = scenario.model_copy(update={"run": run})
     console = terminal(stderr=as_json)
-    names = algorithm or [scenario.algorithm.name]
+    names = algorithms(algorithm or []) or [scenario.algorithm.name]
     rate, load = scenario.offered().arrivals.rate, scenario.utilisation
     console.print(f"Offered load {load:.3g} of capacity: {rate:g} requests/s.")
     for name in names:

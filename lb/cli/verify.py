@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lb.cli.options import AsJson
+from lb.cli.text import say
 
 if TYPE_CHECKING:
     from sim.checks.verify import Check
@@ -31,10 +32,11 @@ def verify(
         done.append(check)
         if check.kept is not None or strategy is not None:
             tail = f": {check.why}" if check.why else ""
-            typer.echo(f"{WORDS[check.kept]:<6}  {check.subject}: {check.says}{tail}", err=as_json)
+            line = f"{WORDS[check.kept]:<6}  {check.subject}: {check.says}{tail}"
+            say(line, hang=8, err=as_json)
     broken = sum(check.kept is False for check in done)
     kept = sum(check.kept is True for check in done)
-    typer.echo(f"{kept} hold, {broken} do not.", err=as_json)
+    say(f"{kept} hold, {broken} do not.", err=as_json)
     if as_json:
         rows = [check.as_dict() for check in done]
         typer.echo(json.dumps({"schema": 1, "kept": not broken, "checks": rows}))

@@ -58,12 +58,33 @@ def lb_process(*arguments: object, **variables: str) -> subprocess.CompletedProc
     )
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_a_terminal(columns: int, *arguments: object) -> str:
+    """What a command shows on a terminal of that many columns, here and now."""
+    screen = Terminal()
+    with (
+        mock.patch.object(sys, "argv", ["lb", *map(str, arguments)]),
+        mock.patch.dict(os.environ, environment({"COLUMNS": str(columns)}), clear=True),
+        redirect_stdout(screen),
+        redirect_stderr(screen),
+        pytest.raises(SystemExit),
+    ):
+        main()
+    return screen.getvalue()
+
+
 class Running:
     """A command that runs until it is told to stop."""
 
+    command = (sys.executable, "-m", "lb")
+
     def __init__(self, *arguments: object, **variables: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lb", *map(str, arguments)],
+            [*self.command, *map(str, arguments)],
             env=environment(variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -62,6 +62,40 @@ def test_check(tmp_path: Path) -> None:
     assert result.stderr == ""
 
 
+def test_check_takes_several_files_and_tells_of_all(tmp_path: Path) -> None:
+    good, bad, worse = (tmp_path / name for name in ("good.toml", "bad.toml", "worse.toml"))
+    good.write_text("")
+    bad.write_text('algorithm = "p2"\n[[backend]]\nweight = 0\n')
+    worse.write_text("[server\n")
+    result = lb("check", bad, good, tmp_path / "none.toml", worse)
+    assert result.returncode == 3
+    assert result.stdout == f"{good}: fine; round_robin over 3 backends, ready to serve\n"
+    starts = [":1 algorithm", ":2 backend[0].address", ":3 backend[0].weight"]
+    lines = result.stderr.splitlines()
+    for line, start in zip(lines[:3], starts, strict=True):
+        assert line.startswith(f"{bad}{start}")
+    assert lines[3].startswith(f"{tmp_path / 'none.toml'}: cannot be read: ")
+    assert lines[4].startswith(f"{worse}:1 file: not TOML: ")
+
+
+def test_check_without_a_file_takes_that_of_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "a:b.toml"
+    file.write_text("")
+    assert lb("check", LB_CONFIG=str(file)).stdout.startswith(f"{file}: fine")
+    assert lb("check", tmp_path / "none", LB_CONFIG=str(file)).returncode == 3
+    nothing = lb("check")
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert nothing.stderr == "lb: no file given, and LB_CONFIG names none\n"
+
+
+def test_check_notes_what_the_algorithm_misses(tmp_path: Path) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text('algorithm = "weighted_round_robin"\n')
+    result = lb("check", file)
+    assert result.returncode == 0
+    assert "note: weighted_round_robin goes by weights" in result.stdout
+
+
 def test_a_modelled_backend(start: Start) -> None:
     (port,) = free_ports(1)
     backend = start(Running, "backend", "-p", port, "--service", "deterministic:1s")

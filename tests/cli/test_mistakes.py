@@ -130,6 +130,26 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         assert result.stderr == f"{path}: cannot be read: {why}\n"
 
 
+@pytest.mark.parametrize("command", ["serve", "simulate", "backend", "demo", "replay"])
+def test_one_status_for_files_that_cannot_be_read(command: str, tmp_path: Path) -> None:
+    option = [] if command == "replay" else ["-c"]
+    for path, why in (
+        (tmp_path / "none", "no such file or directory"),
+        (tmp_path, "is a directory"),
+    ):
+        result = lb(command, *option, path)
+        assert result.returncode == 3
+        assert (result.stdout, result.stderr) == ("", f"{path}: cannot be read: {why}\n")
+
+
+@pytest.mark.parametrize("path", ["none/today.rec", "."])
+def test_a_recording_that_cannot_be_written_is_one_line(path: str, tmp_path: Path) -> None:
+    result = lb_process("serve", "-p", 0, "--record", tmp_path / path)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"lb: cannot record to {tmp_path / path}: ")
+
+
 def test_a_backend_without_a_model(tmp_path: Path) -> None:
     file = tmp_path / "lb.toml"
     file.write_text('[[backend]]\naddress = "127.0.0.1:3001"\n')

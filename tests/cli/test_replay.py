@@ -12,7 +12,7 @@ import pytest
 
 from lb.balancing import Settings
 from tests.balancing.recordings import UNCHECKED, Player
-from tests.cli.conftest import Serving, Start, lb
+from tests.cli.conftest import Serving, Start, lb, on_a_terminal
 
 BACKENDS = [Settings(f"10.0.0.{number}:80", name=name) for number, name in ((1, "a"), (2, "b"))]
 
@@ -53,6 +53,20 @@ def test_another_algorithm_beside_it(file: Path) -> None:
     assert {would, other_would} == {"0.0%", "100.0%"}
     assert lines[4] == "50.0% of the picks agree."
     assert lines[5].startswith("first difference at event ")
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_a_terminal_has_room_for_all_of_it(file: Path, columns: int) -> None:
+    shown = on_a_terminal(columns, "replay", file, "-a", "weighted_round_robin")
+    assert max(map(len, shown.splitlines())) <= columns
+    assert shown.split() == lb("replay", file, "-a", "weighted_round_robin").stdout.split()
+
+
+def test_on_a_narrow_one_the_columns_stand_below_each_other(file: Path) -> None:
+    lines = on_a_terminal(30, "replay", file, "-a", "weighted_round_robin").splitlines()
+    assert max(map(len, lines)) <= 30
+    rows = lines[lines.index("backend a") :][:3]
+    assert rows == ["backend a", "  round_robin: 50.0%", "  weighted_round_robin: 50.0%"]
 
 
 def test_the_recorded_algorithm_beside_itself(file: Path) -> None:

@@ -1,0 +1,105 @@
+"""What commands say on a terminal: as wide as it is, and nothing is cut."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from lb.cli import app, text
+from lb.cli.options import algorithms
+from tests.cli.conftest import Terminal, lb, on_a_terminal
+
+
+def words(printed: str) -> list[str]:
+    return printed.split()
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["strategies"],
+        ["strategies", "peak_ewma"],
+        ["strategies", "consistent_hash"],
+        ["verify", "-s", "p2c"],
+        ["check", *Path("loadtests/scenarios").glob("*.toml")],
+    ],
+    ids=lambda arguments: " ".join(map(str, arguments[:2])),
+)
+def test_no_line_is_wider_than_the_terminal_and_no_word_is_lost(
+    columns: int, arguments: list[object]
+) -> None:
+    shown = on_a_terminal(columns, *arguments)
+    assert max(map(len, shown.splitlines())) <= columns
+    assert words(shown) == words(lb(*arguments).stdout)
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_help_fits(columns: int) -> None:
+    listed = re.findall(
+        r"^  ([a-z]+) ", lb("--help").stdout.partition("Commands:")[2], re.MULTILINE
+    )
+    assert len(listed) >= 8
+    for command in ([], *([name] for name in listed)):
+        shown = on_a_terminal(columns, *command, "--help")
+        assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_every_option_has_a_variable() -> None:
+    root = get_command(app)
+    assert isinstance(root, TyperGroup)
+    for name, command in root.commands.items():
+        for option in command.params:
+            if option.param_type_name == "option" and option.name != "version":
+                assert str(option.envvar).startswith("LB_"), (name, option.name)
+
+
+ROWS = [("backend", "round_robin", "p2c:choices=3"), ("127.0.0.1:3001", "33.3%", "30.1%")]
+
+
+def test_a_table_where_it_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    text.table(ROWS)
+    assert capsys.readouterr().out == (
+        "backend         round_robin  p2c:choices=3\n127.0.0.1:3001        33.3%          30.1%\n"
+    )
+
+
+def test_a_table_where_it_does_not_is_stacked() -> None:
+    screen = Terminal()
+    with redirect_stdout(screen), mock.patch.dict(os.environ, {"COLUMNS": "40"}):
+        text.table(ROWS)
+    assert screen.getvalue() == (
+        "backend 127.0.0.1:3001\n  round_robin: 33.3%\n  p2c:choices=3: 30.1%\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], []),
+        (["a"], ["a"]),
+        (["a,b"], ["a", "b"]),
+        (["a, b ,"], ["a", "b"]),
+        (["a", "b,c"], ["a", "b", "c"]),
+        (["p2c:choices=3,replacement=true"], ["p2c:choices=3,replacement=true"]),
+        (
+            ["p2c:choices=3,replacement=true,random,peak_ewma:decay=5s"],
+            ["p2c:choices=3,replacement=true", "random", "peak_ewma:decay=5s"],
+        ),
+        (
+            ["sticky:ttl=1h,inner=p2c:choices=3,my-own.one"],
+            ["sticky:ttl=1h,inner=p2c:choices=3", "my-own.one"],
+        ),
+        (["a:b=1,2,c"], ["a:b=1,2", "c"]),
+        (["a:b=1", "c=2"], ["a:b=1", "c=2"]),
+    ],
+)
+def test_commas_between_algorithms_and_inside_them(given: list[str], expected: list[str]) -> None:
+    assert algorithms(given) == expected
