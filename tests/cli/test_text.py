@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import redirect_stdout
 from pathlib import Path
 from unittest import mock
