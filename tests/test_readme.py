@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import doctest
+import json
+import os
 import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
+import lb.config.scenario
 from lb.cli import app
 from lb.config import Scenario
+from sim import Result
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -24,3 +36,56 @@ def test_its_scenario_file_is_a_scenario() -> None:
     scenario = Scenario.parse(text, "README.md")
     assert scenario.utilisation < 1
     assert scenario.expect.p99 == 0.25
+
+
+def test_what_it_builds_in_python_is_simulated() -> None:
+    (text,) = re.findall(r"```python\n(from sim import .*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(text, "README.md", "exec"), names)
+    result = names["result"]
+    assert isinstance(result, Result)
+    assert 0.02 < result["least_connections"].latency["mean"].value < 0.2
+
+
+def test_the_example_beside_a_scenario_is_right() -> None:
+    assert doctest.testmod(lb.config.scenario) == (0, 2)
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        taken = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in taken:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in taken]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="without curl")
+def test_its_first_block_works_when_it_is_pasted_as_a_whole(tmp_path: Path) -> None:
+    block = next(
+        text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "serve" in text
+    )
+    for port, free in zip(("8080", "3001", "3002", "3003"), free_ports(4), strict=True):
+        assert port in block
+        block = block.replace(port, str(free))
+    command = tmp_path / "lb"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m lb "$@"\n')
+    command.chmod(0o755)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LB_")}
+    shell = subprocess.Popen(
+        ["bash", "-e", "-c", f"{block}\nkill $(jobs -p)\nwait"],
+        env={**clean, "PATH": f"{tmp_path}:{os.environ['PATH']}", "no_proxy": "*"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        printed, _ = shell.communicate(timeout=40)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+    assert "HTTP/1.1 200 OK" in printed
+    assert "X-Backend-Server: 127.0.0.1:" in printed
+    stats = json.loads(printed[printed.rindex('{"algorithm"') :])
+    assert stats["algorithm"] == "weighted_round_robin"
+    assert [row["weight"] for row in stats["backends"]] == [2, 2, 1]

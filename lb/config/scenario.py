@@ -33,7 +33,19 @@ DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
 
 
 class Scenario(Table):
-    """A whole file."""
+    """A whole file, read with `load` or `parse`, or built in code from the same tables.
+
+    In code durations may be numbers of seconds, and `backends` is the name of `[[backend]]`.
+    Mistakes raise ConfigError.
+
+    >>> scenario = Scenario(
+    ...     algorithm="p2c:choices=3",
+    ...     backends=["10.0.0.1:80*2", {"address": "10.0.0.2:80", "max_in_flight": 100}],
+    ...     timeouts={"connect": "250ms", "response": 5},
+    ... )
+    >>> [row.weight for row in scenario.backends], scenario.timeouts.connect
+    ([2, 1], 0.25)
+    """
 
     algorithm: Algorithm = Algorithm(name="round_robin")
     key: RequestKey = "client_ip"
