@@ -55,6 +55,9 @@ def serve(
     version: Version = False,
 ) -> None:
     """Balance HTTP requests over backends. Flags win over the environment, that over the file."""
+    from lb.proxy.signals import ignore_silently
+
+    ignore_silently()  # before the imports below, which take their time
     from lb.config import Algorithm, BackendTable, backend_flags
     from lb.proxy.serve import serve as run
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lb.config import Scenario
 from lb.proxy.lifecycle import Proxy
-from lb.proxy.logs.log import logfmt
+from lb.proxy.logs.log import Log, open_log
 from lb.proxy.logs.recorder import Recorder
+from lb.proxy.signals import ignore_aloud, ignore_silently
 
 if sys.platform == "win32":
     new_event_loop = asyncio.new_event_loop
@@ -20,15 +21,21 @@ else:
 
 def serve(scenario: Scenario, record: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotListen, CannotRecord."""
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(scenario, record))
+    ignore_silently()
+    log = open_log()
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(scenario, log, record))
+    finally:
+        ignore_silently()  # a loop that is closed gives signals their first meaning back
+        log.close()
 
 
-async def _serve(scenario: Scenario, record: Path | None) -> None:
+async def _serve(scenario: Scenario, log: Log, record: Path | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    recorder = None if record is None else Recorder(record, logfmt)
-    proxy = Proxy(scenario, logfmt, recorder=recorder)
+    recorder = None if record is None else Recorder(record, log)
+    proxy = Proxy(scenario, log, recorder=recorder)
 
     def signalled() -> None:
         if stop.is_set():
@@ -37,14 +44,15 @@ async def _serve(scenario: Scenario, record: Path | None) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, signalled)
+    ignore_aloud(loop, log)
     for note in scenario.notes():
-        logfmt("warning", note)
+        log("warning", note)
     try:
         await proxy.start()
     except BaseException:
         await proxy.stop()
         raise
-    logfmt(
+    log(
         "info",
         "listening",
         address=",".join(proxy.addresses),
@@ -52,6 +60,6 @@ async def _serve(scenario: Scenario, record: Path | None) -> None:
         backends=len(proxy.balancer.pool.backends),
     )
     await stop.wait()
-    logfmt("info", "draining", connections=len(proxy.clients))
+    log("info", "draining", connections=len(proxy.clients))
     in_time = await proxy.stop()
-    logfmt("info" if in_time else "warning", "stopped", finished=in_time)
+    log("info" if in_time else "warning", "stopped", finished=in_time)

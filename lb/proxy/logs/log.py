@@ -1,29 +1,126 @@
-"""Structured logs: one line an event, logfmt on stderr."""
+"""Structured logs: one line an event, logfmt on stderr.
+
+Whatever becomes of stderr, an unread pipe, a closed one, a full disk, nobody waits for it and
+nothing breaks: lines that find no place are counted, and the count is said when there is one again.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import select
 import sys
 from datetime import UTC, datetime
 from typing import Protocol
+
+from lb.proxy.logs.writing import WriterThread
+
+ROOM = 1 << 20
+"""Bytes of lines that may wait: some 7,000 lines of an access log."""
+PAUSE = 0.01
+"""Seconds between two writes: under load many lines go out in one."""
+ATOMIC = 4096
+"""Bytes that a pipe takes as one piece (PIPE_BUF of Linux), among other processes' lines."""
+LAST_WORDS = 1.0
+"""Seconds that a stderr which takes nothing may delay the end of the process."""
 
 
 class Log(Protocol):
     def __call__(self, level: str, event: str, **fields: object) -> None: ...
 
 
-def logfmt(level: str, event: str, **fields: object) -> None:
+class LineLog:
+    """A `Log` on a file descriptor. To be called from one thread."""
+
+    def __init__(self, descriptor: int, room: int = ROOM) -> None:
+        self._descriptor = descriptor
+        self._refused = 0  # lines; only the caller's thread counts them
+        self._lost = 0  # lines; this and the next belong to the writer's thread
+        self._told = 0
+        self._failing = False
+        self._torn = False  # the last line was written in part
+        self._writer = WriterThread("log", self._write, room, PAUSE)
+
+    def __call__(self, level: str, event: str, **fields: object) -> None:
+        if not self._writer.put(_line(level, event, fields)):
+            self._refused += 1
+
+    def close(self, within: float = LAST_WORDS) -> bool:
+        """Write what there is; False when that could not be done in time."""
+        return self._writer.close(within)
+
+    # --- on the writer's thread
+
+    def _write(self, lines: list[bytes]) -> bool:
+        """Write whole lines; True while there is something left to say of those that were lost."""
+        if self._failing and not self._say():
+            self._lost += len(lines)
+            return True
+        at = 0
+        while at < len(lines):
+            end, size = at + 1, len(lines[at])
+            while end < len(lines) and (size := size + len(lines[end])) <= ATOMIC:
+                end += 1
+            rest = self._put_out(b"".join(lines[at:end]))
+            if rest:
+                self._lost += rest.count(b"\n") + len(lines) - end
+                self._failing = True
+                return True
+            at = end
+        return not self._say()
+
+    def _say(self) -> bool:
+        """Say how many lines were lost, if any; False when that cannot be written either.
+
+        Not exactly where they are missing: what waits was written down before them.
+        """
+        count = self._refused + self._lost - self._told
+        self._failing = bool(
+            count and self._put_out(_line("warning", "log lines dropped", {"count": count}))
+        )
+        if not self._failing:
+            self._told += count
+        return not self._failing
+
+    def _put_out(self, data: bytes) -> bytes:
+        """Write, for as long as it takes. Returns what cannot be written."""
+        if self._torn:
+            data = b"\n" + data
+        at = 0
+        while at < len(data):
+            try:
+                at += os.write(self._descriptor, data[at:])
+            except BlockingIOError:
+                patience = select.poll()
+                patience.register(self._descriptor, select.POLLOUT)
+                patience.poll()
+            except OSError:
+                if at:
+                    self._torn = data[at - 1 : at] != b"\n"
+                return data[at:].removeprefix(b"\n")
+        self._torn = False
+        return b""
+
+
+def open_log() -> LineLog:
+    """The log on stderr, or on nothing where the process was started without one."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError):  # None, or no file
+        # Descriptor 2 is anybody's then: a line must not go into a client's connection.
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    return LineLog(descriptor)
+
+
+def _line(level: str, event: str, fields: dict[str, object]) -> bytes:
     """`time=... level=info event="backend up" backend=127.0.0.1:3001 reason="status 200"`."""
     stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     pairs = {"time": stamp, "level": level, "event": event, **fields}
-    print(
-        " ".join(f"{key}={_value(value)}" for key, value in pairs.items()),
-        file=sys.stderr,
-        flush=True,
-    )
+    text = " ".join(f"{key}={_value(value)}" for key, value in pairs.items())
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _value(value: object) -> str:
     text = "" if value is None else str(value)
-    plain = text and not any(ch in ' "=\\' or ch < " " for ch in text)
+    plain = text and text.isprintable() and not any(ch in ' "=\\' for ch in text)
     return text if plain else json.dumps(text)

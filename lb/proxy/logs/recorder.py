@@ -1,11 +1,13 @@
 """The file of a live recording: what `lb serve --record` writes.
 
-Blocks go to the file on the driver's tick. Writing is to the page cache, so it takes microseconds;
-a file that cannot grow ends the recording, never the service.
+Blocks leave on the driver's tick, through a thread that may fall behind. A file that cannot grow,
+or not fast enough, ends the recording, never the service; what it holds then is whole blocks.
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
@@ -14,18 +16,29 @@ from typing import Any
 from lb.config import Scenario
 from lb.errors import CannotRecord
 from lb.proxy.logs.log import Log
+from lb.proxy.logs.writing import WriterThread
 from lb.recording.writer import RecordedBalancer
 from lb.system import reason
 
 LIMIT = 256 * 2**20
 """Bytes after which a recording ends: some five million requests."""
+BEHIND = 16 * 2**20
+"""Bytes that the disk may lag behind: some 300,000 requests."""
+LAST_BLOCKS = 2.0
+"""Seconds that a disk which takes nothing may delay the end of the process."""
 
 
 class Recorder:
     """Owns the file; makes the balancer that fills it."""
 
     def __init__(
-        self, path: Path, log: Log, *, limit: int = LIMIT, seed: int | None = None
+        self,
+        path: Path,
+        log: Log,
+        *,
+        limit: int = LIMIT,
+        behind: int = BEHIND,
+        seed: int | None = None,
     ) -> None:
         """Replaces what was in the file. Raises CannotRecord."""
         self._path = path
@@ -35,43 +48,66 @@ class Recorder:
         self._size = 0
         self._balancer: RecordedBalancer[Any] | None = None
         try:
-            self._file = path.open("wb", buffering=0)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError as error:
             raise CannotRecord(f"cannot record to {path}: {reason(error)}") from None
+        self._taking = True
+        self._error: OSError | None = None  # set by the writer's thread
+        self._writer = WriterThread("recorder", self._append, behind)
 
     def balancer(self, scenario: Scenario, now: float) -> RecordedBalancer[Any]:
         """The balancer that the scenario describes; what it is told goes to the file."""
-        make = partial(RecordedBalancer, seed=self._seed, sink=self._write)
+        make = partial(RecordedBalancer, seed=self._seed, sink=self._take)
         balancer = scenario.balancer(Random(self._seed), now, make=make)
         assert isinstance(balancer, RecordedBalancer)
         self._balancer = balancer
-        if self._file.closed:  # not even the header found room
-            balancer.close()
         return balancer
 
     def flush(self) -> None:
-        """Write what has been logged. Call it on every tick."""
+        """Hand on what has been logged; say so when it cannot be written. Call it on every tick."""
         if self._balancer is not None:
             self._balancer.flush()
+        if self._error is not None:
+            self._end("error", reason(self._error))
 
     def close(self) -> None:
         if self._balancer is not None:
             self._balancer.close()
-        self._file.close()
+        if self._writer.close(LAST_BLOCKS):
+            self.flush()
+            os.close(self._file)
+        else:  # the file stays the thread's
+            self._end("error", "the file takes no more")
 
-    def _write(self, block: bytes) -> None:
-        if self._file.closed:
+    def _take(self, block: bytes) -> None:
+        if not self._taking:
             return
         self._size += len(block)
-        try:
-            while block:
-                block = block[self._file.write(block) :]
-        except OSError as error:
-            self._file.close()
-            self._end("error", reason(error))
-        if self._size >= self._limit and self._balancer is not None and self._balancer.recording:
+        if not self._writer.put(block):
+            self._end("error", "the file takes less than there is to record")
+        elif self._size >= self._limit and self._balancer is not None and self._balancer.recording:
+            self._balancer.close()  # its last block is taken yet
             self._end("warning", f"the limit of {self._limit} bytes is reached")
 
     def _end(self, level: str, why: str) -> None:
-        self._log(level, "recording ends", file=str(self._path), reason=why)
-        self.close()
+        if self._taking:
+            self._taking = False
+            self._log(level, "recording ends", file=str(self._path), reason=why)
+            if self._balancer is not None:
+                self._balancer.close()
+
+    # --- on the writer's thread
+
+    def _append(self, blocks: list[bytes]) -> bool:
+        for block in blocks:
+            if self._error is not None:
+                break
+            at = 0
+            try:
+                while at < len(block):
+                    at += os.write(self._file, block[at:])
+            except OSError as error:
+                with suppress(OSError):  # a pipe or a device keeps its piece of a block
+                    os.ftruncate(self._file, os.lseek(self._file, -at, os.SEEK_CUR))
+                self._error = error
+        return False
