@@ -45,6 +45,10 @@ class LineLog:
         if not self._writer.put(_line(level, event, fields)):
             self._refused += 1
 
+    def write(self, text: str) -> None:
+        """Lines of another form."""
+        self._writer.put(text.encode("utf-8", "backslashreplace") + b"\n")
+
     def close(self, within: float = LAST_WORDS) -> bool:
         """Write what there is; False when that could not be done in time."""
         return self._writer.close(within)
@@ -104,12 +108,31 @@ class LineLog:
 
 def open_log() -> LineLog:
     """The log on stderr, or on nothing where the process was started without one."""
-    try:
-        descriptor = sys.stderr.fileno()
-    except (AttributeError, OSError):  # None, or no file
+    descriptor = _stderr()
+    if descriptor is None:
         # Descriptor 2 is anybody's then: a line must not go into a client's connection.
         descriptor = os.open(os.devnull, os.O_WRONLY)
     return LineLog(descriptor)
+
+
+def say(text: str) -> None:
+    """Print on stderr, but wait for that only a while: the last words of a process."""
+    descriptor = _stderr()
+    if descriptor is None:
+        if sys.stderr is not None:
+            print(text, file=sys.stderr)
+        return
+    log = LineLog(descriptor)
+    log.write(text)
+    log.close()
+
+
+def _stderr() -> int | None:
+    """Its descriptor, if it has one."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError):  # it is None, or no file
+        return None
 
 
 def _line(level: str, event: str, fields: dict[str, object]) -> bytes:
