@@ -44,11 +44,10 @@ def prepare() -> None:
 
 
 def complain(line: str) -> None:
-    """One line on stderr. If that fails there is nobody to tell."""
-    try:
-        print(line, file=sys.stderr, flush=True)
-    except OSError:
-        _abandon(sys.stderr)
+    """One line on stderr. If that fails, or takes long, there is nobody to tell."""
+    from lb.proxy.logs.log import say
+
+    say(line)
 
 
 def failed(error: OSError) -> None:
