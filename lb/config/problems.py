@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date, time
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,8 @@ from lb.errors import nearest
 
 RENAMED = {"verify": "verdict"}
 """Tables that have another name than they once had."""
+
+_ENDLESS = re.compile(r"[0-9_]{4300,}")
 
 
 def problems(error: ValidationError, root: type[BaseModel], origin: Origin) -> list[str]:
@@ -34,8 +37,11 @@ def not_toml(text: str, source: str, error: Exception) -> str:
     spot = re.fullmatch(r"line (\d+), column (\d+)\)", rest)
     if spot is not None:
         return f"{source}:{spot[1]} file: not TOML: {why} (column {spot[2]})"
-    line = len(text.splitlines()) if at else 1
-    return f"{source}:{max(line, 1)} file: not TOML: {why}" + " (the end of the file)" * bool(at)
+    if at:
+        return f"{source}:{max(len(text.splitlines()), 1)} file: not TOML: {why} (the file's end)"
+    number = _ENDLESS.search(text)  # the one mistake of which tomllib does not know the line
+    line = text.count("\n", 0, number.start()) + 1 if number else 1
+    return f"{source}:{line} file: not TOML that can be read: a number of too many digits"
 
 
 def _mistakes(details: Any, root: type[BaseModel]) -> Iterator[tuple[Place, str]]:
@@ -125,4 +131,6 @@ def _as_written(value: object) -> str:
             return "a table"
         case list() | tuple():
             return "a list"
+        case date() | time():
+            return str(value)
     return repr(value)

@@ -416,6 +416,14 @@ MISTAKES = {
         "lb.toml:3 algorithm.choices",
         "a whole number",
     ),
+    "a dotted key": ('# a\nserver . lissten = "h:1"\n', "lb.toml:2 server.lissten", "'listen'"),
+    "a quoted key": ('["server"]\n"lissten" = "h:1"\n', "lb.toml:2 server.lissten", "'listen'"),
+    "the second of two in a list over several lines": (
+        'backend = [\n  { address = "h:1" }, # [[backend]]\n  { address = "h:1" },\n]\n',
+        "lb.toml:3 backend[1].address",
+        "backend h:1 is given twice",
+    ),
+    "a date": ("[run]\nseed = 2026-01-02\n", "lb.toml:2 run.seed", "not 2026-01-02"),
     "one of several networks": (
         '[server]\ntrusted_proxies = [\n  "10.0.0.0/8", # ours\n  "nowhere",\n]\n',
         "lb.toml:4 server.trusted_proxies[1]",
@@ -494,7 +502,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         ("[a]\n[b]\n[a]\n", 3),
         ("just words", 1),
         ('a = """\n\n', 2),
-        (f"a = 1\nb = {'9' * 5000}\n", 1),
+        (f"a = 1\nb = {'9' * 5000}\n", 2),
         (f"a = {'[' * 5000}", 1),
     ],
 )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import tomllib
+from collections.abc import Iterator
 
-from lb.config.places import Origin, lines_of
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lb.config.places import Origin, Place, lines_of
 
 WRITTEN = {
     "tables and keys": (
@@ -110,3 +115,60 @@ def test_what_is_not_there_is_placed_in_what_would_hold_it() -> None:
 
 def test_where_something_was_written_is_no_part_of_what_was_written() -> None:
     assert Origin("lb.toml", {("a",): 1}) == Origin()
+
+
+BLANK = st.sampled_from(["", " ", "  # ], }", "\n", "\n # = [x]\n\n"])
+KEY = st.sampled_from(["a", "b", "c-1", '"d.e"', "'f]'", '"g \\" ="', "1"])
+DOTTED = st.lists(KEY, min_size=1, max_size=3).map(" . ".join)
+LEAF = st.sampled_from(
+    [
+        "1",
+        "-2.5e3",
+        "true",
+        "1979-05-27 07:32:00",
+        '"}, # "',
+        "'\\'",
+        '"""\na = 1\n\\""" ]"""',
+        "'''\n[b]\n'''",
+        '""',
+    ]
+)
+
+
+def lists_and_tables(value: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    spaced = st.tuples(BLANK, value, BLANK).map(lambda parts: "\n".join(parts))
+    lists = st.lists(spaced, max_size=3).map(lambda parts: f"[{','.join(parts)}\n]")
+    pairs = st.tuples(DOTTED, value).map(" = ".join)
+    return lists | st.lists(pairs, max_size=3).map(lambda parts: f"{{ {', '.join(parts)} }}")
+
+
+LINE = st.one_of(
+    st.tuples(DOTTED, st.recursive(LEAF, lists_and_tables, max_leaves=6)).map("=".join),
+    DOTTED.map("[{}]".format),
+    DOTTED.map("[[{}]]".format),
+    BLANK,
+)
+
+
+def paths(data: object, path: Place = ()) -> Iterator[Place]:
+    inside = (
+        data.items()
+        if isinstance(data, dict)
+        else enumerate(data)
+        if isinstance(data, list)
+        else ()
+    )
+    for key, value in inside:
+        yield (*path, key)
+        yield from paths(value, (*path, key))
+
+
+@given(st.lists(LINE, max_size=12).map("\n".join))
+def test_all_that_is_in_a_file_and_nothing_else_has_a_line(text: str) -> None:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        assume(False)
+    lines = lines_of(text)
+    assert set(lines) == set(paths(data))
+    assert all(1 <= line <= text.count("\n") + 1 for line in lines.values())
