@@ -57,6 +57,15 @@ class CannotRecord(LbError):
     code = "cannot_record"
 
 
+class CannotWrite(LbError):
+    """A file, a directory or standard output that takes nothing."""
+
+    code = "cannot_write"
+
+    def __init__(self, where: object, why: str | None) -> None:
+        super().__init__(f"cannot write to {where}: {why or 'no reason given'}")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of an error sentence: the nearest right word, or all of them."""
     choices = list(known)

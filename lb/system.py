@@ -1,9 +1,18 @@
-"""What the operating system says, in its words; not in `errors`, which pure rooms import."""
+"""What the operating system says, in its words, and whether it lets us write.
+
+Not in `errors`, which pure rooms import.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from lb.errors import CannotWrite
 
 
 def reason(error: OSError) -> str:
@@ -11,3 +20,33 @@ def reason(error: OSError) -> str:
     if error.errno is None or isinstance(error, socket.gaierror):
         return (error.strerror or str(error)).lower()
     return os.strerror(error.errno).lower()
+
+
+@contextmanager
+def writing(where: object) -> Iterator[None]:
+    """What cannot be written inside is told as CannotWrite."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(error.filename or where, reason(error)) from None
+
+
+def try_directory(directory: Path, files: Iterable[str] = ()) -> None:
+    """Whether `files` could be written into `directory`, which may be missing; leaves no trace.
+
+    For the time before long work whose result would be lost. Raises CannotWrite.
+    """
+    missing = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
+    try:
+        with writing(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=directory) as file:
+                file.write(b"room?")
+        for path in (directory / name for name in files):
+            if os.path.lexists(path):
+                with writing(path), path.open("ab"):
+                    pass
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()

@@ -1,0 +1,178 @@
+"""What a person reads: sentences and tables that fit the width there is. Nothing is ever cut.
+
+A table that is too wide comes in parts, each with the first column again, or, when that is too wide
+as well, with its cells below each other.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from rich.cells import cell_len
+
+UNKNOWN = 120
+"""Columns of a table where nobody says how many there are."""
+GAP = "  "
+PLAIN = str.maketrans({"±": "+-", "─": "-", "×": "x", "µ": "u"})
+"""For a terminal that has only letters."""
+
+
+class Stream(Protocol):
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+    def isatty(self) -> bool: ...
+
+
+class Terminal:
+    """Standard output, or standard error, for people; silent when `quiet`.
+
+    Sentences are wrapped on a terminal and where COLUMNS is set; elsewhere a line stays a line.
+    """
+
+    def __init__(
+        self,
+        *,
+        stderr: bool = False,
+        quiet: bool = False,
+        stream: Stream | None = None,
+        width: int | None = None,
+    ) -> None:
+        self._stream = stream or (sys.stderr if stderr else sys.stdout)
+        self._quiet = quiet
+        self._wrap = width or _columns(self._stream)
+
+    @property
+    def width(self) -> int:
+        """Columns that a table may take."""
+        return self._wrap or UNKNOWN
+
+    def say(self, text: str = "") -> None:
+        """A sentence, or several lines of them."""
+        for line in text.split("\n"):
+            self._lines(wrapped(line, self._wrap) if self._wrap else [line])
+
+    def table(
+        self,
+        title: str,
+        header: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        either_way: bool = False,
+    ) -> None:
+        """A title, a line of column names, and rows that begin with theirs.
+
+        With `either_way` rows and columns change places when that takes fewer lines.
+        """
+        lines = lay_out(header, rows, self.width)
+        if either_way:
+            names, *columns = zip(header, *rows, strict=True)
+            lines = min(lines, lay_out(names, columns, self.width), key=len)
+        self.say(title)
+        self._lines(["", *lines, ""])
+
+    def listing(self, entries: Iterable[tuple[str, str]]) -> None:
+        """Names with a text each: beside the name, or below it where there is little room."""
+        entries = list(entries)
+        beside = max((cell_len(name) for name, _ in entries), default=0) + len(GAP)
+        room = self._wrap
+        for name, text in entries:
+            if not room or cell_len(text) <= room - beside:
+                self._lines([_padded(name, beside) + text])
+            elif room >= 2 * beside:
+                first, *more = wrapped(text, room - beside, hanging="")
+                self._lines([_padded(name, beside) + first, *(" " * beside + m for m in more)])
+            else:
+                below = wrapped(text, room - len(GAP), hanging="")
+                self._lines([name, *(GAP + line for line in below)])
+
+    def _lines(self, lines: Iterable[str]) -> None:
+        if self._quiet:
+            return
+        text = "".join(f"{line.rstrip()}\n" for line in lines)
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            text = text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+        self._stream.write(text)
+        self._stream.flush()  # who reads along sees each line when it is said
+
+
+def _columns(stream: Stream) -> int | None:
+    """Of the terminal, or as COLUMNS says; None where there is no such thing."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    if not stream.isatty():
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def wrapped(text: str, width: int, hanging: str = GAP) -> list[str]:
+    """Lines of at most `width` columns, broken between words only: a longer word stays whole."""
+    if cell_len(text) <= width:
+        return [text]
+    return textwrap.wrap(
+        text, width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def lay_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The lines of a table of at most `width` columns, unless one name alone is wider.
+
+    The first column is set to the left, the others to the right.
+    """
+    table = [[_printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    label, *others = widths
+    parts: list[list[int]] = [[]]
+    taken = start = len(GAP) + label
+    for place, wide in enumerate(others, 1):
+        if taken + len(GAP) + wide > width and parts[-1]:
+            parts.append([])
+            taken = start
+        parts[-1].append(place)
+        taken += len(GAP) + wide
+    if others and start + len(GAP) + max(others) > width:
+        return _stacked(table, width)
+    lines: list[str] = []
+    for places in parts:
+        if lines:
+            lines.append("")
+        for number, row in enumerate(table):
+            cells = [_padded(row[0], label), *(_padded(row[i], -widths[i]) for i in places)]
+            lines.append(GAP + GAP.join(cells))
+            if not number:
+                lines.append(GAP + "─" * (cell_len(lines[-1]) - len(GAP)))
+    return lines
+
+
+def _stacked(table: Sequence[Sequence[str]], width: int) -> list[str]:
+    (_, *names), *rows = table
+    widest = max(map(cell_len, names))
+    figures = max((cell_len(cell) for row in rows for cell in row[1:]), default=0)
+    one_line = 3 * len(GAP) + widest + figures <= width
+    lines: list[str] = []
+    for label, *cells in rows:
+        lines.append(GAP + label)
+        for name, cell in zip(names, cells, strict=True):
+            if one_line:
+                lines.append(2 * GAP + _padded(name, widest) + GAP + _padded(cell, -figures))
+            else:
+                lines += [2 * GAP + name, 3 * GAP + cell]
+    return lines
+
+
+def _padded(text: str, width: int) -> str:
+    """To the left of `width` columns, to the right of as many when it is negative."""
+    blank = " " * (abs(width) - cell_len(text))
+    return text + blank if width > 0 else blank + text
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
