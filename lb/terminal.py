@@ -6,7 +6,6 @@ as well, with its cells below each other.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import textwrap
@@ -31,7 +30,8 @@ class Stream(Protocol):
 class Terminal:
     """Standard output, or standard error, for people; silent when `quiet`.
 
-    Sentences are wrapped on a terminal and where COLUMNS is set; elsewhere a line stays a line.
+    Where there is no terminal a sentence stays one line, and COLUMNS, or else `UNKNOWN`, is the
+    width of tables.
     """
 
     def __init__(
@@ -44,17 +44,21 @@ class Terminal:
     ) -> None:
         self._stream = stream or (sys.stderr if stderr else sys.stdout)
         self._quiet = quiet
-        self._wrap = width or _columns(self._stream)
+        self.width = width or shutil.get_terminal_size((UNKNOWN, 0)).columns
+        self._wraps = width is not None or self._stream.isatty()
 
-    @property
-    def width(self) -> int:
-        """Columns that a table may take."""
-        return self._wrap or UNKNOWN
-
-    def say(self, text: str = "") -> None:
-        """A sentence, or several lines of them."""
+    def say(self, text: str = "", hang: int = 2) -> None:
+        """Lines of words; one that is too long goes on below, `hang` further in."""
         for line in text.split("\n"):
-            self._lines(wrapped(line, self._wrap) if self._wrap else [line])
+            self._lines(wrapped(line, self.width, hang) if self._wraps else [line])
+
+    def paragraph(self, text: str) -> None:
+        """Lines as they were written where all of them fit, else the same words in other lines."""
+        first, *more = text.split("\n")
+        if self._wraps and max(cell_len(line) for line in (first, *more)) > self.width:
+            end = "\n" * (len(text) - len(text.rstrip("\n")))
+            text = " ".join([first, *(line.strip() for line in more)]).rstrip() + end
+        self.say(text, hang=0)
 
     def table(
         self,
@@ -79,16 +83,11 @@ class Terminal:
         """Names with a text each: beside the name, or below it where there is little room."""
         entries = list(entries)
         beside = max((cell_len(name) for name, _ in entries), default=0) + len(GAP)
-        room = self._wrap
         for name, text in entries:
-            if not room or cell_len(text) <= room - beside:
-                self._lines([_padded(name, beside) + text])
-            elif room >= 2 * beside:
-                first, *more = wrapped(text, room - beside, hanging="")
-                self._lines([_padded(name, beside) + first, *(" " * beside + m for m in more)])
+            if self.width >= 2 * beside or not self._wraps:
+                self.say(_padded(name, beside) + text, hang=beside)
             else:
-                below = wrapped(text, room - len(GAP), hanging="")
-                self._lines([name, *(GAP + line for line in below)])
+                self.say(f"{name}\n{GAP}{text}", hang=0)
 
     def _lines(self, lines: Iterable[str]) -> None:
         if self._quiet:
@@ -103,22 +102,18 @@ class Terminal:
         self._stream.flush()  # who reads along sees each line when it is said
 
 
-def _columns(stream: Stream) -> int | None:
-    """Of the terminal, or as COLUMNS says; None where there is no such thing."""
-    given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    if not stream.isatty():
-        return None
-    return shutil.get_terminal_size().columns
-
-
-def wrapped(text: str, width: int, hanging: str = GAP) -> list[str]:
+def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
     """Lines of at most `width` columns, broken between words only: a longer word stays whole."""
     if cell_len(text) <= width:
         return [text]
+    indent = len(text) - len(text.lstrip())
     return textwrap.wrap(
-        text, width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+        text.lstrip(),
+        width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_long_words=False,
+        break_on_hyphens=False,
     ) or [""]
 
 

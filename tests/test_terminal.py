@@ -121,27 +121,41 @@ def test_control_characters_are_shown_and_not_obeyed() -> None:
     assert lay_out(["a", "b"], [["\x1b[31mred", "1\n2"]], 40)[-1] == r"  \x1b[31mred  1\n2"
 
 
-def printed(width: int | None, say: str = "", **table: object) -> str:
+def printed(text: str, width: int | None = None) -> str:
     stream = StringIO()
-    Terminal(stream=stream, width=width).say(say)
+    Terminal(stream=stream, width=width).say(text)
     return stream.getvalue()
 
 
 @given(st.lists(WORDS, min_size=1).map(" ".join), st.integers(5, 100))
 def test_sentences_are_broken_between_words(sentence: str, width: int) -> None:
-    lines = wrapped(sentence, width)
+    lines = wrapped(sentence, width, len(GAP))
     assert " ".join(line.strip() for line in lines) == sentence
     longest = max(len(word) for word in sentence.split())
     assert max(map(len, lines)) <= max(width, longest + len(GAP))
 
 
 def test_where_there_is_no_terminal_a_sentence_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)
-    assert printed(None, "word " * 50) == ("word " * 50).strip() + "\n"
     monkeypatch.setenv("COLUMNS", "20")
-    assert printed(None, "word " * 5) == "word word word word\n  word\n"
-    monkeypatch.setenv("COLUMNS", "wide")
-    assert printed(None, "word " * 50).count("\n") == 1
+    assert printed("word " * 50) == ("word " * 50).strip() + "\n"
+    assert printed("word " * 5, width=20) == "word word word word\n  word\n"
+
+
+def test_tables_are_as_wide_as_columns_says_and_else_as_is_usual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert Terminal(stream=StringIO()).width == 120
+    monkeypatch.setenv("COLUMNS", "60")
+    assert Terminal(stream=StringIO()).width == 60
+
+
+def test_a_paragraph_that_fits_keeps_its_lines_and_another_its_words() -> None:
+    written = "one two\n    three four five\n"
+    for width, shown in ((19, written), (18, "one two three four\nfive\n")):
+        stream = StringIO()
+        Terminal(stream=stream, width=width).paragraph(written)
+        assert stream.getvalue() == shown + "\n"
 
 
 def test_a_quiet_terminal_says_nothing() -> None:
@@ -167,9 +181,9 @@ def test_rows_and_columns_change_places_when_that_is_shorter() -> None:
 @pytest.mark.parametrize(
     ("width", "text"),
     [
-        (80, "a     one two three four five\nlong  six\n"),
+        (80, "a     one two three four five\nlong\n  six\n"),
         (24, "a     one two three four\n      five\nlong  six\n"),
-        (11, "a\n  one two\n  three\n  four five\nlong  six\n"),
+        (11, "a\n  one two\n  three\n  four five\nlong\n  six\n"),
     ],
 )
 def test_a_listing_takes_the_room_there_is(width: int, text: str) -> None:

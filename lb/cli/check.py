@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lb.cli.text import say
 from lb.errors import ConfigError, UsageError
+from lb.terminal import Terminal
 
 if TYPE_CHECKING:
     from lb.config import Scenario
@@ -40,6 +40,7 @@ def check(
 
 
 def _tell(file: Path, scenario: Scenario) -> None:
+    say = Terminal().say
     count = len(scenario.backends)
     modelled = all(row.model is not None for row in scenario.backends)
     use = "serve and simulate" if modelled and scenario.traffic else "serve"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lb.cli.options import AsJson
-from lb.cli.text import say, table
+from lb.terminal import Terminal
 
 if TYPE_CHECKING:
     from lb.recording.reader import Decision
@@ -57,29 +57,28 @@ def replay(
 
 
 def _report(replayed: Replayed, *, compared: bool, err: bool) -> None:
-    header = replayed.header
+    terminal = Terminal(stderr=err)
+    say, header = terminal.say, replayed.header
     say(
         f"{replayed.events.total()} events, {replayed.events['admit']} calls, "
         f"{_starts(replayed.recorded).total()} picks by {header.algorithm}, "
         f"recorded by lb {header.lb} with seed {header.seed}.",
-        err=err,
     )
     if not replayed.complete:
         say(
             "The recording was not closed (a crash, or it is still being written): "
             f"replayed up to its last whole event, byte {replayed.end}.",
-            err=err,
         )
     if compared:
-        rows = [("backend", header.algorithm, replayed.algorithm)]
-        rows += [
+        columns = ("backend", header.algorithm, replayed.algorithm)
+        rows = [
             (row["name"], f"{row['recorded_share']:.1%}", f"{row['replayed_share']:.1%}")
             for row in _shares(replayed)
         ]
-        table(rows, err=err)
-        say(f"{_agreement(replayed):.1%} of the picks agree.", err=err)
+        terminal.table("Share of the picks", columns, rows)
+        say(f"{_agreement(replayed):.1%} of the picks agree.")
     first = replayed.first_difference
-    say("identical" if first is None else _sentence(first, replayed), err=err)
+    say("identical" if first is None else _sentence(first, replayed))
 
 
 def _shares(replayed: Replayed) -> list[dict[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from typing import Annotated
 
 import typer
 
-from lb.cli.text import say, width
+from lb.terminal import Terminal
 
 
 def strategies(
@@ -25,35 +24,23 @@ def strategies(
         for row in REGISTRY.values():
             typer.echo(f"| `{row.name}` | {row.summary} | {row.cost} | {row.avoid_when} |")
         return
+    terminal = Terminal()
     if name is None:
         rows, broken = all_specs()
-        longest = max(map(len, rows))
-        for row in rows.values():
-            say(f"{row.name:<{longest}}  {row.summary}", hang=longest + 2)
+        terminal.listing((row.name, row.summary) for row in rows.values())
         for line in broken:
-            say(f"lb: {line}", err=True)
+            Terminal(stderr=True).say(f"lb: {line}")
         if broken:
             raise typer.Exit(1)
         return
     row = spec(name)
+    say = terminal.say
     say(f"{row.name}\n")
     for paragraph in row.story.split("\n\n"):
-        _paragraph(paragraph)
+        terminal.paragraph(f"{paragraph}\n")
     for parameter, default, text in row.manual():
         say(f"{parameter} = {default}", hang=4)
-        _paragraph(textwrap.indent(text, "    "))
+        terminal.paragraph(textwrap.indent(f"{text}\n", "    "))
     say(f"cost:      {row.cost}", hang=11)
     say(f"needs:     {', '.join(sorted(row.needs)) or 'nothing'}", hang=11)
     say(f"not when:  {row.avoid_when}", hang=11)
-
-
-def _paragraph(text: str) -> None:
-    """As it was written where it fits, else its words in lines as wide as the terminal."""
-    columns = width(sys.stdout)
-    lines = text.splitlines()
-    if columns is not None and max(map(len, lines)) > columns:
-        indent = len(lines[0]) - len(lines[0].lstrip())
-        lines = [" " * indent + " ".join(text.split())]
-    for line in lines:
-        say(line)
-    say("")

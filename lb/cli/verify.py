@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lb.cli.options import AsJson
-from lb.cli.text import say
+from lb.terminal import Terminal
 
 if TYPE_CHECKING:
     from sim.checks.verify import Check
@@ -27,16 +27,17 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check the algorithms, plug-ins too, and the simulator. Exit status 4 if anything fails."""
+    say = Terminal(stderr=as_json).say
     done = []
     for check in _checks(strategy):
         done.append(check)
         if check.kept is not None or strategy is not None:
             tail = f": {check.why}" if check.why else ""
             line = f"{WORDS[check.kept]:<6}  {check.subject}: {check.says}{tail}"
-            say(line, hang=8, err=as_json)
+            say(line, hang=8)
     broken = sum(check.kept is False for check in done)
     kept = sum(check.kept is True for check in done)
-    say(f"{kept} hold, {broken} do not.", err=as_json)
+    say(f"{kept} hold, {broken} do not.")
     if as_json:
         rows = [check.as_dict() for check in done]
         typer.echo(json.dumps({"schema": 1, "kept": not broken, "checks": rows}))

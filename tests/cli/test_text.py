@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import redirect_stdout
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from lb.cli import app, text
+from lb.cli import app
 from lb.cli.options import algorithms
-from tests.cli.conftest import Terminal, lb, on_a_terminal
+from tests.cli.conftest import lb, on_a_terminal
 
 
 def words(printed: str) -> list[str]:
@@ -56,25 +53,6 @@ def test_every_option_has_a_variable() -> None:
         for option in command.params:
             if option.param_type_name == "option" and option.name != "version":
                 assert str(option.envvar).startswith("LB_"), (name, option.name)
-
-
-ROWS = [("backend", "round_robin", "p2c:choices=3"), ("127.0.0.1:3001", "33.3%", "30.1%")]
-
-
-def test_a_table_where_it_fits(capsys: pytest.CaptureFixture[str]) -> None:
-    text.table(ROWS)
-    assert capsys.readouterr().out == (
-        "backend         round_robin  p2c:choices=3\n127.0.0.1:3001        33.3%          30.1%\n"
-    )
-
-
-def test_a_table_where_it_does_not_is_stacked() -> None:
-    screen = Terminal()
-    with redirect_stdout(screen), mock.patch.dict(os.environ, {"COLUMNS": "40"}):
-        text.table(ROWS)
-    assert screen.getvalue() == (
-        "backend 127.0.0.1:3001\n  round_robin: 33.3%\n  p2c:choices=3: 30.1%\n"
-    )
 
 
 @pytest.mark.parametrize(
