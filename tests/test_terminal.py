@@ -181,7 +181,7 @@ def test_rows_and_columns_change_places_when_that_is_shorter() -> None:
 @pytest.mark.parametrize(
     ("width", "text"),
     [
-        (80, "a     one two three four five\nlong\n  six\n"),
+        (80, "a     one two three four five\nlong  six\n"),
         (24, "a     one two three four\n      five\nlong  six\n"),
         (11, "a\n  one two\n  three\n  four five\nlong\n  six\n"),
     ],
