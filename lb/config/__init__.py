@@ -4,6 +4,7 @@ Every mistake in a file is reported at once as `file:line key: why`. Durations b
 """
 
 from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset
+from lb.config.faults import FaultTable, Pause, Slow
 from lb.config.flags import backend_flag, backend_flags, law_flag
 from lb.config.laws import (
     Arrivals,
@@ -34,6 +35,7 @@ __all__ = [
     "Erlang",
     "Expect",
     "Exponential",
+    "FaultTable",
     "Gamma",
     "HealthTable",
     "Hyperexponential",
@@ -43,12 +45,14 @@ __all__ = [
     "Lognormal",
     "Model",
     "Paced",
+    "Pause",
     "Poisson",
     "Queue",
     "Retries",
     "Run",
     "Scenario",
     "Server",
+    "Slow",
     "Subset",
     "Table",
     "Timeouts",

@@ -57,7 +57,7 @@ def _mistakes(details: Any, root: type[BaseModel]) -> Iterator[tuple[Place, str]
 def _in_the_file(loc: Place, root: type[BaseModel]) -> tuple[Place, list[str]]:
     """The path as the file has it, and the keys its last table knows.
 
-    Pydantic's path has one more level for each table chosen by its `law` or `process`.
+    Pydantic's path has one more level for each table chosen by its `law`, `process` or `kind`.
     """
     path: list[str | int] = []
     tables: list[type[BaseModel]] = [root]
@@ -81,7 +81,7 @@ def _keys(table: type[BaseModel]) -> dict[str, Any]:
 
 
 def _tags(table: type[BaseModel]) -> tuple[object, ...]:
-    for tag in ("law", "process"):
+    for tag in ("law", "process", "kind"):
         if tag in table.model_fields:
             return get_args(table.model_fields[tag].annotation)
     return ()

@@ -20,6 +20,7 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import Balancer, HealthPolicy, QueuePolicy, RetryPolicy, Settings, SubsetPolicy
 from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset
+from lb.config.faults import FaultTable, check
 from lb.config.model import BackendTable, Expect, Model, Run, Traffic, Verdict
 from lb.config.places import Origin, lines_of
 from lb.config.problems import not_toml, problems
@@ -62,6 +63,7 @@ class Scenario(Table):
         BackendTable(address=place) for place in DEFAULT_BACKENDS
     )
     traffic: Traffic | None = None
+    faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
     run: Run = Run()
     expect: Expect = Expect()
     verdict: Verdict = Verdict()
@@ -107,6 +109,15 @@ class Scenario(Table):
         if found:
             raise Mistakes(*found)
         return backends
+
+    @field_validator("faults")
+    @classmethod
+    def _possible(
+        cls, faults: tuple[FaultTable, ...], info: ValidationInfo
+    ) -> tuple[FaultTable, ...]:
+        if "backends" in info.data:  # else they have mistakes of their own
+            check(faults, info.data["backends"])
+        return faults
 
     @model_validator(mode="wrap")
     @classmethod

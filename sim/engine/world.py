@@ -18,8 +18,8 @@ from sim.engine.site import Site
 from sim.engine.source import OpenLoop, Source
 from sim.engine.timeline import Timeline
 from sim.model.arrivals import Schedule, network_delays, streams
+from sim.model.faults import faulty_station
 from sim.model.laws import shape
-from sim.model.stations import station
 
 
 class World(Timeline):
@@ -53,7 +53,7 @@ class World(Timeline):
             row.address: Site(
                 self,
                 place,
-                station(model),
+                faulty_station(model, [f for f in scenario.faults if f.strikes(row)]),
                 model.service.mean,
                 source.sizes[shape(model.service)],
             )
