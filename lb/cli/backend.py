@@ -40,11 +40,13 @@ def backend(
     ] = None,
 ) -> None:
     """Serve modelled backends: every one of a file, or one described by flags."""
-    from lb.config import BackendTable, Model, Scenario, host_and_port, law_flag
+    from lb.config import BackendTable, FaultTable, Model, Scenario, host_and_port, law_flag
     from sim.live.backend import serve
 
+    faults: tuple[FaultTable, ...] = ()
     if config is not None:
-        rows = Scenario.load(config).modelled()
+        scenario = Scenario.load(config)
+        rows, faults = scenario.modelled(), scenario.faults
         if port is not None:
             rows = [row for row in rows if host_and_port(row[0].address)[1] == port]
             if not rows:
@@ -59,4 +61,4 @@ def backend(
         )
         place = f"127.0.0.1:{checked_port(3001 if port is None else port)}"
         rows = [(BackendTable(address=place), model)]
-    serve(rows, seed)
+    serve(rows, seed, faults)

@@ -3,6 +3,9 @@
 `X-LB-Size` says how much work a request is, relative to the backend's mean service time; without it
 the backend draws from its own law. Any method and path is work, but for GET /health. Every answer
 says in `X-LB-Load` how many requests the backend holds and how long one takes at that number.
+
+Faults count from the first request that any backend of the process serves: that is when a schedule
+starts. Health checks are no requests, and are answered in a pause too.
 """
 
 from __future__ import annotations
@@ -15,21 +18,46 @@ import numpy as np
 from aiohttp import web
 
 from lb import wire
-from lb.config import BackendTable, Model, host_and_port
+from lb.config import BackendTable, Model, Pause, Slow, host_and_port
 from lb.errors import CannotListen
 from lb.system import reason
+from sim.model.faults import faulty_station
 from sim.model.laws import draw_shape
 from sim.model.stations import INFINITY, LoadMeter, Station, station
+
+Faults = Sequence[Slow | Pause]
+
+
+class Beginning:
+    """The time of the first request, shared by all backends of a process."""
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+
+    def at(self, now: float) -> float:
+        """When it was; `now` when there has been none."""
+        if self._at is None:
+            self._at = now
+        return self._at
 
 
 class LiveStation:
     """One station and the one timer that takes its jobs out when they are due."""
 
-    def __init__(self, model: Model, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        model: Model,
+        rng: np.random.Generator,
+        faults: Faults = (),
+        beginning: Beginning | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._model = model
         self._rng = rng
         self._station: Station[asyncio.Future[float]] = station(model)
+        self._faults = faults
+        self._beginning = beginning or Beginning()
+        self._begun = False
         self._timer: asyncio.TimerHandle | None = None
         self._set_to = INFINITY
         self._sizes: list[float] = []
@@ -44,6 +72,9 @@ class LiveStation:
     async def serve(self, size: float | None) -> tuple[float, float] | None:
         """Stay for as long as the work takes; (service, sojourn) in seconds, None when full."""
         now = self._loop.time()
+        if not self._begun:
+            self._begun = True
+            self._station = faulty_station(self._model, self._faults, self._beginning.at(now))
         self._depart_due(now)
         service = (self._draw() if size is None else size) * self._model.service.mean
         found = len(self._station)
@@ -80,9 +111,16 @@ class LiveStation:
             self._timer = self._loop.call_at(due, self._ring) if due < INFINITY else None
 
 
-def application(row: BackendTable, model: Model, rng: np.random.Generator) -> web.Application:
-    """One backend. Must be made inside a running event loop."""
-    live = LiveStation(model, rng)
+def application(
+    row: BackendTable,
+    model: Model,
+    rng: np.random.Generator,
+    faults: Faults = (),
+    beginning: Beginning | None = None,
+) -> web.Application:
+    """One backend; its own are chosen from `faults`. Must be made inside a running event loop."""
+    own = [fault for fault in faults if fault.strikes(row)]
+    live = LiveStation(model, rng, own, beginning)
 
     async def health(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "server": row.label})
@@ -119,12 +157,17 @@ def application(row: BackendTable, model: Model, rng: np.random.Generator) -> we
     return app
 
 
-def serve(rows: Sequence[tuple[BackendTable, Model]], seed: int | None = None) -> None:
+def serve(
+    rows: Sequence[tuple[BackendTable, Model]], seed: int | None = None, faults: Faults = ()
+) -> None:
     """Serve every backend of `rows` until SIGTERM or SIGINT. Raises CannotListen."""
-    asyncio.run(_serve(rows, seed))
+    asyncio.run(_serve(rows, seed, faults))
 
 
-async def _serve(rows: Sequence[tuple[BackendTable, Model]], seed: int | None) -> None:
+async def _serve(
+    rows: Sequence[tuple[BackendTable, Model]], seed: int | None, faults: Faults
+) -> None:
+    beginning = Beginning()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -132,7 +175,7 @@ async def _serve(rows: Sequence[tuple[BackendTable, Model]], seed: int | None) -
     try:
         for number, (row, model) in enumerate(rows):
             rng = np.random.default_rng(None if seed is None else [seed, number])
-            runner = web.AppRunner(application(row, model, rng), access_log=None)
+            runner = web.AppRunner(application(row, model, rng, faults, beginning), access_log=None)
             await runner.setup()
             runners.append(runner)
             host, port = host_and_port(row.address)

@@ -117,6 +117,21 @@ def test_a_modelled_backend(start: Start) -> None:
     assert backend.ended() == 0
 
 
+def test_modelled_backends_suffer_the_faults_of_their_file(start: Start, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    file = tmp_path / "lb.toml"
+    file.write_text(
+        f'[[backend]]\naddress = "127.0.0.1:{port}"\n'
+        '[backend.model]\nservice = { law = "deterministic", mean = "10ms" }\n'
+        f'[[fault]]\nkind = "pause"\nbackend = "127.0.0.1:{port}"\nto = "50ms"\n'
+    )
+    start(Running, "backend", "-c", file).until("backend ")
+    address = f"127.0.0.1:{port}"
+    assert get(address, "/health")[0] == 200  # is no request: the pause has not begun
+    assert get(address)[1]["sojourn_ms"] == pytest.approx(60)
+    assert get(address)[1]["sojourn_ms"] == pytest.approx(10)
+
+
 def test_a_file_is_served_by_both_sides(start: Start, tmp_path: Path) -> None:
     ports = free_ports(3)
     file = tmp_path / "lb.toml"

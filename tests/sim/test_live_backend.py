@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb import wire
-from lb.config import BackendTable, Model
-from sim.live.backend import LiveStation, application
+from lb.config import BackendTable, Model, Pause, Slow
+from sim.live.backend import Beginning, Faults, LiveStation, application
+from sim.model.faults import faulty_station
 from sim.model.laws import draw_shape
-from sim.model.stations import Station, station
+from sim.model.stations import Station
 
 LIMIT = 20.0
 """Seconds that nothing here may take."""
@@ -65,9 +66,9 @@ def clockless(test: Coroutine[Any, Any, Any], late: float = 0.0) -> Any:
         return runner.run(test)
 
 
-async def served(text: str, given: Given) -> tuple[Given, list[float | None]]:
+async def served(text: str, given: Given, faults: Faults = ()) -> tuple[Given, list[float | None]]:
     """When and with what work each job came in truth, in that order, and its told sojourn."""
-    live = LiveStation(model(text), np.random.default_rng(1))
+    live = LiveStation(model(text), np.random.default_rng(1), faults)
     loop = asyncio.get_running_loop()
     came: Given = []
     sojourns: dict[int, float | None] = {}
@@ -83,9 +84,9 @@ async def served(text: str, given: Given) -> tuple[Given, list[float | None]]:
     return came, [sojourns[place] for place in range(len(came))]
 
 
-def on_paper(text: str, came: Given) -> list[float | None]:
+def on_paper(text: str, came: Given, faults: Faults = ()) -> list[float | None]:
     """Sojourns of the same jobs at the simulator's station, None for who found no place."""
-    it: Station[int] = station(model(text))
+    it: Station[int] = faulty_station(model(text), faults, came[0][0])
     left: dict[int, float] = {}
     turned_away = set()
 
@@ -163,6 +164,57 @@ def test_without_a_size_it_draws_from_its_law() -> None:
     assert clockless(test()) == pytest.approx(drawn[::-1][:5])
 
 
+# --- faults
+
+
+def test_faults_count_from_the_first_request_of_any_backend() -> None:
+    """The other one comes half a second later; the pause, from 1 to 2, is the same for both."""
+    text = 'service = { law = "deterministic", mean = "1s" }'
+    faults = [Pause(kind="pause", backends=("one",), since=1.0, until=2.0)]
+
+    async def test() -> list[tuple[float, float] | None]:
+        beginning = Beginning()
+        one, other = (LiveStation(model(text), None, faults, beginning) for _ in range(2))  # type: ignore[arg-type]
+        await asyncio.sleep(7)
+        first = asyncio.create_task(one.serve(0.75))
+        await asyncio.sleep(0.5)
+        second = asyncio.create_task(other.serve(1.0))
+        return [await first, await second]
+
+    assert clockless(test()) == [pytest.approx((0.75, 0.75)), pytest.approx((1.0, 2.0))]
+
+
+@given(
+    discipline=st.sampled_from(["fifo", "ps"]),
+    late=st.sampled_from([0.0, 0.013]),
+    jobs=st.lists(st.tuples(st.floats(0, 0.1), SIZES), min_size=1, max_size=12),
+)
+def test_live_and_simulated_backends_suffer_alike(
+    discipline: str, late: float, jobs: Given
+) -> None:
+    """To the last bit."""
+    text = f'service = {{ law = "deterministic", mean = "20ms" }}\ndiscipline = "{discipline}"'
+    faults = [
+        Slow(kind="slow", backends=("one",), since=0.01, until=0.05, factor=3),
+        Pause(kind="pause", backends=("one",), since=0.07, until=0.2),
+    ]
+    came, sojourns = clockless(served(text, jobs, faults), late)
+    assert sojourns == on_paper(text, came, faults)
+
+
+def test_a_paused_backend_answers_when_the_pause_is_over() -> None:
+    async def test() -> None:
+        elsewhere = Pause(kind="pause", backends=("other",), until=60.0)
+        here = Pause(kind="pause", backends=("one",), until=0.1)
+        async with backend(FIFO, [elsewhere, here]) as it:
+            status, answer = await it.ask("1")
+            assert (status, answer["sojourn_ms"]) == (200, pytest.approx(120))
+            status, answer = await it.ask("1")
+            assert (status, answer["sojourn_ms"]) == (200, pytest.approx(20))
+
+    asyncio.run(test())
+
+
 # --- over HTTP
 
 
@@ -186,8 +238,8 @@ class Backend:
 
 
 @asynccontextmanager
-async def backend(text: str) -> AsyncIterator[Backend]:
-    runner = web.AppRunner(application(ROW, model(text), np.random.default_rng(1)))
+async def backend(text: str, faults: Faults = ()) -> AsyncIterator[Backend]:
+    runner = web.AppRunner(application(ROW, model(text), np.random.default_rng(1), faults))
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
