@@ -36,46 +36,60 @@ class Settings:
     """What people call it; its address unless given."""
     max_in_flight: int | None = None
 
+    @property
+    def label(self) -> str:
+        """The name by which it is known."""
+        return self.name or self.address
+
 
 class Backend:
-    """Mutable state of one backend. Only the balancer writes to it."""
+    """Mutable state of one backend. Only the balancer and its parts write to it.
+
+    `picked` is `succeeded` + `failed` + `gone` + `cancelled` + `active` at every moment.
+    """
 
     __slots__ = (
         "active",
         "address",
+        "cancelled",
         "checked_at",
-        "driver",
+        "configured_weight",
         "failed",
+        "gone",
         "health",
         "limit",
         "name",
         "order",
         "picked",
-        "probe_due",
-        "probing",
         "response_time",
+        "site",
         "state",
         "succeeded",
+        "usable",
         "weight",
+        "why",
     )
 
     def __init__(self, settings: Settings, order: int, policy: HealthPolicy) -> None:
         self.address = settings.address
-        self.name = settings.name or settings.address
-        self.weight = settings.weight
+        self.name = settings.label
+        self.configured_weight = settings.weight
+        self.weight = settings.weight  # effective: what strategies see
         self.limit = settings.max_in_flight or sys.maxsize
         self.order = order
         self.state = State.UP
         self.health = HealthMachine(policy)
+        self.usable = False  # whether it may be picked now, limits aside
         self.active = 0
         self.picked = 0
         self.succeeded = 0
         self.failed = 0
+        self.gone = 0  # attempts whose client did not wait for the end
+        self.cancelled = 0  # attempts that were ended from here, or could not be made
         self.response_time: float | None = None  # smoothed seconds to the first byte
         self.checked_at: float | None = None
-        self.probing = False
-        self.probe_due = 0.0
-        self.driver: Any = None  # what the driver keeps per backend: connections, or a station
+        self.why = ""  # what the last check, or the attempt that stood for one, said
+        self.site: Any = None  # what the driver keeps per backend: connections, or a station
 
     def __repr__(self) -> str:
         return f"<Backend {self.name} {self.standing} {self.active} in flight>"
@@ -87,7 +101,8 @@ class Backend:
 
     @property
     def healthy(self) -> bool:
-        return self.health.state is Health.UP
+        """Its checks say it is up, and the operator wants it up."""
+        return self.health.state is Health.UP and self.state is State.UP
 
     def measured(self, seconds: float) -> None:
         """Take one response time."""

@@ -7,135 +7,38 @@ ever decided in the middle of something else. One timer, set to `wakes_at`, serv
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from heapq import heappop, heappush
-from typing import Generic, Protocol, TypeVar
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Generic
 
-from lb.balancing.backend import LATENCY_GAIN, Backend, Settings, State
-from lb.balancing.health import Health, HealthPolicy, ProbeResult
+from lb.balancing.actions import (
+    Action,
+    Changed,
+    Joined,
+    Left,
+    LoadReport,
+    Probe,
+    ProbeKind,
+    Refuse,
+    Start,
+    Swapped,
+    Why,
+)
+from lb.balancing.agenda import Agenda
+from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.health import ProbeResult
+from lb.balancing.lease import OK, C, Lease
 from lb.balancing.pool import Pool
-from lb.balancing.retries import RetryBudget, RetryPolicy
-from lb.balancing.subset import SubsetPolicy
-from lb.balancing.waiting import QueuePolicy, WaitingLine
-from lb.strategies import Outcome, Probing, Random, Strategy, create
+from lb.balancing.probing import Checks
+from lb.balancing.retries import RetryBudget
+from lb.balancing.setup import Setup
+from lb.balancing.snapshot import Snapshot, view
+from lb.balancing.waiting import WaitingLine
+from lb.strategies import Outcome, Random, create, spec
 
-OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
-
-
-class Call(Protocol):
-    """What a driver hands in: the proxy's exchange, or the simulator's request."""
-
-    key: bytes
-    """What hash strategies see."""
-    tried: tuple[Backend, ...]
-    """Backends that failed this call; the balancer extends it."""
-    deadline: float
-    """No retry starts at or after this time."""
-
-    @property
-    def idempotent(self) -> bool:
-        """Whether it may be sent twice."""
-
-
-C = TypeVar("C", bound=Call)
-
-
-class Why(Enum):
-    """Reasons to refuse a call that no backend is to blame for."""
-
-    NO_BACKEND = "no_backend"
-    QUEUE_FULL = "queue_full"
-    QUEUE_TIMEOUT = "queue_timeout"
-
-
-class Lease(Generic[C]):
-    """One attempt: `call` is at `backend` since `started_at`."""
-
-    __slots__ = ("_balancer", "backend", "call", "open", "started_at")
-
-    def __init__(self, balancer: Balancer[C], call: C, backend: Backend, now: float) -> None:
-        self._balancer = balancer
-        self.call = call
-        self.backend = backend
-        self.started_at = now
-        self.open = True
-
-    def __repr__(self) -> str:
-        return f"<Lease of {self.backend.name} {'open' if self.open else 'done'}>"
-
-    def done(self, now: float, outcome: Outcome = OK, first_byte: float | None = None) -> None:
-        """End the attempt. Exactly once, after the last byte, on every path.
-
-        `first_byte` is when the answer began; `now` stands in when there is no such time.
-        """
-        assert self.open, f"{self!r}: done() twice"
-        self.open = False
-        backend = self.backend
-        active = backend.active = backend.active - 1
-        latency = (now if first_byte is None else first_byte) - self.started_at
-        if outcome is OK:
-            backend.succeeded += 1
-            old = backend.response_time
-            backend.response_time = latency if old is None else old + LATENCY_GAIN * (latency - old)
-        elif outcome.teaches:
-            backend.failed += 1
-        balancer = self._balancer
-        balancer.strategy.finished(backend, now, outcome, latency)
-        if active == backend.limit - 1:
-            balancer.unblocked(backend, now)
-
-
-@dataclass(frozen=True, slots=True)
-class Start(Generic[C]):
-    """Carry out this attempt: a retry, or a call that has waited."""
-
-    lease: Lease[C]
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse(Generic[C]):
-    """Tell the client no. An Outcome means the last attempt broke and is not tried again."""
-
-    call: C
-    why: Why | Outcome
-
-
-class ProbeKind(Enum):
-    """What a probe asks for: a ProbeResult, or a LoadReport."""
-
-    HEALTH = "health"
-    LOAD = "load"
-
-
-@dataclass(frozen=True, slots=True)
-class LoadReport:
-    """What a backend says of its load, in a probe's answer or with a response."""
-
-    in_flight: int
-    latency: float
-    """Seconds it takes for one request at present."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Ask the backend how it is, and bring the answer to `observed`."""
-
-    backend: Backend
-    kind: ProbeKind = ProbeKind.HEALTH
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """News for the log: a backend went up or down."""
-
-    backend: Backend
-    why: str
-
-
-Action = Start[C] | Refuse[C] | Probe | Changed
+TROUBLE = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
+"""Ends of an attempt that make its backend suspect."""
 
 
 class Balancer(Generic[C]):
@@ -143,53 +46,59 @@ class Balancer(Generic[C]):
 
     lease_type: type[Lease[C]] = Lease
 
-    def __init__(
-        self,
-        backends: Sequence[Settings],
-        algorithm: str,
-        settings: Mapping[str, object] | None = None,
-        *,
-        rng: Random,
-        now: float = 0.0,
-        health: HealthPolicy | None = None,
-        retries: RetryPolicy | None = None,
-        queue: QueuePolicy | None = None,
-        subset: SubsetPolicy | None = None,
-    ) -> None:
-        """Raises UsageError for an unknown algorithm or parameter."""
+    def __init__(self, setup: Setup, rng: Random, now: float = 0.0) -> None:
+        """`out` begins with a `Joined` for each backend.
+
+        Raises UsageError for an unknown algorithm or parameter.
+        """
         self.out: deque[Action[C]] = deque()
-        self.wakes_at = float("inf")
-        self.algorithm = algorithm
         self.admitted = 0
+        self.setup = setup
         self._rng = rng
-        self._health = health or HealthPolicy()
-        self._retries = retries or RetryPolicy()
-        self._budget = RetryBudget(self._retries, now)
-        self._line: WaitingLine[C] = WaitingLine(queue or QueuePolicy())
-        self._probes_due: list[tuple[float, int, Backend]] = []
+        self._retried = self._turned_away = self._left_line = 0
+        self._refused: Counter[str] = Counter()
+        self._agenda = Agenda()
+        self._budget = RetryBudget(setup.retries, now)
+        self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._waited_too_long)
+        self._checks = Checks(setup.health, self._agenda, rng, self._ask)
         self._next_order = 0
-        self._use(create(algorithm, rng, settings))
-        self.pool = Pool(self.strategy, subset)
-        for row in backends:
-            self.add(row, now)
+        self.pool = Pool(lambda: create(setup.algorithm, rng, setup.settings), setup.subset)
+        self._look_up()
+        for row in setup.backends:
+            self._add(row, now)
 
     def __repr__(self) -> str:
         return f"<Balancer {self.algorithm} {self.pool!r} {len(self._line)} waiting>"
+
+    @property
+    def algorithm(self) -> str:
+        """The name of the one that picks."""
+        return self.setup.algorithm
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the algorithm needs of the driver, see `Spec.needs`."""
+        return spec(self.setup.algorithm).needs
+
+    @property
+    def wakes_at(self) -> float:
+        """When `wake` wants to be called; infinity when nothing will fall due."""
+        return self._agenda.next_at
 
     # --- calls
 
     def admit(self, call: C, now: float) -> Lease[C] | None:
         """A lease, or None: the call waits or is refused, and the rest comes through `out`."""
+        if now >= self._budget.sample_at:
+            self._budget.sample(now, self.admitted)
         self.admitted += 1
         backend = self._pick(now, call.key, call.tried)
         if backend is not None:
             return self._start(call, backend, now)
         if self.pool.empty:
-            self.out.append(Refuse(call, Why.NO_BACKEND))
-        elif self._line.enter(call, now):
-            self._set_alarm()
-        else:
-            self.out.append(Refuse(call, Why.QUEUE_FULL))
+            self._turn_away(call, Why.NO_BACKEND)
+        elif not self._line.enter(call, now):
+            self._turn_away(call, Why.QUEUE_FULL)
         return None
 
     def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
@@ -200,118 +109,173 @@ class Balancer(Generic[C]):
         call = lease.call
         call.tried += (lease.backend,)
         lease.done(now, outcome)
-        may_repeat = (call.idempotent or not sent) and now < call.deadline
-        if (
-            may_repeat
-            and len(call.tried) <= self._retries.max
-            and self._budget.spend(now, self.admitted)
-        ):
+        if (call.idempotent or not sent) and now < call.deadline and self._may_retry(call, now):
             backend = self._pick(now, call.key, call.tried)
             if backend is not None:
+                self._budget.spend(now)
+                self._retried += 1
                 self.out.append(Start(self._start(call, backend, now)))
                 return
-        self.out.append(Refuse(call, outcome))
+        self._refuse(call, outcome)
 
     def abandoned(self, call: C) -> bool:
         """The client of a waiting call is gone; False when the call was not waiting."""
-        return self._line.leave(call)
+        waited = self._line.leave(call)
+        self._left_line += waited
+        return waited
+
+    def ended(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+        """A lease of `backend` is done; called by the lease alone."""
+        if outcome is OK:
+            backend.succeeded += 1
+            backend.measured(latency)
+        elif outcome is Outcome.CLIENT_GONE:
+            backend.gone += 1
+        elif outcome is Outcome.CANCELLED:
+            backend.cancelled += 1
+        else:
+            backend.failed += 1
+        if self.pool.give(backend, now, outcome, latency):
+            self._serve_waiting(now)
+        if outcome in TROUBLE:
+            self._suspect(backend, now, outcome)
 
     # --- probes and time
 
     def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         """The answer of a probe; a load report may also come without having been asked for."""
         if isinstance(result, LoadReport):
-            if self._prober is not None:
-                self._prober.probed(backend, now, result.in_flight, result.latency)
+            self.pool.probed(backend, now, result.in_flight, result.latency)
             return
-        if backend not in self.pool.backends:
+        if backend not in self._checks:
             return
-        backend.probing = False
         backend.checked_at = now
         if result.latency is not None and not backend.succeeded:
             backend.measured(result.latency)  # until real requests say better
-        if backend.health.observe(result.ok):
-            self.pool.refresh(now)
-            self.out.append(Changed(backend, result.why))
-            self._serve_waiting(now)
-        spread = 1 + self._health.jitter * (2 * self._rng.random() - 1)
-        self._schedule_probe(backend, now + backend.health.pause * spread)
+        changed = self._judge(backend, now, result.ok, result.why)
+        self._checks.answered(backend, now, changed=changed)
 
     def wake(self, now: float) -> None:
         """Do what has fallen due."""
-        for call in self._line.expired(now):
-            self.out.append(Refuse(call, Why.QUEUE_TIMEOUT))
-        due = self._probes_due
-        while due and due[0][0] <= now:
-            at, _, backend = heappop(due)
-            if at != backend.probe_due or backend.probing or backend not in self.pool.backends:
-                continue
-            if backend.state is State.MAINT:
-                self._schedule_probe(backend, now + self._health.interval)
-            else:
-                backend.probing = True
-                self.out.append(Probe(backend))
-        self._set_alarm()
+        self._agenda.wake(now)
 
     # --- control
 
     def add(self, settings: Settings, now: float) -> Backend:
         """A new backend, last in order; unknown until its first probe answers."""
-        backend = Backend(settings, self._next_order, self._health)
-        self._next_order += 1
-        if not self._health.enabled:
-            backend.health.state = Health.UP
-        self.pool.add(backend, now)
-        if self._health.enabled:
-            self._schedule_probe(backend, now)
-        self._serve_waiting(now)
-        return backend
+        self.setup = replace(self.setup, backends=(*self.setup.backends, settings))
+        return self._add(settings, now)
 
     def remove(self, backend: Backend, now: float) -> None:
         """No new calls; those in flight end as they would."""
+        rows = tuple(row for row in self.setup.backends if row.label != backend.name)
+        self.setup = replace(self.setup, backends=rows)
+        self._checks.end(backend)
         self.pool.remove(backend, now)
-        self._serve_waiting(now)  # unknown backends take over from the last one up
+        self.out.append(Left(backend))
+        self._settled(now)
 
     def set_state(self, backend: Backend, state: State, now: float) -> None:
+        """What the operator wants of a backend."""
         backend.state = state
         self.pool.refresh(now)
-        self._serve_waiting(now)
+        self._settled(now)
 
     def set_weight(self, backend: Backend, weight: float, now: float) -> None:
-        backend.weight = weight
-        if backend in self.pool:
-            self.strategy.reweigh(backend, now)
+        """Another configured weight."""
+        backend.configured_weight = weight
+        rows = (
+            replace(row, weight=weight) if row.label == backend.name else row
+            for row in self.setup.backends
+        )
+        self.setup = replace(self.setup, backends=tuple(rows))
+        self.pool.reweigh(backend, weight, now)
 
     def swap(
         self, algorithm: str, settings: Mapping[str, object] | None = None, now: float = 0.0
     ) -> None:
-        """Another algorithm from the next pick on; backends forget nothing."""
-        self._use(create(algorithm, self._rng, settings))
-        self.pool.swap(self.strategy, now)
-        self.algorithm = algorithm
+        """Another algorithm from the next pick on; backends forget nothing.
+
+        Raises UsageError for an unknown algorithm or parameter, and changes nothing then.
+        """
+        chosen = dict(settings or {})
+        self.pool.swap(lambda: create(algorithm, self._rng, chosen), now)
+        self.setup = replace(self.setup, algorithm=algorithm, settings=chosen)
+        self._look_up()
+        self.out.append(Swapped(self.needs))
+        self._serve_waiting(now)
+
+    def apply(self, setup: Setup, now: float) -> None:
+        """Move to another setup: backends are the same when name and address are.
+
+        Raises UsageError for an unknown algorithm or parameter, and changes nothing then.
+        """
+        before = self.setup
+        if (setup.algorithm, setup.settings) != (before.algorithm, before.settings):
+            self.swap(setup.algorithm, setup.settings, now)
+        self._budget.policy = setup.retries
+        self._line.policy = setup.queue
+        if setup.subset != before.subset:
+            self.pool.share_out(setup.subset, now)
+        wanted = {(row.label, row.address): row for row in setup.backends}
+        kept = {}
+        for backend in list(self.pool.backends):
+            row = wanted.get((backend.name, backend.address))
+            if row is None:
+                self.remove(backend, now)
+            else:
+                kept[row] = backend
+                if row.weight != backend.configured_weight:
+                    self.set_weight(backend, row.weight, now)
+                self.pool.limit(backend, row.max_in_flight, now)
+        if setup.health != before.health:
+            self._checks.adopt(setup.health, self.pool.backends, now)
+            self.pool.refresh(now)
+        self.setup = setup
+        for row in setup.backends:
+            if row not in kept:
+                self._add(row, now)
+        self._settled(now)
+
+    def snapshot(self, now: float) -> Snapshot:
+        """What is known at this moment."""
+        return Snapshot(
+            algorithm=self.setup.algorithm,
+            settings=self.setup.settings,
+            requests=self.admitted,
+            retried=self._retried,
+            refused=dict(self._refused),
+            turned_away=self._turned_away,
+            waiting=len(self._line),
+            left_line=self._left_line,
+            backends=tuple(view(backend, now) for backend in self.pool.backends),
+        )
 
     # --- inside
 
-    def _use(self, strategy: Strategy[Backend]) -> None:
-        self.strategy = strategy
-        self._pick = strategy.pick  # looked up once, asked for every call
-        self._prober = strategy if isinstance(strategy, Probing) else None
+    def _look_up(self) -> None:
+        self._pick = self.pool.pick  # looked up once, asked for every call
+        self._probing = self.pool.probing
 
-    def unblocked(self, backend: Backend, now: float) -> None:
-        """A lease ended and left its backend below its limit again."""
-        if backend in self.pool:
-            self.strategy.unblock(backend, now)
-            self._serve_waiting(now)
+    def _add(self, settings: Settings, now: float) -> Backend:
+        backend = Backend(settings, self._next_order, self._checks.policy)
+        self._next_order += 1
+        self.out.append(Joined(backend))
+        self._checks.begin(backend, now)
+        self.pool.add(backend, now)
+        self._serve_waiting(now)
+        return backend
 
     def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
-        backend.picked += 1
-        active = backend.active = backend.active + 1
-        self.strategy.started(backend, now)
-        if active >= backend.limit:
-            self.strategy.block(backend, now)
-        if self._prober is not None:
-            self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self._prober.probes(now))
+        self.pool.take(backend, now)
+        if self._probing:
+            self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
         return self.lease_type(self, call, backend, now)
+
+    def _may_retry(self, call: C, now: float) -> bool:
+        return len(call.tried) <= self._budget.policy.max and self._budget.allows(
+            now, self.admitted, len(self.pool.backends)
+        )
 
     def _serve_waiting(self, now: float) -> None:
         while self._line:
@@ -322,11 +286,45 @@ class Balancer(Generic[C]):
             self._line.leave(call)
             self.out.append(Start(self._start(call, backend, now)))
 
-    def _schedule_probe(self, backend: Backend, at: float) -> None:
-        backend.probe_due = at
-        heappush(self._probes_due, (at, backend.order, backend))
-        self._set_alarm()
+    def _settled(self, now: float) -> None:
+        """Who is usable may have changed: the line goes on, or is told that nobody is left."""
+        if not self.pool.empty:
+            self._serve_waiting(now)
+            return
+        for call in self._line.disband():
+            self._turn_away(call, Why.NO_BACKEND)
 
-    def _set_alarm(self) -> None:
-        due = self._probes_due[0][0] if self._probes_due else float("inf")
-        self.wakes_at = min(due, self._line.next_deadline)
+    def _waited_too_long(self, call: C) -> None:
+        self._turn_away(call, Why.QUEUE_TIMEOUT)
+
+    def _turn_away(self, call: C, why: Why) -> None:
+        self._turned_away += 1
+        self._refuse(call, why)
+
+    def _refuse(self, call: C, why: Why | Outcome) -> None:
+        self._refused[why.value] += 1
+        self.out.append(Refuse(call, why))
+
+    def _ask(self, backend: Backend) -> None:
+        self.out.append(Probe(backend))
+
+    def _judge(self, backend: Backend, now: float, ok: bool, why: str) -> bool:
+        """Take one answer about a backend; True when it went up or down."""
+        backend.why = why
+        changed = backend.health.observe(ok)
+        if changed:
+            self.pool.refresh(now)
+            self.out.append(Changed(backend, why))
+            self._settled(now)
+        return changed
+
+    def _suspect(self, backend: Backend, now: float, outcome: Outcome) -> None:
+        """An attempt broke. A refused connection says as much as a failed check.
+
+        It does not take out the last one that is usable, though: its checks say whether it is back.
+        """
+        if not self._checks.policy.attempts or backend not in self._checks:
+            return
+        if outcome is Outcome.CONNECT and backend.usable and self.pool.has_another(backend):
+            self._judge(backend, now, False, "connection refused")
+        self._checks.hasten(backend, now)

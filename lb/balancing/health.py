@@ -1,7 +1,8 @@
 """When a backend is up: consecutive answers of active probes, as a table.
 
-The first answer about an unknown backend decides at once. After that a change of state takes `fall`
-failures or `rise` successes in a row, and while one is being decided probes come faster.
+The first answer about an unknown backend decides at once, and so does the first good one about a
+backend that has not been up yet. After that a change of state takes `fall` failures or `rise`
+successes in a row, and while one is being decided probes come faster.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ class HealthPolicy:
     """Failures in a row that take a backend out."""
     jitter: float = 0.1
     """Each interval is drawn from [1 - jitter, 1 + jitter] times its length."""
+    first_rise: int = 1
+    """Successes in a row that bring up a backend that was never up."""
+    attempts: bool = True
+    """A failed attempt makes the next check due at once, and a refused connection counts as a
+    failed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,14 @@ class ProbeResult:
 class HealthMachine:
     """One backend's health. `observe` is the only way in."""
 
-    __slots__ = ("_agreeing", "_opposing", "policy", "state")
+    __slots__ = ("_agreeing", "_been_up", "_opposing", "policy", "state")
 
     def __init__(self, policy: HealthPolicy) -> None:
         self.policy = policy
         self.state = Health.UNKNOWN
         self._opposing = 0  # answers in a row that speak against the state
         self._agreeing = 0  # answers in a row that speak for it
+        self._been_up = False
 
     def observe(self, ok: bool) -> bool:
         """Take one answer; True when the state changed."""
@@ -64,14 +71,25 @@ class HealthMachine:
             return False
         self._opposing += 1
         self._agreeing = 0
-        needed = {Health.UNKNOWN: 1, Health.UP: self.policy.fall, Health.DOWN: self.policy.rise}
-        if self._opposing < needed[self.state]:
+        if self._opposing < self._needed():
             return False
         # A first answer stands alone: it still lacks the confirmations that later changes have.
         self._agreeing = 1 if self.state is Health.UNKNOWN else self.policy.fall
         self._opposing = 0
         self.state = said
+        self._been_up = self._been_up or ok
         return True
+
+    def _needed(self) -> int:
+        """Answers in a row that change the state."""
+        policy = self.policy
+        match self.state:
+            case Health.UNKNOWN:
+                return 1
+            case Health.UP:
+                return policy.fall
+            case Health.DOWN:
+                return policy.rise if self._been_up else policy.first_rise
 
     @property
     def deciding(self) -> bool:

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+SHARE = 0.2
+SLICES = 10
+"""Parts of a window that its requests are counted by."""
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -17,45 +21,54 @@ class RetryPolicy:
 
     max: int = 1
     """Extra attempts per call."""
-    budget: float = 0.2
-    """Extra attempts as a share of the requests in the window."""
+    budget: float | None = None
+    """Extra attempts as a share of the requests in the window. None: what one lost backend of n
+    asks for, 1/n, and at least 0.2."""
     min_per_second: float = 10.0
     """Extra attempts always allowed."""
     window: float = 10.0
+
+    def share(self, backends: int) -> float:
+        """The budget for so many backends."""
+        return max(SHARE, 1 / max(backends, 1)) if self.budget is None else self.budget
 
 
 class RetryBudget:
     """Counts retries against requests over a sliding window.
 
-    Requests are not counted here: each question brings the balancer's running total, so the common
-    path pays nothing. Between two samples the request rate is taken as constant.
+    Requests are counted by slices of the window: `sample` is told the balancer's running total when
+    the first request of a slice comes, which is not before `sample_at`. The slice that the window
+    cuts through does not count, so the budget is never larger than the policy says.
     """
 
     def __init__(self, policy: RetryPolicy, now: float) -> None:
         self.policy = policy
-        self._samples = deque([(now, 0)])  # time, requests so far
+        self._starts = deque([(now, 0)])  # of slices: when, and how many requests came before
         self._spent: deque[float] = deque()  # times of the retries in the window
+        self.sample_at = now + policy.window / SLICES
 
-    def spend(self, now: float, requests: int) -> bool:
-        """Take one retry out of the budget, if it is there."""
+    def sample(self, now: float, requests: int) -> None:
+        """The first request of a slice is here; `requests` came before it."""
+        self._slide(now)
+        self._starts.append((now, requests))
+        self.sample_at = now + self.policy.window / SLICES
+
+    def allows(self, now: float, requests: int, backends: int) -> bool:
+        """Whether there is a retry left, after `requests` in all, of a pool of `backends`."""
+        self._slide(now)
+        recent = requests - self._starts[0][1] if self._starts else 0
+        policy = self.policy
+        allowed = policy.min_per_second * policy.window + policy.share(backends) * recent
+        return len(self._spent) + 1 <= allowed
+
+    def spend(self, now: float) -> None:
+        """A retry starts."""
+        self._spent.append(now)
+
+    def _slide(self, now: float) -> None:
+        """Forget what is a window ago."""
         since = now - self.policy.window
         while self._spent and self._spent[0] <= since:
             self._spent.popleft()
-        allowed = (
-            self.policy.min_per_second * self.policy.window
-            + self.policy.budget * self._requests_in_window(now, requests)
-        )
-        if len(self._spent) + 1 > allowed:
-            return False
-        self._spent.append(now)
-        return True
-
-    def _requests_in_window(self, now: float, requests: int) -> float:
-        samples, window = self._samples, self.policy.window
-        if now - samples[-1][0] >= window / 10:
-            samples.append((now, requests))
-        while len(samples) > 1 and samples[1][0] <= now - window:
-            samples.popleft()
-        at, count = samples[0]
-        age = now - at
-        return (requests - count) * min(1.0, window / age) if age > 0 else 0.0
+        while self._starts and self._starts[0][0] <= since:
+            self._starts.popleft()

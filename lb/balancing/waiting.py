@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from lb.balancing.agenda import INFINITY, Agenda
 
 C = TypeVar("C")
 
@@ -21,8 +24,14 @@ class QueuePolicy:
 class WaitingLine(Generic[C]):
     """Calls in order of arrival. One timeout for all keeps deadlines sorted by themselves."""
 
-    def __init__(self, policy: QueuePolicy) -> None:
+    order = -1  # on the agenda: before every backend's check
+
+    def __init__(self, policy: QueuePolicy, agenda: Agenda, expired: Callable[[C], None]) -> None:
+        """`expired` hears of everyone whose time in the line is over."""
         self.policy = policy
+        self.due_at = INFINITY
+        self._agenda = agenda
+        self._expired = expired
         self._deadlines: OrderedDict[C, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -32,23 +41,29 @@ class WaitingLine(Generic[C]):
         """False when the line is full."""
         if len(self._deadlines) >= self.policy.limit:
             return False
-        self._deadlines[call] = now + self.policy.timeout
+        self._deadlines[call] = at = now + self.policy.timeout
+        # The first may leave before its time is over; then the line is woken early, and looks.
+        if self.due_at == INFINITY:
+            self._agenda.set(self, at)
         return True
 
     def first(self) -> C:
+        """Whose turn it is. Raises StopIteration when nobody waits."""
         return next(iter(self._deadlines))
 
     def leave(self, call: C) -> bool:
         """False when the call was not waiting."""
         return self._deadlines.pop(call, None) is not None
 
-    def expired(self, now: float) -> list[C]:
-        """Take out everyone whose time is over."""
-        over = []
-        while self._deadlines and next(iter(self._deadlines.values())) <= now:
-            over.append(self._deadlines.popitem(last=False)[0])
-        return over
+    def disband(self) -> list[C]:
+        """Take everybody out, in order."""
+        calls = list(self._deadlines)
+        self._deadlines.clear()
+        return calls
 
-    @property
-    def next_deadline(self) -> float:
-        return next(iter(self._deadlines.values()), float("inf"))
+    def fall_due(self, now: float) -> None:
+        """Take out everyone whose time is over."""
+        deadlines = self._deadlines
+        while deadlines and next(iter(deadlines.values())) <= now:
+            self._expired(deadlines.popitem(last=False)[0])
+        self._agenda.set(self, next(iter(deadlines.values()), INFINITY))

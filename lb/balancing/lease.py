@@ -1,0 +1,61 @@
+"""A call, and one attempt at it."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+from lb.balancing.backend import Backend
+from lb.strategies import Outcome
+
+OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
+
+
+class Call(Protocol):
+    """What a driver hands in: the proxy's exchange, or the simulator's request."""
+
+    key: bytes
+    """What hash strategies see."""
+    tried: tuple[Backend, ...]
+    """Backends that failed this call; the balancer extends it."""
+    deadline: float
+    """No retry starts at or after this time."""
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be sent twice."""
+
+
+C = TypeVar("C", bound=Call)
+
+
+class Ending(Protocol):
+    """The part of a balancer that hears of the end of a lease."""
+
+    def ended(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+        """An attempt at `backend` is over; `latency` is in seconds to the first byte."""
+
+
+class Lease(Generic[C]):
+    """One attempt: `call` is at `backend` since `started_at`."""
+
+    __slots__ = ("_balancer", "backend", "call", "open", "started_at")
+
+    def __init__(self, balancer: Ending, call: C, backend: Backend, now: float) -> None:
+        self._balancer = balancer
+        self.call = call
+        self.backend = backend
+        self.started_at = now
+        self.open = True
+
+    def __repr__(self) -> str:
+        return f"<Lease of {self.backend.name} {'open' if self.open else 'done'}>"
+
+    def done(self, now: float, outcome: Outcome = OK, first_byte: float | None = None) -> None:
+        """End the attempt. Exactly once, after the last byte, on every path.
+
+        `first_byte` is when the answer began; `now` stands in when there is no such time.
+        """
+        assert self.open, f"{self!r}: done() twice"
+        self.open = False
+        latency = (now if first_byte is None else first_byte) - self.started_at
+        self._balancer.ended(self.backend, now, outcome, latency)

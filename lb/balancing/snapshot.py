@@ -1,0 +1,87 @@
+"""What a balancer knows at one moment, for endpoints and everything else that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lb.balancing.backend import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class BackendView:
+    """One backend. `picked` = `succeeded` + `failed` + `gone` + `cancelled` + `connections`."""
+
+    name: str
+    address: str
+    state: str
+    """In one word: an operator's wish first, then health."""
+    healthy: bool
+    """Its checks say it is up, and the operator wants it up."""
+    usable: bool
+    """It may be picked, limits aside."""
+    weight: float
+    """As configured."""
+    effective_weight: float
+    connections: int
+    """Requests in flight, connecting included."""
+    picked: int
+    succeeded: int
+    failed: int
+    gone: int
+    """Attempts whose client did not wait for the end."""
+    cancelled: int
+    """Attempts that were ended from here, or could not be made for want of our own."""
+    response_time: float | None
+    """Smoothed seconds to the first byte; None when nothing was measured."""
+    last_check: float | None
+    """Seconds ago; None before the first."""
+    why: str
+    """What the last check said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole.
+
+    `requests` + `retried` = the sum of `picked` + `turned_away` + `left_line` + `waiting`, as long
+    as no backend was removed.
+    """
+
+    algorithm: str
+    settings: Mapping[str, object]
+    requests: int
+    """Calls admitted."""
+    retried: int
+    """Attempts beyond a call's first."""
+    refused: Mapping[str, int]
+    """Calls that were told no, by reason; those without an attempt and those after one."""
+    turned_away: int
+    """Calls that were told no without an attempt."""
+    waiting: int
+    left_line: int
+    """Calls whose client left while they waited."""
+    backends: tuple[BackendView, ...]
+
+
+def view(backend: Backend, now: float) -> BackendView:
+    """How a backend is at `now`."""
+    checked_at = backend.checked_at
+    return BackendView(
+        name=backend.name,
+        address=backend.address,
+        state=backend.standing,
+        healthy=backend.healthy,
+        usable=backend.usable,
+        weight=backend.configured_weight,
+        effective_weight=backend.weight,
+        connections=backend.active,
+        picked=backend.picked,
+        succeeded=backend.succeeded,
+        failed=backend.failed,
+        gone=backend.gone,
+        cancelled=backend.cancelled,
+        response_time=backend.response_time,
+        last_check=None if checked_at is None else now - checked_at,
+        why=backend.why,
+    )
