@@ -152,7 +152,7 @@ class Balancer(Generic[C]):
         backend.checked_at = now
         if result.latency is not None and not backend.succeeded:
             backend.measured(result.latency)  # until real requests say better
-        changed = self._judge(backend, now, result.ok, result.why)
+        changed = self._judge(backend, now, result.ok, result.why, True)
         self._checks.answered(backend, now, changed=changed)
 
     def wake(self, now: float) -> None:
@@ -291,6 +291,8 @@ class Balancer(Generic[C]):
         if not self.pool.empty:
             self._serve_waiting(now)
             return
+        if self._line.policy.hold:
+            return
         for call in self._line.disband():
             self._turn_away(call, Why.NO_BACKEND)
 
@@ -308,10 +310,10 @@ class Balancer(Generic[C]):
     def _ask(self, backend: Backend) -> None:
         self.out.append(Probe(backend))
 
-    def _judge(self, backend: Backend, now: float, ok: bool, why: str) -> bool:
+    def _judge(self, backend: Backend, now: float, ok: bool, why: str, checked: bool) -> bool:
         """Take one answer about a backend; True when it went up or down."""
         backend.why = why
-        changed = backend.health.observe(ok)
+        changed = backend.health.observe(ok, checked=checked)
         if changed:
             self.pool.refresh(now)
             self.out.append(Changed(backend, why))
@@ -326,5 +328,5 @@ class Balancer(Generic[C]):
         if not self._checks.policy.attempts or backend not in self._checks:
             return
         if outcome is Outcome.CONNECT and backend.usable and self.pool.has_another(backend):
-            self._judge(backend, now, False, "connection refused")
+            self._judge(backend, now, False, "connection refused", False)
         self._checks.hasten(backend, now)

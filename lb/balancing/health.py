@@ -62,8 +62,11 @@ class HealthMachine:
         self._agreeing = 0  # answers in a row that speak for it
         self._been_up = False
 
-    def observe(self, ok: bool) -> bool:
-        """Take one answer; True when the state changed."""
+    def observe(self, ok: bool, *, checked: bool = True) -> bool:
+        """Take one answer; True when the state changed.
+
+        What no check has said, but an attempt, counts the same and is left for checks to confirm.
+        """
         said = Health.UP if ok else Health.DOWN
         if said is self.state:
             self._opposing = 0
@@ -74,7 +77,8 @@ class HealthMachine:
         if self._opposing < self._needed():
             return False
         # A first answer stands alone: it still lacks the confirmations that later changes have.
-        self._agreeing = 1 if self.state is Health.UNKNOWN else self.policy.fall
+        first = self.state is Health.UNKNOWN
+        self._agreeing = (1 if first else self.policy.fall) if checked else 0
         self._opposing = 0
         self.state = said
         self._been_up = self._been_up or ok

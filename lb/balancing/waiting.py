@@ -19,6 +19,8 @@ class QueuePolicy:
     limit: int = 0
     """Calls that may wait when every backend is at max_in_flight."""
     timeout: float = 1.0
+    hold: bool = False
+    """Calls in line wait on when the last usable backend goes; else they are refused at once."""
 
 
 class WaitingLine(Generic[C]):

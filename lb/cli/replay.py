@@ -15,7 +15,7 @@ from lb.terminal import Terminal
 
 if TYPE_CHECKING:
     from lb.recording.reader import Decision
-    from lb.recording.replay import Difference, Replayed
+    from lb.recording.replay import Mismatch, Replayed
 
 
 def replay(
@@ -61,7 +61,7 @@ def _report(replayed: Replayed, *, compared: bool, err: bool) -> None:
     say, header = terminal.say, replayed.header
     say(
         f"{replayed.events.total()} events, {replayed.events['admit']} calls, "
-        f"{_starts(replayed.recorded).total()} picks by {header.algorithm}, "
+        f"{_starts(replayed.recorded).total()} picks by {header.setup.algorithm}, "
         f"recorded by lb {header.lb} with seed {header.seed}.",
     )
     if not replayed.complete:
@@ -70,7 +70,7 @@ def _report(replayed: Replayed, *, compared: bool, err: bool) -> None:
             f"replayed up to its last whole event, byte {replayed.end}.",
         )
     if compared:
-        columns = ("backend", header.algorithm, replayed.algorithm)
+        columns = ("backend", header.setup.algorithm, replayed.algorithm)
         rows = [
             (row["name"], f"{row['recorded_share']:.1%}", f"{row['replayed_share']:.1%}")
             for row in _shares(replayed)
@@ -106,7 +106,7 @@ def _agreement(replayed: Replayed) -> float:
     return replayed.agreeing / starts if starts else 1.0
 
 
-def _sentence(difference: Difference, replayed: Replayed) -> str:
+def _sentence(difference: Mismatch, replayed: Replayed) -> str:
     after = difference.now - replayed.header.now
     return (
         f"first difference at event {difference.event} (byte {difference.offset}, "
@@ -132,7 +132,7 @@ def _document(replayed: Replayed) -> dict[str, object]:
         "schema": 1,
         "lb": header.lb,
         "seed": header.seed,
-        "recorded_algorithm": header.algorithm,
+        "recorded_algorithm": header.setup.algorithm,
         "replayed_algorithm": replayed.algorithm,
         "events": dict(replayed.events),
         "picks": _starts(replayed.recorded).total(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from lb import strategies
+from lb.balancing import HealthPolicy, QueuePolicy, RetryPolicy, SubsetPolicy
 from lb.config.values import Mistakes, PositiveDuration, Share, Table
 from lb.errors import UsageError
 
@@ -57,15 +59,17 @@ class Algorithm(Table):
 
 
 class HealthTable(Table):
-    enabled: bool = True
+    """Active health checks: the policy, and how a check is made."""
+
+    enabled: bool = HealthPolicy.enabled
     path: Annotated[str, Field(pattern=r"^/\S*$")] = "/health"
     expect: Annotated[str, Field(pattern=r"^\d{3}(-\d{3})?$")] = "200-299"
-    interval: PositiveDuration = 30.0
-    fast_interval: PositiveDuration = 1.0
-    timeout: PositiveDuration = 2.0
-    rise: Annotated[int, Field(ge=1)] = 2
-    fall: Annotated[int, Field(ge=1)] = 3
-    jitter: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    interval: PositiveDuration = HealthPolicy.interval
+    fast_interval: PositiveDuration = HealthPolicy.fast_interval
+    timeout: PositiveDuration = HealthPolicy.timeout
+    rise: Annotated[int, Field(ge=1)] = HealthPolicy.rise
+    fall: Annotated[int, Field(ge=1)] = HealthPolicy.fall
+    jitter: Annotated[float, Field(ge=0, lt=1)] = HealthPolicy.jitter
 
     def expects(self, status: int) -> bool:
         low, _, high = self.expect.partition("-")
@@ -73,21 +77,34 @@ class HealthTable(Table):
 
 
 class Retries(Table):
-    max: Annotated[int, Field(ge=0)] = 1
-    budget: Share = 0.2
-    min_per_second: Annotated[float, Field(ge=0)] = 10.0
-    window: PositiveDuration = 10.0
+    """Whether a failed attempt may be tried again; see RetryPolicy."""
+
+    max: Annotated[int, Field(ge=0)] = RetryPolicy.max
+    budget: Share | None = RetryPolicy.budget
+    min_per_second: Annotated[float, Field(ge=0)] = RetryPolicy.min_per_second
+    window: PositiveDuration = RetryPolicy.window
 
 
 class Queue(Table):
-    limit: Annotated[int, Field(ge=0)] = 0
-    timeout: PositiveDuration = 1.0
+    """The line in front of backends that are all at their limits."""
+
+    limit: Annotated[int, Field(ge=0)] = QueuePolicy.limit
+    timeout: PositiveDuration = QueuePolicy.timeout
 
 
 class Subset(Table):
     """For one of many balancers that are to use only some of many backends each."""
 
-    size: Annotated[int, Field(ge=1)] | None = None
+    size: Annotated[int, Field(ge=1)] | None = SubsetPolicy.size
     """Backends used; all unless given."""
-    instance: Annotated[int, Field(ge=0)] = 0
+    instance: Annotated[int, Field(ge=0)] = SubsetPolicy.instance
     """Number of this balancer; balancers with numbers that follow share the backends out."""
+
+
+P = TypeVar("P")
+
+
+def policy_of(table: Table, kind: Callable[..., P]) -> P:
+    """The policy that a table of the file states; what it does not name keeps its default."""
+    names = inspect.signature(kind).parameters.keys() & type(table).model_fields.keys()
+    return kind(**{name: getattr(table, name) for name in names})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +17,9 @@ from pydantic import (
 )
 
 from lb import strategies
-from lb.balancing import Balancer, HealthPolicy, QueuePolicy, RetryPolicy, Settings, SubsetPolicy
-from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset
+from lb.balancing import Settings, Setup
+from lb.balancing.setup import POLICIES
+from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable, check
 from lb.config.model import BackendTable, Expect, Model, Run, Traffic, Verdict
 from lb.config.places import Origin, lines_of
@@ -27,7 +27,6 @@ from lb.config.problems import not_toml, problems
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.values import Mistakes, RequestKey, Table
 from lb.errors import ConfigError, UsageError
-from lb.strategies import Random
 from lb.system import reason
 
 DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
@@ -157,43 +156,23 @@ class Scenario(Table):
             raise ConfigError([not_toml(text, source, error)]) from None
         return cls.model_validate(data, context=origin, by_alias=True, by_name=False)
 
-    def balancer(
-        self,
-        rng: Random,
-        now: float = 0.0,
-        algorithm: str | None = None,
-        make: Callable[..., Balancer[Any]] = Balancer,
-    ) -> Balancer[Any]:
-        """The balancer this file describes, for either driver.
+    def setup(self, algorithm: str | None = None) -> Setup:
+        """What makes the balancer of this file, for either driver.
 
         `algorithm` replaces the file's, in the form "name" or "name:parameter=value"; the file's
-        own name alone keeps the file's parameters. `make` is the kind of balancer.
+        own name alone keeps the file's parameters. Raises UsageError for one that is unknown.
         """
         chosen = self.algorithm
         if algorithm is not None and algorithm != chosen.name:
             chosen = Algorithm.of(algorithm)
-        policy = self.health
-        return make(
-            [
+        return Setup(
+            tuple(
                 Settings(row.address, row.weight, row.name, row.max_in_flight)
                 for row in self.backends
-            ],
+            ),
             chosen.name,
             chosen.settings,
-            rng=rng,
-            now=now,
-            health=HealthPolicy(
-                policy.enabled,
-                policy.interval,
-                policy.fast_interval,
-                policy.timeout,
-                policy.rise,
-                policy.fall,
-                policy.jitter,
-            ),
-            retries=RetryPolicy(**self.retries.model_dump()),
-            queue=QueuePolicy(**self.queue.model_dump()),
-            subset=SubsetPolicy(**self.subset.model_dump()),
+            **{name: policy_of(getattr(self, name), kind) for name, kind in POLICIES.items()},
         )
 
     def notes(self, algorithm: str | None = None) -> list[str]:

@@ -11,7 +11,9 @@ from lb.balancing import (
     Balancer,
     Call,
     Changed,
+    Joined,
     Lease,
+    Left,
     LoadReport,
     Outcome,
     Probe,
@@ -21,6 +23,7 @@ from lb.balancing import (
     Settings,
     Start,
     State,
+    Swapped,
     Why,
 )
 from lb.balancing.health import Health
@@ -91,8 +94,7 @@ class Dispatcher(Generic[C]):
         self._probes: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
-        for backend in balancer.pool.backends:
-            backend.driver = site(backend, self.reported)
+        self.drain()
 
     # --- life
 
@@ -108,12 +110,12 @@ class Dispatcher(Generic[C]):
             probe.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
         for backend in self.balancer.pool.backends:
-            backend.driver.close()
+            backend.site.close()
 
     def close_idle(self, since: float) -> None:
         """Close connections to backends that have been idle since `since`."""
         for backend in self.balancer.pool.backends:
-            backend.driver.close_idle(since)
+            backend.site.close_idle(since)
 
     # --- calls
 
@@ -146,13 +148,11 @@ class Dispatcher(Generic[C]):
 
     def add(self, settings: Settings) -> Backend:
         backend = self.balancer.add(settings, self._context.now())
-        backend.driver = self._site(backend, self.reported)
         self.drain()
         return backend
 
     def remove(self, backend: Backend) -> None:
         self.balancer.remove(backend, self._context.now())
-        backend.driver.retire()
         self.drain()
 
     def set_state(self, backend: Backend, state: State) -> None:
@@ -166,7 +166,6 @@ class Dispatcher(Generic[C]):
     def swap(self, algorithm: str, settings: Mapping[str, object] | None = None) -> None:
         """Another algorithm from the next pick on. Raises UsageError."""
         self.balancer.swap(algorithm, settings, self._context.now())
-        self._swapped()
         self.drain()
 
     # --- what the balancer asks for
@@ -185,6 +184,12 @@ class Dispatcher(Generic[C]):
                     task = self._context.loop.create_task(ask(backend))
                     self._probes.add(task)
                     task.add_done_callback(self._probes.discard)
+                case Joined(backend):
+                    backend.site = self._site(backend, self.reported)
+                case Left(backend):
+                    backend.site.retire()
+                case Swapped():
+                    self._swapped()
                 case Changed(backend, why):
                     level = "info" if backend.healthy else "warning"
                     self._log(

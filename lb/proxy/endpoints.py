@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lb.balancing import Backend, Balancer
+from lb.balancing import BackendView, Snapshot
 
 
-def health(balancer: Balancer[Any]) -> tuple[int, bytes]:
+def health(snapshot: Snapshot) -> tuple[int, bytes]:
     """200 while some backend is usable, 503 otherwise."""
-    backends = balancer.pool.backends
-    usable = not balancer.pool.empty
+    backends = snapshot.backends
+    usable = any(backend.usable for backend in backends)
     document = {
         "status": "ok" if usable else "unavailable",
         "healthy_backends": sum(backend.healthy for backend in backends),
@@ -21,38 +21,50 @@ def health(balancer: Balancer[Any]) -> tuple[int, bytes]:
     return (200 if usable else 503), _json(document)
 
 
-def stats(balancer: Balancer[Any], now: float) -> tuple[int, bytes]:
+def stats(snapshot: Snapshot) -> tuple[int, bytes]:
+    """All that is counted; each backend's books balance, and so do those of the whole."""
     return 200, _json(
         {
-            "algorithm": balancer.algorithm,
-            "requests": balancer.admitted,
+            "algorithm": snapshot.algorithm,
+            "requests": snapshot.requests,
+            "retried": snapshot.retried,
+            "refused": snapshot.refused,
+            "turned_away": snapshot.turned_away,
+            "left_line": snapshot.left_line,
+            "waiting": snapshot.waiting,
             "backends": [
                 {
                     **_common(backend),
                     "weight": backend.weight,
-                    "last_health_check": (
-                        None if backend.checked_at is None else round(now - backend.checked_at, 3)
-                    ),
-                    "name": backend.name,
-                    "state": backend.standing,
+                    "effective_weight": backend.effective_weight,
+                    "last_health_check": _rounded(backend.last_check),
+                    "reason": backend.why,
                     "picked": backend.picked,
                     "succeeded": backend.succeeded,
                     "failed": backend.failed,
+                    "gone": backend.gone,
+                    "cancelled": backend.cancelled,
                 }
-                for backend in balancer.pool.backends
+                for backend in snapshot.backends
             ],
         }
     )
 
 
-def _common(backend: Backend) -> dict[str, Any]:
+def _common(backend: BackendView) -> dict[str, Any]:
     seconds = backend.response_time
     return {
         "address": backend.address,
+        "name": backend.name,
+        "state": backend.state,
         "healthy": backend.healthy,
-        "connections": backend.active,
-        "response_time_ms": None if seconds is None else round(seconds * 1e3, 3),
+        "connections": backend.connections,
+        "response_time_ms": None if seconds is None else _rounded(seconds * 1e3),
     }
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 3)
 
 
 def _json(document: object) -> bytes:

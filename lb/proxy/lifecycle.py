@@ -53,7 +53,7 @@ class Proxy:
         self._recorder = recorder
         self._prober = Prober(scenario.health)
         self.balancer: Balancer[Exchange] = (
-            scenario.balancer(rng or Random(), context.now())
+            Balancer(scenario.setup(), rng or Random(), context.now())
             if recorder is None
             else recorder.balancer(scenario, context.now())
         )
@@ -67,9 +67,13 @@ class Proxy:
         )
         self._identify()
         if path := scenario.server.health_path:
-            context.endpoints[path.encode()] = lambda: endpoints.health(self.balancer)
+            context.endpoints[path.encode()] = lambda: endpoints.health(
+                self.balancer.snapshot(context.now())
+            )
         if path := scenario.server.stats_path:
-            context.endpoints[path.encode()] = lambda: endpoints.stats(self.balancer, context.now())
+            context.endpoints[path.encode()] = lambda: endpoints.stats(
+                self.balancer.snapshot(context.now())
+            )
         if scenario.server.access_log:
             context.access_log = self._log_access
         self._server: asyncio.Server | None = None

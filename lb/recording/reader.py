@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import isnan
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from lb.balancing.backend import Settings
-from lb.balancing.health import HealthPolicy
-from lb.balancing.retries import RetryPolicy
-from lb.balancing.subset import SubsetPolicy
-from lb.balancing.waiting import QueuePolicy
+from lb.balancing import Setup
 from lb.errors import BadRecording
-from lb.recording.writer import (
+from lb.recording.format import (
     ABANDONED,
     ADMIT,
     BLOCK,
@@ -54,13 +50,7 @@ class Header:
     """Version that recorded."""
     seed: int
     now: float
-    algorithm: str
-    settings: Mapping[str, object]
-    backends: Sequence[Settings]
-    health: HealthPolicy
-    retries: RetryPolicy
-    queue: QueuePolicy
-    subset: SubsetPolicy
+    setup: Setup
 
 
 class Decision(NamedTuple):
@@ -72,7 +62,7 @@ class Decision(NamedTuple):
     """Of the backend; NONE for a refusal."""
 
 
-class Event(NamedTuple):
+class Entry(NamedTuple):
     """One input of the balancer, and what it decided upon it."""
 
     offset: int
@@ -81,6 +71,22 @@ class Event(NamedTuple):
     """NaN where the balancer was given no time."""
     body: Any
     decisions: tuple[Decision, ...]
+
+
+def _setup_of_format_1(header: dict[str, Any]) -> Setup:
+    """The parts stand at the top of the header; failures had no say in health or line."""
+    parts = {name: value for name, value in header.items() if name not in ("lb", "seed", "now")}
+    rise = parts["health"]["rise"]
+    parts["health"] = {**parts["health"], "first_rise": rise, "attempts": False}
+    parts["queue"] = {**parts["queue"], "hold": True}
+    return Setup.from_dict(parts)
+
+
+def _setup_of_format_2(header: dict[str, Any]) -> Setup:
+    return Setup.from_dict(header["setup"])
+
+
+_SETUPS = {1: _setup_of_format_1, 2: _setup_of_format_2}
 
 
 class _CutShortError(Exception):
@@ -104,8 +110,8 @@ class Log:
         if len(head) < HEAD.size:
             raise BadRecording(len(head), "the recording ends within its header")
         _, version, length, checksum = HEAD.unpack(head)
-        if version != VERSION:
-            raise BadRecording(len(MAGIC), f"format {version}; this lb reads format {VERSION}")
+        if version not in _SETUPS:
+            raise BadRecording(len(MAGIC), f"format {version}; this lb reads up to {VERSION}")
         text = self._take(length)
         if len(text) < length:
             raise BadRecording(self._at, "the recording ends within its header")
@@ -115,24 +121,14 @@ class Log:
         row: dict[str, Any] = {}
         try:
             row = json.loads(text)
-            return Header(
-                lb=row["lb"],
-                seed=row["seed"],
-                now=row["now"],
-                algorithm=row["algorithm"],
-                settings=row["settings"],
-                backends=[Settings(**backend) for backend in row["backends"]],
-                health=HealthPolicy(**row["health"]),
-                retries=RetryPolicy(**row["retries"]),
-                queue=QueuePolicy(**row["queue"]),
-                subset=SubsetPolicy(**row["subset"]),
-            )
+            setup = _SETUPS[version](row)
+            return Header(row["lb"], row["seed"], row["now"], setup)
         except (KeyError, TypeError, ValueError) as error:
             made_by = row.get("lb", "an unknown version")
             why = f"the header, made by lb {made_by}, does not fit this version: {error}"
             raise BadRecording(HEAD.size, why) from None
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[Entry]:
         """Every whole event. Raises BadRecording where one makes no sense."""
         while True:
             start = self._at
@@ -179,7 +175,7 @@ class Log:
         return taken
 
 
-def _event(block: bytes, at: int, start: int) -> tuple[Event, int]:
+def _event(block: bytes, at: int, start: int) -> tuple[Entry, int]:
     """The event at `at`, and where the next one begins. `start` is the block's offset."""
     offset = start + at
     code = block[at]
@@ -196,7 +192,7 @@ def _event(block: bytes, at: int, start: int) -> tuple[Event, int]:
         raise _CutShortError from None
     except (ValueError, TypeError, IndexError) as error:
         raise BadRecording(offset, f"{kind.name.lower()}: {error}") from None
-    return Event(offset, kind, now, body, decisions), at
+    return Entry(offset, kind, now, body, decisions), at
 
 
 _NAN = float("nan")

@@ -18,25 +18,34 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from math import isnan
 from operator import eq
 from typing import Any, TypeVar
 
-from lb.balancing.backend import Backend, Settings, State
-from lb.balancing.balancer import Balancer, Lease, LoadReport, Refuse, Start
-from lb.balancing.health import ProbeResult
+from lb.balancing import (
+    Backend,
+    Balancer,
+    Lease,
+    LoadReport,
+    ProbeResult,
+    Refuse,
+    Settings,
+    Setup,
+    Start,
+    State,
+)
 from lb.errors import BadRecording, UsageError
-from lb.recording.reader import NONE, Decision, Event, Header, Log
-from lb.recording.writer import HEAD, Kind
+from lb.recording.format import HEAD, Kind
+from lb.recording.reader import NONE, Decision, Entry, Header, Log
 from lb.strategies import Outcome, Random, parse, spec
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """The first decision that came out otherwise."""
 
     event: int
@@ -66,7 +75,7 @@ class Replayed:
     replayed: array[int] = field(default_factory=lambda: array("q"))
     events: Counter[str] = field(default_factory=Counter)
     """By kind."""
-    first_difference: Difference | None = None
+    first_difference: Mismatch | None = None
     complete: bool = False
     """The recording was closed; else it ends in a crash, or is still being written."""
     end: int = 0
@@ -123,23 +132,14 @@ class _Twin:
     def __init__(
         self, header: Header, algorithm: str | None, random: Callable[[int], Random]
     ) -> None:
-        self._faithful = algorithm is None or algorithm == header.algorithm
+        setup = header.setup
+        self._faithful = algorithm is None or algorithm == setup.algorithm
         if algorithm is None or self._faithful:
-            name, settings = header.algorithm, header.settings
-            self._supported(HEAD.size, name, settings)
+            self._supported(HEAD.size, setup.algorithm, setup.settings)
         else:
             name, settings = parse(algorithm)
-        self._balancer: Balancer[ReplayedCall] = Balancer(
-            header.backends,
-            name,
-            settings,
-            rng=random(header.seed),
-            now=header.now,
-            health=header.health,
-            retries=header.retries,
-            queue=header.queue,
-            subset=header.subset,
-        )
+            setup = replace(setup, algorithm=name, settings=settings)
+        self._balancer: Balancer[ReplayedCall] = Balancer(setup, random(header.seed), header.now)
         self._backends = list(self._balancer.pool.backends)  # by order, those removed too
         self._calls: dict[int, ReplayedCall] = {}  # under way in the recording
         self._next = 0  # number of the next call
@@ -150,7 +150,7 @@ class _Twin:
         self._unmatched: dict[tuple[int, int], int] = {}  # rows that only one world has yet
         self.result = Replayed(
             header,
-            algorithm or name,
+            algorithm or setup.algorithm,
             self._faithful,
             self._balancer,
             [backend.name for backend in self._backends],
@@ -168,9 +168,10 @@ class _Twin:
             Kind.SET_STATE: self._set_state,
             Kind.SET_WEIGHT: self._set_weight,
             Kind.SWAP: self._swap,
+            Kind.APPLY: self._apply,
         }
 
-    def play(self, event: Event) -> None:
+    def play(self, event: Entry) -> None:
         """Tell the balancer, and compare its decisions with the recorded ones."""
         self._count += 1
         self._offset = event.offset
@@ -258,9 +259,8 @@ class _Twin:
         self._balancer.observed(backend, self._now, self._read(LoadReport, body))
 
     def _add(self, body: dict[str, Any]) -> None:
-        backend = self._balancer.add(self._read(Settings, body), self._now)
-        self._backends.append(backend)
-        self.result.names.append(backend.name)
+        self._balancer.add(self._read(Settings, body), self._now)
+        self._meet()
 
     def _remove(self, body: dict[str, Any]) -> None:
         backend = self._named(body)
@@ -282,6 +282,23 @@ class _Twin:
         if self._faithful:
             self._supported(self._offset, name, settings)
             self._balancer.swap(name, settings, self._now)
+
+    def _apply(self, body: dict[str, Any]) -> None:
+        setup = self._read(lambda **fields: Setup.from_dict(fields), body)
+        if self._faithful:
+            self._supported(self._offset, setup.algorithm, setup.settings)
+        else:
+            own = self._balancer.setup
+            setup = replace(setup, algorithm=own.algorithm, settings=own.settings)
+        self._balancer.apply(setup, self._now)
+        self._meet()
+
+    def _meet(self) -> None:
+        """Know the backends that are here for the first time."""
+        for backend in self._balancer.pool.backends:
+            if backend.order >= len(self._backends):
+                self._backends.append(backend)
+                self.result.names.append(backend.name)
 
     @staticmethod
     def _supported(offset: int, name: str, settings: Mapping[str, object]) -> None:
@@ -311,7 +328,7 @@ class _Twin:
         made, result = self._made, self.result
         if result.first_difference is None and list(recorded) != made:
             was, is_now = next((a, b) for a, b in zip_longest(recorded, made) if a != b)
-            result.first_difference = Difference(self._count, self._offset, self._now, was, is_now)
+            result.first_difference = Mismatch(self._count, self._offset, self._now, was, is_now)
         for mine, other, decisions in (
             (result.recorded, result.replayed, recorded),
             (result.replayed, result.recorded, made),

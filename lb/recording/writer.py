@@ -1,93 +1,51 @@
-"""The log of every input of a balancer, exact enough to make the same picks again.
-
-Little-endian throughout:
-
-    file      HEAD, the header as JSON, blocks
-    block     BLOCK (length, its complement, CRC-32 of what follows), whole events
-    event     kind, body; with DECIDED set in the kind: COUNT, decisions
-    decision  DECISION (call, attempt, order of the backend; NOBODY for a refusal)
-
-Calls are named by their number, in order of admission from 0, attempts by the backends tried
-before. Bodies of frequent kinds are structs; all others are JSON, where a float is exact too. The
-last event of a recording that was closed is END.
-"""
+"""The recorded balancer: logs what it is told, and what it decided."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from enum import IntEnum
 from itertools import islice
-from struct import Struct
 from typing import cast
 from zlib import crc32
 
 from lb import __version__
-from lb.balancing.backend import Backend, Settings, State
-from lb.balancing.balancer import OK, Balancer, C, Lease, LoadReport, Refuse, Start
-from lb.balancing.health import HealthPolicy, ProbeResult
-from lb.balancing.retries import RetryPolicy
-from lb.balancing.subset import SubsetPolicy
-from lb.balancing.waiting import QueuePolicy
-from lb.strategies import Outcome, Random
-
-MAGIC = b"\x89lb-log\n"
-VERSION = 1
-HEAD = Struct("<8sHII")
-"""Magic, version, length and CRC-32 of the header."""
-BLOCK = Struct("<III")
-COUNT = Struct("<I")
-DECISION = Struct("<IHI")
-NOBODY = 0xFFFFFFFF
-"""In the place of a backend's order."""
-
-
-class Kind(IntEnum):
-    """Never renumbered. New ones get new numbers; a reader refuses those it does not know."""
-
-    END = 0
-    ADMIT = 1
-    DONE = 2
-    FAILED = 3
-    ABANDONED = 4
-    WAKE = 5
-    OBSERVED = 16
-    ADD = 17
-    REMOVE = 18
-    SET_STATE = 19
-    SET_WEIGHT = 20
-    SWAP = 21
-    REPORTED = 22
-
-
-DECIDED = 0x80
-"""Set in the kind of an event that brought a start (other than its own) or a refusal."""
-
-ADMIT = Struct("<BdBII")
-"""Kind, now, flags, order picked, length of the key; then the key, then a deadline as "<d"."""
-IDEMPOTENT, DEADLINE = 1, 2
-TIME = Struct("<d")
-DONE = Struct("<BdIHBd")
-"""Kind, now, call, attempt, outcome, time of the first byte (NaN: none)."""
-FAILED = Struct("<BdIHBB")
-"""Kind, now, call, attempt, outcome, sent."""
-ABANDONED = Struct("<BI")
-"""Kind, call."""
-WAKE = Struct("<Bd")
-JSON = Struct("<BdI")
-"""Kind, now, length of the JSON that follows."""
-
-OUTCOMES = (
-    Outcome.OK,
-    Outcome.CONNECT,
-    Outcome.RESET,
-    Outcome.TIMEOUT,
-    Outcome.SERVER_ERROR,
-    Outcome.CLIENT_GONE,
-    Outcome.CANCELLED,
+from lb.balancing import (
+    Backend,
+    Balancer,
+    Lease,
+    LoadReport,
+    Outcome,
+    ProbeResult,
+    Refuse,
+    Settings,
+    Setup,
+    Start,
+    State,
 )
-"""By their number in a recording: never reordered."""
+from lb.balancing.lease import OK, C
+from lb.recording.format import (
+    ABANDONED,
+    ADMIT,
+    BLOCK,
+    COUNT,
+    DEADLINE,
+    DECIDED,
+    DECISION,
+    DONE,
+    FAILED,
+    HEAD,
+    IDEMPOTENT,
+    JSON,
+    MAGIC,
+    NOBODY,
+    OUTCOMES,
+    TIME,
+    VERSION,
+    WAKE,
+    Kind,
+)
+from lb.strategies import Random
 
 _CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _NAN = float("nan")
@@ -109,7 +67,7 @@ class RecordedLease(Lease[C]):
         before = len(balancer.out)
         super().done(now, outcome, first_byte)
         if balancer.recording:
-            balancer.ended(self, now, outcome, first_byte, before)
+            balancer.lease_ended(self, now, outcome, first_byte, before)
 
 
 class RecordedBalancer(Balancer[C]):
@@ -122,18 +80,12 @@ class RecordedBalancer(Balancer[C]):
 
     def __init__(
         self,
-        backends: Sequence[Settings],
-        algorithm: str,
-        settings: Mapping[str, object] | None = None,
-        *,
+        setup: Setup,
         rng: Random,
+        now: float = 0.0,
+        *,
         seed: int,
         sink: Callable[[bytes], None],
-        now: float = 0.0,
-        health: HealthPolicy | None = None,
-        retries: RetryPolicy | None = None,
-        queue: QueuePolicy | None = None,
-        subset: SubsetPolicy | None = None,
     ) -> None:
         """`rng` must be a fresh `random.Random(seed)`: that is what a replay will use."""
         self.recording = False
@@ -141,30 +93,9 @@ class RecordedBalancer(Balancer[C]):
         self._log = bytearray()
         self._failing: Lease[C] | None = None  # its end is part of an event of its own
         self._homeless: dict[C, int] = {}  # numbers of calls under way that hold no lease
-        super().__init__(
-            backends,
-            algorithm,
-            settings,
-            rng=rng,
-            now=now,
-            health=health,
-            retries=retries,
-            queue=queue,
-            subset=subset,
-        )
+        super().__init__(setup, rng, now)
         header = json.dumps(
-            {
-                "lb": __version__,
-                "seed": seed,
-                "now": now,
-                "algorithm": algorithm,
-                "settings": dict(settings or {}),
-                "backends": [asdict(row) for row in backends],
-                "health": asdict(health or HealthPolicy()),
-                "retries": asdict(retries or RetryPolicy()),
-                "queue": asdict(queue or QueuePolicy()),
-                "subset": asdict(subset or SubsetPolicy()),
-            }
+            {"lb": __version__, "seed": seed, "now": now, "setup": setup.as_dict()}
         ).encode()
         sink(HEAD.pack(MAGIC, VERSION, len(header), crc32(header)) + header)
         self.recording = True
@@ -214,7 +145,7 @@ class RecordedBalancer(Balancer[C]):
             self.flush()
         return lease
 
-    def ended(
+    def lease_ended(
         self,
         lease: RecordedLease[C],
         now: float,
@@ -297,6 +228,15 @@ class RecordedBalancer(Balancer[C]):
         before = len(self.out)
         super().swap(algorithm, settings, now)
         self._note_json(Kind.SWAP, now, before, algorithm=algorithm, settings=dict(settings or {}))
+
+    def apply(self, setup: Setup, now: float) -> None:
+        before, recording = len(self.out), self.recording
+        self.recording = False  # what it does on the way is part of it
+        try:
+            super().apply(setup, now)
+        finally:
+            self.recording = recording
+        self._note_json(Kind.APPLY, now, before, **setup.as_dict())
 
     # --- inside
 

@@ -10,8 +10,11 @@ from functools import partial
 from lb.balancing import (
     Backend,
     Balancer,
+    Cancel,
     Changed,
+    Joined,
     Lease,
+    Left,
     LoadReport,
     Outcome,
     Probe,
@@ -19,8 +22,8 @@ from lb.balancing import (
     ProbeResult,
     Refuse,
     Start,
+    Swapped,
 )
-from lb.strategies import Probing
 from sim.engine.journal import Journal
 from sim.engine.request import Request
 from sim.engine.site import Site
@@ -71,10 +74,7 @@ class Dispatcher:
         # and its answer's way back is its end.
         self._direct = not ways.there and response is None
         self.answered = self._travel_back if ways.back else self._end
-        for backend in balancer.pool.backends:
-            backend.driver = sites[backend.address]
-            if isinstance(balancer.strategy, Probing):
-                backend.driver.measure()
+        self._sites = sites
 
     def start(self, now: float) -> None:
         """Get the first health answers: in the model every backend is up at once."""
@@ -88,7 +88,7 @@ class Dispatcher:
         lease = self._admit(request, now)
         if lease is not None:
             if self._direct:
-                lease.backend.driver.receive(lease, now)
+                lease.backend.site.receive(lease, now)
             else:
                 self._send(lease, now)
         if lease is None or self._out:  # a call that waits brings no action but an alarm
@@ -99,7 +99,7 @@ class Dispatcher:
             if not self._owed:
                 self._timeline.set(self._timeout, now + self._response)
             self._owed.append((now + self._response, lease))
-        site: Site = lease.backend.driver
+        site: Site = lease.backend.site
         if self._there:
             arrives = now + self._there[lease.call.index]
             self._timeline.set(Alarm(partial(site.receive, lease)), arrives)
@@ -120,7 +120,7 @@ class Dispatcher:
             return
         lease.done(now, outcome)
         if outcome is OK:
-            journal.backend[index] = lease.backend.driver.place
+            journal.backend[index] = lease.backend.site.place
             journal.started[index] = lease.started_at
             journal.ended[index] = now
             journal.left -= 1
@@ -150,8 +150,12 @@ class Dispatcher:
                     self._ask_for_load(backend, now)
                 case Probe(backend):
                     balancer.observed(backend, now, ProbeResult(ok=True))
-                case Changed():
-                    pass
+                case Joined(backend):
+                    backend.site = self._sites[backend.address]
+                    if balancer.pool.probing:
+                        backend.site.measure()
+                case Cancel() | Left() | Swapped() | Changed():
+                    pass  # nobody hedges, comes, goes or swaps in a run
         if balancer.wakes_at != self._wake_set_to:
             self._wake_set_to = balancer.wakes_at
             if self._wake_set_to < INFINITY:
@@ -162,7 +166,7 @@ class Dispatcher:
         timeline, way = self._timeline, self._probe_way
 
         def reach(now: float) -> None:
-            report = backend.driver.load
+            report = backend.site.load
             timeline.set(Alarm(lambda now: reported(now, report)), now + way)
 
         def reported(now: float, report: LoadReport) -> None:
@@ -191,7 +195,7 @@ class Dispatcher:
     # --- bookkeeping
 
     def _lose(self, lease: Lease[Request], now: float, reached: float, left: float) -> None:
-        self._journal.lose(lease, lease.backend.driver.place, now, reached, left)
+        self._journal.lose(lease, lease.backend.site.place, now, reached, left)
 
     @staticmethod
     def _way(delays: list[float], index: int) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
+from lb.balancing import Balancer
 from lb.config import Scenario
 from sim.analysis.record import Record
 from sim.engine.dispatcher import Dispatcher, Ways
@@ -66,7 +67,7 @@ class World(Timeline):
         timed = "response" in scenario.timeouts.model_fields_set
         self.dispatchers = [
             Dispatcher(
-                scenario.balancer(Random(int(picks.integers(2**63))), algorithm=algorithm),
+                Balancer(scenario.setup(algorithm), Random(int(picks.integers(2**63)))),
                 self,
                 self.sites,
                 self._journal,

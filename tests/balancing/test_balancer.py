@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,7 +12,9 @@ from lb.balancing import (
     Balancer,
     Changed,
     HealthPolicy,
+    Joined,
     Lease,
+    Left,
     Outcome,
     Probe,
     ProbeResult,
@@ -19,8 +22,11 @@ from lb.balancing import (
     Refuse,
     RetryPolicy,
     Settings,
+    Setup,
     Start,
     State,
+    SubsetPolicy,
+    Swapped,
     Why,
 )
 from lb.balancing.health import Health
@@ -35,12 +41,14 @@ def balancer(
     n: int = 2, algorithm: str = "round_robin", *, max_in_flight: int | None = None, **more: Any
 ) -> Balancer:
     """`n` backends named a, b, ..; without health checks, so all are up at once, unless asked."""
-    more.setdefault("rng", Random(1))
+    rng = more.pop("rng", None) or Random(1)
     more.setdefault("health", HealthPolicy(enabled=False))
-    rows = [
+    rows = (
         Settings(f"10.0.0.{i}:80", name="abcdef"[i], max_in_flight=max_in_flight) for i in range(n)
-    ]
-    return Balancer(rows, algorithm, **more)
+    )
+    made: Balancer = Balancer(Setup(tuple(rows), algorithm, **more), rng)
+    assert [made.out.popleft() for _ in range(n)] == [Joined(b) for b in made.pool.backends]
+    return made
 
 
 def checked(n: int = 2, **more: Any) -> Balancer:
@@ -50,7 +58,8 @@ def checked(n: int = 2, **more: Any) -> Balancer:
 
 
 def drained(lb: Balancer) -> list[Any]:
-    actions = list(lb.out)
+    """What came out, but for who joined and left."""
+    actions = [action for action in lb.out if not isinstance(action, Joined | Left | Swapped)]
     lb.out.clear()
     return actions
 
@@ -230,8 +239,7 @@ def test_a_backend_that_comes_up_serves_the_line() -> None:
     admitted(lb)
     call = Request()
     assert lb.admit(call, 0.0) is None
-    answered(lb, {}, 1.0)
-    actions = answered(lb, {}, 2.0)
+    actions = answered(lb, {}, 1.0)
     assert [type(action) for action in actions] == [Changed, Start]
     assert (actions[1].lease.call, actions[1].lease.backend.name) == (call, "b")
 
@@ -247,6 +255,50 @@ def test_the_last_one_up_leaves_and_the_unknown_serve_the_line() -> None:
     lb.remove(first, 1.0)
     lease = started(lb)
     assert (lease.call, lease.backend) == (call, second)
+
+
+def test_who_is_in_line_is_told_when_the_last_usable_backend_goes() -> None:
+    lb = checked(1, max_in_flight=1, queue=QueuePolicy(limit=9))
+    answered(lb, {}, 0.0)
+    admitted(lb)
+    calls = [Request(), Request()]
+    for call in calls:
+        lb.admit(call, 1.0)
+    for at in (1.0, 2.0):
+        lb.observed(lb.pool.backends[0], at, BAD)
+    assert drained(lb) == []
+    lb.observed(lb.pool.backends[0], 3.0, BAD)
+    backend = lb.pool.backends[0]
+    refused = [Refuse(call, Why.NO_BACKEND) for call in calls]
+    assert drained(lb) == [Changed(backend, "503"), *refused]
+
+
+@pytest.mark.parametrize("take_out", ["maintenance", "removal", "another setup"])
+def test_who_is_in_line_is_told_when_the_operator_takes_the_last_one(take_out: str) -> None:
+    lb = balancer(1, max_in_flight=1, queue=QueuePolicy(limit=9))
+    admitted(lb)
+    call = Request()
+    lb.admit(call, 1.0)
+    backend = lb.pool.backends[0]
+    match take_out:
+        case "maintenance":
+            lb.set_state(backend, State.MAINT, 2.0)
+        case "removal":
+            lb.remove(backend, 2.0)
+        case _:
+            lb.apply(replace(lb.setup, backends=()), 2.0)
+    assert drained(lb) == [Refuse(call, Why.NO_BACKEND)]
+
+
+def test_a_line_that_holds_waits_for_a_backend_to_return() -> None:
+    lb = balancer(1, max_in_flight=1, queue=QueuePolicy(limit=9, hold=True))
+    lease, call = admitted(lb), Request()
+    lb.admit(call, 1.0)
+    lb.set_state(lease.backend, State.MAINT, 1.5)
+    lease.done(1.6)
+    assert drained(lb) == []
+    lb.set_state(lease.backend, State.UP, 1.7)
+    assert started(lb).call is call
 
 
 # --- failing and trying again
@@ -340,6 +392,183 @@ def test_a_failure_frees_its_place_for_the_line_before_it_is_tried_again() -> No
     assert second == Refuse(lease.call, Outcome.RESET)
 
 
+def test_a_retry_that_cannot_start_costs_nothing() -> None:
+    policy = RetryPolicy(budget=0.0, min_per_second=0.1, window=10.0, max=9)
+    lb = balancer(2, max_in_flight=1, retries=policy)
+    first, second = admitted(lb), admitted(lb)
+    lb.set_state(first.backend, State.MAINT, 0.5)
+    for _ in range(3):  # the other one is at its limit
+        lb.failed(first, 1.0, Outcome.RESET, sent=True)
+        assert drained(lb) == [Refuse(first.call, Outcome.RESET)]
+        lb.set_state(first.backend, State.UP, 1.0)
+        first = admitted(lb, 1.0)
+        lb.set_state(first.backend, State.MAINT, 1.0)
+    second.done(1.5)
+    lb.failed(first, 2.0, Outcome.RESET, sent=True)
+    assert started(lb).backend is second.backend
+    assert lb.snapshot(2.0).retried == 1
+
+
+def test_one_lost_backend_of_three_is_covered_by_the_default_budget() -> None:
+    """500 requests a second, a third of which fail until checks decide, two seconds later."""
+    lb = checked(3, retries=RetryPolicy())
+    answered(lb, {}, 0.0)
+    lost = lb.pool.backends[0]
+    refused = 0
+    for n in range(6000):
+        now = n / 500
+        lease = admitted(lb, now)
+        if lease.backend is lost and 10.0 <= now < 12.0:
+            lb.failed(lease, now, Outcome.RESET, sent=True)
+            for action in drained(lb):
+                if isinstance(action, Start):
+                    action.lease.done(now)
+                refused += isinstance(action, Refuse)
+        else:
+            lease.done(now)
+    assert refused == 0
+
+
+def test_our_own_trouble_says_nothing_about_a_backend() -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    lease = admitted(lb, 1.0)
+    lb.failed(lease, 1.0, Outcome.CANCELLED, sent=False)
+    retry = started(lb)
+    assert retry.backend is not lease.backend
+    backend = lease.backend
+    assert (backend.failed, backend.cancelled, backend.standing) == (0, 1, "up")
+    assert lb.wakes_at == 10.0, "nor is anybody asked"
+
+
+# --- attempts that fail make their backend suspect
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT])
+def test_a_failed_attempt_asks_for_a_check_at_once(outcome: Outcome) -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    lease = admitted(lb, 3.0)
+    lease.done(4.0, outcome)
+    assert drained(lb) == [Probe(lease.backend)]
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.OK, Outcome.SERVER_ERROR, Outcome.CLIENT_GONE, Outcome.CANCELLED]
+)
+def test_other_ends_ask_for_none(outcome: Outcome) -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    admitted(lb, 3.0).done(4.0, outcome)
+    assert drained(lb) == []
+
+
+def test_a_check_at_once_that_finds_nothing_leaves_the_schedule_as_it_is() -> None:
+    draws = Draws(0.5, 0.5)  # one for each of the first answers, and no more
+    lb = balancer(2, health=HealthPolicy(interval=10.0, jitter=0.2), rng=draws)
+    answered(lb, {}, 0.0)
+    lease = admitted(lb, 3.0)
+    lease.done(4.0, Outcome.TIMEOUT)
+    (probe,) = drained(lb)
+    lb.observed(probe.backend, 4.1, GOOD)
+    assert lb.wakes_at == pytest.approx(10.0)
+    assert draws.left == []
+
+
+def test_a_check_at_once_that_fails_makes_checks_fast() -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    lease = admitted(lb, 3.0)
+    lease.done(4.0, Outcome.RESET)
+    drained(lb)
+    lb.observed(lease.backend, 4.1, BAD)
+    assert lb.wakes_at == pytest.approx(5.1)
+
+
+def test_checks_at_once_are_no_more_frequent_than_fast_ones() -> None:
+    lb = checked(1)
+    answered(lb, {}, 0.0)
+    asked = []
+    for tenth in range(1, 31):
+        now = tenth / 10
+        admitted(lb, now).done(now, Outcome.RESET)
+        for action in drained(lb):
+            asked.append(now)
+            lb.observed(action.backend, now, GOOD)
+    assert asked == [0.1, 1.1, 2.1]
+
+
+def test_the_schedule_goes_on_when_it_falls_due_while_a_check_at_once_is_out() -> None:
+    lb = checked(1)
+    answered(lb, {}, 0.0)
+    admitted(lb, 9.0).done(9.5, Outcome.RESET)
+    (probe,) = drained(lb)
+    assert probed(lb, 10.0) == [], "one at a time"
+    lb.observed(probe.backend, 10.5, GOOD)
+    assert lb.wakes_at == 20.5
+
+
+def test_refused_connections_count_as_failed_checks() -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    lost = lb.pool.backends[0]
+    changes = []
+    for n in range(20):
+        lease = admitted(lb, 3.0 + n / 100)
+        if lease.backend is lost:
+            lb.failed(lease, 3.0 + n / 100, Outcome.CONNECT, sent=False)
+        changes += [action for action in drained(lb) if isinstance(action, Changed)]
+    assert changes == [Changed(lost, "connection refused")]
+    assert lost.failed == 3
+    pauses = []
+    for at in (4.0, 5.0, 6.0):
+        lb.observed(lost, at, BAD)
+        pauses.append(min(lb.wakes_at, 99.0) - at)
+    lb.observed(lb.pool.backends[1], 6.0, GOOD)
+    assert pauses == [1.0, 1.0, 4.0], "its return is looked for fast until checks confirm"
+
+
+def test_a_refused_connection_does_not_take_out_the_last_usable_backend() -> None:
+    lb = checked(2)
+    answered(lb, {"b": BAD}, 0.0)
+    for n in range(9):
+        admitted(lb, 1.0 + n).done(1.0 + n, Outcome.CONNECT)
+    assert lb.pool.backends[0].standing == "up"
+    for at in (10.0, 11.0, 12.0):
+        lb.observed(lb.pool.backends[0], at, BAD)
+    assert lb.pool.backends[0].standing == "down"
+
+
+@pytest.mark.parametrize("checks", ["none", "deaf to attempts"])
+def test_without_checks_no_attempt_takes_a_backend_out(checks: str) -> None:
+    policy = HealthPolicy(enabled=False) if checks == "none" else HealthPolicy(attempts=False)
+    lb = balancer(2, health=policy)
+    for backend in lb.pool.backends:
+        lb.observed(backend, 0.0, GOOD)
+    drained(lb)
+    for n in range(20):
+        lb.failed(admitted(lb, 1.0 + n), 1.0 + n, Outcome.CONNECT, sent=False)
+        assert [type(action) for action in drained(lb)] == [Start]
+    assert all(backend.usable for backend in lb.pool.backends)
+
+
+def test_a_backend_in_maintenance_is_not_asked_for_its_old_calls() -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    lease = admitted(lb, 1.0)
+    lb.set_state(lease.backend, State.MAINT, 2.0)
+    lease.done(3.0, Outcome.RESET)
+    assert drained(lb) == []
+
+
+def test_a_backend_down_at_the_start_comes_up_with_its_first_good_answer() -> None:
+    lb = checked(1)
+    answered(lb, {"a": BAD}, 0.0)
+    assert lb.pool.empty
+    assert answered(lb, {}, 1.0) == [Changed(lb.pool.backends[0], "")]
+    assert not lb.pool.empty
+
+
 # --- health
 
 
@@ -428,7 +657,7 @@ def test_the_answer_about_a_backend_that_is_gone_is_ignored() -> None:
     probed(lb, 0.0)
     lb.remove(gone, 1.0)
     lb.observed(gone, 2.0, GOOD)
-    assert not lb.out
+    assert list(lb.out) == [Left(gone)]
     assert lb.wakes_at == INFINITY
     assert gone.health.state is Health.UNKNOWN
 
@@ -458,6 +687,7 @@ def test_maintenance_stops_the_probes_and_its_end_resumes_them() -> None:
     backend = lb.pool.backends[0]
     lb.set_state(backend, State.MAINT, 5.0)
     assert [probed(lb, at) for at in (10.0, 20.0)] == [[], []]
+    assert not backend.healthy
     lb.set_state(backend, State.UP, 25.0)
     assert probed(lb, 30.0) == ["a"]
 
@@ -550,3 +780,169 @@ def test_an_exchange_for_an_unknown_algorithm_changes_nothing() -> None:
 def test_an_unknown_algorithm_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="did you mean 'random'"):
         balancer(2, "randon")
+
+
+# --- who comes and goes
+
+
+def test_drivers_hear_who_joins_and_leaves_before_anything_goes_there() -> None:
+    lb = balancer(1, max_in_flight=1, queue=QueuePolicy(limit=1))
+    lease, call = admitted(lb), Request()
+    lb.admit(call, 0.5)
+    added = lb.add(Settings("10.0.0.9:80"), 1.0)
+    joined, start = lb.out
+    assert joined == Joined(added)
+    assert (start.lease.call, start.lease.backend) == (call, added)
+    lb.out.clear()
+    lb.remove(lease.backend, 2.0)
+    assert list(lb.out) == [Left(lease.backend)]
+
+
+def test_drivers_hear_what_another_algorithm_needs() -> None:
+    lb = balancer(2)
+    assert lb.needs == frozenset()
+    lb.swap("ip_hash", now=1.0)
+    assert list(lb.out) == [Swapped(frozenset({"key"}))]
+    assert lb.needs == {"key"}
+
+
+# --- another setup
+
+
+def test_another_setup_keeps_what_is_known_of_those_who_stay() -> None:
+    lb = balancer(3, "weighted_round_robin")
+    leases = [admitted(lb) for _ in range(3)]
+    a, b, c = lb.pool.backends
+    c.response_time = 0.25
+    rows = lb.setup.backends
+    setup = replace(
+        lb.setup,
+        backends=(replace(rows[0], weight=3), rows[2], Settings("10.0.0.9:80", name="z")),
+    )
+    lb.apply(setup, 1.0)
+    assert [backend.name for backend in lb.pool.backends] == ["a", "c", "z"]
+    assert lb.pool.backends[:2] == [a, c]
+    assert (a.weight, a.active, c.response_time) == (3, 1, 0.25)
+    assert [type(action) for action in lb.out] == [Left, Joined]
+    assert lb.setup == setup
+    for lease in leases:
+        lease.done(2.0)
+    assert b.active == 0
+    assert sorted(admitted(lb).backend.name for _ in range(5)) == ["a", "a", "a", "c", "z"]
+
+
+def test_a_backend_that_moves_is_another_one() -> None:
+    lb = balancer(2)
+    (old, _), rows = lb.pool.backends, lb.setup.backends
+    lb.apply(replace(lb.setup, backends=(replace(rows[0], address="10.0.1.1:80"), rows[1])), 1.0)
+    assert old not in lb.pool.backends
+    assert {backend.address for backend in lb.pool.backends} == {"10.0.1.1:80", "10.0.0.1:80"}
+
+
+def test_another_setup_brings_its_algorithm_and_policies() -> None:
+    lb = balancer(2, max_in_flight=1)
+    admitted(lb), admitted(lb)
+    lb.apply(
+        replace(
+            lb.setup,
+            algorithm="least_connections",
+            queue=QueuePolicy(limit=1, timeout=3.0),
+            retries=RetryPolicy(max=0),
+        ),
+        1.0,
+    )
+    assert lb.algorithm == "least_connections"
+    call = Request()
+    assert lb.admit(call, 1.0) is None
+    assert lb.wakes_at == 4.0
+    assert lb.snapshot(1.0).waiting == 1
+
+
+@pytest.mark.parametrize(("limit", "waits"), [(None, False), (5, False), (1, True)])
+def test_another_limit_holds_at_once(limit: int | None, waits: bool) -> None:
+    lb = balancer(1, max_in_flight=2, queue=QueuePolicy(limit=9))
+    admitted(lb), admitted(lb)
+    call = Request()
+    assert lb.admit(call, 0.0) is None
+    rows = tuple(replace(row, max_in_flight=limit) for row in lb.setup.backends)
+    lb.apply(replace(lb.setup, backends=rows), 1.0)
+    assert bool(drained(lb)) != waits
+
+
+def test_health_checks_can_be_switched_on_and_off() -> None:
+    lb = balancer(2)
+    lb.apply(replace(lb.setup, health=HealthPolicy(interval=10.0, jitter=0.0)), 1.0)
+    assert probed(lb, 1.0) == ["a", "b"]
+    lb.apply(replace(lb.setup, health=HealthPolicy(enabled=False)), 2.0)
+    assert lb.wakes_at == INFINITY
+    lb.observed(lb.pool.backends[0], 3.0, BAD)
+    assert lb.pool.backends[0].healthy
+
+
+def test_a_shorter_interval_holds_from_the_next_check() -> None:
+    lb = checked(1)
+    answered(lb, {}, 0.0)
+    lb.apply(replace(lb.setup, health=HealthPolicy(interval=4.0, jitter=0.0)), 1.0)
+    assert lb.wakes_at == 5.0
+
+
+def test_another_subset_is_used_at_once() -> None:
+    lb = balancer(4)
+    lb.apply(replace(lb.setup, subset=SubsetPolicy(size=2)), 1.0)
+    assert len({admitted(lb).backend for _ in range(8)}) == 2
+
+
+def test_a_setup_with_an_unknown_algorithm_changes_nothing() -> None:
+    lb = balancer(2)
+    before = lb.setup
+    with pytest.raises(UsageError):
+        lb.apply(replace(before, algorithm="nonsense", backends=()), 1.0)
+    assert lb.setup == before
+    assert len(lb.pool.backends) == 2
+
+
+# --- what it shows
+
+
+def test_books_balance_and_reasons_are_counted() -> None:
+    lb = checked(2, max_in_flight=2, queue=QueuePolicy(limit=1, timeout=5.0))
+    answered(lb, {"a": ProbeResult(ok=True, why="status 200")}, 0.0)
+    leases = [admitted(lb, 1.0) for _ in range(4)]
+    waits, turned = Request(), Request()
+    lb.admit(waits, 1.0)
+    lb.admit(turned, 1.0)
+    lb.abandoned(waits)
+    for lease, outcome in zip(
+        leases[:3], (Outcome.OK, Outcome.CLIENT_GONE, Outcome.CANCELLED), strict=True
+    ):
+        lease.done(2.0, outcome)
+    lb.failed(leases[3], 3.0, Outcome.TIMEOUT, sent=True)
+    now = lb.snapshot(4.0)
+    assert (now.requests, now.retried, now.waiting, now.left_line) == (6, 1, 0, 1)
+    assert now.refused == {"queue_full": 1}
+    assert now.turned_away == 1
+    for row in now.backends:
+        assert row.picked == (
+            row.succeeded + row.failed + row.gone + row.cancelled + row.connections
+        )
+    picked = sum(row.picked for row in now.backends)
+    assert now.requests + now.retried == picked + now.turned_away + now.left_line + now.waiting
+    assert (now.backends[0].last_check, now.backends[0].why) == (4.0, "status 200")
+
+
+def test_maintenance_is_not_healthy_and_not_usable() -> None:
+    lb = balancer(2)
+    lb.set_state(lb.pool.backends[0], State.MAINT, 0.0)
+    a, b = lb.snapshot(0.0).backends
+    assert (a.state, a.healthy, a.usable) == ("maint", False, False)
+    assert (b.state, b.healthy, b.usable) == ("up", True, True)
+
+
+def test_an_effective_weight_is_the_pools_and_a_configured_one_the_operators() -> None:
+    lb = balancer(2, "weighted_round_robin")
+    first = lb.pool.backends[0]
+    lb.set_weight(first, 4, 0.0)
+    lb.pool.reweigh(first, 2.0, 0.0)
+    row = lb.snapshot(0.0).backends[0]
+    assert (row.weight, row.effective_weight) == (4, 2.0)
+    assert lb.setup.backends[0].weight == 4

@@ -15,7 +15,9 @@ from lb.balancing import (
     Balancer,
     Changed,
     HealthPolicy,
+    Joined,
     Lease,
+    Left,
     LoadReport,
     Outcome,
     Probe,
@@ -25,8 +27,10 @@ from lb.balancing import (
     Refuse,
     RetryPolicy,
     Settings,
+    Setup,
     Start,
     State,
+    Swapped,
     Why,
 )
 from lb.balancing.health import Health
@@ -46,19 +50,23 @@ class AnyDriver(RuleBasedStateMachine):
         self.now = 0.0
         self.rng = Random(0)
         self.balancer = Balancer(
-            [Settings("10.0.0.1:80"), Settings("10.0.0.2:80", weight=3, max_in_flight=2)],
-            algorithm,
-            rng=self.rng,
-            health=HealthPolicy(enabled=checks, interval=10.0, fast_interval=1.0),
-            retries=RetryPolicy(max=2, min_per_second=0.1, window=10.0),
-            queue=LINE,
+            Setup(
+                (Settings("10.0.0.1:80"), Settings("10.0.0.2:80", weight=3, max_in_flight=2)),
+                algorithm,
+                health=HealthPolicy(enabled=checks, interval=10.0, fast_interval=1.0),
+                retries=RetryPolicy(max=2, min_per_second=0.1, window=10.0),
+                queue=LINE,
+            ),
+            self.rng,
         )
+        self.joined: set[Backend] = set()
         self.known = list(self.balancer.pool.backends)  # those removed too
         self.open: list[Lease] = []
         self.line: list[tuple[Request, float]] = []  # waiting calls and when they came
         self.asked: list[Backend] = []  # probes not answered yet
         self.fates: Counter[Request] = Counter()  # how often each call came to an end
         self.calls: list[Request] = []
+        self.drain()
 
     # --- the account
 
@@ -82,11 +90,21 @@ class AnyDriver(RuleBasedStateMachine):
             assert all(b.active >= b.limit for b in untried)
         self.open.append(lease)
 
+    gone = 0  # calls in line that were told that nobody is left
+
     def drain(self, failed: Request | None = None) -> None:
         """Carry out what the balancer asks for; `failed` is the call whose attempt just broke."""
         while self.balancer.out:
             match self.balancer.out.popleft():
+                case Joined(backend):
+                    assert backend not in self.joined
+                    self.joined.add(backend)
+                case Left(backend):
+                    self.joined.remove(backend)
+                case Swapped(needs):
+                    assert needs == self.balancer.needs
                 case Start(lease):
+                    assert lease.backend in self.joined
                     if lease.call is failed:
                         failed = None
                     else:
@@ -98,13 +116,18 @@ class AnyDriver(RuleBasedStateMachine):
                     assert call is first
                     assert self.now >= came + LINE.timeout
                     self.fates[call] += 1
+                case Refuse(call, Why.NO_BACKEND):
+                    first, _ = self.line.pop(0)
+                    assert call is first
+                    self.gone += 1
+                    self.fates[call] += 1
                 case Refuse(call, why):
                     assert call is failed
                     assert isinstance(why, Outcome)
                     failed = None
                     self.fates[call] += 1
                 case Probe(backend, ProbeKind.LOAD):
-                    assert backend in self.balancer.pool
+                    assert backend.usable
                     self.balancer.observed(backend, self.now, LoadReport(backend.active, 0.1))
                 case Probe(backend):
                     assert backend in self.balancer.pool.backends
@@ -242,6 +265,26 @@ class AnyDriver(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_beside_a_free_place(self) -> None:
         assert not (self.line and self.room())
+
+    @invariant()
+    def nobody_waits_for_nobody(self) -> None:
+        assert self.usable() or not self.line
+
+    @invariant()
+    def what_is_usable_is_known_to_each(self) -> None:
+        assert [b for b in self.known if b.usable] == sorted(
+            self.usable(), key=lambda backend: backend.order
+        )
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        for b in self.known:
+            assert b.picked == b.succeeded + b.failed + b.gone + b.cancelled + b.active
+        now = self.balancer.snapshot(self.now)
+        picked = sum(b.picked for b in self.known)
+        assert now.requests + now.retried == (
+            picked + now.turned_away + now.left_line + now.waiting
+        )
 
     @invariant()
     def every_call_has_one_fate_or_is_under_way(self) -> None:

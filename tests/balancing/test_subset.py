@@ -13,6 +13,7 @@ from lb.balancing import (
     HealthPolicy,
     ProbeResult,
     Settings,
+    Setup,
     SubsetPolicy,
 )
 from lb.balancing.subset import subset
@@ -74,10 +75,8 @@ def test_a_backend_more_moves_few_others() -> None:
 
 
 def test_picks_stay_inside_until_nobody_inside_is_up() -> None:
-    rows = [Settings(f"10.0.0.{i}:80") for i in range(9)]
-    balancer: Balancer[Request] = Balancer(
-        rows, "round_robin", rng=Random(1), subset=SubsetPolicy(3, 1)
-    )
+    rows = tuple(Settings(f"10.0.0.{i}:80") for i in range(9))
+    balancer: Balancer[Request] = Balancer(Setup(rows, subset=SubsetPolicy(3, 1)), Random(1))
     for backend in balancer.pool.backends:
         balancer.observed(backend, 0.0, ProbeResult(ok=True))
     own = names(subset(balancer.pool.backends, SubsetPolicy(3, 1)))

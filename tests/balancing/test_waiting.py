@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import pytest
 
+from lb.balancing.agenda import Agenda
 from lb.balancing.waiting import QueuePolicy, WaitingLine
 
+INFINITY = float("inf")
 
-def line(*calls: str, limit: int = 10, timeout: float = 5.0) -> WaitingLine[str]:
-    """One call a second, from 0."""
-    waiting: WaitingLine[str] = WaitingLine(QueuePolicy(limit, timeout))
-    for now, call in enumerate(calls):
-        assert waiting.enter(call, float(now))
-    return waiting
+
+class Line:
+    """A line on an agenda of its own; one call a second, from 0."""
+
+    def __init__(self, calls: str = "", limit: int = 10, timeout: float = 5.0) -> None:
+        self.agenda = Agenda()
+        self.over: list[str] = []
+        policy = QueuePolicy(limit, timeout)
+        self.waiting: WaitingLine[str] = WaitingLine(policy, self.agenda, self.over.append)
+        for now, call in enumerate(calls):
+            assert self.waiting.enter(call, float(now))
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
 def test_no_more_than_the_limit_wait(limit: int) -> None:
-    waiting = line(*"abc"[:limit], limit=limit)
+    waiting = Line("abc"[:limit], limit=limit).waiting
     assert not waiting.enter("z", 9.0)
     assert len(waiting) == limit
 
 
 def test_a_place_that_is_left_is_free() -> None:
-    waiting = line("a", "b", limit=2)
+    waiting = Line("ab", limit=2).waiting
     assert waiting.leave("a")
     assert waiting.enter("c", 2.0)
     assert [waiting.first(), len(waiting)] == ["b", 2]
 
 
 def test_first_come_first_served() -> None:
-    waiting = line("a", "b", "c")
+    waiting = Line("abc").waiting
     served = []
     while waiting:
         served.append(waiting.first())
@@ -39,17 +46,43 @@ def test_first_come_first_served() -> None:
 
 
 def test_only_who_waits_can_leave() -> None:
-    waiting = line("a")
+    waiting = Line("a").waiting
     assert [waiting.leave("z"), waiting.leave("a"), waiting.leave("a")] == [False, True, False]
 
 
+def test_all_can_be_sent_away_in_order() -> None:
+    line = Line("abc")
+    assert line.waiting.disband() == ["a", "b", "c"]
+    assert not line.waiting
+    line.agenda.wake(99.0)
+    assert line.over == []
+
+
 @pytest.mark.parametrize(
-    ("now", "over", "next_deadline"),
-    [(4.99, [], 5.0), (5.0, ["a"], 6.0), (6.5, ["a", "b"], 7.0), (99.0, ["a", "b", "c"], None)],
+    ("now", "over", "next_at"),
+    [(4.99, "", 5.0), (5.0, "a", 6.0), (6.5, "ab", 7.0), (99.0, "abc", INFINITY)],
 )
-def test_patience_ends_in_order(now: float, over: list[str], next_deadline: float | None) -> None:
-    waiting = line("a", "b", "c")
-    assert waiting.next_deadline == 5.0
-    assert waiting.expired(now) == over
-    assert len(waiting) == 3 - len(over)
-    assert waiting.next_deadline == (next_deadline or float("inf"))
+def test_patience_ends_in_order(now: float, over: str, next_at: float) -> None:
+    line = Line("abc")
+    assert line.agenda.next_at == 5.0
+    line.agenda.wake(now)
+    assert "".join(line.over) == over
+    assert len(line.waiting) == 3 - len(over)
+    assert line.agenda.next_at == next_at
+
+
+def test_the_first_to_come_after_a_silence_sets_the_alarm() -> None:
+    line = Line("a")
+    line.waiting.leave("a")
+    line.agenda.wake(5.0)
+    assert line.agenda.next_at == INFINITY
+    line.waiting.enter("b", 7.0)
+    assert line.agenda.next_at == 12.0
+
+
+def test_who_left_early_leaves_an_alarm_that_looks_and_goes_on() -> None:
+    line = Line("ab")
+    line.waiting.leave("a")
+    line.agenda.wake(5.0)
+    assert line.over == []
+    assert line.agenda.next_at == 6.0

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lb.balancing import Settings
-from tests.balancing.recordings import UNCHECKED, Player
 from tests.cli.conftest import Serving, Start, lb, on_a_terminal
+from tests.recording.recordings import UNCHECKED, Player
 
 BACKENDS = [Settings(f"10.0.0.{number}:80", name=name) for number, name in ((1, "a"), (2, "b"))]
 

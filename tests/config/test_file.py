@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
+from lb.balancing import Balancer, Settings, Setup
 from lb.config import BackendTable, Scenario, backend_flag, backend_flags, host_and_port, law_flag
 from lb.errors import ConfigError, UsageError
 from lb.units import seconds
@@ -133,14 +135,19 @@ def test_a_file_is_read_as_its_text(tmp_path: Path) -> None:
 
 
 def test_the_balancer_is_what_the_file_describes() -> None:
-    balancer = Scenario.parse(EXAMPLE).balancer(Random(0))
+    balancer: Balancer[Any] = Balancer(Scenario.parse(EXAMPLE).setup(), Random(0))
     big, small = balancer.pool.backends
     assert balancer.algorithm == "least_connections"
     assert (big.name, big.address, big.weight, big.limit) == ("big", "127.0.0.1:3001", 5, 8)
     assert (small.name, small.order) == ("[::1]:3002", 1)
     policy = big.health.policy
     assert (policy.interval, policy.rise, policy.fall, policy.timeout) == (10.0, 3, 3, 2.0)
-    assert Scenario.parse(EXAMPLE).balancer(Random(0), algorithm="random").algorithm == "random"
+    assert Scenario.parse(EXAMPLE).setup("random").algorithm == "random"
+
+
+def test_policies_have_the_defaults_of_the_balancer() -> None:
+    setup = Scenario.parse('[[backend]]\naddress = "127.0.0.1:1"').setup()
+    assert setup == Setup((Settings("127.0.0.1:1"),))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.balancing import Balancer, HealthPolicy, Settings
+from lb.balancing import Balancer, HealthPolicy, Settings, Setup
 from lb.errors import UsageError
 from lb.laws import LAWS, Law
 from lb.laws.kit import SIZE, Event
@@ -246,10 +246,12 @@ def test_a_departed_backend_is_not_kept_alive(
 @pytest.mark.parametrize("successor", REGISTRY)
 def test_an_exchange_of_algorithms_forgets_no_call_in_flight(name: str, successor: str) -> None:
     balancer = Balancer(
-        [Settings(f"10.0.0.{i}:80", weight=i) for i in (1, 2, 3)],
-        name,
-        rng=Random(10),
-        health=HealthPolicy(enabled=False),
+        Setup(
+            tuple(Settings(f"10.0.0.{i}:80", weight=i) for i in (1, 2, 3)),
+            name,
+            health=HealthPolicy(enabled=False),
+        ),
+        Random(10),
     )
     backends = balancer.pool.backends
     leases = [balancer.admit(Request(), 0.0) for _ in range(9)]

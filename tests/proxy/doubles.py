@@ -340,17 +340,13 @@ def note_leases(balancer: Balancer[Any]) -> list[Lease[Any]]:
 
 def note_ends(balancer: Balancer[Any], note: Callable[[Backend, Outcome, float], None]) -> None:
     """`note` hears how every attempt ended, and after how many seconds its answer began."""
-    strategy: Any = balancer.strategy
+    ended = balancer.ended
 
-    class Noting:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(strategy, name)
+    def noting(backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+        ended(backend, now, outcome, latency)
+        note(backend, outcome, latency)
 
-        def finished(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
-            strategy.finished(backend, now, outcome, latency)
-            note(backend, outcome, latency)
-
-    balancer.strategy = Noting()  # type: ignore[assignment]
+    balancer.ended = noting  # type: ignore[method-assign]
 
 
 def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:

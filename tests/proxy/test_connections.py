@@ -315,7 +315,7 @@ def test_a_connection_that_the_backend_has_closed_is_not_used(run: Run) -> None:
                 client.send(post(b"pay"))
                 assert (await client.response()).body == b"x"
                 await a.left.get()
-                pool = lb.backends[0].driver
+                pool = lb.backends[0].site
                 while pool.idle:  # until the proxy has seen it too
                     await asyncio.sleep(0)
             assert a.connections == 3
@@ -345,7 +345,7 @@ def test_unused_connections_are_closed(run: Run) -> None:
             client.send(get())
             await client.response()
             await a.left.get()
-            assert lb.backends[0].driver.idle == []
+            assert lb.backends[0].site.idle == []
             assert await client.closed()
 
     run(test())

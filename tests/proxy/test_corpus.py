@@ -171,7 +171,7 @@ def test_responses(run: Run, group: dict[str, Any], pieces: int) -> None:
         async with origin(saying) as a, proxy(a, toml="[retries]\nmax = 0") as lb:
             for text in cases(group):
                 a.connections = 0
-                lb.backends[0].driver.close()
+                lb.backends[0].site.close()
                 async with lb.client() as client:
                     client.send(get("/first", method=method))
                     if group["status"] == "cut" and (pieces or group.get("closes")):

@@ -344,7 +344,7 @@ def test_responses() -> None:
     def check(text: bytes) -> None:
         backend.text = text
         # Bytes that come late behind an answer would be taken for the next one's, by anybody.
-        bench.proxy.backends[0].driver.close()
+        bench.proxy.backends[0].site.close()
         got, whole = bench.exchange(get("/", "Connection: close"))
         seen = answer_in(got, whole)
         if seen is None:

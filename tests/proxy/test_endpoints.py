@@ -31,7 +31,7 @@ def test_health(run: Run) -> None:
                 assert document["healthy_backends"] == 1
                 assert document["total_backends"] == 2
                 up, down = document["backends"]
-                assert set(up) == {"address", "healthy", "connections", "response_time_ms"}
+                assert {"address", "healthy", "connections", "response_time_ms"} <= set(up)
                 assert (up["address"], up["healthy"], up["connections"]) == (a.address, True, 0)
                 assert 0 < up["response_time_ms"] < 5000
                 assert down["healthy"] is False

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Settings
+from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Settings, Setup
 from lb.config import Timeouts
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.exchange import Exchange
@@ -129,11 +129,12 @@ class Driver:
         self.outcomes: list[Outcome] = []
         self.timers = Timers(Timeouts())
         self.balancer: Balancer[Exchange] = Balancer(
-            [Settings(f"{name}:80", name=name, max_in_flight=limit) for name in backends],
-            "round_robin",
-            rng=Random(1),
-            health=HealthPolicy(enabled=False),
-            queue=QueuePolicy(limit=line),
+            Setup(
+                tuple(Settings(f"{name}:80", name=name, max_in_flight=limit) for name in backends),
+                health=HealthPolicy(enabled=False),
+                queue=QueuePolicy(limit=line),
+            ),
+            Random(1),
         )
         self.dispatcher: Dispatcher[Exchange] = Dispatcher(
             self,  # type: ignore[arg-type]
@@ -165,7 +166,7 @@ class Driver:
 
     @property
     def carriers(self) -> list[Carrier]:
-        return [backend.driver for backend in self.balancer.pool.backends]
+        return [backend.site for backend in self.balancer.pool.backends]
 
     @property
     def active(self) -> int:

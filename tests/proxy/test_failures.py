@@ -312,7 +312,7 @@ def test_a_client_that_leaves_while_it_is_served(run: Run, request_: bytes) -> N
             assert lb.backends[0].active == 0
             assert lb.backends[0].failed == 0
             await a.left.get()  # its connection to the backend is gone too
-            assert lb.backends[0].driver.idle == []
+            assert lb.backends[0].site.idle == []
 
     run(test())
 
@@ -350,7 +350,7 @@ def test_a_client_that_leaves_while_its_connection_is_made(run: Run) -> None:
             await opened.wait()
             client.reset()
             assert await lb.ended.get() == ("a", Outcome.CLIENT_GONE)
-            assert lb.backends[0].driver._connecting == {}
+            assert lb.backends[0].site._connecting == {}
             assert a.connections == 0
 
     run(test())

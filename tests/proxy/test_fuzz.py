@@ -82,7 +82,7 @@ def test_damaged_answers(run: Run, seed: int) -> None:
                     client.half_close()
                     await client.is_reset()
             a.script = echo
-            lb.backends[0].driver.close()  # the connections that still speak to the old script
+            lb.backends[0].site.close()  # the connections that still speak to the old script
             assert (await lb.get()).status == 200
 
     run(test())

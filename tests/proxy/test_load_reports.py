@@ -23,11 +23,15 @@ def test_prequal_goes_by_what_backends_say(run: Run) -> None:
             origin(telling(0, 2)) as fast,
             proxy(slow, fast, toml='algorithm = "prequal"') as lb,
         ):
-            for _ in range(10):  # the first picks are random; each brings answers
+            in_a_row = 0
+            for _ in range(200):  # the first picks are random; each brings answers
                 response = await lb.get()
                 assert response.status == 200
                 assert response["X-LB-Load"] is None
-            names = {(await lb.get())["X-Backend-Server"] for _ in range(5)}
-            assert names == {fast.address}
+                chosen = response["X-Backend-Server"] == fast.address
+                in_a_row = in_a_row + 1 if chosen else 0
+                if in_a_row == 20:
+                    return
+            raise AssertionError("the backend that says it is slow is picked on and on")
 
     run(test())

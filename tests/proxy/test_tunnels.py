@@ -81,7 +81,7 @@ def test_bytes_flow_both_ways_and_the_lease_lasts(run: Run) -> None:
             assert await lb.ended.get() == ("a", Outcome.OK)
             assert lb.backends[0].active == 0
             await a.left.get()
-            assert lb.backends[0].driver.idle == []
+            assert lb.backends[0].site.idle == []
 
     run(test())
 

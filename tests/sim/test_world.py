@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lb.balancing import Lease, Probe, ProbeResult
+from lb.balancing import Balancer, Lease, Probe, ProbeResult
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import REGISTRY
@@ -45,7 +45,7 @@ def by_hand(file: Scenario, algorithm: str) -> list[int]:
     """The balancer driven by a plain loop over FIFO single workers: no SimPy, no stations."""
     drawn = Schedule.draw(file)
     *_, picks, _ = streams(file.run.seed, 0)
-    lb = file.balancer(Random(int(picks.integers(2**63))), algorithm=algorithm)
+    lb: Balancer[Any] = Balancer(file.setup(algorithm), Random(int(picks.integers(2**63))))
     free = dict.fromkeys(lb.pool.backends, 0.0)
     running: list[tuple[float, int, Lease[Any]]] = []
     chosen = []

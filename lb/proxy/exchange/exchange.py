@@ -263,7 +263,7 @@ class Exchange:
     def _go(self, lease: Lease[Exchange]) -> None:
         self.lease = lease
         self.first_byte_at = None
-        lease.backend.driver.carry(self, self._fresh, lease.started_at)
+        lease.backend.site.carry(self, self._fresh, lease.started_at)
 
     def _send(self, upstream: UpstreamSide, server_field: bytes, now: float) -> None:
         self.upstream = upstream
@@ -323,7 +323,7 @@ class Exchange:
                 response.text,
                 response.lines,
                 response.aside.upgrade,
-                lease.backend.driver.response_tails[response.minor],
+                lease.backend.site.response_tails[response.minor],
             )
         )
         self.settled()
@@ -366,12 +366,12 @@ class Exchange:
             lines += b"\r\nConnection: close"
         elif not request.minor:
             lines += b"\r\nConnection: keep-alive"
-        tail: bytes = lease.backend.driver.response_tails[response.minor]
+        tail: bytes = lease.backend.site.response_tails[response.minor]
         return b"HTTP/1.1 " + response.text + lines + tail
 
     def _cookie(self, lease: Lease[Exchange]) -> bytes:
         """Tells the client which backend is its own, unless it has said so."""
-        cookie, token = self._context.cookie, lease.backend.driver.token
+        cookie, token = self._context.cookie, lease.backend.site.token
         if cookie is None or self.key == token:
             return b""
         return b"\r\nSet-Cookie: %b=%b; Path=/; HttpOnly; SameSite=Lax" % (cookie, token)
@@ -472,7 +472,7 @@ class Exchange:
         if upstream is not None:
             upstream.release(False, now)
         else:
-            lease.backend.driver.forget(self)
+            lease.backend.site.forget(self)
         self._dispatcher.drain()
 
     def _give_back(self, lease: Lease[Exchange]) -> None:

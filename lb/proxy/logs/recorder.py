@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -57,9 +56,9 @@ class Recorder:
 
     def balancer(self, scenario: Scenario, now: float) -> RecordedBalancer[Any]:
         """The balancer that the scenario describes; what it is told goes to the file."""
-        make = partial(RecordedBalancer, seed=self._seed, sink=self._take)
-        balancer = scenario.balancer(Random(self._seed), now, make=make)
-        assert isinstance(balancer, RecordedBalancer)
+        balancer: RecordedBalancer[Any] = RecordedBalancer(
+            scenario.setup(), Random(self._seed), now, seed=self._seed, sink=self._take
+        )
         self._balancer = balancer
         return balancer
 

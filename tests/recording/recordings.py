@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from lb.balancing import (
     QueuePolicy,
     RetryPolicy,
     Settings,
+    Setup,
     Start,
     State,
 )
@@ -39,7 +41,9 @@ EVENTS = st.lists(
         st.tuples(st.sampled_from(["admit", "done", "failed", "abandoned", "probed"]), WHICH),
         st.tuples(st.just("reported"), WHICH),
         st.tuples(st.just("passes"), st.floats(0.001, 12.0)),
-        st.tuples(st.sampled_from(["drain", "add", "remove", "state", "weight", "swap"]), WHICH),
+        st.tuples(
+            st.sampled_from(["drain", "add", "remove", "state", "weight", "swap", "applied"]), WHICH
+        ),
     ),
     max_size=80,
 )
@@ -53,14 +57,16 @@ class Player:
         self.blocks: list[bytes] = []
         self.now = 100.0
         self.balancer: RecordedBalancer[Request] = RecordedBalancer(
-            policies.pop("backends", BACKENDS),
-            algorithm,
-            policies.pop("settings", None),
-            rng=Random(SEED),
+            Setup(
+                policies.pop("backends", BACKENDS),
+                algorithm,
+                policies.pop("settings", {}),
+                **policies,
+            ),
+            Random(SEED),
+            self.now,
             seed=SEED,
             sink=self.blocks.append,
-            now=self.now,
-            **policies,
         )
         self.known = list(self.balancer.pool.backends)
         self.open: list[Any] = []
@@ -146,6 +152,26 @@ class Player:
     def add(self, which: int = 0) -> None:
         settings = Settings(f"10.0.1.{len(self.known)}:80", 1 + which % 3, max_in_flight=3)
         self.known.append(self.balancer.add(settings, self.now))
+
+    def applied(self, which: int = 0) -> None:
+        before = self.balancer.setup
+        rows = list(before.backends[which % 2 :])
+        if rows:
+            rows[-1] = replace(rows[-1], weight=1 + which % 4, max_in_flight=1 + which % 5)
+        rows.append(Settings(f"10.0.2.{which}:80", max_in_flight=2))
+        names = ("p2c", "prequal", before.algorithm)
+        setup = replace(
+            before,
+            backends=tuple({row.label: row for row in rows}.values()),
+            algorithm=names[which % 3],
+            settings={},
+            queue=QueuePolicy(limit=which % 5, timeout=4.0),
+            health=replace(before.health, fall=1 + which % 3),
+        )
+        self.balancer.apply(setup, self.now)
+        for backend in self.balancer.pool.backends:
+            if backend not in self.known:
+                self.known.append(backend)
 
     def remove(self, which: int = 0) -> None:
         members = self.balancer.pool.backends

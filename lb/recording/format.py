@@ -1,0 +1,80 @@
+"""The log of every input of a balancer, exact enough to make the same picks again: its layout.
+
+Little-endian throughout:
+
+    file      HEAD, the header as JSON, blocks
+    block     BLOCK (length, its complement, CRC-32 of what follows), whole events
+    event     kind, body; with DECIDED set in the kind: COUNT, decisions
+    decision  DECISION (call, attempt, order of the backend; NOBODY for a refusal)
+
+The header of format 2 holds lb's version, the seed, the time, and the setup of the balancer; that
+of format 1 has the parts of the setup at its top, and knows no checks at once after a failure.
+Calls are named by their number, in order of admission from 0, attempts by the backends tried
+before. Bodies of frequent kinds are structs; all others are JSON, where a float is exact too. The
+last event of a recording that was closed is END.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+
+from lb.strategies import Outcome
+
+MAGIC = b"\x89lb-log\n"
+VERSION = 2
+HEAD = Struct("<8sHII")
+"""Magic, version, length and CRC-32 of the header."""
+BLOCK = Struct("<III")
+COUNT = Struct("<I")
+DECISION = Struct("<IHI")
+NOBODY = 0xFFFFFFFF
+"""In the place of a backend's order."""
+
+
+class Kind(IntEnum):
+    """Never renumbered. New ones get new numbers; a reader refuses those it does not know."""
+
+    END = 0
+    ADMIT = 1
+    DONE = 2
+    FAILED = 3
+    ABANDONED = 4
+    WAKE = 5
+    OBSERVED = 16
+    ADD = 17
+    REMOVE = 18
+    SET_STATE = 19
+    SET_WEIGHT = 20
+    SWAP = 21
+    REPORTED = 22
+    APPLY = 23
+
+
+DECIDED = 0x80
+"""Set in the kind of an event that brought a start (other than its own) or a refusal."""
+
+ADMIT = Struct("<BdBII")
+"""Kind, now, flags, order picked, length of the key; then the key, then a deadline as "<d"."""
+IDEMPOTENT, DEADLINE = 1, 2
+TIME = Struct("<d")
+DONE = Struct("<BdIHBd")
+"""Kind, now, call, attempt, outcome, time of the first byte (NaN: none)."""
+FAILED = Struct("<BdIHBB")
+"""Kind, now, call, attempt, outcome, sent."""
+ABANDONED = Struct("<BI")
+"""Kind, call."""
+WAKE = Struct("<Bd")
+JSON = Struct("<BdI")
+"""Kind, now, length of the JSON that follows."""
+
+OUTCOMES = (
+    Outcome.OK,
+    Outcome.CONNECT,
+    Outcome.RESET,
+    Outcome.TIMEOUT,
+    Outcome.SERVER_ERROR,
+    Outcome.CLIENT_GONE,
+    Outcome.CANCELLED,
+)
+"""By their number in a recording: never reordered."""
