@@ -5,6 +5,7 @@ The text is known to be valid, so a scanner of what brackets, quotes and dots me
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from bisect import bisect_right
@@ -24,6 +25,7 @@ _STRING = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _BARE = re.compile(r"[^\s.=\[\]{},#]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 _DOT = re.compile(r"[ \t]*\.[ \t]*")
 
@@ -43,9 +45,14 @@ class Origin:
 
     def at(self, path: Place) -> str:
         """`lb.toml:12 backend[1].model`; without a file only the key."""
-        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-        key = "".join(parts).removeprefix(".") or "file"
+        key = "".join(map(_written, path)).removeprefix(".") or "file"
         return f"{self.source}:{self.line(path)} {key}" if self.source else key
+
+
+def _written(part: str | int) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    return f".{part if _PLAIN.fullmatch(part) else json.dumps(part, ensure_ascii=False)}"
 
 
 def lines_of(text: str) -> dict[Place, int]:

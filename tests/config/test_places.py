@@ -111,6 +111,7 @@ def test_what_is_not_there_is_placed_in_what_would_hold_it() -> None:
     assert origin.at(("e",)) == "lb.toml:1 e"
     assert origin.at(()) == "lb.toml:1 file"
     assert Origin().at(("a", 1, "b")) == "a[1].b"
+    assert Origin().at(("a", "b c\nd.e")) == 'a."b c\\nd.e"'
 
 
 def test_where_something_was_written_is_no_part_of_what_was_written() -> None:
