@@ -58,7 +58,7 @@ def serve(
     from lb.proxy.signals import ignore_silently
 
     ignore_silently()  # before the imports below, which take their time
-    from lb.config import Algorithm, BackendTable, backend_flags
+    from lb.config import BackendTable, backend_flags
     from lb.proxy.serve import serve as run
 
     scenario = scenario_from(config)
@@ -72,7 +72,7 @@ def serve(
             BackendTable.model_validate(row) for row in backend_flags(backends)
         )
     if algorithm is not None:
-        changes["algorithm"] = Algorithm.of(algorithm)
+        changes["algorithm"] = scenario.chosen(algorithm)
     if health_check_interval is not None:
         if not 0 < health_check_interval < float("inf"):
             raise UsageError(

@@ -28,6 +28,20 @@ class Algorithm(Table):
     model_config = ConfigDict(extra="allow", frozen=True)
     name: Annotated[str, AfterValidator(_known_algorithm)]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        name, colon, _ = value.partition(":")
+        if not colon:
+            return {"name": name}
+        try:
+            name, settings = strategies.parse(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return {"name": name, **settings}
+
     @classmethod
     def of(cls, text: str) -> Algorithm:
         """From a command line. Raises UsageError."""

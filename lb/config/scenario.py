@@ -26,7 +26,7 @@ from lb.config.places import Origin, lines_of
 from lb.config.problems import not_toml, problems
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.values import Mistakes, RequestKey, Table
-from lb.errors import ConfigError, UsageError
+from lb.errors import ConfigError
 from lb.system import reason
 
 DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
@@ -71,20 +71,6 @@ class Scenario(Table):
     if TYPE_CHECKING:
 
         def __init__(self, **tables: Any) -> None: ...
-
-    @field_validator("algorithm", mode="before")
-    @classmethod
-    def _short_form(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        name, colon, _ = value.partition(":")
-        if not colon:
-            return {"name": name}
-        try:
-            name, settings = strategies.parse(value)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-        return {"name": name, **settings}
 
     @field_validator("backends")
     @classmethod
@@ -156,15 +142,21 @@ class Scenario(Table):
             raise ConfigError([not_toml(text, source, error)]) from None
         return cls.model_validate(data, context=origin, by_alias=True, by_name=False)
 
+    def chosen(self, algorithm: str | None) -> Algorithm:
+        """The one of the file, or that of a command line, such as "p2c" or "p2c:choices=3".
+
+        The file's own name alone keeps the file's parameters. Raises UsageError.
+        """
+        if algorithm is None or algorithm == self.algorithm.name:
+            return self.algorithm
+        return Algorithm.of(algorithm)
+
     def setup(self, algorithm: str | None = None) -> Setup:
         """What makes the balancer of this file, for either driver.
 
-        `algorithm` replaces the file's, in the form "name" or "name:parameter=value"; the file's
-        own name alone keeps the file's parameters. Raises UsageError for one that is unknown.
+        `algorithm` replaces the file's, see `chosen`. Raises UsageError for one that is unknown.
         """
-        chosen = self.algorithm
-        if algorithm is not None and algorithm != chosen.name:
-            chosen = Algorithm.of(algorithm)
+        chosen = self.chosen(algorithm)
         return Setup(
             tuple(
                 Settings(row.address, row.weight, row.name, row.max_in_flight)

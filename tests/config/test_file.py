@@ -581,6 +581,22 @@ def test_an_algorithm_without_the_weights_it_goes_by_is_noted(
     assert len(scenario.notes(algorithm)) == notes
 
 
+@pytest.mark.parametrize(
+    ("given", "name", "settings"),
+    [
+        (None, "p2c", {"choices": 3}),
+        ("p2c", "p2c", {"choices": 3}),
+        ("p2c:choices=4", "p2c", {"choices": "4"}),
+        ("random", "random", {}),
+    ],
+)
+def test_an_algorithm_given_by_its_name_alone_keeps_what_the_file_sets(
+    given: str | None, name: str, settings: dict[str, object]
+) -> None:
+    chosen = Scenario.parse('algorithm = { name = "p2c", choices = 3 }').chosen(given)
+    assert (chosen.name, chosen.settings) == (name, settings)
+
+
 # --- sizes
 
 
