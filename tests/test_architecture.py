@@ -13,8 +13,6 @@ HOUSE = Path(__file__).parents[1]
 LONGEST = 350
 """Lines of a file."""
 TOO_LONG = {
-    "lb/proxy/exchange/client.py",
-    "lb/proxy/exchange/exchange.py",
     "sim/output/plots.py",
     "tests/balancing/test_balancer.py",
     "tests/balancing/test_recording.py",
@@ -23,7 +21,6 @@ TOO_LONG = {
     "tests/proxy/test_bodies.py",
     "tests/proxy/test_connections.py",
     "tests/proxy/test_differential.py",
-    "tests/proxy/test_exchange.py",
     "tests/proxy/test_failures.py",
     "tests/proxy/test_tunnels.py",
     "tests/sim/test_verdict.py",

@@ -18,6 +18,8 @@ class Server(Table):
     trusted_proxies: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Networks whose X-Forwarded-* fields are kept and extended instead of replaced."""
     access_log: bool = False
+    half_close: bool = False
+    """Whether a client that has closed its side still gets its answers; else it has gone."""
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -41,6 +43,8 @@ class Timeouts(Table):
     """Silence of a backend that owes an answer. The simulator applies it when the file names it."""
     idle: PositiveDuration = 15.0
     """Unused connections to backends are closed after this."""
+    total: PositiveDuration | None = None
+    """From a request's head to the last byte of its answer; off unless given. 504, or cut off."""
     client_idle: PositiveDuration = 60.0
     drain: PositiveDuration = 30.0
     """After SIGTERM, for requests in flight."""
@@ -59,3 +63,5 @@ class Limits(Table):
     """Fields in one head; the same."""
     body: Annotated[Size, Field(ge=0)] | None = None
     """Of a request; 413. Unlimited unless given: bodies are passed on as they come."""
+    body_rate: Annotated[Size, Field(ge=1)] | None = None
+    """Bytes a second that a request's body must keep, judged from its fifth second on; 408."""

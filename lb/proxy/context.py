@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Protocol
+from typing import Protocol
 
-from lb.balancing import Lease
+from lb.balancing import Backend
 from lb.config import Scenario
 
 Answer = Callable[[], tuple[int, bytes]]
@@ -37,7 +37,7 @@ class Answered(Protocol):
     def request(self) -> Asked: ...
 
     @property
-    def lease(self) -> Lease[Any] | None: ...
+    def backend(self) -> Backend | None: ...
 
 
 class Context:
@@ -49,6 +49,7 @@ class Context:
         self.loop = asyncio.get_running_loop()
         self.timeouts = scenario.timeouts
         self.limits = scenario.limits
+        self.half_close = scenario.server.half_close
         self.trusted: Sequence[IPv4Network | IPv6Network] = [
             ip_network(network) for network in scenario.server.trusted_proxies
         ]

@@ -10,6 +10,7 @@ from lb.balancing import (
     Backend,
     Balancer,
     Call,
+    Cancel,
     Changed,
     Joined,
     Lease,
@@ -21,6 +22,7 @@ from lb.balancing import (
     ProbeResult,
     Refuse,
     Settings,
+    Setup,
     Start,
     State,
     Swapped,
@@ -40,6 +42,8 @@ class Dispatched(Call, Protocol):
     def start(self, lease: Lease[Any]) -> None: ...
 
     def refuse(self, why: Why | Outcome) -> None: ...
+
+    def cancel(self, lease: Lease[Any]) -> None: ...
 
 
 class Prober(Protocol):
@@ -80,9 +84,9 @@ class Dispatcher(Generic[C]):
         prober: Prober,
         log: Log,
         site: Callable[[Backend, Report], Site],
-        swapped: Callable[[], None],
+        swapped: Callable[[frozenset[str]], None],
     ) -> None:
-        """`site` makes what is kept for a backend; `swapped` hears of another algorithm."""
+        """`site` makes what is kept for a backend; `swapped` hears what another algorithm needs."""
         self.balancer = balancer
         self.answered = asyncio.Event()
         """Something is known of every backend."""
@@ -94,7 +98,7 @@ class Dispatcher(Generic[C]):
         self._probes: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
-        self.drain()
+        self._carry_out()
 
     # --- life
 
@@ -168,10 +172,20 @@ class Dispatcher(Generic[C]):
         self.balancer.swap(algorithm, settings, self._context.now())
         self.drain()
 
+    def apply(self, setup: Setup) -> None:
+        """Move to another setup. Raises UsageError."""
+        self.balancer.apply(setup, self._context.now())
+        self.drain()
+
     # --- what the balancer asks for
 
     def drain(self) -> None:
         """Carry out the balancer's actions, and set the alarm by what falls due next."""
+        self._carry_out()
+        if self.balancer.wakes_at != self._alarm_at:
+            self._set_alarm(self.balancer.wakes_at)
+
+    def _carry_out(self) -> None:
         out = self.balancer.out
         while out:
             match out.popleft():
@@ -179,6 +193,8 @@ class Dispatcher(Generic[C]):
                     lease.call.start(lease)
                 case Refuse(call, why):
                     call.refuse(why)
+                case Cancel(lease):
+                    lease.call.cancel(lease)
                 case Probe(backend, kind):
                     ask = self._probe if kind is ProbeKind.HEALTH else self._ask_for_load
                     task = self._context.loop.create_task(ask(backend))
@@ -188,15 +204,13 @@ class Dispatcher(Generic[C]):
                     backend.site = self._site(backend, self.reported)
                 case Left(backend):
                     backend.site.retire()
-                case Swapped():
-                    self._swapped()
+                case Swapped(needs):
+                    self._swapped(needs)
                 case Changed(backend, why):
                     level = "info" if backend.healthy else "warning"
                     self._log(
                         level, f"backend {backend.standing}", backend=backend.name, reason=why
                     )
-        if self.balancer.wakes_at != self._alarm_at:
-            self._set_alarm(self.balancer.wakes_at)
 
     async def _probe(self, backend: Backend) -> None:
         result = await self._prober.probe(backend)

@@ -24,7 +24,6 @@ from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.timers import Timers
 from lb.proxy.upstream.pool import UpstreamPool
-from lb.strategies import spec
 from lb.system import reason
 
 BACKLOG = 1024
@@ -65,7 +64,7 @@ class Proxy:
             site=partial(UpstreamPool, context),
             swapped=self._identify,
         )
-        self._identify()
+        self._identify(self.balancer.needs)
         if path := scenario.server.health_path:
             context.endpoints[path.encode()] = lambda: endpoints.health(
                 self.balancer.snapshot(context.now())
@@ -79,10 +78,9 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def _identify(self) -> None:
+    def _identify(self, needs: frozenset[str]) -> None:
         """See to it that requests have the keys and cookies that the algorithm needs."""
         context = self.context
-        needs = spec(self.balancer.algorithm).needs
         kind, _, name = self._key.partition(":")
         sets_cookie = "sets_cookie" in needs and kind == "cookie"
         context.cookie = name.encode() if sets_cookie else None
@@ -161,7 +159,7 @@ class Proxy:
             method=exchange.request.method.decode(),
             target=exchange.request.target.decode("latin-1"),
             status=exchange.status,
-            backend=exchange.lease.backend.name if exchange.lease else None,
+            backend=exchange.backend.name if exchange.backend else None,
             ms=(
                 round((self.context.now() - exchange.arrived_at) * 1e3, 3)
                 if exchange.arrived_at

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from lb.balancing import Outcome
 from lb.config import Timeouts
 
+INFINITY = float("inf")
+LOOK = 1.0
+"""Seconds between two looks at how fast a body comes."""
 W = TypeVar("W")
 
 
@@ -55,15 +57,21 @@ class Sender(Protocol):
     def too_slow(self) -> None:
         """A whole request did not come in time, or the answers are not read."""
 
+    def judge(self) -> None:
+        """It is time to look at how fast a body comes."""
+
 
 class Waiting(Protocol):
     """An exchange."""
 
-    def broken(self, outcome: Outcome) -> None:
+    def silent(self) -> None:
         """The backend that owes it an answer is silent."""
 
     def stalled(self) -> None:
         """Its client does not read."""
+
+    def timed_out(self) -> None:
+        """It takes longer than any may."""
 
 
 class Closing(Protocol):
@@ -83,17 +91,22 @@ class Timers:
             timeouts.client_idle, lambda it: it.too_slow()
         )
         """A client has to send something, or to read the last of what it is sent."""
-        self.response: Deadlines[Waiting] = Deadlines(
-            timeouts.response, lambda it: it.broken(Outcome.TIMEOUT)
-        )
+        self.pace: Deadlines[Sender] = Deadlines(LOOK, lambda it: it.judge())
+        """A body has to keep coming fast. Only where limits.body_rate is given."""
+        self.response: Deadlines[Waiting] = Deadlines(timeouts.response, lambda it: it.silent())
         """A backend owes (more of) an answer."""
         self.stalled: Deadlines[Waiting] = Deadlines(timeouts.client_idle, lambda it: it.stalled())
         """A client has to read on."""
+        self.total: Deadlines[Waiting] = Deadlines(
+            INFINITY if timeouts.total is None else timeouts.total, lambda it: it.timed_out()
+        )
+        """An answer has to be complete. Only exchanges with a deadline are here."""
         self.tunnel: Deadlines[Closing] = Deadlines(timeouts.tunnel, lambda it: it.close())
         """Something has to move in a tunnel."""
         self._all: tuple[Deadlines[Any], ...] = (
             self.header,
             self.client_idle,
+            self.pace,
             self.response,
             self.stalled,
             self.tunnel,

@@ -361,6 +361,7 @@ def post(body: bytes, *fields: str, target: str = "/", method: str = "POST") -> 
 
 
 NO_HEALTH = "[health]\nenabled = false\n"
+HALF_CLOSE = '[server]\nlisten = "127.0.0.1:0"\nhalf_close = true\n'
 
 
 def scenario(

@@ -9,6 +9,7 @@ import pytest
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
+    HALF_CLOSE,
     Origin,
     Wire,
     answering,
@@ -196,7 +197,11 @@ def test_nothing_is_sent_behind_an_answer_that_says_close(run: Run) -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_client_that_closes_its_side_gets_all_its_answers(run: Run, count: int) -> None:
     async def test() -> None:
-        async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
+        async with (
+            origin(echo) as a,
+            proxy(a, toml=HALF_CLOSE) as lb,
+            lb.client() as client,
+        ):
             client.send(*(get(f"/{i}") for i in range(count)))
             client.half_close()
             for i in range(count):
@@ -222,7 +227,11 @@ def test_a_client_that_closes_its_side_while_it_is_answered(run: Run) -> None:
             wire.send(b"b")
             await it.take(wire)
 
-        async with origin(halting) as a, proxy(a) as lb, lb.client() as client:
+        async with (
+            origin(halting) as a,
+            proxy(a, toml=HALF_CLOSE) as lb,
+            lb.client() as client,
+        ):
             client.send(get())
             head = await client.head()
             assert head is not None

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lb.proxy.http.rules import options
-from tests.proxy.doubles import Origin, Proxy, Wire, get, origin, proxy
+from tests.proxy.doubles import HALF_CLOSE, Origin, Proxy, Wire, get, origin, proxy
 
 EXAMPLES = settings(
     max_examples=1500,
@@ -237,7 +237,9 @@ class Bench:
 
     async def _start(self) -> Proxy:
         a = await self.stack.enter_async_context(origin(self.script))
-        return await self.stack.enter_async_context(proxy(a, toml="[retries]\nmax = 0"))
+        return await self.stack.enter_async_context(
+            proxy(a, toml=HALF_CLOSE + "[retries]\nmax = 0")
+        )
 
     def close(self) -> None:
         self.runner.run(self.stack.aclose())

@@ -215,7 +215,11 @@ def test_a_backend_that_cannot_be_reached_is_given_up(run: Run) -> None:
 def test_a_name_that_cannot_be_one(run: Run) -> None:
     async def test() -> None:
         async with proxy("a..b:80") as lb:
-            assert (await lb.get()).status == 502
+            answer = await lb.get()
+            assert answer.status == 503
+            assert answer.json["error"] == "cancelled"
+            assert lb.outcomes == [("a", Outcome.CANCELLED)] * 2
+            assert lb.backends[0].failed == 0
 
     run(test())
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from tests.proxy.conftest import Run
-from tests.proxy.doubles import Origin, Wire, echo, get, ok, origin, post, proxy
+from tests.proxy.doubles import HALF_CLOSE, Origin, Wire, echo, get, ok, origin, post, proxy
 
 REQUESTS = (
     get("/a", "X-A: 1", "Connection: keep-alive"),
@@ -43,13 +43,14 @@ def damaged(rng: Random, text: bytes) -> bytes:
     return text
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_damaged_requests(run: Run, seed: int) -> None:
     rng = Random(seed)
 
     async def test() -> None:
-        async with origin(echo) as a, proxy(a) as lb:
-            for _ in range(150):
+        toml = HALF_CLOSE if seed % 2 else ""
+        async with origin(echo) as a, proxy(a, toml=toml) as lb:
+            for _ in range(100):
                 async with lb.client() as client:
                     client.send(b"".join(rng.choice(REQUESTS) for _ in range(rng.randrange(3))))
                     client.send(damaged(rng, rng.choice(REQUESTS)))
@@ -63,7 +64,7 @@ def test_damaged_requests(run: Run, seed: int) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 def test_damaged_answers(run: Run, seed: int) -> None:
     rng = Random(seed)
 
@@ -74,7 +75,7 @@ def test_damaged_answers(run: Run, seed: int) -> None:
                 return
 
     async def test() -> None:
-        toml = '[timeouts]\nresponse = "50ms"\n'
+        toml = (HALF_CLOSE if seed % 2 else "") + '[timeouts]\nresponse = "50ms"\n'
         async with origin(damaging) as a, proxy(a, toml=toml) as lb:
             for round_ in range(20):
                 async with lb.client() as client:

@@ -40,7 +40,7 @@ def test_our_own_answers(keep_alive: bool, minor: int, connection: bytes | None)
 
 def test_every_refusal_has_words_and_a_status() -> None:
     broken = {outcome for outcome in Outcome if outcome.teaches} - {Outcome.OK}
-    assert set(REFUSALS) == {*Why, *broken}
+    assert set(REFUSALS) == {*Why, *broken, Outcome.CANCELLED}
     for status, message in REFUSALS.values():
         assert 500 <= status < 600
         assert message

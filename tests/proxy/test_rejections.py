@@ -8,7 +8,18 @@ import pytest
 
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
-from tests.proxy.doubles import Origin, Wire, answering, echo, get, ok, origin, post, proxy
+from tests.proxy.doubles import (
+    HALF_CLOSE,
+    Origin,
+    Wire,
+    answering,
+    echo,
+    get,
+    ok,
+    origin,
+    post,
+    proxy,
+)
 
 GET = "GET / HTTP/1.1\r\nHost: x\r\n"
 POST = "POST / HTTP/1.1\r\nHost: x\r\n"
@@ -169,7 +180,11 @@ def test_a_body_that_breaks_the_rules_after_its_answer_began(run: Run) -> None:
 @pytest.mark.parametrize("text", [POST + "Content-Length: 9\r\n\r\nhalf", GET + "X: "])
 def test_a_request_that_ends_early(run: Run, text: str) -> None:
     async def test() -> None:
-        async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
+        async with (
+            origin(echo) as a,
+            proxy(a, toml=HALF_CLOSE) as lb,
+            lb.client() as client,
+        ):
             client.send(get("/whole"), text.encode())
             client.half_close()
             assert b"/whole" in (await client.response()).body

@@ -13,29 +13,48 @@ from lb.proxy.exchange.transitions import NEVER, TRANSITIONS, Event, State, tran
 from lb.proxy.http.framing import Framing
 from lb.proxy.http.request import Hop
 from lb.proxy.http.response import Aside
-from tests.proxy.test_exchange import END, Client, Driver, Upstream, exchange, response
+from tests.proxy.around import (
+    END,
+    Client,
+    Driver,
+    Upstream,
+    begin_answer,
+    connected,
+    exchange,
+    response,
+)
 
 EXPECTED = """
-               NEW         WAITING     CONNECTING  SENT        ANSWERING   TUNNEL      OVER
-BEGIN          CONNECTING  -           -           -           -           -           -
-LOCAL          OVER        -           -           -           -           -           -
-START          -           CONNECTING  -           -           -           -           OVER
-REFUSE         -           OVER        -           -           -           -           OVER
-SENT_ON        -           -           SENT        -           -           -           -
-REQUEST_BODY   NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
-REQUEST_END    NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
-INTERIM        -           -           -           SENT        -           -           -
-SWITCH         -           -           -           TUNNEL      -           -           -
-HEAD           -           -           -           ANSWERING   -           -           -
-BODY           -           -           -           -           ANSWERING   -           -
-END            -           -           -           -           OVER        -           -
-BROKEN         -           -           CONNECTING  OVER        OVER        -           OVER
-CLIENT_GONE    OVER        OVER        OVER        OVER        OVER        OVER        OVER
-TUNNEL_CLOSED  -           -           -           -           -           OVER        OVER
+                NEW         WAITING     CONNECTING  SENT        ANSWERING   TUNNEL      OVER
+BEGIN           CONNECTING  -           -           -           -           -           -
+LOCAL           OVER        -           -           -           -           -           -
+REQUEST_BODY    NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
+REQUEST_END     NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
+START           -           CONNECTING  -           -           -           -           OVER
+REFUSE          -           OVER        -           -           -           -           OVER
+CANCEL          NEW         WAITING     WAITING     WAITING     OVER        OVER        OVER
+SENT_ON         -           -           SENT        -           -           -           -
+INTERIM         -           -           -           SENT        -           -           -
+SWITCH          -           -           -           TUNNEL      -           -           -
+HEAD            -           -           -           ANSWERING   -           -           -
+BODY            -           -           -           -           ANSWERING   -           -
+MORE            -           -           -           SENT        ANSWERING   -           -
+END             -           -           -           -           OVER        -           -
+BROKEN          -           -           CONNECTING  OVER        OVER        -           OVER
+TUNNEL_CLOSED   -           -           -           -           -           OVER        OVER
+CLIENT_GONE     OVER        OVER        OVER        OVER        OVER        OVER        OVER
+CLIENT_FULL     -           WAITING     CONNECTING  SENT        ANSWERING   TUNNEL      OVER
+CLIENT_DRAINS   -           WAITING     CONNECTING  SENT        ANSWERING   -           OVER
+BACKEND_FULL    -           -           -           SENT        ANSWERING   -           -
+BACKEND_DRAINS  -           -           -           SENT        ANSWERING   -           -
+SILENT          -           -           -           OVER        OVER        -           -
+STALLED         -           -           -           SENT        ANSWERING   -           -
+TIMED_OUT       NEW         OVER        OVER        OVER        OVER        -           -
 """
 """The state after an event and all that follows from it at once; `-` is what cannot happen.
 
-A refused connection is tried at the other backend; an attempt that may have sent a body is not.
+A refused connection is tried at the other backend; an attempt that may have sent a body is not. A
+lease that is not the exchange's own cannot be cancelled.
 """
 
 
@@ -65,32 +84,42 @@ class Stage:
             return
         self.it.begin()
         if state in (State.SENT, State.ANSWERING, State.TUNNEL):
-            self.it.sent_on(self.upstream, END, self.driver.clock)
+            connected(self.it, self.upstream)
         if state is State.ANSWERING:
-            self.client.write(self.it.head(response()))
+            begin_answer(self.it, response())
         if state is State.TUNNEL:
             self.do(Event.SWITCH)
 
     def do(self, event: Event) -> None:
-        it, now = self.it, self.driver.clock
+        it, now, attempt = self.it, self.driver.clock, self.it.attempt
+        lease = self.driver.leases[-1] if attempt is None and self.driver.leases else None
         acts: dict[Event, Callable[[], object]] = {
             Event.BEGIN: it.begin,
             Event.LOCAL: lambda: it.local(200, b"{}"),
-            Event.START: self.start,
-            Event.REFUSE: lambda: it.refuse(Why.QUEUE_TIMEOUT),
-            Event.SENT_ON: lambda: it.sent_on(self.upstream, END, now),
             Event.REQUEST_BODY: lambda: it.request_body(b"body"),
             Event.REQUEST_END: it.request_end,
+            Event.START: self.start,
+            Event.REFUSE: lambda: it.refuse(Why.QUEUE_TIMEOUT),
+            Event.CANCEL: lambda: it.cancel(attempt.lease if attempt else lease),
+            Event.SENT_ON: lambda: it.sent_on(attempt, self.upstream, END, now),
             Event.INTERIM: lambda: it.interim(response(103, Framing.NONE)),
             Event.SWITCH: lambda: it.switch(
-                response(101, Framing.NONE, aside=Aside(upgrade=b"websocket"))
+                attempt, response(101, Framing.NONE, aside=Aside(upgrade=b"websocket"))
             ),
-            Event.HEAD: lambda: it.head(response()),
+            Event.HEAD: lambda: it.head(attempt, response()),
             Event.BODY: lambda: it.body(b"body"),
-            Event.END: lambda: it.end(True, now),
-            Event.BROKEN: lambda: it.broken(Outcome.CONNECT, sent=it.upstream is not None),
-            Event.CLIENT_GONE: it.client_gone,
+            Event.MORE: lambda: it.more(now),
+            Event.END: lambda: it.end(b"", True, now),
+            Event.BROKEN: lambda: it.broken(attempt, Outcome.CONNECT),
             Event.TUNNEL_CLOSED: it.tunnel_closed,
+            Event.CLIENT_GONE: it.client_gone,
+            Event.CLIENT_FULL: it.client_full,
+            Event.CLIENT_DRAINS: it.client_drains,
+            Event.BACKEND_FULL: it.backend_full,
+            Event.BACKEND_DRAINS: it.backend_drains,
+            Event.SILENT: it.silent,
+            Event.STALLED: it.stalled,
+            Event.TIMED_OUT: it.timed_out,
         }
         acts[event]()
 

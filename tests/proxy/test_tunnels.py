@@ -14,6 +14,7 @@ from aiohttp import web
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
+    HALF_CLOSE,
     Message,
     Origin,
     Proxy,
@@ -240,7 +241,11 @@ def test_an_upgrade_that_is_declined(run: Run, status: bytes) -> None:
 
 def test_a_client_that_ends_behind_an_upgrade_that_is_declined(run: Run) -> None:
     async def test() -> None:
-        async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
+        async with (
+            origin(echo) as a,
+            proxy(a, toml=HALF_CLOSE) as lb,
+            lb.client() as client,
+        ):
             client.send(get("/up", *ASK))
             client.half_close()
             assert (await client.response()).status == 200

@@ -9,75 +9,25 @@ from socket import SO_LINGER, SOL_SOCKET
 from struct import pack
 from typing import cast
 
-from lb.proxy.context import Context
-from lb.proxy.dispatcher import Dispatcher
-from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.exchange.pace import Pace
+from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import error_body, local_response
 from lb.proxy.http.request import Request, RequestReader
-from lb.proxy.http.rules import Rejected
-from lb.proxy.timers import Timers
 
-MAX_PIPELINED = 16
-"""Requests taken ahead of their turn; what comes behind them stays unread."""
+GRACE = 0.2
+"""Seconds that a connection gets which has just come, when the proxy stops, to say something."""
 _NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Taking, asyncio.Protocol):
     """Requests are answered in the order they came, one at a time."""
 
-    __slots__ = (
-        "_clients",
-        "_context",
-        "_current",
-        "_dispatcher",
-        "_ending",
-        "_eof",
-        "_full",
-        "_lingering",
-        "_paused",
-        "_peer",
-        "_queue",
-        "_reader",
-        "_reading",
-        "_rejection",
-        "_timers",
-        "closing",
-        "transport",
-        "write",
-    )
-
-    def __init__(
-        self,
-        context: Context,
-        timers: Timers,
-        dispatcher: Dispatcher[Exchange],
-        clients: Clients,
-    ) -> None:
-        self._context = context
-        self._timers = timers
-        self._dispatcher = dispatcher
-        self._clients = clients
-        self.transport: asyncio.Transport
-        self.closing = False  # nothing is answered after the current exchange
-        self._ending = False  # no further request is taken
-        self._eof = False  # the client has closed its side
-        self._current: Exchange | None = None  # being answered
-        self._reading: Exchange | None = None  # its body is arriving
-        self._queue: list[Exchange] = []
-        self._paused = False  # we do not read
-        self._full = False  # the client does not read
-        self._lingering = False  # read on, but only to throw away
-        self._rejection: bytes | None = None  # owed once earlier requests are answered
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<ClientConnection {self._peer.decode()} {len(self._queue)} queued>"
-
-    @property
-    def idle(self) -> bool:
-        """Nothing is under way, though part of a head may have come."""
-        return self._current is None and not self._queue
 
     # --- the exchange's side
 
@@ -87,13 +37,13 @@ class ClientConnection(asyncio.Protocol):
         if access_log is not None:
             access_log(exchange, self._peer)
         self._current = None
-        if not keep_alive or self.closing:
+        if not keep_alive or (self._phase and self.closing):
             if not self.transport.is_closing():
                 self._close(linger=not exchange.complete)
         elif self._queue or self._paused:
             # From the loop, so a long pipeline does not become a deep stack.
             self._context.loop.call_soon(self._next)
-        elif self._rejection is None and not self._reader.rest and not self._eof:
+        elif not self._phase and not self._reader.rest:
             self._timers.client_idle.start(self, now)
         else:
             self._rest(now)
@@ -107,25 +57,6 @@ class ClientConnection(asyncio.Protocol):
             self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _NO_LINGER)
         self.transport.abort()
 
-    def pause_reading(self) -> None:
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
-            self.transport.pause_reading()
-            self._timers.client_idle.stop(self)  # it is not the client who is slow
-
-    def resume_reading(self) -> None:
-        """Read again, unless there is another reason not to."""
-        if not self._paused or self._held() or self.transport.is_closing():
-            return
-        if not self._lingering:
-            self._take()  # what came before we paused
-            if self._held():
-                return
-        self._paused = False
-        self.transport.resume_reading()
-        if self._reading is not None:
-            self._timers.client_idle.start(self, self._context.now())
-
     def into_tunnel(self) -> tuple[asyncio.Transport, bytes]:
         """The transport, which others take over, and what came behind the request."""
         if self._paused:
@@ -135,19 +66,25 @@ class ClientConnection(asyncio.Protocol):
 
     # --- the proxy's side
 
-    @property
-    def half_closed(self) -> bool:
-        return self._eof
-
     def drain(self) -> None:
         """Finish what is under way, then close."""
-        self._take_no_more()
-        if self.idle and not self._lingering:
+        if not self.idle:
+            self._phase = max(self._phase, ENDING)
+        elif self._phase == OPEN and self in self._timers.header.waiting:
+            self._phase = LAST  # its request is on its way, or half of it is here
+            self._context.loop.call_later(GRACE, self._fade)
+        elif self._phase == OPEN:
+            self._phase = ENDING
+            self.transport.close()
+
+    def _fade(self) -> None:
+        """Close a connection that has come too late and said nothing."""
+        if self._phase == LAST and not self._reader.begun:
             self.transport.close()
 
     def too_slow(self) -> None:
         """A whole request did not come in time, or nothing did, or the last answer is not read."""
-        if self._lingering or self._full or self.transport.is_closing():
+        if self._phase == LINGERING or self.full or self.transport.is_closing():
             self.transport.abort()
         elif self._current is not None and self._reading is None:
             pass  # it is the backend's turn, whose time is limited elsewhere
@@ -155,6 +92,16 @@ class ClientConnection(asyncio.Protocol):
             self.transport.close()
         else:
             self._reject(408, "the request did not arrive in time")
+
+    def judge(self) -> None:
+        """Look at how fast the body comes."""
+        pace, now = self._pace, self._context.now()
+        if pace is None:
+            pass
+        elif pace.too_slow(now):
+            self._reject(408, "the request's body comes too slowly")
+        else:
+            self._timers.pace.start(self, now)
 
     # --- asyncio's side
 
@@ -174,122 +121,77 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._timers.header.stop(self)
         self._timers.client_idle.stop(self)
-        self._ending = self.closing = True
-        self._queue.clear()
-        self._reading = None
-        exchange, self._current = self._current, None
-        if exchange is not None:
-            if self._context.access_log is not None:
-                self._context.access_log(exchange, self._peer)
-            exchange.client_gone()
+        self._phase = max(self._phase, ENDING)
+        self._rejection = None
+        self._abandon()
         self._clients.left(self)
 
     def lost(self) -> None:
         self.connection_lost(None)
 
     def eof_received(self) -> bool:
-        """A client may close its side and still wait for its answers."""
-        self._eof = True
-        if not self._held():
-            self._no_more_comes()
-        return not self.idle
+        """The client has closed its side: it has gone, or still waits for its answers."""
+        self.half_closed = True
+        if self._reading is not None:
+            self._reject(400, "the request ended before its body did")
+        self._phase = max(self._phase, ENDING)
+        if self.idle:
+            return False
+        if not self._context.half_close:
+            begun = self._current is not None and self._current.status
+            self._abandon()
+            if begun:
+                self.cut_off()
+            else:
+                self._close(linger=False)
+        return True
 
     def pause_writing(self) -> None:
-        self._full = True
-        exchange = self._current
-        if exchange is not None and exchange.upstream is not None:
-            exchange.upstream.pause_reading()
-            exchange.held_back()
+        self.full = True
+        if self._current is not None:
+            self._current.client_full()
 
     def resume_writing(self) -> None:
-        self._full = False
-        exchange = self._current
-        if exchange is None:
+        self.full = False
+        if self._current is not None:
+            self._current.client_drains()
+        else:
             self._next()
-        elif exchange.upstream is not None:
-            exchange.upstream.resume_reading()
-            exchange.owed(self._context.now())
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering:
+        if self._phase == LINGERING:
             return
         self._reader.receive(data)
         self._take()
-        if self._queue and self._current is None and not self._full:
+        if self._queue and self._current is None and not self.full:
             self._begin()
+        if self._paused and self._reading is None:
+            self.resume_reading()  # a whole request waits, and we want to hear if its client goes
 
     # --- requests
 
-    def _held(self) -> bool:
-        """What comes next must wait, unread."""
-        if self._lingering:
-            return False
-        reading = self._reading
-        if reading is not None:
-            return reading.pending
-        if len(self._queue) >= MAX_PIPELINED:
-            return True
-        last = self._queue[-1] if self._queue else self._current
-        return last is not None and last.request.hop.upgrade != b""  # it may not be HTTP
-
-    def _take(self) -> None:
-        """Take what has come, as far as there is room for it."""
-        timers, reader = self._timers, self._reader
-        try:
-            while True:
-                exchange = self._reading
-                if exchange is not None and not self._take_body(exchange):
-                    if not self._paused:
-                        timers.client_idle.start(self, self._context.now())
-                    break
-                if self._ending:
-                    return
-                if (self._queue or self._current is not None) and self._held():
-                    if reader.rest:
-                        self.pause_reading()
-                    return
-                request = reader.next()
-                if request is None:
-                    break
-                self._enter(request)
-                if not reader.rest:
-                    break
-        except Rejected as rejected:
-            self._reject(rejected.status, str(rejected))
-            return
-        if self._eof:
-            self._no_more_comes()
-        elif reader.rest and reader.ended and self.idle:
-            timers.client_idle.stop(self)
-            timers.header.ensure(self, self._context.now())
-
     def _enter(self, request: Request) -> None:
-        context = self._context
-        exchange = Exchange(context, self._timers, self._dispatcher, self, request)
+        context, timers = self._context, self._timers
+        exchange = Exchange(context, timers, self._dispatcher, self, request)
         if context.key_of is not None:
             exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         self._queue.append(exchange)
+        if self._phase:
+            self._phase = ENDING
+        if context.timeouts.total is not None:
+            now = context.now()
+            exchange.deadline = now + context.timeouts.total
+            timers.total.start(exchange, now)
         if request.framing is not NO_BODY:
             self._reading = exchange
-
-    def _take_body(self, exchange: Exchange) -> bool:
-        """Pass on what has come of a body; whether it has ended."""
-        reader = self._reader
-        if not reader.rest:
-            return False
-        content = reader.body()
-        if content:
-            exchange.request_body(content)
-        if not reader.ended:
-            return False
-        self._reading = None
-        self._timers.client_idle.stop(self)
-        exchange.request_end(reader.trailers(exchange.request.hop.named))
-        return True
+            if context.limits.body_rate is not None:
+                now = context.now()
+                self._pace = Pace(context.limits.body_rate, now)
+                timers.pace.start(self, now)
 
     def _next(self) -> None:
         """Begin the next request in order, once the client reads the answers it has."""
-        if self._current is not None or self._full or self.transport.is_closing():
+        if self._current is not None or self.full or self.transport.is_closing():
             return
         if not self._queue:
             self.resume_reading()
@@ -301,8 +203,6 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self) -> None:
         header = self._timers.header
         exchange = self._current = self._queue.pop(0)
-        if self._ending:
-            self._take_no_more()
         if header.waiting:
             header.stop(self)
         if self._paused:
@@ -318,9 +218,9 @@ class ClientConnection(asyncio.Protocol):
         """Nothing is left to answer: wait for more, or end."""
         if self._rejection is not None:
             self._send_rejection()
-        elif self._lingering:
+        elif self._phase == LINGERING:
             pass  # closing already
-        elif self._ending or self._eof:
+        elif self._phase == ENDING:
             self._close(linger=False)
         else:
             waits = self._timers.header if self._reader.begun else self._timers.client_idle
@@ -328,27 +228,17 @@ class ClientConnection(asyncio.Protocol):
 
     # --- the end
 
-    def _no_more_comes(self) -> None:
-        """The client has closed its side."""
-        if self._reading is not None:
-            self._reject(400, "the request ended before its body did")
-        self._take_no_more()
-
-    def _take_no_more(self) -> None:
-        """What has come is still answered; what comes from now on is not."""
-        self._ending = True
-        self.closing = not self._queue and self._rejection is None
-
     def _reject(self, status: int, why: str) -> None:
         """Refuse what cannot be understood, after the answers to what came before it."""
-        self._lingering = True  # whatever follows cannot be told apart
+        self._phase = LINGERING  # whatever follows cannot be told apart
         self._rejection = local_response(status, error_body("bad_request", why), keep_alive=False)
-        self._take_no_more()
-        broken, self._reading = self._reading, None
+        broken = self._reading
+        self._read_no_more()
         if broken is None:
             pass
         elif broken is not self._current:
             self._queue.remove(broken)
+            broken.client_gone()
         elif broken.status:
             self.cut_off()  # its answer has begun
             return
@@ -366,14 +256,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _close(self, *, linger: bool) -> None:
         """Close, after the client has had a chance to read (RFC 9112, 9.6)."""
-        self._queue.clear()
-        self._reading = None
-        self._take_no_more()
+        self._forget_queue()
         if linger:
-            self._lingering = True
+            self._phase = LINGERING
             self.transport.write_eof()
             self._timers.header.start(self, self._context.now())
             self.resume_reading()
         else:
+            self._phase = max(self._phase, ENDING)
             self.transport.close()
             self._timers.client_idle.start(self, self._context.now())  # to read what is left

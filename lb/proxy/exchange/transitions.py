@@ -17,7 +17,7 @@ class State(IntEnum):
     SENT = 3
     """The request is on its way; no answer but interim ones."""
     ANSWERING = 4
-    """The head of the answer has gone to the client."""
+    """The head of the answer is here."""
     TUNNEL = 5
     """Both sides speak another protocol."""
     OVER = 6
@@ -26,21 +26,36 @@ class State(IntEnum):
 class Event(IntEnum):
     """Each is a method of the exchange, which says what it means."""
 
+    # the request
     BEGIN = 0
     LOCAL = 1
-    START = 2
-    REFUSE = 3
-    SENT_ON = 4
-    REQUEST_BODY = 5
-    REQUEST_END = 6
-    INTERIM = 7
-    SWITCH = 8
-    HEAD = 9
-    BODY = 10
-    END = 11
-    BROKEN = 12
-    CLIENT_GONE = 13
-    TUNNEL_CLOSED = 14
+    REQUEST_BODY = 2
+    REQUEST_END = 3
+    # the balancer
+    START = 4
+    REFUSE = 5
+    CANCEL = 6
+    # the backend
+    SENT_ON = 7
+    INTERIM = 8
+    SWITCH = 9
+    HEAD = 10
+    BODY = 11
+    MORE = 12
+    END = 13
+    BROKEN = 14
+    TUNNEL_CLOSED = 15
+    # the client
+    CLIENT_GONE = 16
+    # whoever does not read, or reads again
+    CLIENT_FULL = 17
+    CLIENT_DRAINS = 18
+    BACKEND_FULL = 19
+    BACKEND_DRAINS = 20
+    # time limits
+    SILENT = 21
+    STALLED = 22
+    TIMED_OUT = 23
 
 
 S = State
@@ -50,12 +65,6 @@ NEVER = "never"
 TRANSITIONS: dict[Event, dict[State, tuple[State, str]]] = {
     Event.BEGIN: {S.NEW: (S.WAITING, "ask")},
     Event.LOCAL: {S.NEW: (S.OVER, "respond")},
-    Event.START: {
-        S.WAITING: (S.CONNECTING, "go"),
-        S.OVER: (S.OVER, "give_back"),  # the client left while the balancer chose
-    },
-    Event.REFUSE: {S.WAITING: (S.OVER, "refuse"), S.OVER: (S.OVER, "ignore")},
-    Event.SENT_ON: {S.CONNECTING: (S.SENT, "send")},
     Event.REQUEST_BODY: {
         S.NEW: (S.NEW, "hold"),
         S.WAITING: (S.WAITING, "hold"),
@@ -72,10 +81,23 @@ TRANSITIONS: dict[Event, dict[State, tuple[State, str]]] = {
         S.ANSWERING: (S.ANSWERING, "forward_end"),
         S.OVER: (S.OVER, "note_end"),
     },
+    Event.START: {
+        S.WAITING: (S.CONNECTING, "go"),
+        S.OVER: (S.OVER, "give_back"),  # the client left while the balancer chose
+    },
+    Event.REFUSE: {S.WAITING: (S.OVER, "refuse"), S.OVER: (S.OVER, "ignore")},
+    Event.CANCEL: {
+        S.CONNECTING: (S.WAITING, "give_up"),
+        S.SENT: (S.WAITING, "give_up"),
+        S.ANSWERING: (S.OVER, "cut"),
+        S.TUNNEL: (S.OVER, "end_attempt"),
+    },
+    Event.SENT_ON: {S.CONNECTING: (S.SENT, "send")},
     Event.INTERIM: {S.SENT: (S.SENT, "pass_interim")},
     Event.SWITCH: {S.SENT: (S.TUNNEL, "join")},
     Event.HEAD: {S.SENT: (S.ANSWERING, "answer")},
     Event.BODY: {S.ANSWERING: (S.ANSWERING, "pass_body")},
+    Event.MORE: {S.SENT: (S.SENT, "pass_on"), S.ANSWERING: (S.ANSWERING, "pass_on")},
     Event.END: {S.ANSWERING: (S.OVER, "finish")},
     Event.BROKEN: {
         S.CONNECTING: (S.WAITING, "fail"),
@@ -83,8 +105,9 @@ TRANSITIONS: dict[Event, dict[State, tuple[State, str]]] = {
         S.ANSWERING: (S.OVER, "cut"),
         S.OVER: (S.OVER, "ignore"),
     },
+    Event.TUNNEL_CLOSED: {S.TUNNEL: (S.OVER, "close_tunnel"), S.OVER: (S.OVER, "ignore")},
     Event.CLIENT_GONE: {
-        S.NEW: (S.OVER, "ignore"),
+        S.NEW: (S.OVER, "leave_line"),
         S.WAITING: (S.OVER, "leave_line"),
         S.CONNECTING: (S.OVER, "withdraw"),
         S.SENT: (S.OVER, "withdraw"),
@@ -92,7 +115,44 @@ TRANSITIONS: dict[Event, dict[State, tuple[State, str]]] = {
         S.TUNNEL: (S.OVER, "withdraw"),
         S.OVER: (S.OVER, "ignore"),
     },
-    Event.TUNNEL_CLOSED: {S.TUNNEL: (S.OVER, "close_tunnel"), S.OVER: (S.OVER, "ignore")},
+    Event.CLIENT_FULL: {
+        S.WAITING: (S.WAITING, "ignore"),  # with interim answers of an attempt that failed
+        S.CONNECTING: (S.CONNECTING, "ignore"),
+        S.SENT: (S.SENT, "hold_backend"),
+        S.ANSWERING: (S.ANSWERING, "hold_backend"),
+        S.TUNNEL: (S.TUNNEL, "hold_tunnel"),
+        S.OVER: (S.OVER, "ignore"),  # with the end of its answer
+    },
+    Event.CLIENT_DRAINS: {
+        S.WAITING: (S.WAITING, "ignore"),
+        S.CONNECTING: (S.CONNECTING, "ignore"),
+        S.SENT: (S.SENT, "let_backend"),
+        S.ANSWERING: (S.ANSWERING, "let_backend"),
+        S.OVER: (S.OVER, "ignore"),
+    },
+    Event.BACKEND_FULL: {
+        S.SENT: (S.SENT, "hold_client"),
+        S.ANSWERING: (S.ANSWERING, "hold_client"),
+    },
+    Event.BACKEND_DRAINS: {
+        S.SENT: (S.SENT, "let_client_send"),
+        S.ANSWERING: (S.ANSWERING, "let_client"),
+    },
+    Event.SILENT: {
+        S.SENT: (S.WAITING, "fail"),
+        S.ANSWERING: (S.OVER, "cut"),
+    },
+    Event.STALLED: {
+        S.SENT: (S.SENT, "drop_client"),
+        S.ANSWERING: (S.ANSWERING, "drop_client"),
+    },
+    Event.TIMED_OUT: {
+        S.NEW: (S.NEW, "ignore"),  # its turn will come
+        S.WAITING: (S.OVER, "give_up_waiting"),
+        S.CONNECTING: (S.OVER, "end_too_late"),
+        S.SENT: (S.OVER, "end_too_late"),
+        S.ANSWERING: (S.OVER, "cut"),
+    },
 }
 """For each event and state: the next state, and the act of the exchange. No other pair may come."""
 

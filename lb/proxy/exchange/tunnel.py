@@ -4,6 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
+
+from lb.proxy.exchange.sides import ClientSide, Tunnelled
+from lb.proxy.timers import Deadlines
+
+
+def join(
+    client: ClientSide,
+    upstream: Tunnelled,
+    limit: Deadlines[Any],
+    now: Callable[[], float],
+    closed: Callable[[], None],
+) -> None:
+    """Join the two connections of an exchange for good; `limit` ends a silence of both.
+
+    `closed` hears that both are lost, and then the client.
+    """
+    front, ahead = client.into_tunnel()
+    back, behind = upstream.into_tunnel()
+
+    def over(tunnel: Tunnel) -> None:
+        limit.stop(tunnel)
+        closed()
+        client.lost()
+
+    tunnel = Tunnel(front, back, moved=lambda tunnel: limit.start(tunnel, now()), over=over)
+    front.write(behind)
+    back.write(ahead)
+    if client.half_closed:
+        tunnel.client.eof_received()
 
 
 class Tunnel:

@@ -29,6 +29,7 @@ REFUSALS: dict[Why | Outcome, tuple[int, str]] = {
     Outcome.RESET: (502, "the backend broke off before it answered"),
     Outcome.SERVER_ERROR: (502, "the backend did not answer in HTTP"),
     Outcome.TIMEOUT: (504, "the backend did not answer in time"),
+    Outcome.CANCELLED: (503, "the proxy could not reach the backend, through no fault of its own"),
 }
 
 
@@ -48,3 +49,7 @@ def local_response(
 
 def error_body(code: str, message: str) -> bytes:
     return json.dumps({"error": code, "message": message}).encode() + b"\n"
+
+
+TOO_LATE = (504, error_body("too_late", "the request took longer than any may"))
+"""What a request is told that runs into timeouts.total."""

@@ -1,4 +1,4 @@
-"""One connection to a backend, and the exchange it carries."""
+"""One connection to a backend, and the attempt it carries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from lb import wire
 from lb.balancing import Backend, LoadReport, Outcome
 from lb.proxy.context import Context
+from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.framing import CHUNKED
 from lb.proxy.http.response import Response, ResponseReader
@@ -20,16 +21,16 @@ class Home(Protocol):
     context: Context
     backend: Backend
     idle: list[UpstreamConnection]
-    """Whoever is here may be handed an exchange."""
+    """Whoever is here may be handed an attempt."""
     open: bool
-    """New exchanges may come."""
+    """More attempts may come."""
 
     def reported(self, report: LoadReport) -> None:
         """The backend has said how loaded it is."""
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """Carries one exchange at a time."""
+    """Carries one attempt at a time."""
 
     __slots__ = (
         "_home",
@@ -37,7 +38,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_paused",
         "_reader",
         "_response",
-        "exchange",
+        "attempt",
         "idle_since",
         "reused",
         "transport",
@@ -47,7 +48,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, home: Home) -> None:
         self._home = home
         self._now = home.context.now
-        self.exchange: Exchange | None = None
+        self.attempt: Attempt[Exchange] | None = None
         self.reused = False
         self.idle_since = 0.0
         self.transport: asyncio.Transport
@@ -57,13 +58,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._response: Response | None = None  # whose body is arriving
 
     def __repr__(self) -> str:
-        return f"<UpstreamConnection {self._home.backend.name} {self.exchange!r}>"
+        return f"<UpstreamConnection {self._home.backend.name} {self.attempt!r}>"
 
     # --- the exchange's side
 
     def release(self, keep: bool, now: float) -> None:
-        """The exchange is over: back to the pool, or away."""
-        self.exchange = None
+        """The attempt is over: back to the pool, or away."""
+        self.attempt = None
         if keep and self._home.open:  # should it be closing, nobody will use it
             if self._paused:
                 self.resume_reading()
@@ -85,7 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def into_tunnel(self) -> tuple[asyncio.Transport, bytes]:
         """The transport, which others take over, and what came behind the 101."""
-        self.exchange = None
+        self.attempt = None
         return self.transport, self._reader.rest
 
     # --- asyncio's side
@@ -95,94 +96,82 @@ class UpstreamConnection(asyncio.Protocol):
         self.write = self.transport.write
 
     def pause_writing(self) -> None:
-        """The backend does not take the request's body: it owes us that."""
-        if self.exchange is not None:
-            self.exchange.client.pause_reading()
-            self.exchange.owed(self._now())
+        if self.attempt is not None:
+            self.attempt.exchange.backend_full()
 
     def resume_writing(self) -> None:
-        exchange = self.exchange
-        if exchange is not None:
-            if not exchange.complete and not exchange.status:
-                exchange.settled()  # now it is the client's turn
-            exchange.client.resume_reading()
+        if self.attempt is not None:
+            self.attempt.exchange.backend_drains()
 
     def data_received(self, data: bytes) -> None:
-        exchange = self.exchange
-        if exchange is None:
+        attempt = self.attempt
+        if attempt is None:
             self.transport.abort()  # bytes that nobody asked for
             return
-        reader = self._reader
+        exchange, reader = attempt.exchange, self._reader
         now = self._now()
-        if exchange.first_byte_at is None:
-            exchange.first_byte_at = now
+        if attempt.first_byte_at is None:
+            attempt.first_byte_at = now
             self.reused = False
         reader.receive(data)
-        out = content = b""
         response = self._response
         begins = response is None
+        content = b""
         try:
             if begins:
-                response, out = self._heads(exchange, now)
+                response = self._heads(attempt, now)
             if response is not None and not reader.ended:
                 content = reader.body()
         except Malformed:
-            self._malformed(exchange)  # of an answer that begins here nothing has gone out
+            self._malformed(attempt)  # of an answer that begins here nothing has gone out
             return
-        if response is not None:
-            if begins:
-                self._response = response
-                out += exchange.head(response)
-            if content:
-                out += exchange.body(content)
-        if response is None or not reader.ended:
-            if out:
-                exchange.client.write(out)
-            if self.exchange is not None and not self._paused:
-                exchange.owed(now)
+        if response is None:
+            if self.attempt is not None:  # else it is a tunnel
+                exchange.more(now)
             return
-        if response.framing is CHUNKED:
-            out += exchange.closing(reader.trailers(response.aside.named))
-        if out:
-            exchange.client.write(out)
+        if begins:
+            self._response = response
+            exchange.head(attempt, response)
+        if content:
+            exchange.body(content)
+        if not reader.ended:
+            exchange.more(now)
+            return
         self._response = None
+        trailers = reader.trailers(response.aside.named) if response.framing is CHUNKED else b""
         # Bytes behind a response: never use this connection again.
-        exchange.end(response.keep_alive and not reader.rest, now)
+        exchange.end(trailers, response.keep_alive and not reader.rest, now)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        exchange, self.exchange = self.exchange, None
-        if exchange is None:
+        attempt, self.attempt = self.attempt, None
+        if attempt is None:
             idle = self._home.idle
             if self in idle:
                 idle.remove(self)
         elif exc is None and self._reader.eof():
-            if end := exchange.closing(b""):
-                exchange.client.write(end)
-            exchange.end(keep_upstream=False, now=self._now())
+            attempt.exchange.end(b"", False, self._now())
         else:
-            exchange.broken(Outcome.RESET)
+            attempt.exchange.broken(attempt, Outcome.RESET)
 
     # --- responses
 
-    def _heads(self, exchange: Exchange, now: float) -> tuple[Response | None, bytes]:
-        """Take heads up to the final one. Returns it, and what the client gets of those before."""
-        out = b""
+    def _heads(self, attempt: Attempt[Exchange], now: float) -> Response | None:
+        """Take heads up to the final one, and return that."""
+        exchange = attempt.exchange
         while (response := self._reader.next(exchange.request.method)) is not None:
             if (load := response.aside.load) and (said := wire.read_load(load.decode("latin-1"))):
                 self._home.reported(LoadReport(*said))
-            if exchange.first_byte_at is None:  # an interim response came first
-                exchange.first_byte_at = now
+            if attempt.first_byte_at is None:  # an interim response came first
+                attempt.first_byte_at = now
             if response.status >= 200:
-                return response, out
+                return response
             if response.status == 101:
                 self._check_switch(exchange, response)
-                if out:
-                    exchange.client.write(out)
-                exchange.switch(response)
-                return None, b""
-            out += exchange.interim(response)
-            exchange.first_byte_at = None
-        return None, out
+                exchange.switch(attempt, response)
+                return None
+            exchange.interim(response)
+            attempt.first_byte_at = None
+        return None
 
     @staticmethod
     def _check_switch(exchange: Exchange, response: Response) -> None:
@@ -192,7 +181,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not protocols or not exchange.complete or any(one not in asked for one in protocols):
             raise Malformed("the backend switched to a protocol that nobody asked for")
 
-    def _malformed(self, exchange: Exchange) -> None:
-        self.exchange = None
+    def _malformed(self, attempt: Attempt[Exchange]) -> None:
+        self.attempt = None
         self.transport.abort()
-        exchange.broken(Outcome.SERVER_ERROR)
+        attempt.exchange.broken(attempt, Outcome.SERVER_ERROR)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 
 from lb.balancing import Backend, LoadReport, Outcome
 from lb.config import host_and_port
 from lb.proxy.context import Context
+from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.message import VIA
 from lb.proxy.upstream.connection import UpstreamConnection
 from lb.strategies.sticky import token
+
+OUR_TROUBLE = {
+    errno.EMFILE,
+    errno.ENFILE,  # no descriptors
+    errno.EADDRNOTAVAIL,  # no ports
+    errno.ENOMEM,
+    errno.ENOBUFS,
+}
 
 
 class UpstreamPool:
@@ -33,25 +44,24 @@ class UpstreamPool:
             b"\r\nVia: 1.%d %b\r\n%b" % (minor, VIA, server) for minor in (0, 1)
         )
         self._address = host_and_port(backend.address)
-        self._connecting: dict[Exchange, asyncio.Task[None]] = {}
+        self._connecting: dict[Attempt[Exchange], asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
         return f"<UpstreamPool {self.backend.name} {len(self.idle)} idle>"
 
-    def carry(self, exchange: Exchange, fresh: bool, now: float) -> None:
-        """Send `exchange` on an idle connection, or open one (always, when `fresh`)."""
-        while self.idle and not fresh:
+    def carry(self, attempt: Attempt[Exchange], now: float) -> None:
+        """Send it on an idle connection, or open one (always, when it is to be `fresh`)."""
+        while self.idle and not attempt.fresh:
             connection = self.idle.pop()
             if not connection.transport.is_closing():
-                connection.exchange = exchange
-                exchange.sent_on(connection, self._request_end, now)
+                connection.attempt = attempt
+                attempt.exchange.sent_on(attempt, connection, self._request_end, now)
                 return
-        task = self.context.loop.create_task(self._connect(exchange))
-        self._connecting[exchange] = task
+        self._connecting[attempt] = self.context.loop.create_task(self._connect(attempt))
 
-    def forget(self, exchange: Exchange) -> None:
-        """Stop connecting for `exchange`; it has no use for a connection any more."""
-        task = self._connecting.pop(exchange, None)
+    def forget(self, attempt: Attempt[Exchange]) -> None:
+        """Stop connecting for an attempt; it has no use for a connection any more."""
+        task = self._connecting.pop(attempt, None)
         if task is not None:
             task.cancel()
 
@@ -80,7 +90,7 @@ class UpstreamPool:
             connection.transport.close()
         self.idle.clear()
 
-    async def _connect(self, exchange: Exchange) -> None:
+    async def _connect(self, attempt: Attempt[Exchange]) -> None:
         host, port = self._address
         try:
             async with asyncio.timeout(self.context.timeouts.connect):
@@ -88,18 +98,25 @@ class UpstreamPool:
                     lambda: UpstreamConnection(self), host, port
                 )
         except TimeoutError:
-            self._failed(exchange, Outcome.TIMEOUT)
-        except (OSError, UnicodeError):  # a name that cannot be one is a UnicodeError
-            self._failed(exchange, Outcome.CONNECT)
+            self._failed(attempt, Outcome.TIMEOUT)
+        except (OSError, UnicodeError) as error:
+            self._failed(attempt, Outcome.CANCELLED if ours(error) else Outcome.CONNECT)
         else:
             if connection.transport.is_closing():  # accepted and broken off in one breath
-                self._failed(exchange, Outcome.RESET)
-            elif self._connecting.pop(exchange, None) is None:
+                self._failed(attempt, Outcome.RESET)
+            elif self._connecting.pop(attempt, None) is None:
                 connection.transport.abort()
             else:
-                connection.exchange = exchange
-                exchange.sent_on(connection, self._request_end, self.context.now())
+                connection.attempt = attempt
+                attempt.exchange.sent_on(attempt, connection, self._request_end, self.context.now())
 
-    def _failed(self, exchange: Exchange, outcome: Outcome) -> None:
-        if self._connecting.pop(exchange, None) is not None:
-            exchange.broken(outcome, sent=False)
+    def _failed(self, attempt: Attempt[Exchange], outcome: Outcome) -> None:
+        if self._connecting.pop(attempt, None) is not None:
+            attempt.exchange.broken(attempt, outcome)
+
+
+def ours(error: OSError | UnicodeError) -> bool:
+    """Whether a connection failed through trouble of this machine: no backend is to blame."""
+    if isinstance(error, UnicodeError | socket.gaierror):  # a name that is none, or is not known
+        return True
+    return error.errno in OUR_TROUBLE

@@ -1,0 +1,55 @@
+"""One attempt at a request: a lease, the connection it is carried out on, and its first byte.
+
+It begins with the balancer's lease and ends with the lease's one `done`. The exchange decides what
+happens; here stands what it takes to begin and to end.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from lb.balancing import Call, Lease, Outcome
+from lb.proxy.exchange.sides import Site, UpstreamSide
+
+X = TypeVar("X", bound=Call)
+
+
+class Attempt(Generic[X]):
+    """`exchange` is tried under `lease`."""
+
+    __slots__ = ("exchange", "first_byte_at", "fresh", "lease", "upstream")
+
+    def __init__(self, exchange: X, lease: Lease[X], fresh: bool) -> None:
+        self.exchange = exchange
+        self.lease = lease
+        self.fresh = fresh  # only a new connection will do
+        self.upstream: UpstreamSide | None = None
+        """The connection, once there is one: from then on bytes may have left."""
+        self.first_byte_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Attempt at {self.lease.backend.name} {'sent' if self.upstream else 'connecting'}>"
+
+    @property
+    def site(self) -> Site:
+        """The backend's connections."""
+        site: Site = self.lease.backend.site
+        return site
+
+    def stale(self, outcome: Outcome) -> bool:
+        """Whether the backend closed an idle connection just as we used it: that is no failure."""
+        return outcome is Outcome.RESET and self.upstream is not None and self.upstream.reused
+
+    def leave(self, now: float, keep: bool = False) -> None:
+        """Have no more to do with a connection; `keep` says that it may serve another attempt."""
+        upstream = self.upstream
+        if upstream is None:
+            self.site.forget(self)
+        else:
+            self.upstream = None
+            upstream.release(keep, now)
+
+    def end(self, now: float, outcome: Outcome, keep: bool = False) -> None:
+        """The attempt is over; `keep` says that its connection may serve another."""
+        self.lease.done(now, outcome, self.first_byte_at)
+        self.leave(now, keep)

@@ -1,0 +1,72 @@
+"""What an exchange needs of the connections around it, and of where backends' are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+
+class Tunnelled(Protocol):
+    """A connection whose bytes may one day be somebody else's."""
+
+    def into_tunnel(self) -> tuple[asyncio.Transport, bytes]:
+        """The transport, which others take over, and what came behind the switch."""
+
+
+class ClientSide(Tunnelled, Protocol):
+    """A client's connection."""
+
+    full: bool
+    """The client does not read what it is sent."""
+    half_closed: bool
+    """Nothing more comes from it."""
+
+    @property
+    def closing(self) -> bool:
+        """Nothing is answered after the current exchange."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def finished(self, exchange: Any, keep_alive: bool, now: float) -> None:
+        """The answer to `exchange` has been written."""
+
+    def cut_off(self) -> None:
+        """The answer cannot be completed; the client must not take it for whole."""
+
+    def lost(self) -> None:
+        """Its connection, which others had taken over, is gone."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class UpstreamSide(Tunnelled, Protocol):
+    """The connection to a backend on which a request was sent."""
+
+    reused: bool
+    """It has carried an exchange before, and has not spoken since."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def release(self, keep: bool, now: float) -> None:
+        """The attempt is over: the connection may serve another, or must go."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Site(Protocol):
+    """A backend's connections."""
+
+    token: bytes
+    """What a cookie says for the backend."""
+    response_tails: tuple[bytes, bytes]
+    """What ends a head from the backend, by the minor version of its HTTP."""
+
+    def carry(self, attempt: Any, now: float) -> None:
+        """Send an attempt's request there: `sent_on`, or `broken`, now or later."""
+
+    def forget(self, attempt: Any) -> None:
+        """The attempt has no use for a connection any more."""

@@ -1,0 +1,216 @@
+"""What a client's connection takes: requests out of its bytes, as far as there is room for them."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import IntEnum
+
+from lb.proxy.context import Context
+from lb.proxy.dispatcher import Dispatcher
+from lb.proxy.exchange.clients import Clients
+from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.exchange.pace import Pace
+from lb.proxy.http.request import Request, RequestReader
+from lb.proxy.http.rules import Rejected
+from lb.proxy.timers import Timers
+
+MAX_PIPELINED = 16
+"""Requests taken ahead of their turn; what comes behind them stays unread."""
+
+
+class Phase(IntEnum):
+    """What a connection still takes. It only ever moves on."""
+
+    OPEN = 0
+    """Requests, as they come."""
+    LAST = 1
+    """One more, which has begun to come or may be on its way: the proxy stops."""
+    ENDING = 2
+    """Nothing but the body of a request that has come; what has come is answered."""
+    LINGERING = 3
+    """Whatever it is, to throw it away, while the client reads what it was told last."""
+
+
+OPEN, LAST, ENDING, LINGERING = map(int, Phase)
+
+
+class Taking:
+    """The part of a client's connection that reads."""
+
+    __slots__ = (
+        "_clients",
+        "_context",
+        "_current",
+        "_dispatcher",
+        "_pace",
+        "_paused",
+        "_peer",
+        "_phase",
+        "_queue",
+        "_reader",
+        "_reading",
+        "_rejection",
+        "_timers",
+        "full",
+        "half_closed",
+        "transport",
+        "write",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        timers: Timers,
+        dispatcher: Dispatcher[Exchange],
+        clients: Clients,
+    ) -> None:
+        self._context = context
+        self._timers = timers
+        self._dispatcher = dispatcher
+        self._clients = clients
+        self.transport: asyncio.Transport
+        self._peer: bytes
+        self._reader: RequestReader
+        self._phase = OPEN
+        self._current: Exchange | None = None  # being answered
+        self._reading: Exchange | None = None  # its body is arriving
+        self._pace: Pace | None = None  # of that body, when there is a least one
+        self._queue: list[Exchange] = []
+        self._rejection: bytes | None = None  # owed once earlier requests are answered
+        self._paused = False  # we do not read
+        self.full = False
+        self.half_closed = False
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way, though part of a head may have come."""
+        return self._current is None and not self._queue
+
+    @property
+    def closing(self) -> bool:
+        return self._phase >= ENDING and not self._queue and self._rejection is None
+
+    def too_slow(self) -> None:
+        """Time is up for what has to come."""
+        raise NotImplementedError
+
+    def judge(self) -> None:
+        """It is time to look at how fast the body comes."""
+        raise NotImplementedError
+
+    def _enter(self, request: Request) -> None:
+        """A request has come, and its body may follow."""
+        raise NotImplementedError
+
+    def _reject(self, status: int, why: str) -> None:
+        """What has come cannot be understood."""
+        raise NotImplementedError
+
+    # --- reading and not reading
+
+    def pause_reading(self) -> None:
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+            self._timers.client_idle.stop(self)  # it is not the client who is slow
+            if self._pace is not None:
+                self._pace.paused(self._context.now())
+
+    def resume_reading(self) -> None:
+        """Read again, unless there is another reason not to."""
+        if not self._paused or self._held() or self.transport.is_closing():
+            return
+        if self._phase != LINGERING:
+            self._take()  # what came before we paused
+            if self._held():
+                return
+        self._paused = False
+        self.transport.resume_reading()
+        if self._reading is not None:
+            now = self._context.now()
+            self._timers.client_idle.start(self, now)
+            if self._pace is not None:
+                self._pace.resumed(now)
+
+    # --- requests
+
+    def _held(self) -> bool:
+        """What comes next must wait, unread."""
+        if self._phase == LINGERING:
+            return False
+        reading = self._reading
+        if reading is not None:
+            return reading.pending
+        if len(self._queue) >= MAX_PIPELINED:
+            return True
+        last = self._queue[-1] if self._queue else self._current
+        return last is not None and last.request.hop.upgrade != b""  # it may not be HTTP
+
+    def _take(self) -> None:
+        """Take what has come, as far as there is room for it."""
+        timers, reader = self._timers, self._reader
+        try:
+            while True:
+                exchange = self._reading
+                if exchange is not None and not self._take_body(exchange):
+                    if not self._paused:
+                        timers.client_idle.start(self, self._context.now())
+                    break
+                if self._phase >= ENDING:
+                    return
+                if (self._queue or self._current is not None) and self._held():
+                    if reader.rest:
+                        self.pause_reading()
+                    return
+                request = reader.next()
+                if request is None:
+                    break
+                self._enter(request)
+                if not reader.rest:
+                    break
+        except Rejected as rejected:
+            self._reject(rejected.status, str(rejected))
+            return
+        if reader.rest and reader.ended and self.idle:
+            timers.client_idle.stop(self)
+            timers.header.ensure(self, self._context.now())
+
+    def _take_body(self, exchange: Exchange) -> bool:
+        """Pass on what has come of a body; whether it has ended."""
+        reader = self._reader
+        if not reader.rest:
+            return False
+        content = reader.body()
+        if content:
+            if self._pace is not None:
+                self._pace.took(len(content))
+            exchange.request_body(content)
+        if not reader.ended:
+            return False
+        self._read_no_more()
+        self._timers.client_idle.stop(self)
+        exchange.request_end(reader.trailers(exchange.request.hop.named))
+        return True
+
+    def _read_no_more(self) -> None:
+        self._reading = None
+        if self._pace is not None:
+            self._pace = None
+            self._timers.pace.stop(self)
+
+    # --- nobody waits
+
+    def _abandon(self) -> None:
+        """Nobody waits for what is under way."""
+        exchange, self._current = self._current, None
+        if exchange is not None:
+            if self._context.access_log is not None:
+                self._context.access_log(exchange, self._peer)
+            exchange.client_gone()
+        self._forget_queue()
+
+    def _forget_queue(self) -> None:
+        for exchange in self._queue:
+            exchange.client_gone()
+        self._queue.clear()
+        self._read_no_more()
