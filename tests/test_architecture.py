@@ -15,7 +15,7 @@ LONGEST = 350
 TOO_LONG = {
     "sim/output/plots.py",
     "tests/balancing/test_balancer.py",
-    "tests/balancing/test_recording.py",
+    "tests/recording/test_recording.py",
     "tests/config/test_file.py",
     "tests/proxy/doubles.py",
     "tests/proxy/test_bodies.py",
