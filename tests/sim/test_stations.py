@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.config import Exponential, Model
-from sim.model.stations import INFINITY, Fifo, ProcessorSharing, Station, station
+from sim.model.stations import (
+    INFINITY,
+    METER_GAIN,
+    Fifo,
+    LoadMeter,
+    ProcessorSharing,
+    Station,
+    station,
+)
 
 TICKS = st.integers(0, 40).map(lambda n: n / 8)  # exact in binary: ties happen, rounding does not
 JOBS = st.lists(st.tuples(TICKS, TICKS), max_size=40).map(
@@ -191,3 +199,46 @@ def test_a_model_says_which(discipline: Any, kind: type) -> None:
     assert isinstance(place, kind)
     assert [place.arrive(job, 0.0, 1.0) for job in range(4)] == [True, True, True, False]
     assert place.next_departure() == (1.0 if discipline == "fifo" else 1.5)
+
+
+# --- what a backend says of its load
+
+
+def test_a_load_meter_answers_for_the_number_it_was_asked_about() -> None:
+    meter = LoadMeter()
+    assert meter.expected(3) == 0.0  # nobody has left yet
+    for found, sojourn in ((4, 0.8), (0, 0.1), (2, 0.4)):
+        meter.left(found, sojourn)
+    assert [meter.expected(number) for number in (0, 2, 4)] == [0.1, 0.4, 0.8]
+
+
+def test_a_load_meter_answers_for_the_nearest_number_it_knows_else() -> None:
+    meter = LoadMeter()
+    for found, sojourn in ((7, 0.7), (1, 0.1), (4, 0.4)):
+        meter.left(found, sojourn)
+    asked = [0, 2, 3, 5, 6, 50]
+    assert [meter.expected(number) for number in asked] == [0.1, 0.1, 0.4, 0.4, 0.7, 0.7]
+
+
+def test_a_load_meter_smooths_each_number_on_its_own() -> None:
+    meter = LoadMeter()
+    meter.left(1, 0.8)
+    meter.left(2, 5.0)
+    meter.left(1, 1.6)
+    assert meter.expected(1) == 0.8 + (1.6 - 0.8) * METER_GAIN
+    assert meter.expected(2) == 5.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.floats(0.001, 1)), min_size=1), st.integers(0, 25))
+def test_a_load_meter_finds_what_a_search_through_all_would(
+    jobs: list[tuple[int, float]], asked: int
+) -> None:
+    meter = LoadMeter()
+    known: dict[int, float] = {}
+    for found, sojourn in jobs:
+        meter.left(found, sojourn)
+        old = known.get(found, sojourn)
+        known[found] = old + METER_GAIN * (sojourn - old)
+    nearest = min(abs(number - asked) for number in known)
+    possible = [value for number, value in known.items() if abs(number - asked) == nearest]
+    assert meter.expected(asked) in possible
