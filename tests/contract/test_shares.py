@@ -74,6 +74,7 @@ def simulated(n: int, load: float, algorithm: str, run: str, warmup: str) -> Est
     return latency_estimates(samples, level=0.999)[0]["mean"]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("choices", "load", "published", "replications"),
     [
@@ -101,6 +102,7 @@ def test_choices_among_a_hundred_are_near_the_mean_field(
     assert mean.value == pytest.approx(mean_field, rel=0.03)
 
 
+@pytest.mark.no_cover
 def test_one_choice_is_m_m_1() -> None:
     """However many there are, so that few serve to see it longer: it takes its time."""
     run = "requests = 60000\nreplications = 20"

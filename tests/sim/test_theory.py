@@ -18,6 +18,7 @@ from sim.analysis.statistics import QUANTILES, Estimate, latency_estimates
 from sim.checks.theory import e_n_m_1, m_g_1, m_m_1, m_m_c
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
+pytestmark = pytest.mark.no_cover  # watched, it takes three times as long
 LOAD = 0.8
 JSQ_OF_TWO = 2.955737
 """Mean sojourn of two exponential servers fed by join-the-shortest-queue at load 0.8, in service

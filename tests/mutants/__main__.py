@@ -1,0 +1,157 @@
+"""`make mutants`: a seeded sample of small changes to the pure rooms; which of them nobody notices.
+
+Each change is made in a copy of the tree and meets the tests of its file, then all of its room. A
+run that takes several times as long as without the change has noticed it too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from random import Random
+from time import monotonic
+
+from tests.mutants.changes import Change, changes
+
+HOUSE = Path(__file__).parents[2]
+ROOMS = {
+    "lb/strategies": ("tests/strategies", "tests/contract"),
+    "lb/balancing": ("tests/balancing", "tests/contract"),
+    "sim/model": ("tests/sim",),
+    "sim/analysis": ("tests/sim",),
+}
+"""Pure rooms, and the tests that are held against them."""
+COPIED = ("lb", "sim", "tests", "loadtests", "pyproject.toml", "CHANGELOG.md", "README.md")
+ASKED = 0.93
+PYTEST = """
+import resource, sys, pytest
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # a loop without end may fill it
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+QUICK = ("-x", "-q", "-m", "not no_cover", "-p", "no:cacheprovider", "-p", "no:xdist")
+Stage = tuple[str, ...]
+"""Arguments of pytest."""
+
+
+def stages(path: Path) -> Iterator[Stage]:
+    """Tests named after a file, those that speak of it, its laws, and all of its room."""
+    room = next(room for room in ROOMS if path.is_relative_to(room))
+    files = [file for folder in ROOMS[room] for file in sorted((HOUSE / folder).rglob("test_*.py"))]
+    module = ".".join(path.with_suffix("").parts)
+    own = [file for file in files if file.stem == f"test_{path.stem}"]
+    about = [
+        file
+        for file in files
+        if file not in own and (module in (text := file.read_text()) or f'"{path.stem}"' in text)
+    ]
+    for some in (own, about):
+        if some:
+            yield tuple(str(file.relative_to(HOUSE)) for file in some)
+    if path.parent == Path("lb/strategies"):
+        yield "tests/contract/test_laws.py", "-k", path.stem
+    yield ROOMS[room]
+
+
+class Copy:
+    """A copy of the tree, in which one change at a time is tried."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+        for name in COPIED:
+            source = HOUSE / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
+                shutil.copytree(source, where / name, ignore=ignored)
+            else:
+                shutil.copy(source, where / name)
+
+    def run(self, stage: Stage, limit: float | None = None) -> bool:
+        """Whether the tests pass, in time."""
+        command = [sys.executable, "-c", PYTEST, *QUICK, *stage]
+        environment = {**os.environ, "PYTHONPATH": str(self.where), "PYTHONDONTWRITEBYTECODE": "1"}
+        ran = subprocess.Popen(
+            command,
+            cwd=self.where,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return ran.wait(limit) in (0, 5)  # 5: nothing but slow tests here
+        except subprocess.TimeoutExpired:
+            os.killpg(ran.pid, signal.SIGKILL)
+            ran.wait()
+            return False
+
+    def survives(self, change: Change, limits: dict[Stage, float]) -> bool:
+        target = self.where / change.path
+        source = target.read_bytes()
+        target.write_bytes(change.applied(source))
+        try:
+            return all(self.run(stage, limits[stage]) for stage in stages(change.path))
+        finally:
+            target.write_bytes(source)
+
+
+def found(only: Sequence[str]) -> list[Change]:
+    files = [file for room in ROOMS for file in sorted((HOUSE / room).rglob("*.py"))]
+    paths = [file.relative_to(HOUSE) for file in files]
+    chosen = [path for path in paths if not only or any(str(path).startswith(o) for o in only)]
+    return [one for path in chosen for one in changes(path, (HOUSE / path).read_bytes())]
+
+
+def timed(copies: SimpleQueue[Copy], stage: Stage) -> tuple[Stage, float]:
+    copy = copies.get()
+    began = monotonic()
+    if not copy.run(stage):
+        raise SystemExit(f"these tests fail without any change: {' '.join(stage)}")
+    copies.put(copy)
+    return stage, 10 + 5 * (monotonic() - began)
+
+
+def tried(copies: SimpleQueue[Copy], change: Change, limits: dict[Stage, float]) -> bool:
+    copy = copies.get()
+    survives = copy.survives(change, limits)
+    copies.put(copy)
+    print("S" if survives else ".", end="", file=sys.stderr, flush=True)
+    return survives
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", help="files or rooms, as lb/strategies/p2c.py [all]")
+    parser.add_argument("--sample", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    asked = parser.parse_args()
+    everything = found(asked.only)
+    sample = Random(asked.seed).sample(everything, min(asked.sample, len(everything)))
+    needed = {stage for path in {change.path for change in sample} for stage in stages(path)}
+    with tempfile.TemporaryDirectory() as where, ThreadPoolExecutor(asked.jobs) as pool:
+        copies: SimpleQueue[Copy] = SimpleQueue()
+        for number in range(asked.jobs):
+            copies.put(Copy(Path(where) / str(number)))
+        limits = dict(pool.map(lambda stage: timed(copies, stage), sorted(needed)))
+        outcomes = list(pool.map(lambda change: tried(copies, change, limits), sample))
+    print(file=sys.stderr)
+    survivors = [change for change, survives in zip(sample, outcomes, strict=True) if survives]
+    for change in sorted(survivors, key=lambda change: (change.path, change.line)):
+        print(change.diff((HOUSE / change.path).read_bytes()))
+    score = 1 - len(survivors) / len(sample)
+    noticed = len(sample) - len(survivors)
+    print(f"{noticed} of {len(sample)} noticed ({len(everything)} possible): {score:.1%}")
+    return int(score < ASKED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
