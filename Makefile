@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Lines and branches; what decides is reached whole.
+REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
+	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: demo test lint bench teeth clean help
+.PHONY: demo test cover lint bench teeth mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -18,8 +21,16 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)   ## backends, proxy, load, and the prediction beside the measurement; about a minute
 	$(BIN)/lb demo
 
-test: $(READY)   ## the whole test suite
-	$(BIN)/python -m pytest -n auto
+test: $(READY)   ## the whole test suite, and how much of the pure rooms it reaches
+	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(REACHED)
+
+cover: $(READY)  ## only what reaches the pure rooms, and what nothing reaches
+	$(BIN)/python -m pytest -n auto --cov --cov-report= -m 'not no_cover' tests/strategies tests/contract tests/balancing $(wildcard tests/recording) tests/sim
+	$(REACHED)
+
+mutants: $(READY) ## do the tests notice small changes to the pure rooms? a seeded sample of 200, half an hour
+	$(BIN)/python -m tests.mutants
 
 lint: $(READY)   ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -34,5 +45,5 @@ teeth: $(READY)  ## does the verdict pass when it should and fail when it must? 
 	$(BIN)/python loadtests/_teeth.py
 
 clean:           ## everything that can be made again
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo
+	rm -rf $(VENV) .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

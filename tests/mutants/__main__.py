@@ -15,6 +15,8 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
@@ -42,7 +44,8 @@ Stage = tuple[str, ...]
 """Arguments of pytest."""
 
 
-def stages(path: Path) -> Iterator[Stage]:
+@cache
+def stages(path: Path) -> tuple[Stage, ...]:
     """Tests named after a file, those that speak of it, its laws, and all of its room."""
     room = next(room for room in ROOMS if path.is_relative_to(room))
     files = [file for folder in ROOMS[room] for file in sorted((HOUSE / folder).rglob("test_*.py"))]
@@ -53,12 +56,10 @@ def stages(path: Path) -> Iterator[Stage]:
         for file in files
         if file not in own and (module in (text := file.read_text()) or f'"{path.stem}"' in text)
     ]
-    for some in (own, about):
-        if some:
-            yield tuple(str(file.relative_to(HOUSE)) for file in some)
+    found = [tuple(str(file.relative_to(HOUSE)) for file in some) for some in (own, about) if some]
     if path.parent == Path("lb/strategies"):
-        yield "tests/contract/test_laws.py", "-k", path.stem
-    yield ROOMS[room]
+        found.append(("tests/contract/test_laws.py", "-k", path.stem))
+    return *found, ROOMS[room]
 
 
 class Copy:
@@ -110,21 +111,36 @@ def found(only: Sequence[str]) -> list[Change]:
     return [one for path in chosen for one in changes(path, (HOUSE / path).read_bytes())]
 
 
-def timed(copies: SimpleQueue[Copy], stage: Stage) -> tuple[Stage, float]:
-    copy = copies.get()
-    began = monotonic()
-    if not copy.run(stage):
-        raise SystemExit(f"these tests fail without any change: {' '.join(stage)}")
-    copies.put(copy)
-    return stage, 10 + 5 * (monotonic() - began)
+class Bench:
+    """As many copies as runs at a time."""
 
+    def __init__(self, where: Path, jobs: int) -> None:
+        self._free: SimpleQueue[Copy] = SimpleQueue()
+        for number in range(jobs):
+            self._free.put(Copy(where / str(number)))
 
-def tried(copies: SimpleQueue[Copy], change: Change, limits: dict[Stage, float]) -> bool:
-    copy = copies.get()
-    survives = copy.survives(change, limits)
-    copies.put(copy)
-    print("S" if survives else ".", end="", file=sys.stderr, flush=True)
-    return survives
+    @contextmanager
+    def _copy(self) -> Iterator[Copy]:
+        copy = self._free.get()
+        try:
+            yield copy
+        finally:
+            self._free.put(copy)
+
+    def limit(self, stage: Stage) -> tuple[Stage, float]:
+        """Several times as long as some tests take without a change."""
+        with self._copy() as copy:
+            began = monotonic()
+            if not copy.run(stage):
+                raise SystemExit(f"these tests fail without any change: {' '.join(stage)}")
+            return stage, 10 + 5 * (monotonic() - began)
+
+    def tried(self, change: Change, limits: dict[Stage, float]) -> bool:
+        """Whether a change survives."""
+        with self._copy() as copy:
+            survives = copy.survives(change, limits)
+        print("S" if survives else ".", end="", file=sys.stderr, flush=True)
+        return survives
 
 
 def main() -> int:
@@ -138,11 +154,9 @@ def main() -> int:
     sample = Random(asked.seed).sample(everything, min(asked.sample, len(everything)))
     needed = {stage for path in {change.path for change in sample} for stage in stages(path)}
     with tempfile.TemporaryDirectory() as where, ThreadPoolExecutor(asked.jobs) as pool:
-        copies: SimpleQueue[Copy] = SimpleQueue()
-        for number in range(asked.jobs):
-            copies.put(Copy(Path(where) / str(number)))
-        limits = dict(pool.map(lambda stage: timed(copies, stage), sorted(needed)))
-        outcomes = list(pool.map(lambda change: tried(copies, change, limits), sample))
+        bench = Bench(Path(where), asked.jobs)
+        limits = dict(pool.map(bench.limit, sorted(needed)))
+        outcomes = list(pool.map(lambda change: bench.tried(change, limits), sample))
     print(file=sys.stderr)
     survivors = [change for change, survives in zip(sample, outcomes, strict=True) if survives]
     for change in sorted(survivors, key=lambda change: (change.path, change.line)):

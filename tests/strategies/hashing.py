@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -100,3 +102,23 @@ class Fleet:
                 server.weight = weight
                 if order in known:
                     self.strategy.reweigh(server, 0.0)
+
+
+class Ring:
+    """All points, sorted anew for every key; one per hash, the first server's."""
+
+    def __init__(self, members: list[Server]) -> None:
+        points: dict[int, Server] = {}
+        for server in members:
+            host, port = server.address.split(":")
+            point = 0
+            for _ in range(160 * int(server.weight)):
+                text = host.encode() + b"\0" + port.encode() + point.to_bytes(4, "little")
+                point = crc32(text)
+                points.setdefault(point, server)
+        self.hashes = sorted(points)
+        self.servers = [points[point] for point in self.hashes]
+
+    def from_key(self, key: bytes) -> list[Server]:
+        at = bisect_left(self.hashes, crc32(key))
+        return self.servers[at:] + self.servers[:at]

@@ -10,7 +10,7 @@ import pytest
 from lb.errors import UsageError
 from lb.strategies import create
 from lb.strategies.prequal import Prequal
-from tests.doubles import Server, joined, servers
+from tests.doubles import Draws, Server, joined, servers
 
 MANY = 40
 
@@ -110,6 +110,70 @@ def test_the_pool_is_bounded() -> None:
     assert len(strategy._answers) == 4
 
 
+def left(strategy: Prequal[Any]) -> str:
+    return "".join(repr(answer.backend) for answer in strategy._answers)
+
+
+def test_each_pick_takes_the_oldest_answer_and_the_worst_out_in_turn() -> None:
+    """An answer that was used counts one more in flight, and all began alike: it is hot then."""
+    strategy, members = prequal(6)
+    slowness = (0.06, 0.01, 0.05, 0.02, 0.03, 0.04)
+    told(strategy, *[(member, 1, s) for member, s in zip(members, slowness, strict=True)])
+    seen = [(repr(strategy.pick(0.0)), left(strategy)) for _ in range(6)]
+    assert seen == [
+        ("b", "bcdef"),  # the oldest
+        ("d", "cdef"),  # of the hot, the first with most in flight
+        ("e", "def"),
+        ("f", "ef"),
+        ("e", "ef"),  # two stay
+        ("f", "ef"),
+    ]
+
+
+def test_when_none_is_hot_the_worst_is_the_slowest() -> None:
+    strategy, (a, b, c, d, e) = prequal(5, quantile=1.0)
+    told(strategy, (a, 9, 0.9), (b, 1, 0.01), (c, 1, 0.03), (d, 1, 0.05), (e, 1, 0.02))
+    assert [strategy.pick(0.0) for _ in range(2)] == [b, b]
+    assert left(strategy) == "bce"
+
+
+def test_an_answer_that_is_used_up_is_thrown_away() -> None:
+    members = servers(*[1] * 160)
+    strategy: Any = joined(create("prequal", Draws(0.9, 0.9, 0.0, 0.9)), members)
+    told(strategy, *[(member, 1, 0.01 * member.order) for member in members[:4]])
+    assert [answer.uses_left for answer in strategy._answers] == [1, 1, 2, 1]
+    assert strategy.pick(0.0) is members[0]
+    assert left(strategy) == "bcd"
+    assert strategy.pick(0.0) is members[1]
+    assert left(strategy) == "cd"
+    assert strategy.pick(0.0) is members[2]
+    assert left(strategy) == "cd"
+
+
+def test_an_answer_is_good_for_its_age_and_no_longer() -> None:
+    for at, answers in ((1.0, "ab"), (1.001, "b")):
+        strategy, (a, b) = prequal(2)
+        told(strategy, (a, 1, 0.01))
+        told(strategy, (b, 1, 0.02), now=0.5)
+        strategy.pick(at)
+        assert left(strategy) == answers
+
+
+def test_heat_is_measured_by_the_last_128_counts() -> None:
+    for later, picked in ((127, "a"), (128, "b")):
+        strategy, (a, b) = prequal(2, quantile=0.99, pool=2)
+        told(strategy, (a, 9, 0.01), *[(b, 1, 0.02)] * (later - 1), (a, 2, 0.01))
+        assert left(strategy) == "ba"
+        assert repr(strategy.pick(0.0)) == picked
+
+
+def test_the_coldest_of_the_hot_is_the_first_of_them() -> None:
+    strategy, (a, b, c) = prequal(3, quantile=0.0)
+    told(strategy, (a, 0, 0.1), (b, 2, 0.1), (c, 2, 0.01))
+    strategy.block(a, 0.0)  # the count it told stays
+    assert strategy.pick(0.0) is b
+
+
 def test_an_answer_is_used_as_often_as_the_paper_allows() -> None:
     """n = 160, m = 16, 3 probes, delta 1: 2 / (0.9 x 3 - 1) = 1.18 uses, 1 or 2 by a draw."""
     strategy, members = prequal(160)
@@ -122,8 +186,21 @@ def test_an_answer_is_used_as_often_as_the_paper_allows() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"pool": 1}, {"probes": 0}, {"quantile": 1.5}, {"max_age": "0s"}]
+    "wrong",
+    [
+        {"pool": 1},
+        {"probes": 0},
+        {"quantile": 1.5},
+        {"quantile": -0.1},
+        {"max_age": "0s"},
+        {"surplus": -1},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="prequal"):
         create("prequal", Random(1), wrong)
+
+
+@pytest.mark.parametrize("right", [{"pool": 2}, {"quantile": 0}, {"quantile": 1}])
+def test_settings_at_their_limits_are_taken(right: dict[str, object]) -> None:
+    create("prequal", Random(1), right)

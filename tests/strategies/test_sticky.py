@@ -95,6 +95,18 @@ def test_an_inner_algorithm_without_probes_asks_nobody() -> None:
     assert isinstance(strategy, Probing)
     assert strategy.pick(0.0) is a
     assert not strategy.probes(0.0)
+    strategy.probed(a, 0.0, 1, 0.1)
+
+
+def test_of_two_at_one_address_the_cookie_names_the_later() -> None:
+    first, second = members = [Server(0, address="h:1"), Server(1, address="h:1")]
+    strategy = joined(create("sticky", Random(3)), members)
+    assert strategy.pick(0.0, token("h:1")) is second
+    strategy.leave(first, 0.0)
+    assert strategy.pick(0.0, token("h:1")) is second
+    assert strategy._tokens == {token("h:1"): 1}  # type: ignore[attr-defined]
+    strategy.leave(second, 0.0)
+    assert strategy._tokens == {}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,16 @@ def test_comings_and_goings_leave_nothing_behind() -> None:
     assert sum(len(heap) for heap in strategy._heaps.values()) < 50  # type: ignore[attr-defined]
 
 
+def test_a_backend_that_flaps_while_nobody_is_picked_leaves_nothing_behind() -> None:
+    strategy, (a, b, _) = weighted(1, 1, 2)
+    for _ in range(100):
+        strategy.block(b, 0.0)
+        strategy.unblock(b, 0.0)
+        strategy.reweigh(a, 0.0)
+    assert len(strategy._heaps[1]) <= 2 * 2 + 8  # type: ignore[attr-defined]
+    assert sequence(strategy, 8) == "cabccabc"
+
+
 def test_fractional_weights_add_up_alike_whatever_the_order_of_joining() -> None:
     def picks(order: tuple[int, ...]) -> str:
         members = servers(1.1, 0.1, 1.1, 0.2)

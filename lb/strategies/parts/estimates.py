@@ -55,7 +55,7 @@ class Estimates:
             return
         key = self._keys.get(order)
         if key is not None:
-            estimate = exp(min(key - now / self._decay, 50.0))  # faded to this moment
+            estimate = exp(key - now / self._decay)  # faded to this moment
             if not (self._peak and sample > estimate):
                 fading = exp((self._times[order] - now) / self._decay)
                 sample = max(estimate + sample * (1 - fading), SHORTEST)

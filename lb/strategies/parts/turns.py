@@ -67,11 +67,10 @@ class SmoothSequence(Generic[B]):
         best: tuple[float, int] | None = None
         best_weight: float = 0
         for weight, heap in self._heaps.items():
-            top = self._live_top(weight, heap)
-            if top is not None:
-                bid = (top[0] - weight * turns, top[1])
-                if best is None or bid < best:
-                    best, best_weight = bid, weight
+            base, order = self._live_top(weight, heap)
+            bid = (base - weight * turns, order)
+            if best is None or bid < best:
+                best, best_weight = bid, weight
         if best is None:
             return None
         self._turns = turns
@@ -82,13 +81,11 @@ class SmoothSequence(Generic[B]):
         self._entry[order] = (best_weight, entry)
         return self._members[order]
 
-    def _live_top(self, weight: float, heap: list[tuple[float, int]]) -> tuple[float, int] | None:
-        while heap:
-            top = heap[0]
-            if self._entry.get(top[1]) == (weight, top):
-                return top
+    def _live_top(self, weight: float, heap: list[tuple[float, int]]) -> tuple[float, int]:
+        """There is one: a heap goes with the last backend that takes turns in it."""
+        while self._entry.get(heap[0][1]) != (weight, heap[0]):
             heappop(heap)
-        return None
+        return heap[0]
 
     def _enter(self, backend: B, credit: float) -> None:
         weight = backend.weight
@@ -98,7 +95,7 @@ class SmoothSequence(Generic[B]):
         heap = self._heaps.setdefault(weight, [])
         heappush(heap, entry)
         if len(heap) > 2 * earning + 8:
-            heap[:] = [entry for entry in heap if self._entry.get(entry[1]) == (weight, entry)]
+            heap[:] = {entry for entry in heap if self._entry.get(entry[1]) == (weight, entry)}
             heapify(heap)
         self._add_up()
 
