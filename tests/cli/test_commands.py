@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def test_help_and_version() -> None:
         assert one.returncode == 0
         assert one.stdout.startswith(f"Usage: lb {command} ")
     assert lb().stdout == general.stdout
+
+
+HEAVY = ("numpy", "matplotlib", "simpy", "aiohttp", "uvloop", "httptools", "pydantic", "sim")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["strategies"]])
+def test_what_a_command_does_not_need_is_not_loaded(arguments: list[str]) -> None:
+    code = "import atexit, sys, lb.cli; atexit.register(lambda: print(*sys.modules)); lb.cli.main()"
+    command = [sys.executable, "-c", code, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert not {*HEAVY} & {*ran.stdout.splitlines()[-1].split()}
 
 
 def test_every_option_of_serve_has_a_variable() -> None:
@@ -102,9 +114,7 @@ def test_a_modelled_backend(start: Start) -> None:
     backend.until(f"http://127.0.0.1:{port}")
     address = f"127.0.0.1:{port}"
     assert get(address, "/health")[0] == 200
-    began = time.monotonic()
     status, answer = get(address, "/any/path", X_LB_Size="0")
-    assert time.monotonic() - began < 0.9  # the law alone would take a second
     assert status == 200
     assert answer["server"] == address
     assert answer["service_ms"] == 0
