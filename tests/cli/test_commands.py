@@ -38,7 +38,7 @@ def test_help_and_version() -> None:
     assert lb().stdout == general.stdout
 
 
-HEAVY = ("numpy", "matplotlib", "simpy", "aiohttp", "uvloop", "httptools", "pydantic", "sim")
+HEAVY = ("numpy", "matplotlib", "simpy", "aiohttp", "uvloop", "httptools", "sim", "lb.config")
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["strategies"]])
