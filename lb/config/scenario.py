@@ -177,24 +177,25 @@ class Scenario(Table):
 
     def modelled(self) -> list[tuple[BackendTable, Model]]:
         """Backends with their models. Raises ConfigError that names all that have none."""
-        at = self._origin.at
-        missing = [
-            f"{at(('backend', number, 'model'))}: missing; nothing to simulate {row.label} with"
-            for number, row in enumerate(self.backends)
-            if row.model is None
-        ]
-        if missing:
+        if missing := self._without_model():
             raise ConfigError(missing)
         return [(row, row.model) for row in self.backends if row.model is not None]
 
     def offered(self) -> Traffic:
-        """The traffic. Raises ConfigError when there is none."""
+        """The traffic. Raises ConfigError when there is none, with all else that is missing."""
         if self.traffic is None:
             place = self._origin.at(("traffic",))
-            raise ConfigError(
-                [f"{place}: missing; give [traffic] arrivals, a process and its rate"]
-            )
+            why = f"{place}: missing; give [traffic] arrivals, a process and its rate"
+            raise ConfigError([why, *self._without_model()])
         return self.traffic
+
+    def _without_model(self) -> list[str]:
+        at = self._origin.at
+        return [
+            f"{at(('backend', number, 'model'))}: missing; nothing to simulate {row.label} with"
+            for number, row in enumerate(self.backends)
+            if row.model is None
+        ]
 
     @property
     def utilisation(self) -> float:

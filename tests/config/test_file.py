@@ -535,11 +535,12 @@ def test_a_simulation_without_models_says_which_are_missing_and_where() -> None:
     ]
 
 
-def test_a_simulation_without_traffic_says_so() -> None:
+def test_a_simulation_without_traffic_says_so_and_what_else_it_misses() -> None:
     with pytest.raises(ConfigError) as error:
-        Scenario.parse("", "lb.toml").offered()
-    (problem,) = error.value.problems
-    assert problem.startswith("lb.toml:1 traffic: missing; give [traffic] arrivals")
+        Scenario.parse('[[backend]]\naddress = "h:1"\n', "lb.toml").offered()
+    traffic, model = error.value.problems
+    assert traffic.startswith("lb.toml:1 traffic: missing; give [traffic] arrivals")
+    assert model.startswith("lb.toml:1 backend[0].model: missing")
 
 
 def test_a_changed_scenario_still_knows_its_file() -> None:
