@@ -103,9 +103,11 @@ class Fleet:
 
     @property
     def usable(self) -> set[int]:
+        """Orders of those that may be picked."""
         return self.members - self.blocked
 
     def apply(self, event: Event) -> None:
+        """Call the method that an event names."""
         kind, *arguments = event
         getattr(self, kind)(*arguments)
 
@@ -136,6 +138,7 @@ class Fleet:
             self.strategy.reweigh(self.servers[order], 0.0)
 
     def send(self, avoid: frozenset[int] = frozenset()) -> None:
+        """One call with a key of its own; whoever asks backends for their load is answered."""
         avoided = tuple(self.servers[order] for order in sorted(avoid))
         picked = send(self.strategy, avoided, key=b"%d" % len(self.picks))
         self.picks.append(None if picked is None else picked.order)
@@ -144,6 +147,7 @@ class Fleet:
                 self.strategy.probed(asked, 0.0, asked.active, 0.001 * (asked.order + 1))
 
     def end(self, order: int) -> None:
+        """One of a server's calls ends well."""
         if self.servers[order].active:
             end(self.strategy, self.servers[order])
 

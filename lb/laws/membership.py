@@ -26,6 +26,7 @@ from lb.strategies.spec import Spec
 
 
 def picks_are_usable(row: Spec, seeded: Seeded, events: Iterable[Event]) -> None:
+    """After every event a pick is usable, and there is one exactly while anybody is."""
     fleet = Fleet(make(row, seeded(1)), joining=())
     for event in events:
         fleet.apply(event)
@@ -38,6 +39,7 @@ def picks_are_usable(row: Spec, seeded: Seeded, events: Iterable[Event]) -> None
 def avoided_come_last(
     row: Spec, seeded: Seeded, events: Iterable[Event], avoid: frozenset[int]
 ) -> None:
+    """After every event, who is avoided is picked only while no other is usable."""
     fleet = Fleet(make(row, seeded(2)))
     for event in events:
         fleet.apply(event)
@@ -60,6 +62,8 @@ def replay(
 
 
 def chance_events(rng: Random, count: int) -> list[Event]:
+    """A course of `count` events, for `Fleet.apply`."""
+
     def one_of(choices: Sequence[Any]) -> Any:
         return choices[int(rng.random() * len(choices))]
 
@@ -81,16 +85,19 @@ def _courses(seeded: Seeded, count: int = 3) -> Iterable[list[Event]]:
 
 
 def never_a_stranger(row: Spec, seeded: Seeded) -> None:
+    """`picks_are_usable` for courses of events by chance."""
     for events in _courses(seeded):
         picks_are_usable(row, seeded, events)
 
 
 def avoid_is_honoured(row: Spec, seeded: Seeded) -> None:
+    """`avoided_come_last` for courses of events by chance."""
     for events in _courses(seeded):
         avoided_come_last(row, seeded, events, frozenset({1, 3}))
 
 
 def a_seed_settles_everything(row: Spec, seeded: Seeded) -> None:
+    """The same seed and events give the same picks."""
     for events in _courses(seeded):
         require(
             replay(row, seeded, events) == replay(row, seeded, events),
@@ -99,6 +106,7 @@ def a_seed_settles_everything(row: Spec, seeded: Seeded) -> None:
 
 
 def joining_order_is_nothing(row: Spec, seeded: Seeded) -> None:
+    """Whoever joins first: ties follow the configured order."""
     for events in _courses(seeded):
         require(
             replay(row, seeded, events) == replay(row, seeded, events, (3, 0, 4, 2, 1)),
@@ -110,6 +118,7 @@ def joining_order_is_nothing(row: Spec, seeded: Seeded) -> None:
 
 
 def one_usable_needs_no_draw(row: Spec, seeded: Seeded) -> None:
+    """The only usable backend is picked, without a random number."""
     members = servers(1, 2, 3)
     strategy = make(row, Silent(), members)
     strategy.block(members[0], 0.0)

@@ -36,6 +36,7 @@ def shares_follow_weights(row: Spec, seeded: Seeded) -> None:
 
 
 def every_window_is_exact(row: Spec, seeded: Seeded) -> None:
+    """Of whole weights: as many picks as their sum name each backend as often as its weight."""
     for weights in ((1, 1, 1), (5, 1, 1), (1, 2, 3), (7, 3, 2, 2), (1, 9)):
         strategy = make(row, seeded(12), servers(*weights))
         period = sum(weights)

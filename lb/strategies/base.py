@@ -69,13 +69,17 @@ class Strategy(Protocol[B]):
     are frequent and keep what the strategy knows of the backend. Times are seconds.
     """
 
-    def join(self, backend: B, now: float) -> None: ...
+    def join(self, backend: B, now: float) -> None:
+        """`backend` may be picked from now on; a stranger, or one that had left."""
 
-    def leave(self, backend: B, now: float) -> None: ...
+    def leave(self, backend: B, now: float) -> None:
+        """`backend` may not be picked any more, and is not kept alive."""
 
-    def block(self, backend: B, now: float) -> None: ...
+    def block(self, backend: B, now: float) -> None:
+        """`backend` is at its limit: not picked, not forgotten."""
 
-    def unblock(self, backend: B, now: float) -> None: ...
+    def unblock(self, backend: B, now: float) -> None:
+        """`backend`, blocked until now, has room again."""
 
     def reweigh(self, backend: B, now: float) -> None:
         """`backend.weight` has changed."""

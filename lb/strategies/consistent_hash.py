@@ -43,10 +43,13 @@ class Params:
 
 
 def make(params: Params, rng: Random) -> Strategy[Any]:
+    """The plain ring, or the one that counts, when the settings bound the loads."""
     return BoundedLoads(params.balance_factor) if params.balance_factor else ConsistentHash()
 
 
 class ConsistentHash(Keyed[B]):
+    """A key belongs to the owner of the first point at or behind its hash."""
+
     def __init__(self) -> None:
         super().__init__()
         self._ring = PointRing()

@@ -38,6 +38,8 @@ class Params:
 
 
 class IpHash(Keyed[B]):
+    """A table from hash values to orders, made anew at the first pick after a change of weights."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._seats: dict[int, float] = {}  # weights by order, of those that left too
@@ -99,6 +101,7 @@ def hashed(key: bytes) -> tuple[int, bytes]:
 
 
 def rehashed(value: int, octets: bytes) -> int:
+    """The hash after `value` of the same client, from 0 to below VALUES."""
     for octet in octets:
         value = (value * FACTOR + octet) % VALUES
     return value

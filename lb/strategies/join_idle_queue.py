@@ -31,6 +31,8 @@ class Params:
 
 
 class JoinIdleQueue(Ring[B]):
+    """A ring, and a sorted list of those of its members that have nothing to do."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._random = rng.random

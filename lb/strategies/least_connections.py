@@ -23,6 +23,8 @@ class Params:
 
 
 class LeastConnections(LeastLoaded[B]):
+    """Least loaded, by requests in flight per weight."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
 

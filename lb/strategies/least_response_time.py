@@ -33,6 +33,8 @@ class Params:
 
 
 class LeastResponseTime(LeastLoaded[B]):
+    """Least loaded, by estimated latency times requests in flight per weight."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._estimates = Estimates(params.decay, params.penalty, peak=False)

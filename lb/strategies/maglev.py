@@ -45,6 +45,8 @@ class Params:
 
 
 class Maglev(Keyed[B]):
+    """A table from hash values to orders, made anew at the first pick after a change of members."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._size = params.table_size

@@ -35,6 +35,8 @@ class Params:
 
 
 class PowerOfChoices(Sampler[B]):
+    """The least active per weight of a few drawn in proportion to weight."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._choices = params.choices

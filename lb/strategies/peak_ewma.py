@@ -41,6 +41,8 @@ class Params:
 
 
 class PeakEwma(Sampler[B]):
+    """The one of a few drawn whose estimated latency times requests in flight is lowest."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._choices = params.choices

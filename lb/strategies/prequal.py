@@ -66,6 +66,8 @@ class Answer(Generic[B]):
 
 
 class Prequal(Sampler[B]):
+    """A pool of answers, oldest first, and the in-flight counts lately told in any."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._params = params

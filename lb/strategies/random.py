@@ -20,6 +20,8 @@ class Params:
 
 
 class UniformRandom(Ring[B]):
+    """A ring, and one draw of a position."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._draw = rng.random

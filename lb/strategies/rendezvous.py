@@ -31,6 +31,8 @@ class Params:
 
 
 class Rendezvous(Ring[B]):
+    """A ring, and a hash of every address in it."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._seeds: dict[int, int] = {}  # by order
@@ -58,6 +60,7 @@ class Rendezvous(Ring[B]):
 
 
 def digest(data: bytes) -> int:
+    """64 bits of a cryptographic hash."""
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
 
 

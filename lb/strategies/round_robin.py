@@ -22,6 +22,8 @@ class Params:
 
 
 class RoundRobin(Ring[B]):
+    """A ring, and the order of whom was picked last."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._last = -1  # order of the backend picked last; survives its leaving

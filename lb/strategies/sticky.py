@@ -41,6 +41,8 @@ def token(address: str) -> bytes:
 
 
 class Sticky(Generic[B]):
+    """The inner algorithm hears of every event; its pick is asked for when no home is usable."""
+
     def __init__(self, inner: Strategy[B], table: int) -> None:
         self._inner = inner
         self._prober = inner if isinstance(inner, Probing) else None

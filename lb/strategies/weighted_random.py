@@ -25,6 +25,8 @@ class Params:
 
 
 class WeightedRandom(Sampler[B]):
+    """An alias table over all that have joined; the tree draws while it does not fit."""
+
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._alias: list[tuple[float, B, B]] | None = None  # keep own below this, else the other

@@ -31,6 +31,7 @@ class Params:
 
 
 def make(params: Params, rng: Random) -> Strategy[Any]:
+    """The sequence that the settings name."""
     return EarliestDeadline() if params.sequence == "edf" else SmoothSequence()
 
 

@@ -6,6 +6,7 @@ import math
 
 
 def m_m_1(load: float) -> float:
+    """One exponential server, Poisson arrivals."""
     return 1 / (1 - load)
 
 

@@ -68,6 +68,7 @@ def smooth(weights: Sequence[int]) -> str:
 
 
 def known_sequences() -> Iterator[Check]:
+    """Weighted round robin, pick by pick, beside its definition."""
     row = spec("weighted_round_robin")
     for weights in WEIGHTS:
         period = smooth(weights)
