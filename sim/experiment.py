@@ -44,15 +44,17 @@ def simulate(
         schedule.check(scenario)
     keys = scenario.offered().keys if schedule is None else schedule.keys
     if keys is None:
-        _refuse_without_keys(names)
+        _refuse_without_keys(names, scenario.place("traffic", "keys"))
     records: dict[str, list[Record]] = {name: [] for name in names}
     wall = dict.fromkeys(names, 0.0)
     for replication in range(scenario.run.replications):
         drawn = schedule or Schedule.draw(scenario, replication)
         if not len(drawn):
-            raise ConfigError(["run.duration: no request arrives in it; make it longer"])
+            why = "no request arrives in it; make it longer"
+            raise ConfigError([f"{scenario.place('run', 'duration')}: {why}"])
         if (scenario.run.warmup or 0.0) > drawn.times[-1]:
-            raise ConfigError(["run.warmup: no request arrives after it; make it shorter"])
+            why = "no request arrives after it; make it shorter"
+            raise ConfigError([f"{scenario.place('run', 'warmup')}: {why}"])
         for name in names:
             started = time.perf_counter()
             records[name].append(World(scenario, drawn, name, replication).replicate())
@@ -75,11 +77,11 @@ def simulate(
     return Result(scenario.run.seed, scenario, runs, comparison)
 
 
-def _refuse_without_keys(names: Sequence[str]) -> None:
+def _refuse_without_keys(names: Sequence[str], place: str) -> None:
     needy = [name for name in names if "key" in spec(parse(name)[0]).needs]
     if needy:
         example = 'keys = { law = "zipf", count = 10000, s = 1.1 }'
-        raise ConfigError([f"traffic.keys: missing; {name} needs {example}" for name in needy])
+        raise ConfigError([f"{place}: missing; {name} needs {example}" for name in needy])
 
 
 def _run(

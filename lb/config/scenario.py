@@ -175,6 +175,10 @@ class Scenario(Table):
             return [f"{name} goes by weights, and all backends have the same"]
         return []
 
+    def place(self, *path: str | int) -> str:
+        """Where a key stands, or would: `lb.toml:12 backend[1].model`."""
+        return self._origin.at(path)
+
     def modelled(self) -> list[tuple[BackendTable, Model]]:
         """Backends with their models. Raises ConfigError that names all that have none."""
         if missing := self._without_model():
@@ -184,16 +188,17 @@ class Scenario(Table):
     def offered(self) -> Traffic:
         """The traffic. Raises ConfigError when there is none, with all else that is missing."""
         if self.traffic is None:
-            place = self._origin.at(("traffic",))
-            why = f"{place}: missing; give [traffic] arrivals, a process and its rate"
+            why = (
+                f"{self.place('traffic')}: missing; give [traffic] arrivals, a process and its rate"
+            )
             raise ConfigError([why, *self._without_model()])
         return self.traffic
 
     def _without_model(self) -> list[str]:
-        at = self._origin.at
+        where = [self.place("backend", number, "model") for number in range(len(self.backends))]
         return [
-            f"{at(('backend', number, 'model'))}: missing; nothing to simulate {row.label} with"
-            for number, row in enumerate(self.backends)
+            f"{place}: missing; nothing to simulate {row.label} with"
+            for place, row in zip(where, self.backends, strict=True)
             if row.model is None
         ]
 

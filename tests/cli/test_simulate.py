@@ -209,8 +209,8 @@ def test_wrong_flags_are_status_2(arguments: list[str], words: list[str], here: 
         ("requests = 500", "request = 500", ["lb.toml:5", "did you mean 'requests'?"]),
         ("exponential", "exponentail", ["did you mean 'exponential'?"]),
         ("[traffic]", "[trafic]", ["did you mean 'traffic'?"]),
-        ("seed = 5", 'seed = 5\nwarmup = "1h"', ["run.warmup"]),
-        ("requests = 500", 'duration = "1us"', ["run.duration", "no request arrives"]),
+        ("seed = 5", 'seed = 5\nwarmup = "1h"', ["lb.toml:8 run.warmup"]),
+        ("requests = 500", 'duration = "1us"', ["lb.toml:5 run.duration", "no request arrives"]),
         ("arrivals = {", "arrivals = [", ["lb.toml", "not TOML"]),
     ],
 )

@@ -55,3 +55,10 @@ def test_a_key_decides_as_it_would_in_the_proxy(algorithm: str) -> None:
     ]
     (record,) = simulate(file, [algorithm], schedule=drawn)[algorithm].records
     np.testing.assert_array_equal(record.backend, expected)
+
+
+def test_the_complaint_names_the_place_where_they_would_stand() -> None:
+    text = '[[backend]]\naddress = "h:1"\nmodel = { service = "exponential:1ms" }\n[traffic]\n'
+    file = Scenario.parse(f'{text}arrivals = {{ process = "poisson", rate = 1 }}\n', "lb.toml")
+    with pytest.raises(ConfigError, match=r"^lb\.toml:4 traffic\.keys: missing; maglev needs"):
+        simulate(file, "maglev")
