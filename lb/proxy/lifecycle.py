@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from random import Random
 
@@ -28,6 +29,8 @@ from lb.system import reason
 
 BACKLOG = 1024
 """Connections the kernel keeps for us until we accept them."""
+ROUNDS = 3
+"""Of the event loop, after which all that had come before has been read."""
 TICK = 0.05
 """Seconds between two looks at the time limits, and so their resolution."""
 
@@ -76,6 +79,7 @@ class Proxy:
         if scenario.server.access_log:
             context.access_log = self._log_access
         self._server: asyncio.Server | None = None
+        self._serving = False
         self._timer: asyncio.TimerHandle | None = None
 
     def _identify(self, needs: frozenset[str]) -> None:
@@ -109,6 +113,7 @@ class Proxy:
             self._tick()
             await self.dispatcher.answered.wait()
             await self._server.start_serving()
+            self._serving = True
         except OSError as error:
             raise CannotListen(f"cannot listen on {self._listen}: {reason(error)}") from None
 
@@ -121,12 +126,8 @@ class Proxy:
 
     async def stop(self) -> bool:
         """Take no more connections, finish what is in flight, close. False if time ran out."""
-        if self._server is not None:
-            self._server.close()
-        self.clients.drain()
-        in_time = await self.clients.desertion(self.context.timeouts.drain)
-        self.clients.cut_off()
-        await self.clients.desertion(1.0)  # connections are lost from the loop
+        await self._close_the_door()
+        in_time = await self.clients.end(self.context.timeouts.drain)
         if self._timer is not None:
             self._timer.cancel()
         await self.dispatcher.close()
@@ -135,6 +136,33 @@ class Proxy:
         if self._recorder is not None:
             self._recorder.close()
         return in_time
+
+    async def _close_the_door(self) -> None:
+        """Listen no more. Whoever has come is let in, and read what he has said."""
+        server = self._server
+        if server is None:
+            return
+        waiting = self._queued(server) if self._serving else []
+        server.close()
+        self.clients.expect_no_more()
+        for connection in waiting:
+            with suppress(OSError):  # gone already
+                await self.context.loop.connect_accepted_socket(self._connection, connection)
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+
+    @staticmethod
+    def _queued(server: asyncio.Server) -> list[socket.socket]:
+        """Connections that the kernel keeps for us. Those that come later are refused."""
+        found = []
+        for bound in server.sockets:
+            with socket.socket(fileno=os.dup(bound.fileno())) as listener, suppress(OSError):
+                listener.setblocking(False)
+                while True:  # until it would block
+                    connection, _ = listener.accept()
+                    connection.setblocking(False)
+                    found.append(connection)
+        return found
 
     def hurry(self) -> None:
         """Let `stop` wait no longer for what is in flight."""

@@ -41,24 +41,28 @@ async def _serve(scenario: Scenario, log: Log, record: Path | None) -> None:
         if stop.is_set():
             proxy.hurry()  # asked twice
         stop.set()
+        starting.cancel()  # nobody is waited for who has not answered yet
 
+    starting = loop.create_task(proxy.start())
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, signalled)
     ignore_aloud(loop, log)
     for note in scenario.notes():
         log("warning", note)
     try:
-        await proxy.start()
-    except BaseException:
-        await proxy.stop()
-        raise
-    log(
-        "info",
-        "listening",
-        address=",".join(proxy.addresses),
-        algorithm=proxy.balancer.algorithm,
-        backends=len(proxy.balancer.pool.backends),
-    )
+        await starting
+    except BaseException as error:
+        if not (stop.is_set() and isinstance(error, asyncio.CancelledError)):
+            await proxy.stop()
+            raise
+    else:
+        log(
+            "info",
+            "listening",
+            address=",".join(proxy.addresses),
+            algorithm=proxy.balancer.algorithm,
+            backends=len(proxy.balancer.pool.backends),
+        )
     await stop.wait()
     log("info", "draining", connections=len(proxy.clients))
     in_time = await proxy.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import LIMIT, Serving, Start
+from tests.cli.conftest import LIMIT, Running, Serving, Start
 
 
 class Held(ThreadingHTTPServer):
@@ -146,3 +147,38 @@ def test_health_checks_come_as_often_as_asked(start: Start, backend: Held) -> No
     backend.shutdown()
     backend.server_close()
     serving.until("backend down")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_the_first_health_answers_ends_it_at_once(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The backend accepts and says nothing, and may do so for an hour."""
+    file = tmp_path / "lb.toml"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        file.write_text(f'[health]\ntimeout = "1h"\n[[backend]]\naddress = "{place}"\n')
+        serving = start(Running, "serve", "-c", file, "-p", 0)
+        probe, _ = silent.accept()
+        with probe:
+            assert probe.recv(1000).startswith(b"GET /health ")
+            serving.tell(number)
+            assert serving.ended() == 0
+    assert "event=stopped finished=True" in serving.seen[-1]
+
+
+def test_a_signal_loses_nobody_in_the_accept_queue(start: Start, backend: Held) -> None:
+    """The process sleeps while they connect, and wakes up to a signal."""
+    serving = start(Serving, "-p", 0, "-b", backend.address)
+    backend.go_on.set()
+    serving.tell(signal.SIGSTOP)
+    clients = [HTTPConnection(serving.address, timeout=LIMIT) for _ in range(20)]
+    for client in clients:
+        client.request("GET", "/")
+    serving.tell(signal.SIGTERM)
+    serving.tell(signal.SIGCONT)
+    for client in clients:
+        answer = client.getresponse()
+        assert (answer.status, answer.read()) == (200, b"true")
+        client.close()
+    assert serving.ended() == 0

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 
+LOSS = 1.0
+"""Seconds for connections that were cut off to be lost, which they are from the event loop."""
+
 
 class Connected(Protocol):
     """A client's connection."""
@@ -23,7 +26,7 @@ class Clients:
 
     def __init__(self) -> None:
         self._all: set[Connected] = set()
-        self._draining = False
+        self._draining = self._hurried = False
         self._deserted = asyncio.Event()  # the last one has gone
 
     def __len__(self) -> int:
@@ -42,26 +45,36 @@ class Clients:
         if self._draining and not self._all:
             self._deserted.set()
 
-    def drain(self) -> None:
-        """Let everybody finish, those too that are yet to come."""
+    def expect_no_more(self) -> None:
+        """Whoever joins from now on does so to finish."""
         self._draining = True
+
+    async def end(self, seconds: float) -> bool:
+        """Let everybody finish, and cut off whoever is left then; False when somebody was."""
+        self.expect_no_more()
         for client in list(self._all):
             client.drain()
+        if not self._hurried:
+            await self._desertion(seconds)
+        in_time = not self._all
+        self.cut_off()
+        await self._desertion(LOSS)
+        return in_time
+
+    def hurry(self) -> None:
+        """Let `end` wait no longer."""
+        self._hurried = True
+        self._deserted.set()
 
     def cut_off(self) -> None:
         """Close all connections now."""
         for client in list(self._all):
             client.cut_off()
 
-    def hurry(self) -> None:
-        """Wait no longer."""
-        self._deserted.set()
-
-    async def desertion(self, seconds: float) -> bool:
-        """Wait until the last one is gone; False when it stayed."""
+    async def _desertion(self, seconds: float) -> None:
+        """Wait until the last one is gone."""
         if self._all:
             self._deserted.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._deserted.wait()
-        return not self._all

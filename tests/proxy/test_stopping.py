@@ -1,0 +1,158 @@
+"""A stop loses nobody who has come before it: not in the accept queue, not in half a head."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from lb.proxy import lifecycle
+from lb.proxy.exchange.taking import LAST
+from tests.proxy.conftest import Run
+from tests.proxy.doubles import (
+    Proxy,
+    Wire,
+    echo,
+    get,
+    origin,
+    post,
+    proxy,
+    scenario,
+    silent,
+)
+
+
+async def wired(connection: socket.socket) -> Wire:
+    return Wire(*await asyncio.open_connection(sock=connection))
+
+
+def test_a_stop_answers_whoever_waits_in_the_accept_queue(run: Run) -> None:
+    """The event loop has not heard of any of them when the stop begins."""
+
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb:
+            waiting = [socket.create_connection(lb.address) for _ in range(50)]
+            for number, connection in enumerate(waiting):
+                connection.sendall(get(f"/{number}"))
+            stopping = asyncio.ensure_future(lb.driver.stop())
+            for number, connection in enumerate(waiting):
+                client = await wired(connection)
+                answer = await client.response()
+                assert answer.body.startswith(b"GET /%d " % number)
+                assert answer["Connection"] == "close"
+                assert await client.closed()
+                client.close()
+            assert await stopping is True
+
+    run(test())
+
+
+def test_a_request_that_follows_its_connection_closely_is_answered(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb:
+            client = await wired(socket.create_connection(lb.address))
+            stopping = asyncio.ensure_future(lb.driver.stop())
+            while not lb.driver.clients:
+                await asyncio.sleep(0)
+            client.send(get("/late"))
+            assert (await client.response()).body.startswith(b"GET /late ")
+            assert await stopping is True
+            client.close()
+
+    run(test())
+
+
+def test_what_an_idle_connection_has_just_sent_is_answered(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb:
+            with socket.create_connection(lb.address) as connection:
+                connection.sendall(get("/first"))
+                while not lb.outcomes:
+                    await asyncio.sleep(0)
+                connection.sendall(get("/second"))  # in the kernel, and not read yet
+                assert await lb.driver.stop() is True
+                connection.setblocking(False)
+                assert connection.recv(2**16).count(b"HTTP/1.1 200 OK") == 2
+
+    run(test())
+
+
+async def half_a_head(lb: Proxy, client: Wire) -> None:
+    client.send(get("/half")[:-2])
+    while not any(it._reader.begun for it in lb.driver.clients):
+        await asyncio.sleep(0)
+
+
+def test_a_half_received_head_may_still_become_whole(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
+            await half_a_head(lb, client)
+            stopping = asyncio.ensure_future(lb.driver.stop())
+            while not any(it._phase == LAST for it in lb.driver.clients):
+                await asyncio.sleep(0)
+            client.send(b"\r\n", get("/next"))
+            answer = await client.response()
+            assert answer.body.startswith(b"GET /half ")
+            assert answer["Connection"] == "close"
+            assert await client.closed()  # one more was its last
+            assert await stopping is True
+            assert [request.target for request in a.requests] == ["/half"]
+
+    run(test())
+
+
+def test_a_half_received_head_gets_its_time_and_no_more(run: Run) -> None:
+    async def test() -> None:
+        toml = '[timeouts]\nheader = "100ms"\n'
+        async with origin(echo) as a, proxy(a, toml=toml) as lb, lb.client() as client:
+            await half_a_head(lb, client)
+            stopping = asyncio.ensure_future(lb.driver.stop())
+            assert (await client.response()).status == 408
+            assert await client.closed()
+            client.close()
+            assert await stopping is True
+
+    run(test())
+
+
+def test_half_received_heads_do_not_outlast_the_drain(run: Run) -> None:
+    async def test() -> None:
+        toml = '[timeouts]\ndrain = "50ms"\n'
+        async with origin(echo) as a, proxy(a, toml=toml) as lb, lb.client() as client:
+            await half_a_head(lb, client)
+            assert await lb.driver.stop() is False
+            assert await client.is_reset()
+
+    run(test())
+
+
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_being_asked_twice_holds_whenever_it_comes(run: Run, body: bytes) -> None:
+    """Even before the first wait has begun."""
+
+    async def test() -> None:
+        async with origin(silent) as a, proxy(a) as lb, lb.client() as client:
+            client.send(post(body) if body else get())
+            await a.arrived.get()
+            lb.driver.hurry()
+            assert await lb.driver.stop() is False
+            assert await client.is_reset()
+
+    run(test())
+
+
+def test_a_stop_before_the_first_answers_waits_for_nobody(run: Run) -> None:
+    async def test() -> None:
+        health = '[health]\ntimeout = "1h"\n'
+        async with origin(silent) as a:
+            driver = lifecycle.Proxy(scenario(a, toml=health), lambda *_, **__: None)
+            starting = asyncio.ensure_future(driver.start())
+            await a.arrived.get()
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert await driver.stop() is True
+            await a.left.get()  # the check has ended too
+
+    run(test())
