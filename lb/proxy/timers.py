@@ -13,7 +13,7 @@ from lb.config import Timeouts
 
 INFINITY = float("inf")
 LOOK = 1.0
-"""Seconds between two looks at how fast a body comes."""
+"""Seconds between two looks at how fast a body comes, or at a client that is not read."""
 W = TypeVar("W")
 
 
@@ -60,6 +60,9 @@ class Sender(Protocol):
     def judge(self) -> None:
         """It is time to look at how fast a body comes."""
 
+    def look(self) -> None:
+        """It is time to look whether the client is there, which is not read at present."""
+
 
 class Waiting(Protocol):
     """An exchange."""
@@ -93,6 +96,8 @@ class Timers:
         """A client has to send something, or to read the last of what it is sent."""
         self.pace: Deadlines[Sender] = Deadlines(LOOK, lambda it: it.judge())
         """A body has to keep coming fast. Only where limits.body_rate is given."""
+        self.unread: Deadlines[Sender] = Deadlines(LOOK, lambda it: it.look())
+        """A client that is not read may have gone."""
         self.response: Deadlines[Waiting] = Deadlines(timeouts.response, lambda it: it.silent())
         """A backend owes (more of) an answer."""
         self.stalled: Deadlines[Waiting] = Deadlines(timeouts.client_idle, lambda it: it.stalled())
@@ -107,6 +112,7 @@ class Timers:
             self.header,
             self.client_idle,
             self.pace,
+            self.unread,
             self.response,
             self.stalled,
             self.tunnel,

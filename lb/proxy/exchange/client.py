@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import sys
 from contextlib import suppress
 from ipaddress import ip_address
-from socket import SO_LINGER, SOL_SOCKET
 from struct import pack
 from typing import cast
 
@@ -18,7 +20,22 @@ from lb.proxy.http.request import Request, RequestReader
 
 GRACE = 0.2
 """Seconds that a connection gets which has just come, when the proxy stops, to say something."""
+EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+"""A field by which a client says that it will wait before it sends a body."""
 _NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
+ENDED = (b"\x07", b"\x08")
+"""States of a TCP connection that was reset, or whose other side has ended, as Linux has them."""
+
+
+def has_ended(transport: asyncio.Transport) -> bool:
+    """Whether the other side has ended, behind what may still be unread. Only Linux can tell."""
+    if sys.platform != "linux":
+        return False
+    try:
+        it = transport.get_extra_info("socket")
+        return bool(it.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) in ENDED)
+    except OSError:  # gone already
+        return False
 
 
 class ClientConnection(Taking, asyncio.Protocol):
@@ -54,13 +71,16 @@ class ClientConnection(Taking, asyncio.Protocol):
         So it gets a reset: where closing ends the body, a clean close would look like the end.
         """
         with suppress(OSError):  # gone already
-            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _NO_LINGER)
+            self.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
+            )
         self.transport.abort()
 
     def into_tunnel(self) -> tuple[asyncio.Transport, bytes]:
         """The transport, which others take over, and what came behind the request."""
         if self._paused:
             self._paused = False
+            self._timers.unread.stop(self)
             self.transport.resume_reading()
         return self.transport, self._reader.rest
 
@@ -103,6 +123,15 @@ class ClientConnection(Taking, asyncio.Protocol):
         else:
             self._timers.pace.start(self, now)
 
+    def look(self) -> None:
+        """Notice that the client has closed its side, though what it has sent is not read."""
+        if self._context.half_close or self.transport.is_closing():
+            return
+        if has_ended(self.transport):
+            self._let_go()
+        else:
+            self._timers.unread.start(self, self._context.now())
+
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,6 +150,7 @@ class ClientConnection(Taking, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._timers.header.stop(self)
         self._timers.client_idle.stop(self)
+        self._timers.unread.stop(self)
         self._phase = max(self._phase, ENDING)
         self._rejection = None
         self._abandon()
@@ -138,12 +168,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         if self.idle:
             return False
         if not self._context.half_close:
-            begun = self._current is not None and self._current.status
-            self._abandon()
-            if begun:
-                self.cut_off()
-            else:
-                self._close(linger=False)
+            self._let_go()
         return True
 
     def pause_writing(self) -> None:
@@ -187,6 +212,8 @@ class ClientConnection(Taking, asyncio.Protocol):
             if context.limits.body_rate is not None:
                 now = context.now()
                 self._pace = Pace(context.limits.body_rate, now)
+                if self._paused or EXPECTS.search(request.lines):
+                    self._pace.paused(now)
                 timers.pace.start(self, now)
 
     def _next(self) -> None:
@@ -227,6 +254,15 @@ class ClientConnection(Taking, asyncio.Protocol):
             waits.start(self, now)
 
     # --- the end
+
+    def _let_go(self) -> None:
+        """The client has gone, in the middle of something."""
+        begun = self._current is not None and self._current.status
+        self._abandon()
+        if begun:
+            self.cut_off()
+        else:
+            self._close(linger=False)
 
     def _reject(self, status: int, why: str) -> None:
         """Refuse what cannot be understood, after the answers to what came before it."""

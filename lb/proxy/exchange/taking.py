@@ -94,6 +94,10 @@ class Taking:
         """Time is up for what has to come."""
         raise NotImplementedError
 
+    def look(self) -> None:
+        """See whether somebody is there."""
+        raise NotImplementedError
+
     def judge(self) -> None:
         """It is time to look at how fast the body comes."""
         raise NotImplementedError
@@ -113,8 +117,10 @@ class Taking:
             self._paused = True
             self.transport.pause_reading()
             self._timers.client_idle.stop(self)  # it is not the client who is slow
+            now = self._context.now()
+            self._timers.unread.start(self, now)
             if self._pace is not None:
-                self._pace.paused(self._context.now())
+                self._pace.paused(now)
 
     def resume_reading(self) -> None:
         """Read again, unless there is another reason not to."""
@@ -125,6 +131,7 @@ class Taking:
             if self._held():
                 return
         self._paused = False
+        self._timers.unread.stop(self)
         self.transport.resume_reading()
         if self._reading is not None:
             now = self._context.now()
@@ -184,6 +191,8 @@ class Taking:
         if content:
             if self._pace is not None:
                 self._pace.took(len(content))
+                if not self._paused:
+                    self._pace.resumed(self._context.now())  # it waited for a 100 (Continue)
             exchange.request_body(content)
         if not reader.ended:
             return False
