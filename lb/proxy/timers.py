@@ -115,6 +115,7 @@ class Timers:
             self.unread,
             self.response,
             self.stalled,
+            self.total,
             self.tunnel,
         )
 
