@@ -23,15 +23,17 @@ from random import Random
 from time import monotonic
 
 from tests.mutants.changes import Change, changes
+from tests.test_architecture import graph
 
 HOUSE = Path(__file__).parents[2]
 ROOMS = {
     "lb/strategies": ("tests/strategies", "tests/contract"),
-    "lb/balancing": ("tests/balancing", "tests/contract"),
+    "lb/balancing": ("tests/balancing", "tests/recording"),
     "sim/model": ("tests/sim",),
     "sim/analysis": ("tests/sim",),
 }
-"""Pure rooms, and the tests that are held against them."""
+"""Pure rooms, and where their tests are."""
+LAWS = "tests/contract/test_laws.py"
 COPIED = ("lb", "sim", "tests", "loadtests", "pyproject.toml", "CHANGELOG.md", "README.md")
 ASKED = 0.93
 PYTEST = """
@@ -46,20 +48,41 @@ Stage = tuple[str, ...]
 
 @cache
 def stages(path: Path) -> tuple[Stage, ...]:
-    """Tests named after a file, those that speak of it, its laws, and all of its room."""
+    """Tests named after a file, those that speak of it, and those of all that is built on it."""
     room = next(room for room in ROOMS if path.is_relative_to(room))
     files = [file for folder in ROOMS[room] for file in sorted((HOUSE / folder).rglob("test_*.py"))]
     module = ".".join(path.with_suffix("").parts)
-    own = [file for file in files if file.stem == f"test_{path.stem}"]
-    about = [
-        file
-        for file in files
-        if file not in own and (module in (text := file.read_text()) or f'"{path.stem}"' in text)
-    ]
-    found = [tuple(str(file.relative_to(HOUSE)) for file in some) for some in (own, about) if some]
-    if path.parent == Path("lb/strategies"):
-        found.append(("tests/contract/test_laws.py", "-k", path.stem))
-    return *found, ROOMS[room]
+    own = {file for file in files if file.stem == f"test_{path.stem}"}
+    about = {
+        file for file in files if module in (text := file.read_text()) or f'"{path.stem}' in text
+    }
+    above = [name.rpartition(".")[2] for name in built_on(module)]
+    rest = {file for file in files if file.stem.removeprefix("test_") in above}
+    found = []
+    for some in (own, about - own, rest - about - own):
+        names = tuple(sorted(str(file.relative_to(HOUSE)) for file in some))
+        if names := tuple(name for name in names if name != LAWS):
+            found.append(names)
+    if room == "lb/strategies":
+        found.append((LAWS, "-k", " or ".join(sorted({path.stem, *above}))))
+    elif room == "lb/balancing":
+        found.append(ROOMS[room])
+    return tuple(found)
+
+
+def built_on(module: str) -> list[str]:
+    """Modules of the same room that import one of ours, others of the room in between or not."""
+    room = module.rpartition(".")[0].removesuffix(".parts")
+    named = {"lb.strategies.registry", "lb.strategies"}  # they import everybody
+    users = {
+        name: others & graph().keys()
+        for name, others in graph().items()
+        if name.startswith(f"{room}.") and name not in named
+    }
+    found = [module]
+    for one in found:
+        found += [name for name in sorted(users) if one in users[name] and name not in found]
+    return found[1:]
 
 
 class Copy:
