@@ -76,8 +76,7 @@ class Terminal:
         if either_way:
             names, *columns = zip(header, *rows, strict=True)
             lines = min(lines, lay_out(names, columns, self.width), key=len)
-        self.say(title)
-        self._lines(["", *lines, ""])
+        self._lines([*wrapped(title, self.width, 2), "", *lines, ""])
 
     def listing(self, entries: Iterable[tuple[str, str]]) -> None:
         """Names with a text each: beside the name, or below it where there is little room."""

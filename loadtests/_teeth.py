@@ -12,10 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.table import Table
-
+from lb.terminal import Terminal
 from sim.live.system import LiveSystem, relocated
-from sim.output.report import terminal
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted((HERE / "scenarios").glob("*.toml"))
@@ -59,8 +57,8 @@ def load_test(
 
 
 def main() -> int:
-    console = terminal()
-    table = Table("scenario", "seed", "backends", "p50", "p95", "p99", "verdict")
+    terminal = Terminal()
+    rows = []
     passed = missed = 0
     for seed in range(1, RUNS + 1):
         file = SCENARIOS[seed % len(SCENARIOS)]
@@ -73,13 +71,16 @@ def main() -> int:
                 f"{row['measured'] / row['predicted']['value']:.3f}"
                 for row in verdict["latency"].values()
             ]
-            table.add_row(file.stem, str(seed), label, *ratios, str(verdict["verdict"]))
-            console.print(file.stem, seed, label, *ratios, verdict["verdict"])
+            rows.append([file.stem, str(seed), label, *ratios, str(verdict["verdict"])])
+            terminal.say(" ".join(rows[-1]))
             passed += backends is text and status == 0
             missed += backends is wrong and status == MISSED
-    console.print(table)
-    console.print("p50, p95 and p99: measured over predicted.")
-    console.print(f"As modelled: {passed} of {RUNS} passed. Slowed: {missed} of {RUNS} missed.")
+    terminal.table(
+        "p50, p95 and p99: measured over predicted",
+        ["scenario", "seed", "backends", "p50", "p95", "p99", "verdict"],
+        rows,
+    )
+    terminal.say(f"As modelled: {passed} of {RUNS} passed. Slowed: {missed} of {RUNS} missed.")
     return 0 if passed >= RUNS - 1 and missed == RUNS else 1
 
 

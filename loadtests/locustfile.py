@@ -5,12 +5,14 @@
 Arrivals are open-loop: one user walks through a schedule drawn ahead and starts each request at its
 intended time, so locust's user count is not the arrival process. Latency counts from the intended
 time. When the schedule ends the same schedule is simulated, both are printed, verdict.json is
-written, and a missed prediction makes the exit status 4.
+written, and a missed prediction makes the exit status 4. With --quiet nothing is said but errors.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
+import os
 import sys
 from http.client import HTTPException
 from pathlib import Path
@@ -27,10 +29,12 @@ from locust.exception import StopUser
 from locust.runners import LocalRunner
 
 from lb.errors import LbError, UsageError, nearest
+from lb.system import try_directory
+from lb.terminal import Terminal
 from sim import Scenario, Schedule
 from sim.live.load import LEAD, PATIENCE
 from sim.live.verdict import Measurement, judge
-from sim.output.report import print_verdict, terminal, write_verdict
+from sim.output.report import print_verdict, verdict_files, write_verdict
 
 SHIPPED = Path(__file__).parent / "scenarios"
 DEFAULT = "round_robin"
@@ -39,9 +43,10 @@ DEFAULT = "round_robin"
 class Plan:
     """One load test: what is to be sent, and what came of it."""
 
-    def __init__(self, scenario: Scenario, verdict: Path) -> None:
+    def __init__(self, scenario: Scenario, verdict: Path, terminal: Terminal) -> None:
         self.scenario = scenario
         self.verdict = verdict
+        self.terminal = terminal
         self.schedule = Schedule.draw(scenario)
         self.measured = Measurement.blank(len(self.schedule))
 
@@ -49,9 +54,8 @@ class Plan:
         """Print and write the verdict; the exit status."""
         verdict = judge(self.scenario, self.schedule, self.measured)
         write_verdict(verdict, self.verdict, self.schedule, self.measured)
-        console = terminal()
-        print_verdict(verdict, console)
-        console.print(f"Written to {self.verdict}; raw times and the schedule are beside it.")
+        print_verdict(verdict, self.terminal)
+        self.terminal.say(f"Written to {self.verdict}; raw times and the schedule are beside it.")
         return verdict.judgement.exit_status
 
 
@@ -80,6 +84,12 @@ def _options(parser: LocustArgumentParser) -> None:
     group.add_argument(
         "--verdict", env_var="LB_VERDICT", default="verdict.json", help="Where the verdict goes."
     )
+    group.add_argument(
+        "--quiet", action="store_true", env_var="LB_QUIET", help="Say nothing but errors."
+    )
+    # Locust begins to say things before it tells us what was asked for.
+    if "--quiet" in sys.argv or os.environ.get("LB_QUIET", "").lower() in ("1", "true", "yes"):
+        parser.set_defaults(loglevel="ERROR", only_summary=True)
 
 
 @events.init.add_listener
@@ -96,13 +106,17 @@ def _init(environment: Environment, **_: Any) -> None:
             scenario = scenario.model_copy(update={"run": run})
         if options.host and urlsplit(options.host).scheme != "http":
             raise UsageError(f"--host {options.host!r}: write http://host:port")
-        OpenLoop.plan = Plan(scenario, Path(options.verdict))
+        verdict = Path(options.verdict)
+        OpenLoop.plan = Plan(scenario, verdict, Terminal(quiet=options.quiet))
+        try_directory(verdict.parent, [path.name for path in verdict_files(verdict)])
     except LbError as error:
         _refuse(str(error), error.exit_status)
     # Locust's run time counts by gevent's clock, which stood still during all those imports.
     gevent.get_hub().loop.update_now()
     rate, load = scenario.offered().arrivals.rate, scenario.utilisation
-    print(
+    if options.quiet:
+        logging.getLogger("locust.stats_logger").setLevel(logging.ERROR)
+    OpenLoop.plan.terminal.say(
         f"{len(OpenLoop.plan.schedule)} requests at {rate:g}/s on average, "
         f"{load:.3g} of the modelled capacity"
     )
@@ -111,7 +125,11 @@ def _init(environment: Environment, **_: Any) -> None:
 @events.test_stop.add_listener
 def _judge(environment: Environment, **_: Any) -> None:
     # Locust would report a failed request as exit status 1; here the verdict alone decides.
-    environment.process_exit_code = OpenLoop.plan.judge()
+    try:
+        environment.process_exit_code = OpenLoop.plan.judge()
+    except LbError as error:
+        print(error, file=sys.stderr)
+        environment.process_exit_code = error.exit_status
 
 
 class OpenLoop(User):

@@ -7,7 +7,7 @@ from typing import Any
 
 from lb.config import Scenario
 from sim.analysis.load import Steadiness, steadiness
-from sim.analysis.objectives import missed
+from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.record import Record
 from sim.analysis.statistics import Difference, Estimate
 from sim.model.laws import Floats
@@ -71,6 +71,11 @@ class AlgorithmRun:
     """Seconds cut from the start of each replication."""
 
     @property
+    def steady(self) -> bool:
+        """Whether every backend keeps up with what it is sent."""
+        return all(backend.steadiness != "overloaded" for backend in self.backends)
+
+    @property
     def samples(self) -> list[Floats]:
         """Latencies after warm-up, one array per replication."""
         return [
@@ -128,12 +133,20 @@ class Result:
                 return row
         raise KeyError((a, b, metric))
 
-    def missed(self) -> list[str]:
-        """Objectives of the file's [expect] that a run misses, one line each."""
+    def objectives(self) -> list[tuple[str, Objective]]:
+        """Each objective of the file's [expect], with the algorithm that is held to it."""
         return [
-            f"{run.algorithm}: {line}"
+            (run.algorithm, objective)
             for run in self.runs
-            for line in missed(self.scenario.expect, run.latency)
+            for objective in objectives(self.scenario.expect, run.latency, steady=run.steady)
+        ]
+
+    def missed(self) -> list[str]:
+        """Objectives that a run misses, or that it cannot tell of, one line each."""
+        return [
+            f"{algorithm}: {objective}"
+            for algorithm, objective in self.objectives()
+            if objective.answer is not Answer.MET
         ]
 
     def as_dict(self) -> dict[str, Any]:

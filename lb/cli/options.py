@@ -33,6 +33,12 @@ Version = Annotated[
     bool,
     typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
 ]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "-q", "--quiet", envvar="LB_QUIET", help="Say nothing but errors; --json is still printed."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", envvar="LB_JSON", help="Print JSON on stdout.")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import AsJson, ConfigFile, algorithms
+from lb.cli.options import AsJson, ConfigFile, Quiet, algorithms
 
 
 def simulate(
@@ -39,18 +39,25 @@ def simulate(
         typer.Option(
             metavar="DIR",
             envvar="LB_OUT",
-            file_okay=False,
             help="Where plots and result.json go [lb-report; with --json nowhere].",
         ),
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Simulate a scenario under one or more algorithms. Exit status 4 on a missed objective."""
+    """Simulate a scenario under one or more algorithms.
+
+    Exit status 4 when an objective of the file is missed, or the data cannot tell.
+    """
+    from rich.console import Console
     from rich.progress import Progress
 
     import sim
+    from lb.system import try_directory
+    from lb.terminal import Terminal
     from sim import scenarios
-    from sim.output.report import print_result, terminal, write_report
+    from sim.output.report import REPORT, print_objectives, print_result, write_report
+    from sim.output.words import offered
 
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
     run = scenario.run
@@ -61,30 +68,27 @@ def simulate(
     if seed is not None:
         run = run.model_copy(update={"seed": seed})
     scenario = scenario.model_copy(update={"run": run})
-    console = terminal(stderr=as_json)
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
-    rate, load = scenario.offered().arrivals.rate, scenario.utilisation
-    console.print(f"Offered load {load:.3g} of capacity: {rate:g} requests/s.")
-    for name in names:
-        for note in scenario.notes(name):
-            console.print(f"Note: {note}.")
-    if load >= 1:
-        console.print("The backends cannot keep up: there is no steady state to estimate.")
+    terminal = Terminal(stderr=as_json, quiet=quiet)
+    for sentence in offered(scenario, names):
+        terminal.say(sentence)
+    directory = out or (None if as_json else Path("lb-report"))
+    if directory is not None:
+        try_directory(directory, REPORT)
 
-    bar = Progress(console=terminal(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    bar = Progress(
+        console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
+    )
     with bar:
         task = bar.add_task("simulating", total=len(names) * run.replications)
         result = sim.simulate(scenario, names, on_replication=lambda: bar.advance(task))
-    print_result(result, console)
-    if out is not None or not as_json:
-        directory = out or Path("lb-report")
+    print_result(result, terminal)
+    if directory is not None:
         write_report(result, directory)
-        console.print(f"Plots and result.json are in {directory}/")
+        terminal.say(f"Plots and result.json are in {directory}/")
     if as_json:
         json.dump(result.as_dict(), sys.stdout)
         print()
-    missed = result.missed()
-    for line in missed:
-        console.print(f"Missed: {line}")
-    if missed:
+    print_objectives(result, terminal)
+    if result.missed():
         raise typer.Exit(4)

@@ -12,16 +12,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lb.config import Scenario
+from lb.config import Run, Scenario, host_and_port
 from lb.errors import LbError
 
 READY_WITHIN = 20.0
 """Seconds for backends and proxy to come up."""
 STOPPED_WITHIN = 10.0
+LOGS = ("backend.log", "serve.log")
 
 
 def relocated(text: str) -> str:
@@ -38,6 +41,40 @@ def relocated(text: str) -> str:
     return re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{ports[found[1]]}", text)
 
 
+def with_run(text: str, run: Run) -> str:
+    """A scenario's text with `run` in place of its [run]; the rest of it stays as it is written.
+
+    Raises LbError where the text hides its [run] too well.
+    """
+    lines: list[str] = []
+    table, placed = "", False
+    for line in text.splitlines():
+        if header := re.match(r"\s*\[+\s*([^\]]*?)\s*\]", line):
+            table = header[1]
+            if table == "run":
+                lines += _lines_of(run)
+                placed = True
+                continue
+        mine = r"\s*[^#\s]" if table == "run" else r"\s*run\s*[.=]"
+        if table not in ("", "run") or not re.match(mine, line):
+            lines.append(line)
+    if not placed:
+        lines += ["", *_lines_of(run)]
+    moved = "\n".join(lines) + "\n"
+    if Scenario.parse(moved).run != run:
+        raise LbError("the table [run] of this file cannot be replaced; write it as a table")
+    return moved
+
+
+def _lines_of(run: Run) -> list[str]:
+    """The table as a file writes it; a duration is a number and a unit."""
+    rows = run.model_dump(exclude_none=True)
+    for name in ("duration", "warmup"):
+        if name in rows:
+            rows[name] = f"{Decimal(repr(rows[name])):f}s"
+    return ["[run]", *(f"{name} = {json.dumps(value)}" for name, value in rows.items())]
+
+
 class LiveSystem:
     """Runs `lb backend` and `lb serve` on one file; logs go to `directory`.
 
@@ -46,7 +83,9 @@ class LiveSystem:
     """
 
     def __init__(self, scenario: Path, directory: Path, backends: Path | None = None) -> None:
-        self.url = f"http://{Scenario.load(scenario).server.listen}"
+        file = Scenario.load(scenario)
+        self.url = f"http://{file.server.listen}"
+        self._backends = [host_and_port(row.address) for row in file.backends]
         self._commands = {
             "backend": ["backend", "-c", str(backends or scenario)],
             "serve": ["serve", "-c", str(scenario)],
@@ -62,8 +101,9 @@ class LiveSystem:
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         try:
             self._start("backend")
-            self._start("serve")
-            self._wait_until_healthy()
+            self._wait(self._backends_listen, "the backends did not start")
+            self._start("serve")  # only now, or its first checks would fail and be logged
+            self._wait(self._healthy, "the backends did not become healthy")
         except BaseException:
             self._stop()
             raise
@@ -88,27 +128,37 @@ class LiveSystem:
                 env=self._environment,
             )
 
-    def _wait_until_healthy(self) -> None:
+    def _wait(self, ready: Callable[[], bool], trouble: str) -> None:
         ends = time.monotonic() + READY_WITHIN
         while time.monotonic() < ends:
             for name, process in self._running.items():
                 if process.poll() is not None:
                     said = self._log(name).read_text(encoding="utf-8").strip().splitlines()
                     raise LbError(f"lb {name} stopped: {said[-1] if said else 'no message'}")
-            try:
-                with self._ask(f"{self.url}/lb-health", timeout=1) as answer:
-                    health = json.load(answer)
-                if health["healthy_backends"] == health["total_backends"]:
-                    return
-            except (OSError, urllib.error.URLError):
-                pass
+            if ready():
+                return
             time.sleep(0.05)
-        raise LbError(f"the backends did not become healthy within {READY_WITHIN:g} s")
+        raise LbError(f"{trouble} within {READY_WITHIN:g} s")
+
+    def _backends_listen(self) -> bool:
+        for place in self._backends:
+            try:
+                socket.create_connection(place, 1).close()
+            except OSError:
+                return False
+        return True
+
+    def _healthy(self) -> bool:
+        try:
+            with self._ask(f"{self.url}/lb-health", timeout=1) as answer:
+                health = json.load(answer)
+        except (OSError, urllib.error.URLError):
+            return False
+        return bool(health["healthy_backends"] == health["total_backends"])
 
     def _stop(self) -> None:
-        for process in reversed(self._running.values()):
+        for process in reversed(self._running.values()):  # the proxy first: no backend is missed
             process.terminate()
-        for process in self._running.values():
             try:
                 process.wait(STOPPED_WITHIN)
             except subprocess.TimeoutExpired:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb.config import Scenario
-from sim.analysis.objectives import missed
+from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.record import Record
-from sim.analysis.statistics import Estimate, latency_metrics, prediction
+from sim.analysis.statistics import Estimate, latency_estimates, latency_metrics, prediction
 from sim.experiment import simulate
+from sim.live.lateness import Lateness
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from sim.result import Result
@@ -77,12 +78,26 @@ class Line:
     """Allowed beyond the interval, relative to the prediction."""
 
     @property
-    def ok(self) -> bool:
-        room = self.tolerance * self.predicted.value
-        low, high = self.predicted.low, self.predicted.high
-        least = self.predicted.value if low is None else low
+    def most(self) -> float:
+        """What may be measured at most."""
+        high = self.predicted.high
         most = self.predicted.value if high is None else high
-        return least - room <= self.measured <= most + room
+        return most + self.tolerance * self.predicted.value
+
+    @property
+    def least(self) -> float:
+        low = self.predicted.low
+        least = self.predicted.value if low is None else low
+        return least - self.tolerance * self.predicted.value
+
+    @property
+    def ok(self) -> bool:
+        return self.least <= self.measured <= self.most
+
+    @property
+    def room(self) -> float:
+        """How far above the prediction a measured figure may lie."""
+        return self.most - self.predicted.value
 
     def as_dict(self) -> dict[str, Any]:
         measured = self.measured if math.isfinite(self.measured) else None
@@ -120,18 +135,24 @@ class Verdict:
     """Mean and quantiles of how much later than intended requests were sent, seconds."""
     invalid: list[str]
     """Why the run says nothing about the proxy; empty when it does."""
-    objectives: list[str] = field(default_factory=list)
-    """Objectives of the file's [expect] that the live run missed."""
+    objectives: list[Objective] = field(default_factory=list)
+    """Those of the file's [expect], held against the live run."""
 
     @property
     def judgement(self) -> Judgement:
         if self.invalid:
             return Judgement.INVALID
-        fine = all(line.ok for line in (*self.latency.values(), *self.shares.values()))
-        allowed = self.failed_predicted + FAILURES * self.requests
-        if fine and self.failed <= allowed and not self.objectives:
-            return Judgement.PASSED
-        return Judgement.MISSED
+        fine = all(line.ok for line in self.latency.values()) and not self.others_missed
+        return Judgement.PASSED if fine else Judgement.MISSED
+
+    @property
+    def others_missed(self) -> bool:
+        """Whether anything but a latency is off: shares, failures, objectives."""
+        return (
+            not all(line.ok for line in self.shares.values())
+            or self.failed > self.failed_predicted + FAILURES * self.requests
+            or any(objective.answer is not Answer.MET for objective in self.objectives)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The object of verdict.json, schema 1."""
@@ -145,7 +166,11 @@ class Verdict:
             "failed": {"measured": self.failed, "predicted": self.failed_predicted},
             "late_by": self.late_by,
             "invalid": self.invalid,
-            "objectives_missed": self.objectives,
+            "objectives_missed": [
+                str(objective)
+                for objective in self.objectives
+                if objective.answer is not Answer.MET
+            ],
         }
 
 
@@ -179,14 +204,10 @@ def judge(
 
     expected = [latency_metrics(record.latency) for record in records]
     seen = latency_metrics(live.latency)
-    latency = {
-        name: Line(
-            seen[name],
-            prediction([metrics[name] for metrics in expected]),
-            getattr(scenario.verdict, name),
-        )
-        for name in JUDGED
-    }
+
+    def line(name: str, tolerance: float) -> Line:
+        return Line(seen[name], prediction([metrics[name] for metrics in expected]), tolerance)
+
     shares = {
         name: Line(
             _share(live, order),
@@ -195,41 +216,74 @@ def judge(
         )
         for order, name in enumerate(names)
     }
-    late = measured.sent - schedule.times
-    late_by = latency_metrics(late[np.isfinite(late) & (schedule.times >= cut)])
-    failed = len(schedule) - int(np.isfinite(measured.ended).sum())
-    return Verdict(
+    lateness = _lateness(schedule, measured, cut)
+    verdict = Verdict(
         algorithm=algorithm,
         requests=len(schedule),
-        latency=latency,
+        latency={name: line(name, getattr(scenario.verdict, name)) for name in JUDGED},
         shares=shares,
-        failed=failed,
+        failed=len(schedule) - int(np.isfinite(measured.ended).sum()),
         failed_predicted=float(
             np.mean([r.requests - r.completed for r in predicted.runs[0].records])
         ),
-        late_by=late_by,
-        invalid=_invalid(late_by, latency, answered=failed < len(schedule)),
-        objectives=missed(
-            scenario.expect, {name: Estimate(value, None, None) for name, value in seen.items()}
+        late_by=lateness.figures,
+        invalid=[],
+        objectives=objectives(
+            scenario.expect,
+            latency_estimates([live.latency])[0],
+            steady=predicted.runs[0].steady,
         ),
+    )
+    if verdict.failed == len(schedule):
+        why = "not one request was answered: is the balancer running, are its backends up?"
+    elif not (measured.backend >= 0).any():
+        why = "no answer has a field X-Backend-Server: is this the balancer of that file?"
+    else:
+        why = _busy(verdict, line("mean", scenario.verdict.p50), live, lateness)
+    return replace(verdict, invalid=[why] if why else [])
+
+
+def _lateness(schedule: Schedule, measured: Measurement, cut: float) -> Lateness:
+    sent = np.isfinite(measured.sent) & (schedule.times >= cut)
+    return Lateness(schedule.times[sent], (measured.sent - schedule.times)[sent])
+
+
+def _busy(verdict: Verdict, mean: Line, live: Record, lateness: Lateness) -> str:
+    """Why this machine was too busy to judge by; nothing when it was not.
+
+    A generator later than the verdict is exact cannot support one. One that is less late cannot
+    support a miss that the same lateness of proxy and backends would explain.
+    """
+    lines = {"mean": mean, **verdict.latency}
+    late = {name: f"{seconds * 1e3:z.3g} ms" for name, seconds in lateness.figures.items()}
+    if worst := lateness.beyond({name: line.room for name, line in lines.items()}):
+        told = ", ".join(
+            f"{late[name]} ({name}) where {lines[name].room * 1e3:.3g} ms would matter"
+            for name in worst
+        )
+        return f"this machine was busy: the load generator was late by {told}"
+    added = lateness.within(live.arrived, live.ended)
+    without = latency_metrics(live.latency - added)
+    may_add = latency_metrics(added)
+    missed = {name: line for name, line in verdict.latency.items() if not line.ok}
+    explained = all(
+        line.measured > line.most and without[name] <= line.most for name, line in missed.items()
+    )
+    busy = any(may_add[name] > line.room for name, line in lines.items())
+    if not (missed or verdict.others_missed) or not explained:
+        return ""
+    if verdict.others_missed and not busy:
+        return ""
+    what = ", ".join(missed) or "what is off"
+    return (
+        f"this machine was busy: the load generator was late by {late['p50']} at p50 and "
+        f"{late['p99']} at p99; balancer and backends as late would explain {what}"
     )
 
 
 def _cold_start(scenario: Scenario, schedule: Schedule) -> float:
     given = scenario.run.warmup
     return COLD_START * float(schedule.times[-1]) if given is None else given
-
-
-def _invalid(late_by: dict[str, float], latency: dict[str, Line], answered: bool) -> list[str]:
-    """A generator that is later than the verdict is exact cannot support one."""
-    if not answered:
-        return ["not one request was answered: is the balancer running, are its backends up?"]
-    return [
-        f"the load generator fell behind: {name} of its lateness is {late_by[name] * 1e3:.3g} ms, "
-        f"more than the {line.tolerance:.0%} that {name} of the latency may be off"
-        for name, line in latency.items()
-        if late_by[name] > line.tolerance * line.predicted.value
-    ]
 
 
 def _as_record(schedule: Schedule, measured: Measurement) -> Record:

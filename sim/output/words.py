@@ -1,0 +1,96 @@
+"""What a result says, in sentences and in figures with the digits that it supports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from lb.config import Scenario
+from sim.analysis.load import Steadiness, steadiness
+from sim.analysis.statistics import Estimate
+from sim.result import AlgorithmRun, BackendUse, Result
+
+MANY = 8
+"""Backends beyond which they are not named one by one."""
+
+
+def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
+    """What can be said before anything is simulated."""
+    rate, load = scenario.offered().arrivals.rate, scenario.utilisation
+    yield f"Offered load {load:.3g} of capacity: {rate:g} requests/s."
+    for name in algorithms:
+        for note in scenario.notes(name):
+            yield f"Note: {note}."
+    bounded = all(
+        model.queue is not None or backend.max_in_flight is not None
+        for backend, model in scenario.modelled()
+    )
+    match steadiness(load, bounded=bounded):
+        case "overloaded":
+            yield "The backends cannot keep up: there is no steady state to estimate."
+        case "edge":
+            yield (
+                f"The backends are near the edge ({load:.4g} of their capacity): "
+                "an ordinary run is too short to tell how long the queues get."
+            )
+
+
+def sentences(result: Result) -> Iterator[str]:
+    """What stands below the tables: who keeps up, what was lost, who is better."""
+    for run in result.runs:
+        yield from keeping_up(run)
+    for run in result.runs:
+        if lost := run.requests - run.completed:
+            yield (
+                f"{run.algorithm}: {lost:g} of {run.requests:g} requests were not served "
+                f"(failed {run.failed:g}, rejected {run.rejected:g}, timed out {run.timed_out:g})"
+            )
+    if len(result.runs) > 1:
+        for metric in ("mean", "p99"):
+            groups = [" = ".join(group) for group in result.ranking(metric)]
+            yield f"By {metric}, best first: {' < '.join(groups)}"
+        if any(len(group) > 1 for group in result.ranking("p99")):
+            yield "(= not distinguishable at 95 % with these replications)"
+
+
+def keeping_up(run: AlgorithmRun) -> Iterator[str]:
+    """Which backends are sent more than they can do, and which nearly as much."""
+    told: tuple[tuple[Steadiness, str, str], ...] = (
+        (
+            "overloaded",
+            "cannot keep up",
+            "its latencies have no steady state and depend on the length of the run",
+        ),
+        (
+            "edge",
+            "near the edge",
+            "chance and the length of the run decide how long the queue gets",
+        ),
+    )
+    for kind, words, meaning in told:
+        if found := [use for use in run.backends if use.steadiness == kind]:
+            verb = "" if kind == "overloaded" else "is " if len(found) == 1 else "are "
+            yield f"{run.algorithm}: {named(found)} {verb}{words} {_loads(found)}: {meaning}"
+
+
+def named(backends: Sequence[BackendUse]) -> str:
+    names = [backend.name for backend in backends[:MANY]]
+    more = len(backends) - len(names)
+    return ", ".join(names) + f" and {more} more" * bool(more)
+
+
+def _loads(backends: Sequence[BackendUse]) -> str:
+    low, *_ = shown = sorted(f"{backend.offered:.3f}" for backend in backends)
+    each = low if low == shown[-1] else f"{low} to {shown[-1]}"
+    return f"({each} of {'its' if len(backends) == 1 else 'their'} capacity)"
+
+
+def milliseconds(estimate: Estimate) -> str:
+    """Milliseconds with the digits that the interval supports."""
+    if not math.isfinite(estimate.value):
+        return "none"
+    if estimate.high is None or not estimate.half_width > 0:
+        return f"{estimate.value * 1e3:.4g}"
+    half = estimate.half_width * 1e3
+    digits = min(max(1 - math.floor(math.log10(half)), 0), 4)
+    return f"{estimate.value * 1e3:.{digits}f} ± {half:.{digits}f}"
