@@ -5,6 +5,7 @@ Not in `errors`, which pure rooms import.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterable, Iterator
@@ -39,6 +40,8 @@ def try_directory(directory: Path, files: Iterable[str] = ()) -> None:
     missing = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
     try:
         with writing(directory):
+            if os.path.lexists(directory) and not directory.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "", str(directory))
             directory.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=directory) as file:
                 file.write(b"room?")
