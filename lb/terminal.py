@@ -70,10 +70,11 @@ class Terminal:
     ) -> None:
         """A title, a line of column names, and rows that begin with theirs.
 
-        With `either_way` rows and columns change places when that takes fewer lines.
+        With `either_way` rows and columns change places when it does not fit as it is and that
+        takes fewer lines.
         """
         lines = lay_out(header, rows, self.width)
-        if either_way:
+        if either_way and len(lines) > 2 + len(rows):
             names, *columns = zip(header, *rows, strict=True)
             lines = min(lines, lay_out(names, columns, self.width), key=len)
         self._lines([*wrapped(title, self.width, 2), "", *lines, ""])
@@ -153,7 +154,7 @@ def _stacked(table: Sequence[Sequence[str]], width: int) -> list[str]:
     one_line = 3 * len(GAP) + widest + figures <= width
     lines: list[str] = []
     for label, *cells in rows:
-        lines.append(GAP + label)
+        lines += [GAP + line for line in wrapped(label, width - len(GAP))]
         for name, cell in zip(names, cells, strict=True):
             if one_line:
                 lines.append(2 * GAP + _padded(name, widest) + GAP + _padded(cell, -figures))

@@ -72,7 +72,7 @@ class Objective:
         times = (half / away) ** 2 if away > 0 else math.inf
         if times > HOPELESS:
             return "too close for any number of requests to tell"
-        return f"about {max(math.ceil(times), 2)} times as many requests would tell"
+        return f"about {max(math.ceil(times - 1e-6), 2)} times as many requests would tell"
 
 
 def objectives(

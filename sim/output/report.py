@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lb.errors import CannotWrite
 from lb.system import writing
 from lb.terminal import Terminal
 from sim.live.verdict import Judgement, Line, Measurement, Verdict
@@ -109,7 +112,9 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
 
 
 def verdict_files(path: Path) -> tuple[Path, Path, Path]:
-    """The verdict's own file, and beside it the schedule and the raw times."""
+    """The verdict's own file, and beside it the schedule and the raw times. Raises CannotWrite."""
+    if not path.name:
+        raise CannotWrite(path, os.strerror(errno.EISDIR).lower())
     return path, path.with_suffix(".schedule.npz"), path.with_suffix(".measured.npz")
 
 

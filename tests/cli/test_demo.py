@@ -83,6 +83,19 @@ def test_it_predicts_measures_and_leaves_everything(tmp_path: Path) -> None:
 
     scenario = Scenario.load(there / "scenario.toml")
     assert scenario.utilisation <= 0.6
+    assert (scenario.run.duration, scenario.run.seed) == (3.0, 1)
+    # The file is what ran: the same figures come out of it again.
+    (command,) = [line for line in result.stdout.splitlines() if "`lb simulate " in line]
+    again = lb(*command.split("`")[1].split()[1:], "--json")
+    told, written = json.loads(again.stdout), json.loads((there / "result.json").read_text())
+    for document in (told, written):
+        for row in document["runs"]:
+            del row["wall_seconds"], row["requests_per_wall_second"]
+    assert told == written
+    # Nothing was wrong, and nothing is said to have been.
+    log = (there / "serve.log").read_text()
+    assert "level=info" in log
+    assert {word for word in log.split() if word.startswith("level=")} == {"level=info"}
     assert processes_with(str(there)) == []
     for place in (scenario.server.listen, *(row.address for row in scenario.backends)):
         host, _, port = place.partition(":")
@@ -121,5 +134,38 @@ def test_a_directory_that_is_a_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "there"
     file.touch()
     result = lb("demo", "--out", file)
-    assert result.returncode == 2
-    assert "is a file" in result.stderr
+    assert result.returncode == 1
+    assert result.stderr == f"lb: cannot write to {file}: not a directory\n"
+
+
+def test_a_file_that_cannot_be_replaced_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "verdict.measured.npz").mkdir()
+    result = lb("demo", "--out", tmp_path)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    where = tmp_path / "verdict.measured.npz"
+    assert result.stderr == f"lb: cannot write to {where}: is a directory\n"
+    assert list(tmp_path.iterdir()) == [where]
+
+
+def test_a_quiet_demo_says_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'run = { replications = 2, warmup = "0s", requests = 9 }\n'
+        '[[backend]]\naddress = "127.0.0.1:3001"\n'
+        'model = { service = { law = "deterministic", mean = "1ms" } }\n'
+        '[traffic]\narrivals = { process = "deterministic", rate = 20 }\n'
+    )
+    result = demo("-c", file, "--seconds", 1, "--out", tmp_path / "there", "-q")
+    assert (result.stdout, result.stderr) == ("", "")
+    verdict = json.loads((tmp_path / "there" / "verdict.json").read_text())
+    assert result.returncode == STATUS[verdict["verdict"]]
+    scenario = Scenario.load(tmp_path / "there" / "scenario.toml")
+    assert scenario.run.model_dump() == {
+        **scenario.run.model_dump(),
+        "duration": 1.0,
+        "requests": None,
+        "replications": 2,
+        "warmup": 0.0,
+        "seed": 1,
+    }

@@ -123,6 +123,17 @@ def test_a_backend_that_is_not_as_modelled_is_status_4(file: Path, tmp_path: Pat
     assert p99["measured"] > 3 * p99["predicted"]["value"]
 
 
+def test_a_quiet_run_says_nothing_and_its_status_tells(file: Path, tmp_path: Path) -> None:
+    file.write_text(file.read_text().replace('"3s"', '"500ms"'))
+    with LiveSystem(file, tmp_path) as system:
+        said = locust("--host", system.url, "--scenario", file, "--quiet", where=tmp_path)
+        unasked = locust("--host", system.url, "--scenario", file, where=tmp_path, LB_QUIET="1")
+    for result in (said, unasked):
+        assert result.stdout == ""
+        assert result.returncode in STATUS.values()
+    assert verdict_in(tmp_path)["requests"] > 0
+
+
 def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"3s"', '"500ms"'))
     with socket.socket() as taken:
@@ -146,6 +157,9 @@ def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:
         (["--scenario", "wrong.toml"], 3, "wrong.toml:1 algorithm.name: unknown algorithm"),
         (["--host", "127.0.0.1:8080"], 2, "--host '127.0.0.1:8080': write http://host:port"),
         (["--seed", "-1"], 2, "--seed -1: "),
+        (["--verdict", "wrong.toml/v.json"], 1, "cannot write to wrong.toml: not a directory"),
+        (["--verdict", "."], 1, "cannot write to .: is a directory"),
+        (["--verdict", "taken.json", "--quiet"], 1, "cannot write to taken.json: is a directory"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -153,6 +167,7 @@ def test_mistakes_end_it_before_anything_is_sent(
     arguments: list[str], status: int, words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "wrong.toml").write_text('algorithm = "round_robbin"\n')
+    (tmp_path / "taken.json").mkdir()
     host = [] if "--host" in arguments else ["--host", "http://127.0.0.1:9"]
     result = locust(*host, *arguments, where=tmp_path)
     assert result.returncode == status

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.config import Scenario
+from lb.config import Run, Scenario
 from lb.errors import LbError
-from sim.live.system import LiveSystem, relocated
+from sim.live.system import LiveSystem, relocated, with_run
 
 TEXT = """\
 algorithm = "round_robin"  # on 127.0.0.1:8080
@@ -71,6 +71,41 @@ def test_a_scenario_that_was_moved_is_the_same_scenario() -> None:
             free.bind((host, int(port)))
 
 
+# --- other lengths and seeds
+
+OTHER = Run(duration=2.5, replications=3, warmup=1e-6, seed=7)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "",
+        '[run]\nrequests = 10\nseed = 3  # mine\nwarmup = "1s"\n',
+        '[run] # how long\n# a note\nduration = "1m"\n\n# objectives\n[expect]\np99 = "1s"\n',
+        "[ run ]\n",
+    ],
+)
+def test_a_run_takes_the_place_of_the_files(run: str) -> None:
+    moved = with_run(f"{TEXT}{run}", OTHER)
+    before, after = Scenario.parse(f"{TEXT}{run}"), Scenario.parse(moved)
+    assert after.run == OTHER
+    assert after == before.model_copy(update={"run": OTHER})
+    for line in f"{TEXT}{run}".splitlines():
+        if line.startswith("#") or ("[" in line and "run" not in line):
+            assert line in moved
+
+
+@pytest.mark.parametrize("run", ["run = { requests = 5, seed = 2 }\n", "run.seed = 2\n"])
+def test_a_run_that_is_no_table_is_replaced_too(run: str) -> None:
+    after = Scenario.parse(with_run(f"{run}{TEXT}", OTHER))
+    assert after == Scenario.parse(TEXT).model_copy(update={"run": OTHER})
+
+
+def test_a_run_that_cannot_be_replaced_is_told() -> None:
+    with pytest.raises(LbError):
+        with_run(f'"run" = {{ seed = 2 }}\n{TEXT}', OTHER)
+
+
 # --- processes
 
 
@@ -98,7 +133,9 @@ def test_it_is_up_inside_and_gone_afterwards(
         "backend": 0,
         "serve": 0,
     }
-    assert "event=listening" in (tmp_path / "serve.log").read_text()
+    log = (tmp_path / "serve.log").read_text()
+    assert "event=listening" in log
+    assert {word for word in log.split() if word.startswith("level=")} == {"level=info"}
     assert "backend two on http://" in (tmp_path / "backend.log").read_text()
 
 

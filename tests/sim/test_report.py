@@ -11,28 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
+from lb.terminal import Terminal
 from sim import Estimate, Result, Schedule, simulate
+from sim.analysis.objectives import Objective
 from sim.live.verdict import Judgement, Line, Measurement, Verdict, judge
-from sim.output.report import print_result, print_verdict, terminal, write_report
+from sim.output.report import REPORT, print_objectives, print_result, print_verdict, write_report
+from sim.output.words import keeping_up
+from sim.result import BackendUse
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 THREE = [serves(EXPONENTIAL)] * 3
 
 
-def paper(width: int = 120) -> Console:
-    return Console(file=StringIO(), width=width, highlight=False, markup=False, emoji=False)
-
-
-def printed(thing: Result | Verdict) -> str:
-    console = paper()
+def printed(thing: Result | Verdict, width: int = 160) -> str:
+    paper = StringIO()
+    terminal = Terminal(stream=paper, width=width)
     if isinstance(thing, Result):
-        print_result(thing, console)
+        print_result(thing, terminal)
     else:
-        print_verdict(thing, console)
-    assert isinstance(console.file, StringIO)
-    return console.file.getvalue()
+        print_verdict(thing, terminal)
+    return paper.getvalue()
 
 
 def row(text: str, *begins: str) -> str:
@@ -81,7 +80,8 @@ def test_one_algorithm_has_no_ranking() -> None:
 def test_what_cannot_keep_up_is_named() -> None:
     file = scenario(*[serves(EXPONENTIAL)] * 2, rate=4, run="requests = 2000\nreplications = 2")
     said = row(printed(simulate(file)), "round_robin:")
-    assert said.startswith("round_robin: b:0, b:1 cannot keep up; its latencies have no steady")
+    assert said.startswith("round_robin: b:0, b:1 cannot keep up (2.000 of their capacity): ")
+    assert "its latencies have no steady state" in said
 
 
 def test_what_was_not_served_is_counted_by_reason() -> None:
@@ -109,10 +109,123 @@ def test_nothing_served_is_none_and_not_nan() -> None:
     assert "nan" not in text
 
 
-def test_many_backends_are_not_squeezed_into_a_table() -> None:
-    eight, nine = (scenario(*[serves(EXPONENTIAL)] * n, run="requests = 200") for n in (8, 9))
-    assert "Backends: share" in printed(simulate(eight))
-    assert "Backends: share" not in printed(simulate(nine))
+def test_many_backends_are_told_by_the_least_and_the_most_of_them() -> None:
+    eight, nine = (
+        simulate(scenario(*[serves(EXPONENTIAL)] * n, run="requests = 200")) for n in (8, 9)
+    )
+    assert "Backends: share" in printed(eight)
+    text = printed(nine)
+    assert "Backends: share" not in text
+    assert "9 backends: the least and the most of them" in text
+    uses = nine.runs[0].backends
+    shares, busy = [use.share for use in uses], [use.utilisation for use in uses]
+    figures = (min(shares), max(shares), min(busy), max(busy))
+    (*_, line) = [line for line in text.splitlines() if line.startswith("  round_robin")]
+    assert line.split() == ["round_robin", *(f"{figure:.1%}" for figure in figures)]
+
+
+def use(name: str, offered: float, *, bounded: bool = False) -> BackendUse:
+    return BackendUse(name, 0.5, min(offered, 1.0), 1.0, offered, bounded)
+
+
+@pytest.mark.parametrize(
+    ("backends", "said"),
+    [
+        ([use("x", 0.975)], []),
+        ([use("x", 0.98)], []),
+        ([use("x", 0.996)], ["round_robin: x is near the edge (0.996 of its capacity): chance"]),
+        (
+            [use("x", 0.99), use("y", 0.996), use("z", 0.5)],
+            ["round_robin: x, y are near the edge (0.990 to 0.996 of their capacity): chance"],
+        ),
+        ([use("x", 1.5)], ["round_robin: x cannot keep up (1.500 of its capacity): its latencies"]),
+        ([use("x", 1.5, bounded=True)], []),
+        (
+            [use("x", 1.5), use("y", 0.99)],
+            [
+                "round_robin: x cannot keep up (1.500 of",
+                "round_robin: y is near the edge (0.990 of",
+            ],
+        ),
+        (
+            [use(f"b{i}", 2.0) for i in range(20)],
+            ["round_robin: b0, b1, b2, b3, b4, b5, b6, b7 and 12 more cannot keep up (2.000 of"],
+        ),
+    ],
+)
+def test_who_keeps_up_is_told_by_the_work_that_is_offered(
+    several: Result, backends: list[BackendUse], said: list[str]
+) -> None:
+    sentences = list(keeping_up(replace(several.runs[0], backends=backends)))
+    for sentence, begins in zip(sentences, said, strict=True):
+        assert sentence.startswith(begins)
+
+
+@pytest.mark.parametrize("requests", [500, 3000])
+def test_a_busy_queue_that_keeps_up_is_not_accused(requests: int) -> None:
+    """M/M/1 at 0.975: a sample of it may be busy all the time, and it is stable all the same."""
+    file = scenario(serves(EXPONENTIAL), rate=0.975, run=f"requests = {requests}\nreplications = 3")
+    text = printed(simulate(file))
+    assert "cannot keep up" not in text
+    assert "edge" not in text
+
+
+def named_alike(several: Result, algorithms: int, backends: list[str]) -> Result:
+    """The result with so many algorithms, and with backends of these names."""
+    run = several.runs[0]
+    uses = [use(name, 0.6) for name in backends]
+    runs = [
+        replace(run, algorithm=f"a_rather_long_algorithm:choices={i}", backends=uses)
+        for i in range(algorithms)
+    ]
+    return replace(several, runs=runs)
+
+
+LONG = "backend-{}.production.eu-central-1.example.org:8080"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("algorithms", [1, 4, 15])
+@pytest.mark.parametrize("name", ["b{}", "127.0.0.1:300{}", LONG])
+@pytest.mark.parametrize("backends", [1, 3, 8, 40])
+def test_nothing_of_a_result_is_cut(
+    several: Result,
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    algorithms: int,
+    name: str,
+    backends: int,
+) -> None:
+    shown = named_alike(several, algorithms, [name.format(i) for i in range(backends)])
+    monkeypatch.setattr("sim.output.report.sentences", lambda _: [])
+    text = printed(shown, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    words = text.split()
+    for run in shown.runs:
+        assert words.count(run.algorithm) >= 2
+    if backends <= 8:
+        for backend in shown.runs[0].backends:
+            assert backend.name in words
+        assert text.count("50.0% / 60.0%") == algorithms * backends
+    for metric in ("mean", "p50", "p95", "p99", "p999"):
+        value = shown.runs[0].latency[metric]
+        digits = f"± {value.half_width * 1e3:.1f}"[:4]
+        assert text.count(digits) >= algorithms
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", ["one", LONG.format(1)])
+def test_nothing_of_a_verdict_is_cut(width: int, name: str) -> None:
+    line = Line(12345.678, Estimate(12345.123, 12000.004, 13000.009), 0.05)
+    text = printed(verdict(latency={"p50": line}, shares={name: line}), width)
+    assert max(map(len, text.splitlines())) <= width
+    together = " ".join(text.split())
+    assert f"share of {name} (%)" in together
+    assert text.count("1200000.40 to 1300000.90") == 1
+    assert text.count("12000004.00 to 13000009.00") == 1
+    for digits in ("12345678.00", "12345123.00", "1234567.80", "1234512.30", "± 5%"):
+        assert digits in text
 
 
 @pytest.mark.parametrize(
@@ -140,21 +253,26 @@ def test_digits_are_those_the_interval_supports(
     assert re.split(r"\s{2,}", first.strip())[3] == shown
 
 
-def test_tables_fit_where_there_is_no_terminal(several: Result) -> None:
-    """Names are taken as they are: brackets are no markup, colons no emoji."""
+def test_names_are_taken_as_they_are() -> None:
+    """Brackets are no markup, colons no emoji."""
     name = "[bold]x:smile:"
     file = scenario(serves(EXPONENTIAL), backend=[f'name = "{name}"'], run="requests = 200")
-    console = terminal()
-    with console.capture() as captured:
-        print_result(simulate(file), console)
-        print_result(several, console)
-    text = captured.get()
-    assert name in text
-    assert max(map(len, text.splitlines())) <= 120
+    assert name in printed(simulate(file))
+
+
+def test_objectives_are_told_whether_met_or_not() -> None:
+    more = '[expect]\np50 = "1h"\np99 = "1ms"'
+    file = scenario(serves(EXPONENTIAL), rate=0.5, run="requests = 2000", more=more)
+    paper = StringIO()
+    print_objectives(simulate(file), Terminal(stream=paper, width=200))
+    met, missed = paper.getvalue().splitlines()
+    assert met.startswith("round_robin: objective p50: met: ")
+    assert missed.startswith("round_robin: objective p99: missed: ")
 
 
 def test_a_report_is_a_document_and_four_pictures(several: Result, tmp_path: Path) -> None:
     paths = write_report(several, tmp_path / "made" / "here")
+    assert {path.name for path in paths} == set(REPORT)
     assert sorted(path.name for path in paths) == [
         "backends.png",
         "in_flight.png",
@@ -186,6 +304,7 @@ def verdict(**changes: Any) -> Verdict:
     return Verdict(**{**whole, **changes})
 
 
+SLOWER = Objective("p99", 0.001, Estimate(0.002, 0.0019, 0.0021))
 SLOW = Line(0.2, Estimate(0.1, 0.09, 0.11), 0.05)
 
 
@@ -196,7 +315,7 @@ SLOW = Line(0.2, Estimate(0.1, 0.09, 0.11), 0.05)
         ({"latency": {"p50": SLOW}}, "MISSED: the live run is not what the simulator said"),
         ({"failed": 6}, "MISSED: "),
         ({"invalid": ["the load generator fell behind"]}, "INVALID: not judged."),
-        ({"objectives": ["p99 is 2 ms, expected at most 1 ms"]}, "MISSED: "),
+        ({"objectives": [SLOWER]}, "MISSED: "),
     ],
 )
 def test_the_last_line_is_the_verdict(changes: dict[str, Any], said: str) -> None:
@@ -213,9 +332,9 @@ def test_measured_stands_beside_predicted() -> None:
 
 
 def test_reasons_and_objectives_are_told() -> None:
-    text = printed(verdict(invalid=["the load generator fell behind"], objectives=["p99 is 2 ms"]))
+    text = printed(verdict(invalid=["the load generator fell behind"], objectives=[SLOWER]))
     assert "This run says nothing: the load generator fell behind" in text
-    assert "Objective missed: p99 is 2 ms" in text
+    assert "Objective p99: missed: 1.90 to 2.10 ms, at most 1 ms wanted" in text
 
 
 def test_odd_figures_are_neither_nan_nor_below_zero() -> None:

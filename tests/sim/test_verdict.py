@@ -15,6 +15,7 @@ import sim.live.verdict
 from lb.config import BackendTable, Scenario
 from sim import Estimate, Result, Schedule
 from sim.engine.world import World
+from sim.live.lateness import WAKES
 from sim.live.verdict import (
     COLD_START,
     FAILURES,
@@ -185,9 +186,11 @@ def test_shares_beyond_interval_and_tolerance_miss(case: Case) -> None:
     assert verdict.judgement is Judgement.MISSED
 
 
-def test_answers_that_name_no_backend_miss(case: Case) -> None:
+def test_answers_that_name_no_backend_say_nothing(case: Case) -> None:
     nobody = np.full_like(case[2].backend, -1)
-    assert judged(case, backend=nobody).judgement is Judgement.MISSED
+    verdict = judged(case, backend=nobody)
+    assert verdict.judgement is Judgement.INVALID
+    assert verdict.invalid[0].startswith("no answer has a field X-Backend-Server")
 
 
 @pytest.mark.parametrize(("failures", "judgement"), [(5, "passed"), (6, "missed")])
@@ -219,7 +222,64 @@ def test_a_generator_that_was_late_is_invalid_and_not_missed(case: Case) -> None
     verdict = judged(case, sent=sent, ended=ended)
     assert not all(line.ok for line in verdict.latency.values())
     assert verdict.judgement is Judgement.INVALID
-    assert verdict.invalid[0].startswith("the load generator fell behind: p50")
+    assert verdict.invalid[0].startswith("this machine was busy: the load generator was late by ")
+    for figure in ("mean", "p50", "p95"):
+        assert f"500 ms ({figure})" in verdict.invalid[0]
+
+
+def starved(case: Case, seed: int, typical: float, worst: float = 0.0) -> dict[str, NDArray[Any]]:
+    """A run on a machine where every wait for a turn takes exponentially long, `typical` seconds;
+    with `worst`, where all stands still for so long ten times as well."""
+    schedule, measured = case[1:3]
+    rng = np.random.default_rng(seed)
+    waits = rng.exponential(typical, (WAKES, len(schedule)))
+    sent, ended = schedule.times + waits[0], measured.ended + waits.sum(axis=0)
+    for begins in np.linspace(schedule.times[60], schedule.times[-60], 10):
+        for times in (sent, ended):
+            held = (times >= begins) & (times < begins + worst)
+            times[held] = begins + worst
+    return {"sent": sent, "ended": np.maximum(ended, sent)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("typical", "worst"), [(0.04, 0.0), (0.1, 0.0), (0.01, 9.0), (1.0, 0.0)])
+def test_a_starved_machine_is_invalid_and_never_missed(
+    case: Case, seed: int, typical: float, worst: float
+) -> None:
+    """The generator is late by less than the verdict tolerates; the other processes were too."""
+    verdict = judged(case, **starved(case, seed, typical, worst))
+    assert verdict.judgement is not Judgement.MISSED
+    if typical > 0.05 or worst:
+        assert verdict.judgement is Judgement.INVALID
+        assert verdict.invalid[0].startswith("this machine was busy: ")
+
+
+@pytest.mark.parametrize("slower", [1.3, 2.0, 5.0])
+def test_a_slow_proxy_is_missed_when_the_generator_was_punctual(case: Case, slower: float) -> None:
+    schedule, measured = case[1:3]
+    sent = schedule.times + np.random.default_rng(1).exponential(2e-4, len(schedule))
+    ended = schedule.times + slower * (measured.ended - schedule.times)
+    assert judged(case, sent=sent, ended=ended).judgement is Judgement.MISSED
+
+
+def test_a_proxy_far_slower_than_the_machine_was_late_is_missed(case: Case) -> None:
+    schedule = case[1]
+    columns = starved(case, 1, 0.02)
+    ended = schedule.times + 5 * (columns["ended"] - schedule.times)
+    assert judged(case, sent=columns["sent"], ended=ended).judgement is Judgement.MISSED
+
+
+def test_an_honest_run_on_an_ordinary_machine_is_judged(case: Case) -> None:
+    assert judged(case, **starved(case, 1, 3e-4)).judgement is Judgement.PASSED
+
+
+def test_shares_on_a_busy_machine_are_not_judged(case: Case) -> None:
+    backend = np.where(np.arange(1000) % 3 == 0, 1, case[2].backend)
+    assert judged(case, backend=backend).judgement is Judgement.MISSED
+    late = starved(case, 1, 0.02)
+    verdict = judged(case, backend=backend, sent=late["sent"])
+    assert verdict.judgement is Judgement.INVALID
+    assert verdict.invalid[0].endswith("would explain what is off")
 
 
 def test_lateness_is_judged_where_latency_is(case: Case) -> None:
@@ -303,10 +363,21 @@ def test_objectives_are_of_the_live_run() -> None:
     )
     schedule = Schedule.draw(file)
     verdict = judge(file, schedule, live(file, schedule))
-    (missed,) = verdict.objectives
-    assert missed.startswith("p99 is ")
-    assert missed.endswith("expected at most 1000 ms")
+    assert [objective.answer.value for objective in verdict.objectives] == ["met", "missed"]
+    (missed,) = verdict.as_dict()["objectives_missed"]
+    assert missed.startswith("p99: missed: ")
+    assert missed.endswith(" ms, at most 1000 ms wanted")
     assert all(line.ok for line in verdict.latency.values())
+    assert verdict.judgement is Judgement.MISSED
+
+
+def test_a_live_run_that_cannot_keep_up_meets_no_objective() -> None:
+    file = scenario(
+        serves(EXPONENTIAL), rate=2.0, run=RUN, warmup="auto", more='[expect]\np50 = "1h"'
+    )
+    schedule = Schedule.draw(file)
+    verdict = judge(file, schedule, live(file, schedule))
+    assert "steady state" in str(verdict.objectives[0])
     assert verdict.judgement is Judgement.MISSED
 
 
