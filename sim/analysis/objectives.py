@@ -19,6 +19,8 @@ HOPELESS = 1000
 
 
 class Answer(Enum):
+    """Whether an objective is met, in the words that are told."""
+
     MET = "met"
     MISSED = "missed"
     UNCLEAR = "cannot be told"

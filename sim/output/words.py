@@ -70,10 +70,10 @@ def keeping_up(run: AlgorithmRun) -> Iterator[str]:
     for kind, words, meaning in told:
         if found := [use for use in run.backends if use.steadiness == kind]:
             verb = "" if kind == "overloaded" else "is " if len(found) == 1 else "are "
-            yield f"{run.algorithm}: {named(found)} {verb}{words} {_loads(found)}: {meaning}"
+            yield f"{run.algorithm}: {_named(found)} {verb}{words} {_loads(found)}: {meaning}"
 
 
-def named(backends: Sequence[BackendUse]) -> str:
+def _named(backends: Sequence[BackendUse]) -> str:
     names = [backend.name for backend in backends[:MANY]]
     more = len(backends) - len(names)
     return ", ".join(names) + f" and {more} more" * bool(more)
