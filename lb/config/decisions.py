@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from lb import strategies
 from lb.balancing import HealthPolicy, QueuePolicy, RetryPolicy, SubsetPolicy
@@ -84,6 +84,14 @@ class HealthTable(Table):
     rise: Annotated[int, Field(ge=1)] = HealthPolicy.rise
     fall: Annotated[int, Field(ge=1)] = HealthPolicy.fall
     jitter: Annotated[float, Field(ge=0, lt=1)] = HealthPolicy.jitter
+
+    @field_validator("expect")
+    @classmethod
+    def _ordered(cls, expect: str) -> str:
+        low, dash, high = expect.partition("-")
+        if dash and int(high) < int(low):
+            raise ValueError(f"{expect!r} ends before it begins")
+        return expect
 
     def expects(self, status: int) -> bool:
         low, _, high = self.expect.partition("-")

@@ -447,6 +447,11 @@ MISTAKES = {
     "share above one": ("[retries]\nbudget = 1.5\n", "lb.toml:2 retries.budget", "not 1.5"),
     "half a try": ("[retries]\nmax = 0.5\n", "lb.toml:2 retries.max", "0.5"),
     "expected status": ('[health]\nexpect = "2xx"\n', "lb.toml:2 health.expect", "2xx"),
+    "statuses backwards": (
+        '[health]\nexpect = "299-200"\n',
+        "lb.toml:2 health.expect",
+        "ends before it begins",
+    ),
     "health path": ('[health]\npath = "health"\n', "lb.toml:2 health.path", "health"),
     "unknown key of requests": ('key = "heder:X"\n', "lb.toml:1 key", "did you mean 'header:X'"),
     "key, nothing near": ('key = "zzz"\n', "lb.toml:1 key", "client_ip, header:NAME, cookie:NAME"),
