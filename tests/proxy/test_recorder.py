@@ -186,6 +186,20 @@ def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
         Recorder(tmp_path / "nowhere" / "file", lambda *_, **__: None)
 
 
+def test_a_file_that_another_records_into_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "run.lbrec"
+    first = Recorder(path, lambda *_, **__: None)
+    try:
+        path.write_bytes(b"of the first")
+        with pytest.raises(CannotRecord, match="another process does"):
+            Recorder(path, lambda *_, **__: None)
+        assert path.read_bytes() == b"of the first"
+    finally:
+        first.close()
+    Recorder(path, lambda *_, **__: None).close()
+    assert path.read_bytes() == b""
+
+
 def test_every_recording_draws_a_seed_of_its_own(run: Run, tmp_path: Path) -> None:
     async def test() -> None:
         seeds = set()

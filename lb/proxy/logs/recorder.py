@@ -7,6 +7,8 @@ or not fast enough, ends the recording, never the service; what it holds then is
 from __future__ import annotations
 
 import os
+import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from random import Random, SystemRandom
@@ -19,12 +21,29 @@ from lb.proxy.logs.writing import WriterThread
 from lb.recording.writer import RecordedBalancer
 from lb.system import reason
 
+if sys.platform != "win32":
+    import fcntl
+
 LIMIT = 256 * 2**20
 """Bytes after which a recording ends: some five million requests."""
 BEHIND = 16 * 2**20
 """Bytes that the disk may lag behind: some 300,000 requests."""
 LAST_BLOCKS = 2.0
 """Seconds that a disk which takes nothing may delay the end of the process."""
+
+
+def _opened(path: Path) -> int:
+    """The file, empty and ours. Raises BlockingIOError when another process records into it."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        if stat.S_ISREG(os.fstat(file).st_mode):  # not a pipe, not /dev/null
+            if sys.platform != "win32":
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(file, 0)
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 class Recorder:
@@ -47,7 +66,9 @@ class Recorder:
         self._size = 0
         self._balancer: RecordedBalancer[Any] | None = None
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            self._file = _opened(path)
+        except BlockingIOError:
+            raise CannotRecord(f"cannot record to {path}: another process does") from None
         except OSError as error:
             raise CannotRecord(f"cannot record to {path}: {reason(error)}") from None
         self._taking = True
