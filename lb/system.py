@@ -15,12 +15,25 @@ from tempfile import TemporaryFile
 
 from lb.errors import CannotWrite
 
+_SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN}
+_OURS = _SCARCE | {errno.EADDRNOTAVAIL}  # no port is left to connect from
+
 
 def reason(error: OSError) -> str:
     """Why it failed; libraries add where and what, which the line that says it has already."""
     if error.errno is None or isinstance(error, socket.gaierror):
         return (error.strerror or str(error)).lower()
     return os.strerror(error.errno).lower()
+
+
+def scarce(error: OSError) -> bool:
+    """This process, or this machine, has no descriptor or memory left for a connection."""
+    return error.errno in _SCARCE
+
+
+def ours(error: OSError) -> bool:
+    """It failed for a lack on this side: the other one is not to blame."""
+    return error.errno in _OURS
 
 
 @contextmanager

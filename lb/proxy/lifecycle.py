@@ -23,6 +23,7 @@ from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
+from lb.proxy.names import Lookup, Names, system_lookup
 from lb.proxy.timers import Timers
 from lb.proxy.upstream.pool import UpstreamPool
 from lb.system import reason
@@ -44,6 +45,7 @@ class Proxy:
         log: Log,
         rng: Random | None = None,
         recorder: Recorder | None = None,
+        lookup: Lookup = system_lookup,
     ) -> None:
         """Must be made inside a running event loop. A `recorder` brings its own `rng`."""
         self.context = context = Context(scenario)
@@ -53,7 +55,8 @@ class Proxy:
         self._listen = scenario.server.listen
         self._key = scenario.key
         self._recorder = recorder
-        self._prober = Prober(scenario.health)
+        names = Names(log, lookup)
+        self._prober = Prober(scenario.health, names, log)
         self.balancer: Balancer[Exchange] = (
             Balancer(scenario.setup(), rng or Random(), context.now())
             if recorder is None
@@ -64,7 +67,7 @@ class Proxy:
             self.balancer,
             prober=self._prober,
             log=log,
-            site=partial(UpstreamPool, context),
+            site=partial(UpstreamPool, context, names),
             swapped=self._identify,
         )
         self._identify(self.balancer.needs)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 from collections.abc import Callable
 
 from lb.balancing import Backend, LoadReport, Outcome
@@ -13,23 +11,21 @@ from lb.proxy.context import Context
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.message import VIA
+from lb.proxy.names import Names, Unresolved
 from lb.proxy.upstream.connection import UpstreamConnection
 from lb.strategies.sticky import token
-
-OUR_TROUBLE = {
-    errno.EMFILE,
-    errno.ENFILE,  # no descriptors
-    errno.EADDRNOTAVAIL,  # no ports
-    errno.ENOMEM,
-    errno.ENOBUFS,
-}
+from lb.system import ours
 
 
 class UpstreamPool:
     """All connections to one backend. The last one used is the first one used again."""
 
     def __init__(
-        self, context: Context, backend: Backend, report: Callable[[Backend, LoadReport], None]
+        self,
+        context: Context,
+        names: Names,
+        backend: Backend,
+        report: Callable[[Backend, LoadReport], None],
     ) -> None:
         """`report` hears what the backend says of its load."""
         self.context = context
@@ -43,7 +39,8 @@ class UpstreamPool:
         self.response_tails = tuple(
             b"\r\nVia: 1.%d %b\r\n%b" % (minor, VIA, server) for minor in (0, 1)
         )
-        self._address = host_and_port(backend.address)
+        host, self._port = host_and_port(backend.address)
+        self._name = names.name(host)
         self._connecting: dict[Attempt[Exchange], asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -91,15 +88,13 @@ class UpstreamPool:
         self.idle.clear()
 
     async def _connect(self, attempt: Attempt[Exchange]) -> None:
-        host, port = self._address
         try:
-            async with asyncio.timeout(self.context.timeouts.connect):
-                _, connection = await self.context.loop.create_connection(
-                    lambda: UpstreamConnection(self), host, port
-                )
+            connection = await self._name.each(self._open, self.context.timeouts.connect)
         except TimeoutError:
             self._failed(attempt, Outcome.TIMEOUT)
-        except (OSError, UnicodeError) as error:
+        except Unresolved:
+            self._failed(attempt, Outcome.CANCELLED)
+        except OSError as error:
             self._failed(attempt, Outcome.CANCELLED if ours(error) else Outcome.CONNECT)
         else:
             if connection.transport.is_closing():  # accepted and broken off in one breath
@@ -110,13 +105,12 @@ class UpstreamPool:
                 connection.attempt = attempt
                 attempt.exchange.sent_on(attempt, connection, self._request_end, self.context.now())
 
+    async def _open(self, address: str) -> UpstreamConnection:
+        _, connection = await self.context.loop.create_connection(
+            lambda: UpstreamConnection(self), address, self._port
+        )
+        return connection
+
     def _failed(self, attempt: Attempt[Exchange], outcome: Outcome) -> None:
         if self._connecting.pop(attempt, None) is not None:
             attempt.exchange.broken(attempt, outcome)
-
-
-def ours(error: OSError | UnicodeError) -> bool:
-    """Whether a connection failed through trouble of this machine: no backend is to blame."""
-    if isinstance(error, UnicodeError | socket.gaierror):  # a name that is none, or is not known
-        return True
-    return error.errno in OUR_TROUBLE

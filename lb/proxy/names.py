@@ -1,0 +1,185 @@
+"""Names of backends: looked up apart from everything else, and remembered.
+
+A lookup is a call into the system that nobody can end, and a silent name server makes it last for
+minutes. So each runs on a daemon thread of its own, which holds neither the loop nor the end of the
+process; what was known last stays in use until there is an answer with addresses in it. Probes and
+requests share one `Name`, so both go to the same one of its addresses, and to the next one when
+either of them found that it fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from threading import Thread
+from typing import TypeVar
+
+from lb.proxy.logs.log import Log
+from lb.system import ours, reason, scarce
+
+Lookup = Callable[[str], Sequence[str]]
+"""A name's addresses, the best first. May take for ever; raises OSError, ValueError."""
+
+FRESH = 30.0
+"""Seconds after which a name in use is looked up again."""
+APART = 1.0
+"""Seconds between two lookups of a name whose addresses fail, or that has none."""
+
+T = TypeVar("T")
+
+
+class Unresolved(Exception):
+    """A name of which no address is known, and why."""
+
+
+class Name:
+    """One host. An address is a name that knows itself."""
+
+    def __init__(
+        self, host: str, loop: asyncio.AbstractEventLoop, log: Log, lookup: Lookup
+    ) -> None:
+        self.host = host
+        self._loop = loop
+        self._log = log
+        self._lookup = lookup
+        self._known: tuple[str, ...] = ()
+        self._at = 0  # which of them is in use
+        self._why = ""  # the last lookup failed
+        self._due = 0.0
+        self._answered_at = 0.0
+        self._asking = False
+        self._asked = asyncio.Event()
+        self._literal = is_address(host)
+        if self._literal:
+            self._known = (host,)
+            self._due = float("inf")
+
+    def __repr__(self) -> str:
+        return f"<Name {self.host} {self.addresses}>"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All that are known, the one in use first."""
+        return self._known[self._at :] + self._known[: self._at]
+
+    async def each(self, use: Callable[[str], Awaitable[T]], within: float) -> T:
+        """What `use` makes of the first address that it can connect to.
+
+        Raises Unresolved; an OSError of `use`, when no address can be reached; TimeoutError when
+        `within` seconds are over. Whatever `use` raises else goes straight through.
+        """
+        address = ""
+        failure: OSError | None = None
+        try:
+            async with asyncio.timeout(within):
+                await self._resolved()
+                for address in self.addresses:
+                    try:
+                        return await use(address)
+                    except OSError as error:
+                        if scarce(error):
+                            raise
+                        self.failed(address)
+                        failure = error if failure is None or ours(failure) else failure
+        except TimeoutError:
+            if not address:
+                raise Unresolved(f"no answer of a name server within {within:g} s") from None
+            self.failed(address)
+            raise
+        assert failure is not None
+        raise failure
+
+    def failed(self, address: str) -> None:
+        """It cannot be reached: the next one is in use, for all."""
+        if self._known[self._at] == address:
+            self._at = (self._at + 1) % len(self._known)
+        if not self._literal:
+            self._due = min(self._due, self._answered_at + APART)
+
+    async def _resolved(self) -> None:
+        if not self._asking and self._loop.time() >= self._due:
+            self._ask()
+        if not self._known:
+            await self._asked.wait()
+            if not self._known:
+                raise Unresolved(self._why)
+
+    # --- lookups
+
+    def _ask(self) -> None:
+        self._asking = True
+        if not self._known:
+            self._asked.clear()
+        try:
+            Thread(target=self._look_up, name=f"lookup of {self.host}", daemon=True).start()
+        except RuntimeError as error:  # no thread can be had
+            self._answered((), str(error))
+
+    def _look_up(self) -> None:
+        """On a thread of its own."""
+        addresses: tuple[str, ...] = ()
+        why = "it has no address"
+        try:
+            addresses = tuple(self._lookup(self.host))
+        except OSError as error:
+            why = reason(error)
+        except ValueError as error:  # a name that cannot be one
+            why = str(error)
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._answered, addresses, why)
+
+    def _answered(self, addresses: tuple[str, ...], why: str) -> None:
+        self._asking = False
+        self._asked.set()
+        now = self._answered_at = self._loop.time()
+        if not addresses:
+            self._due = now + APART
+            if not self._why:
+                self._log("warning", "lookup failed", name=self.host, reason=why, kept=self._in_use)
+            self._why = why
+            return
+        self._due = now + FRESH
+        before = self._in_use
+        self._known = addresses
+        self._at = addresses.index(before) if before in addresses else 0
+        if self._why or (before and before != self._in_use):
+            self._log("info", "name resolved", name=self.host, address=self._in_use)
+        self._why = ""
+
+    @property
+    def _in_use(self) -> str:
+        return self._known[self._at] if self._known else ""
+
+
+def system_lookup(host: str) -> list[str]:
+    """What the system's resolver says, in its order."""
+    rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(row[4][0]) for row in rows))
+
+
+def is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class Names:
+    """Every name once."""
+
+    def __init__(self, log: Log, lookup: Lookup = system_lookup) -> None:
+        """Must be made inside a running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._log = log
+        self._lookup = lookup
+        self._names: dict[str, Name] = {}
+
+    def name(self, host: str) -> Name:
+        """The name `host`; backends that share it share what is known of it."""
+        if host not in self._names:
+            self._names[host] = Name(host, self._loop, self._log, self._lookup)
+        return self._names[host]
