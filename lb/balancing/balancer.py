@@ -149,6 +149,9 @@ class Balancer(Generic[C]):
             return
         if backend not in self._checks:
             return
+        if result.ours:
+            self._checks.answered(backend, now, changed=False, asked=False)
+            return
         backend.checked_at = now
         if result.latency is not None and not backend.succeeded:
             backend.measured(result.latency)  # until real requests say better

@@ -48,6 +48,8 @@ class ProbeResult:
     """For people: what went wrong."""
     latency: float | None = None
     """Seconds; None when nothing was measured."""
+    ours: bool = False
+    """It could not be asked for trouble of the balancer's own: nothing was learned of it."""
 
 
 class HealthMachine:

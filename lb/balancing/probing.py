@@ -67,8 +67,8 @@ class Checks:
             check.asked = True
             self._ask(check.backend)
 
-    def answered(self, backend: Backend, now: float, *, changed: bool) -> None:
-        """Set the next check, `changed` or being decided sooner.
+    def answered(self, backend: Backend, now: float, *, changed: bool, asked: bool = True) -> None:
+        """Set the next check, `changed`, being decided or not even `asked` sooner.
 
         A check that was asked beside the schedule leaves it as it is, unless it brought news.
         """
@@ -80,7 +80,8 @@ class Checks:
         if extra and not changed and not backend.health.deciding and check.due_at < INFINITY:
             return
         spread = 1 + self.policy.jitter * (2 * self._draw() - 1)
-        self._agenda.set(check, now + backend.health.pause * spread)
+        pause = backend.health.pause if asked else self.policy.fast_interval
+        self._agenda.set(check, now + pause * spread)
 
     def hasten(self, backend: Backend, now: float) -> None:
         """An attempt has failed: ask at once, though not more often than while deciding."""

@@ -216,6 +216,8 @@ class Dispatcher(Generic[C]):
         result = await self._prober.probe(backend)
         self.balancer.observed(backend, self._context.now(), result)
         self.drain()
+        if result.ours:
+            self.answered.set()  # who knows when
         self._look()
 
     async def _ask_for_load(self, backend: Backend) -> None:

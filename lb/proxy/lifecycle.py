@@ -55,8 +55,8 @@ class Proxy:
         self._listen = scenario.server.listen
         self._key = scenario.key
         self._recorder = recorder
-        names = Names(log, lookup)
-        self._prober = Prober(scenario.health, names, log)
+        self.names = Names(log, lookup)
+        self._prober = Prober(scenario.health, self.names, log)
         self.balancer: Balancer[Exchange] = (
             Balancer(scenario.setup(), rng or Random(), context.now())
             if recorder is None
@@ -67,7 +67,7 @@ class Proxy:
             self.balancer,
             prober=self._prober,
             log=log,
-            site=partial(UpstreamPool, context, names),
+            site=partial(UpstreamPool, context, self.names),
             swapped=self._identify,
         )
         self._identify(self.balancer.needs)

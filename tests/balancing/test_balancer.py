@@ -589,6 +589,19 @@ def test_probes_follow_the_interval_and_quicken_while_deciding() -> None:
     assert times == [0, 10, 20, 21, 22, 32, 42, 43, 53]
 
 
+def test_a_check_that_could_not_be_asked_says_nothing_and_comes_again_soon() -> None:
+    lb = checked(1)
+    answered(lb, {"a": ProbeResult(ok=True)}, 0.0)
+    (backend,) = lb.pool.backends
+    for now in (30.0, 31.0, 32.0, 33.0):
+        assert probed(lb, now) == ["a"]
+        lb.observed(backend, now, ProbeResult(ok=False, ours=True))
+        assert drained(lb) == []
+        assert lb.wakes_at == now + 1.0
+    assert backend.healthy
+    assert backend.checked_at == 0.0
+
+
 def test_the_interval_runs_from_the_answer() -> None:
     lb = checked(1)
     assert probed(lb, 0.0) == ["a"]

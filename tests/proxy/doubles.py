@@ -15,6 +15,7 @@ from typing import Any
 from lb.balancing import Backend, Balancer, Lease
 from lb.config import Scenario
 from lb.proxy import lifecycle
+from lb.proxy.names import Lookup, system_lookup
 from lb.strategies import Outcome
 
 
@@ -383,7 +384,11 @@ def scenario(
 
 @asynccontextmanager
 async def proxy(
-    *backends: Origin | socket.socket | str, toml: str = "", health: str = NO_HEALTH, **rows: str
+    *backends: Origin | socket.socket | str,
+    toml: str = "",
+    health: str = NO_HEALTH,
+    lookup: Lookup = system_lookup,
+    **rows: str,
 ) -> AsyncIterator[Proxy]:
     """A proxy in front of backends a, b, c ...; no test ends with a lease open."""
     log: list[tuple[str, str, dict[str, object]]] = []
@@ -391,6 +396,7 @@ async def proxy(
         scenario(*backends, toml=toml + "\n" + health, **rows),
         lambda level, event, **fields: log.append((level, event, fields)),
         Random(1),
+        lookup=lookup,
     )
     it = Proxy(driver, log)
     try:

@@ -1,4 +1,4 @@
-"""Names of backends: one address for probes and requests, remembered, and nobody waits for a lookup.
+"""Names of backends: one address for probes and requests, remembered; nobody waits for a lookup.
 
 The name server is a function that the test holds in its hand.
 """
@@ -10,27 +10,19 @@ import errno
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import Any
 
 import pytest
 
-from lb.proxy import lifecycle
 from lb.proxy.names import APART, FRESH, Name, Unresolved, is_address, system_lookup
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     Origin,
-    Proxy,
     Wire,
-    closing_after,
-    echo,
     get,
     ok,
     origin,
     proxy,
-    scenario,
-    silent,
 )
 
 Logged = list[tuple[str, dict[str, object]]]
@@ -260,9 +252,9 @@ def test_what_was_known_last_is_used_through_an_outage(
             assert await it.each(taken, 1.0) == "10.0.0.1"
             await settled(server, it, times)
         why = "name or service not known" if answer else "it has no address"
-        assert log == [
-            ("lookup failed", {"name": "backend", "reason": why, "kept": "10.0.0.1"})
-        ], "one line an outage"
+        assert log == [("lookup failed", {"name": "backend", "reason": why, "kept": "10.0.0.1"})], (
+            "one line an outage"
+        )
         server.answers["backend"] = ["10.0.0.1"]
         clock.now += FRESH
         await it.each(taken, 1.0)
@@ -380,17 +372,14 @@ def test_probe_and_request_go_to_the_same_address_and_say_the_configured_name(ru
 
 def test_a_request_moves_the_probes_to_the_next_address_too(run: Run) -> None:
     async def test() -> None:
-        server = Server(**{"backend.test": ["127.0.0.1", "127.0.0.2"]})
-        second = await asyncio.start_server(lambda *_: None, "127.0.0.2", 0)
-        with closing(second):
-            port = second.sockets[0].getsockname()[1]
-            with closing(socket.socket()) as nobody:
-                nobody.bind(("127.0.0.1", port))
-                async with proxy(f"backend.test:{port}", lookup=server) as lb, lb.client() as it:
-                    it.send(get())
-                    name = lb.driver.names.name("backend.test")
-                    while name.addresses[0] != "127.0.0.2":
-                        await asyncio.sleep(0)
+        server = Server(**{"backend.test": ["127.0.0.2", "127.0.0.1"]})
+        async with (
+            origin(well) as a,
+            proxy(f"backend.test:{port_of(a)}", lookup=server) as lb,
+        ):
+            assert (await lb.get()).body == b"here"
+            assert lb.driver.names.name("backend.test").addresses[0] == "127.0.0.1"
+            assert (await lb.driver._prober.probe(lb.backends[0])).ok
 
     run(test())
 

@@ -16,7 +16,7 @@ from lb.balancing import Backend, LoadReport, ProbeResult
 from lb.config import HealthTable, host_and_port
 from lb.proxy.logs.log import Log
 from lb.proxy.names import Names, Unresolved
-from lb.system import reason
+from lb.system import ours, reason
 
 BODY = 64 * 1024
 """Bytes of an answer's body that are read; what comes behind them is not waited for."""
@@ -54,7 +54,8 @@ class Prober:
         except _Broken as error:
             return ProbeResult(ok=False, why=f"broken answer: {error}")
         except OSError as error:
-            return ProbeResult(ok=False, why=f"cannot connect: {reason(error)}")
+            why = f"cannot connect: {reason(error)}"
+            return ProbeResult(ok=False, why=why, ours=ours(error))
         except Exception as error:
             return ProbeResult(ok=False, why=self._defect(backend, error))
         if not self._settings.expects(answer.status):
