@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -182,3 +184,34 @@ def test_a_signal_loses_nobody_in_the_accept_queue(start: Start, backend: Held) 
         assert (answer.status, answer.read()) == (200, b"true")
         client.close()
     assert serving.ended() == 0
+
+
+SILENT = """
+import socket, sys, threading
+socket.getaddrinfo = lambda *_, **__: threading.Event().wait()
+from lb.cli import main
+sys.argv = ["lb", "serve", *sys.argv[1:]]
+main()
+"""
+"""`lb serve` on a machine whose name server never answers."""
+
+
+def test_a_silent_name_server_holds_neither_the_start_nor_the_stop(tmp_path: Path) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text(
+        '[server]\nlisten = "127.0.0.1:0"\n[health]\ntimeout = "50ms"\n'
+        '[[backend]]\naddress = "backend.test:80"\n'
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", SILENT, "-c", file], stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            down = next(line for line in lines if "backend down" in line)
+            assert 'reason="name not resolved: no answer of a name server within 0.05 s"' in down
+            assert any("event=listening" in line for line in lines)
+            process.terminate()
+            assert process.wait(LIMIT) == 0
+        finally:
+            process.kill()
