@@ -113,6 +113,25 @@ def test_a_wrong_file_is_told_under_its_own_name(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
 
 
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("", "1 traffic"),
+        ('[traffic]\narrivals = { process = "poisson", rate = 1 }\n', "3 backend[0].model"),
+    ],
+)
+def test_what_a_file_lacks_is_told_under_its_own_name(
+    tmp_path: Path, text: str, where: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f'{text}[[backend]]\naddress = "h:1"\n')
+    result = lb("demo", "-c", file, "--out", tmp_path / "there")
+    assert result.returncode == 3
+    line = result.stderr.splitlines()[0]
+    assert line.startswith(f"{file}:{where}: missing; ")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "none.toml"
     result = lb("demo", "-c", file, "--out", tmp_path / "there")
