@@ -13,7 +13,6 @@ HOUSE = Path(__file__).parents[1]
 LONGEST = 350
 """Lines of a file."""
 TOO_LONG = {
-    "sim/output/plots.py",
     "tests/balancing/test_balancer.py",
     "tests/recording/test_recording.py",
     "tests/config/test_file.py",
