@@ -162,7 +162,10 @@ class Bench:
         """Whether a change survives."""
         with self._copy() as copy:
             survives = copy.survives(change, limits)
-        print("S" if survives else ".", end="", file=sys.stderr, flush=True)
+        if survives:
+            print(change.diff((HOUSE / change.path).read_bytes()), flush=True)
+        else:
+            print(".", end="", file=sys.stderr, flush=True)
         return survives
 
 
@@ -180,12 +183,9 @@ def main() -> int:
         bench = Bench(Path(where), asked.jobs)
         limits = dict(pool.map(bench.limit, sorted(needed)))
         outcomes = list(pool.map(lambda change: bench.tried(change, limits), sample))
+    noticed = outcomes.count(False)
+    score = noticed / len(sample)
     print(file=sys.stderr)
-    survivors = [change for change, survives in zip(sample, outcomes, strict=True) if survives]
-    for change in sorted(survivors, key=lambda change: (change.path, change.line)):
-        print(change.diff((HOUSE / change.path).read_bytes()))
-    score = 1 - len(survivors) / len(sample)
-    noticed = len(sample) - len(survivors)
     print(f"{noticed} of {len(sample)} noticed ({len(everything)} possible): {score:.1%}")
     return int(score < ASKED)
 
