@@ -46,11 +46,12 @@ def verify(
 
 
 def _checks(strategy: str | None) -> Iterator[Check]:
-    from lb.strategies import all_specs, spec
+    from lb.strategies import all_specs, parse, spec
     from sim.checks.verify import Check, known_sequences, laws_of, theory
 
     if strategy is not None:
-        yield from laws_of(spec(strategy))
+        name, settings = parse(strategy)
+        yield from laws_of(spec(name).at(settings) if settings else spec(name))
         return
     rows, broken = all_specs()
     for row in rows.values():

@@ -20,6 +20,13 @@ def test_one_strategy() -> None:
     assert ran.stdout.endswith(" hold, 0 do not.\n")
 
 
+def test_one_strategy_at_other_settings_than_its_own() -> None:
+    ran = lb("verify", "--strategy", "p2c:choices=4")
+    assert ran.returncode == 0
+    assert "ok      p2c:choices=4: of those drawn the least loaded" in ran.stdout
+    assert "  p2c: " not in ran.stdout
+
+
 def test_json() -> None:
     ran = lb("verify", "--strategy", "random", "--json")
     document = json.loads(ran.stdout)
