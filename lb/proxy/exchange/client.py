@@ -32,8 +32,8 @@ def has_ended(transport: asyncio.Transport) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        it = transport.get_extra_info("socket")
-        return bool(it.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) in ENDED)
+        connection: socket.socket = transport.get_extra_info("socket")
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) in ENDED
     except OSError:  # gone already
         return False
 
@@ -70,10 +70,10 @@ class ClientConnection(Taking, asyncio.Protocol):
 
         So it gets a reset: where closing ends the body, a clean close would look like the end.
         """
-        with suppress(OSError):  # gone already
-            self.transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
-            )
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None:
+            with suppress(OSError):  # gone already
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.transport.abort()
 
     def into_tunnel(self) -> tuple[asyncio.Transport, bytes]:
