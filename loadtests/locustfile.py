@@ -28,6 +28,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import LocalRunner
 
+from lb.cli import streams
 from lb.errors import LbError, UsageError, nearest
 from lb.system import try_directory
 from lb.terminal import Terminal
@@ -36,6 +37,7 @@ from sim.live.load import LEAD, PATIENCE
 from sim.live.verdict import Measurement, judge
 from sim.output.report import print_verdict, verdict_files, write_verdict
 
+streams.prepare()
 SHIPPED = Path(__file__).parent / "scenarios"
 DEFAULT = "round_robin"
 
@@ -49,6 +51,14 @@ class Plan:
         self.terminal = terminal
         self.schedule = Schedule.draw(scenario)
         self.measured = Measurement.blank(len(self.schedule))
+
+    def introduce(self) -> None:
+        """Say what is going to be sent."""
+        rate, load = self.scenario.offered().arrivals.rate, self.scenario.utilisation
+        self.terminal.say(
+            f"{len(self.schedule)} requests at {rate:g}/s on average, "
+            f"{load:.3g} of the modelled capacity"
+        )
 
     def judge(self) -> int:
         """Print and write the verdict; the exit status."""
@@ -109,17 +119,16 @@ def _init(environment: Environment, **_: Any) -> None:
         verdict = Path(options.verdict)
         OpenLoop.plan = Plan(scenario, verdict, Terminal(quiet=options.quiet))
         try_directory(verdict.parent, [path.name for path in verdict_files(verdict)])
+        OpenLoop.plan.introduce()
     except LbError as error:
         _refuse(str(error), error.exit_status)
-    # Locust's run time counts by gevent's clock, which stood still during all those imports.
-    gevent.get_hub().loop.update_now()
-    rate, load = scenario.offered().arrivals.rate, scenario.utilisation
+    except OSError as error:
+        streams.failed(error)
+        sys.exit(1)
     if options.quiet:
         logging.getLogger("locust.stats_logger").setLevel(logging.ERROR)
-    OpenLoop.plan.terminal.say(
-        f"{len(OpenLoop.plan.schedule)} requests at {rate:g}/s on average, "
-        f"{load:.3g} of the modelled capacity"
-    )
+    # Locust's run time counts by gevent's clock, which stood still during all those imports.
+    gevent.get_hub().loop.update_now()
 
 
 @events.test_stop.add_listener
@@ -130,6 +139,9 @@ def _judge(environment: Environment, **_: Any) -> None:
     except LbError as error:
         print(error, file=sys.stderr)
         environment.process_exit_code = error.exit_status
+    except OSError as error:
+        streams.failed(error)
+        environment.process_exit_code = 1
 
 
 class OpenLoop(User):

@@ -43,14 +43,16 @@ seed = 4
 """
 
 
-def locust(*arguments: object, where: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def locust(
+    *arguments: object, where: Path, stdout: Any = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LB_")}
     return subprocess.run(
         [sys.executable, "-m", "locust", "-f", str(LOADTESTS), "--headless", *map(str, arguments)],
         cwd=where,
         env={**clean, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE if stdout else subprocess.STDOUT,
         text=True,
         timeout=60,
         check=False,
@@ -132,6 +134,18 @@ def test_a_quiet_run_says_nothing_and_its_status_tells(file: Path, tmp_path: Pat
         assert result.stdout == ""
         assert result.returncode in STATUS.values()
     assert verdict_in(tmp_path)["requests"] > 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_full_stdout_ends_it_before_anything_is_sent(file: Path, tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = locust(
+            "--host", "http://127.0.0.1:9", "--scenario", file, where=tmp_path, stdout=full
+        )
+    assert result.returncode == 1
+    assert "lb: stdout: no space left on device" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "verdict.json").exists()
 
 
 def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:

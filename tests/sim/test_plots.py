@@ -122,7 +122,7 @@ def test_colours_follow_the_algorithm_whatever_its_company(name: str, result: Re
     for drawn in (result, alone):
         (legend,) = FIGURES[name](drawn).legends
         handles = {
-            text.get_text(): handle
+            text.get_text().partition(" (")[0]: handle
             for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
         }
         for run in drawn.runs:
@@ -264,6 +264,13 @@ def test_nothing_to_draw_is_said() -> None:
     drawn = simulate(ODD["no request succeeds"], ["random"])
     (legend,) = FIGURES["latency_ccdf"](drawn).legends
     assert [text.get_text() for text in legend.get_texts()] == ["random (no request succeeded)"]
+
+
+def test_what_cannot_keep_up_is_said() -> None:
+    drawn = simulate(ODD["overload"], ["random"])
+    for name in ("latency_ccdf", "latency_percentiles"):
+        (legend,) = FIGURES[name](drawn).legends
+        assert [text.get_text() for text in legend.get_texts()] == ["random (cannot keep up)"]
 
 
 @pytest.mark.parametrize("backends", [4, 20, 40])

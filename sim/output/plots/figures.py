@@ -273,7 +273,7 @@ def _circumstances(result: Result) -> str:
 
 def _label(run: AlgorithmRun) -> str:
     if any(record.completed for record in run.records):
-        return run.algorithm
+        return run.algorithm if run.steady else f"{run.algorithm} (cannot keep up)"
     return f"{run.algorithm} (no request succeeded)"
 
 
