@@ -9,17 +9,38 @@ from pydantic import Field, field_validator
 
 from lb.config.values import Address, Mistakes, PositiveDuration, Size, Table
 
+OTHER_HTTP = frozenset({"http", "h2", "h2c", "h3"})
+"""Protocols never switched to: requests would pass that nobody here has looked at."""
+Token = Annotated[str, Field(pattern=r"^[!#-'*+.^_`|~0-9A-Za-z-]+$")]
+
 
 class Server(Table):
     listen: Address = "127.0.0.1:8080"
     health_path: str = "/lb-health"
     """Answers 200 while some backend is usable; empty to switch it off."""
     stats_path: str = "/lb-stats"
+    """Tells what every backend is doing; empty to switch it off."""
+    backend_header: bool = True
+    """Clients hear in X-Backend-Server who answered; the load test needs it."""
+    upgrades: Annotated[tuple[Token, ...], Field(strict=False)] = ("websocket",)
+    """Protocols a connection may be upgraded to; ["*"] is all but HTTP itself, never passed."""
     trusted_proxies: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Networks whose X-Forwarded-* fields are kept and extended instead of replaced."""
+    """Networks whose X-Forwarded-* and Forwarded fields are kept, and X-Forwarded-For extended."""
     access_log: bool = False
     half_close: bool = False
     """Whether a client that has closed its side still gets its answers; else it has gone."""
+
+    @field_validator("upgrades")
+    @classmethod
+    def _protocols(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        found: list[tuple[tuple[int], str]] = [
+            ((number,), f"{name} would pass requests that nobody has looked at")
+            for number, name in enumerate(names)
+            if name.lower() in OTHER_HTTP
+        ]
+        if found:
+            raise Mistakes(*found)
+        return names
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -10,11 +10,11 @@ from typing import Protocol
 
 from lb.balancing import Backend
 from lb.config import Scenario
+from lb.proxy.http.hop import Intermediary
+from lb.proxy.http.keys import KeyOf
 
 Answer = Callable[[], tuple[int, bytes]]
 """Status and body of what the proxy answers by itself."""
-KeyOf = Callable[[bytes, bytes, bytes, bytes], bytes]
-"""What strategies that hash see of a request: of its peer, target, host and other lines."""
 
 
 class Asked(Protocol):
@@ -50,11 +50,14 @@ class Context:
         self.timeouts = scenario.timeouts
         self.limits = scenario.limits
         self.half_close = scenario.server.half_close
+        self.intermediary = Intermediary(scenario.limits, scenario.server.upgrades)
         self.trusted: Sequence[IPv4Network | IPv6Network] = [
             ip_network(network) for network in scenario.server.trusted_proxies
         ]
         self.endpoints: dict[bytes, Answer] = {}
         """By path: what the proxy answers by itself."""
+        self.backend_header = scenario.server.backend_header
+        """Clients hear in X-Backend-Server who answered."""
         self.access_log: Callable[[Answered, bytes], None] | None = None
         """Hears of every request that has ended, and of its client's address."""
         self.key_of: KeyOf | None = None

@@ -306,6 +306,11 @@ class Proxy:
         return host, int(port)
 
     @property
+    def pseudonym(self) -> str:
+        """Its name in Via to backends."""
+        return self.driver.context.intermediary.pseudonym.decode()
+
+    @property
     def backends(self) -> list[Backend]:
         return self.driver.balancer.pool.backends
 

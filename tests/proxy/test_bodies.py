@@ -392,7 +392,7 @@ def test_an_answer_and_a_request_may_stream_at_the_same_time(run: Run) -> None:
     run(test())
 
 
-UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+UPGRADE = ("Connection: Upgrade, X-Settings", "Upgrade: websocket", "X-Settings: AAMAAABk")
 
 
 @pytest.mark.parametrize("body", [b"", b"hello", b"chunks"])
@@ -410,9 +410,9 @@ def test_an_upgrade_that_the_backend_ignores(run: Run, body: bytes) -> None:
             assert b" /next " in seen.pop(1)
             for request in seen:
                 assert request.endswith(b"\r\n\r\n" + body)
-                assert b"Connection: upgrade\r\nUpgrade: h2c\r\n" in request
-                assert b"HTTP2-Settings" not in request
-            client.send(get("/", "Connection: upgrade, close", "Upgrade: x"))
+                assert b"Connection: upgrade\r\nUpgrade: websocket\r\n" in request
+                assert b"X-Settings" not in request
+            client.send(get("/", "Connection: upgrade, close", "Upgrade: websocket"))
             await client.response()
             assert await client.closed()
 
@@ -431,7 +431,9 @@ def test_many_upgrades_in_one_read(run: Run) -> None:
 
 
 def test_a_switch_that_nobody_asked_for_is_a_failure(run: Run) -> None:
-    switching = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n"
+    switching = (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+    )
 
     async def test() -> None:
         async with origin(answering(switching)) as a, proxy(a) as lb:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lb.config import Limits
+from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.request import RequestReader
 from lb.proxy.http.response import Response, ResponseReader
 from lb.proxy.http.rules import Malformed, Rejected
@@ -75,20 +76,25 @@ def test_requests(run: Run, group: dict[str, Any], pieces: int) -> None:
     run(test())
 
 
-def verdict(text: bytes, cuts: list[int]) -> object:
+US = Intermediary(Limits())
+
+
+def verdict(
+    text: bytes, cuts: list[int], us: Intermediary = US, *, trusted: bool = False
+) -> object:
     """What the reader makes of one request that comes in pieces."""
-    reader = RequestReader(b"127.0.0.1", Limits())
-    head, content = None, b""
+    reader = RequestReader(b"127.0.0.1", us, trusted=trusted)
+    head, content, named = None, b"", frozenset[bytes]()
     try:
         for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
             reader.receive(text[start:end])
             if head is None and (request := reader.next()) is not None:
-                head = request.head
+                head, named = request.head, request.hop.named
             if head is not None and not reader.ended:
                 content += reader.body()
     except Rejected as rejected:
         return rejected.status
-    return head, content, reader.ended, reader.trailers(frozenset()), reader.rest
+    return head, content, reader.ended, reader.trailers(named), reader.rest
 
 
 @pytest.mark.parametrize("group", REQUESTS, ids=ids(REQUESTS))
@@ -115,36 +121,54 @@ def filled(case: dict[str, Any], key: str, otherwise: str = "") -> bytes:
     return str(case.get(key, otherwise)).replace("{}", text * times).encode("latin-1")
 
 
-REFUSED, FORWARDED = singles("refused.toml"), singles("forwarded.toml")
+REFUSED, FORWARDED, ANSWERS = map(singles, ("refused.toml", "forwarded.toml", "answers.toml"))
 
 
-def whole_and_in_two(text: bytes) -> object:
+def named(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["name"] for row in rows]
+
+
+def whole_and_in_two(text: bytes, us: Intermediary = US, *, trusted: bool = False) -> object:
     """The reader's verdict, which must not depend on where a short text is cut."""
-    whole = verdict(text, [])
+    whole = verdict(text, [], us, trusted=trusted)
     for cut in range(1, len(text) if len(text) < 500 else 2):
-        assert verdict(text, [cut]) == whole, (text, cut)
+        assert verdict(text, [cut], us, trusted=trusted) == whole, (text, cut)
     return whole
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=[case["name"] for case in REFUSED])
+@pytest.mark.parametrize("case", REFUSED, ids=named(REFUSED))
 def test_refused(case: dict[str, Any]) -> None:
     assert whole_and_in_two(filled(case, "bytes")) in allowed(case)
 
 
-@pytest.mark.parametrize("case", FORWARDED, ids=[case["name"] for case in FORWARDED])
+@pytest.mark.parametrize("case", FORWARDED, ids=named(FORWARDED))
 def test_forwarded(case: dict[str, Any]) -> None:
-    got = whole_and_in_two(filled(case, "bytes"))
+    us = Intermediary(Limits(), case["upgrades"]) if "upgrades" in case else US
+    trusted = case.get("trusted", False)
+    got = whole_and_in_two(filled(case, "bytes"), us, trusted=trusted)
     if isinstance(got, int):
         assert got == case.get("refusal")
         return
     assert isinstance(got, tuple)
-    head, content, ended, _, _ = got
-    line, host, *_ = head.split(b"\r\n")
+    head, content, ended, trailers, rest = got
+    line, host, *fields = head.split(b"\r\n")[:-1]
     assert line == filled(case, "line", "GET / HTTP/1.1")
     assert host == b"Host: " + filled(case, "host", "a")
+    minor = b"0" if b" HTTP/1.0\r\n" in filled(case, "bytes") else b"1"
+    ours = [b"X-Forwarded-By: lb", b"Via: 1.%b %b" % (minor, us.pseudonym)]
+    if not trusted:
+        who = [b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-Proto: http"]
+        named_host = host.partition(b" ")[2]
+        ours = who + [b"X-Forwarded-Host: " + named_host] * (named_host != b"") + ours
+    assert fields[len(fields) - len(ours) :] == ours
+    expected = case.get("fields", []) * case.get("times", 1)
+    assert fields[: len(fields) - len(ours)] == [field.encode("latin-1") for field in expected]
     assert ended
-    if "body" in case:
-        assert content == filled(case, "body")
+    assert content == filled(case, "body")
+    assert trailers == b"".join(
+        b"\r\n" + line.encode("latin-1") for line in case.get("trailers", [])
+    )
+    assert rest == b""
 
 
 # --- responses
@@ -225,6 +249,55 @@ def test_responses_cut_at_every_byte(group: dict[str, Any]) -> None:
         whole = meaning(text, method, [])
         for cut in range(1, len(text)):
             assert meaning(text, method, [cut]) == whole, (text, cut)
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+@pytest.mark.parametrize("case", ANSWERS, ids=named(ANSWERS))
+def test_answers(run: Run, case: dict[str, Any], pieces: int) -> None:
+    text, method = filled(case, "bytes"), case.get("method", "GET")
+    if len(text) > 1000:
+        pieces *= 4096
+
+    async def saying(wire: Wire, it: Origin) -> None:
+        while (request := await it.take(wire)) is not None:
+            if request.target == "/second":
+                wire.send(ok(b"second"))
+                continue
+            await said(wire, text, pieces)
+            if case.get("closes"):
+                return
+
+    async def test() -> None:
+        async with (
+            origin(saying) as a,
+            proxy(a, toml="[retries]\nmax = 0") as lb,
+            lb.client() as client,
+        ):
+            client.send(get("/first", method=method))
+            if case.get("status") == "cut":
+                assert await client.is_refused_or_reset()
+                return
+            answer = await client.response(method)
+            while answer.status < 200:
+                answer = await client.response(method)
+            if answer.status == 502:
+                assert 502 in allowed({"status": case.get("status", 200)})
+            else:
+                assert answer.start == filled(case, "line", "HTTP/1.1 200 OK")
+                assert answer.body == filled(case, "body")
+                lines = [f"{name}: {value}" for name, value in answer.fields]
+                ours = [
+                    f"Via: 1.{int(b'HTTP/1.0' not in text)} lb",
+                    f"X-Backend-Server: {a.address}",
+                ]
+                assert lines[-2:] == ours
+                undated = [line for line in lines[:-2] if b"Date:" in text or line[:5] != "Date:"]
+                assert undated == case.get("fields", [])
+            client.send(get("/second"))
+            assert (await client.response()).body == b"second"
+            assert a.connections == (1 if case.get("again") else 2)
+
+    run(test())
 
 
 def test_there_is_much_of_it() -> None:

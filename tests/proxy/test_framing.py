@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 
 from lb.config import Limits
 from lb.proxy.http.framing import BadFraming, ChunkedBody, TooLarge, passable
+from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.request import RequestReader
 from lb.proxy.http.response import Response, ResponseReader
 from lb.proxy.http.rules import Malformed, Rejected
 
 
-def taken(data: bytes, pieces: int, limit: int = 1000) -> tuple[bytes, bytes, ChunkedBody]:
+def taken(
+    data: bytes, pieces: int, limit: int = 1000, most: int = 100
+) -> tuple[bytes, bytes, ChunkedBody]:
     """Content and rest of a body that comes `pieces` bytes at a time."""
-    body, content, rest = ChunkedBody(limit), b"", b""
+    body, content, rest = ChunkedBody(limit, most), b"", b""
     for i in range(0, len(data), pieces):
         if body.ended:
             rest += data[i : i + pieces]
@@ -66,6 +69,8 @@ def test_chunks(coded: bytes, size: int) -> None:
         b"0\r\n A: b\r\n\r\n",
         b"0\r\nno colon\r\n\r\n",
         b"0\r\nA: b\0\r\n\r\n",
+        b"0\r\n\n",
+        b"0\r\nA: b\n",
     ],
 )
 def test_what_is_not_chunked(coded: bytes, size: int) -> None:
@@ -111,9 +116,12 @@ REQUESTS = (
 )
 
 
+US = Intermediary(Limits())
+
+
 def requests(data: bytes, cuts: list[int], limits: Limits | None = None) -> list[object]:
     """What a reader makes of `data` cut at these places."""
-    reader = RequestReader(b"1.2.3.4", limits or Limits())
+    reader = RequestReader(b"1.2.3.4", Intermediary(limits) if limits else US)
     seen: list[object] = []
     reading = False
     for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
@@ -160,6 +168,7 @@ def head(lines: bytes = b"", line: bytes = b"GET / HTTP/1.1") -> bytes:
     return line + b"\r\nHost: a\r\n" + lines + b"\r\n"
 
 
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
 SMALL = Limits(request_line=64, header_bytes=256, header_count=8, body=10)
 
 
@@ -179,7 +188,12 @@ SMALL = Limits(request_line=64, header_bytes=256, header_count=8, body=10)
         (head(b"Transfer-Encoding: chunked\r\n") + b"a\r\n0123456789\r\n0\r\n\r\n", None),
         (head(b"Transfer-Encoding: chunked\r\n") + b"b\r\n0123456789a\r\n0\r\n\r\n", 413),
         (head(b"Transfer-Encoding: chunked\r\n") + b"0\r\nT: " + b"a" * 300, 431),
-        (b"BREW / HTTP/1.1\r\nHost: a\r\n", 501),
+        (head(CHUNKED) + b"0\r\n" + b"T: a\r\n" * 8 + b"\r\n", None),
+        (head(CHUNKED) + b"0\r\n" + b"T: a\r\n" * 9 + b"\r\n", 431),
+        (head(CHUNKED) + b"0\r\n" + b"T: a\r\n" * 9, 431),
+        (head(CHUNKED) + b"0\r\n\n", 400),
+        (head(CHUNKED) + b"0\r\nT: a\n", 400),
+        (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n", 501),
         (b"\x16\x03\x01", 400),
         (b"GET / HTTP/1.1\n", 400),
         (b"GET / HTTP/1.1\r\nHost: a\n", 400),

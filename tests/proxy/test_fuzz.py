@@ -13,7 +13,7 @@ REQUESTS = (
     get("/a", "X-A: 1", "Connection: keep-alive"),
     post(b"hello", "Expect: 100-continue"),
     get("/c", "Transfer-Encoding: chunked", method="PUT") + b"5\r\nhello\r\n0\r\n\r\n",
-    get("/u", "Connection: Upgrade", "Upgrade: h2c", "Content-Length: 2") + b"ab",
+    get("/u", "Connection: Upgrade", "Upgrade: websocket", "Content-Length: 2") + b"ab",
     get("/old", version="1.0"),
 )
 ANSWERS = (

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lb.balancing import Outcome, Why
-from lb.proxy.http.message import REFUSALS, chunk, error_body, last_chunk, local_response
+from lb.proxy.http.message import REFUSALS, chunk, date_at, error, last_chunk
 
 
 def test_a_chunk() -> None:
@@ -24,8 +24,8 @@ def test_a_chunk() -> None:
     ],
 )
 def test_our_own_answers(keep_alive: bool, minor: int, connection: bytes | None) -> None:
-    body = error_body("code", 'said "no"')
-    whole = local_response(503, body, keep_alive=keep_alive, minor=minor)
+    answer = error(503, "code", 'said "no"')
+    whole = answer.written(keep_alive=keep_alive, minor=minor)
     head, _, rest = whole.partition(b"\r\n\r\n")
     assert json.loads(rest) == {"error": "code", "message": 'said "no"'}
     assert head.split(b"\r\n")[0] == b"HTTP/1.1 503 Service Unavailable"
@@ -33,9 +33,18 @@ def test_our_own_answers(keep_alive: bool, minor: int, connection: bytes | None)
     assert [line for line in head.split(b"\r\n") if line.startswith(b"Conn")] == (
         [connection] if connection else []
     )
-    assert local_response(503, body, keep_alive=keep_alive, minor=minor, head_only=True) == (
-        head + b"\r\n\r\n"
-    )
+    assert head.count(b"\r\nDate: ") == 1
+    bare = answer.written(keep_alive=keep_alive, minor=minor, head_only=True)
+    assert bare.partition(b"\r\n\r\n")[2] == b""
+    assert len(bare) == len(head) + 4
+
+
+def test_a_date_is_written_as_rfc_9110_asks() -> None:
+    assert date_at(784111777) == b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def test_a_date_is_computed_once_a_second() -> None:
+    assert date_at(784111777) is date_at(784111777)
 
 
 def test_every_refusal_has_words_and_a_status() -> None:

@@ -52,8 +52,6 @@ REFUSED = [
     (400, "chunked by 1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     (400, "chunked twice", POST + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
     (501, "another coding", POST + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
-    (501, "unknown method", "BREW / HTTP/1.1\r\nHost: x\r\n\r\n"),
-    (501, "method in small letters", "get / HTTP/1.1\r\nHost: x\r\n\r\n"),
     (501, "connect", "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n"),
     (505, "HTTP/2", "GET / HTTP/2.0\r\nHost: x\r\n\r\n"),
     (400, "the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
@@ -122,7 +120,7 @@ def test_a_body_that_breaks_the_rules(run: Run, more: bytes) -> None:
 def test_the_answers_to_what_came_before_come_first(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
-            client.send(get("/1"), get("/2"), get("/3"), b"BREW / HTTP/1.1\r\n\r\n")
+            client.send(get("/1"), get("/2"), get("/3"), b"CONNECT a:80 HTTP/1.1\r\n\r\n")
             for i in (1, 2, 3):
                 answer = await client.response()
                 assert answer.body.startswith(b"GET /%d " % i)
@@ -199,7 +197,7 @@ def test_a_request_that_ends_early(run: Run, text: str) -> None:
 def test_a_refusal_reaches_a_client_that_is_still_sending(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
-            client.send(b"BREW / HTTP/1.1\r\n", b"x" * 2**22)
+            client.send(b"CONNECT a:80 HTTP/1.1\r\n", b"x" * 2**22)
             await client.sent()
             assert (await client.response()).status == 501
             assert await client.closed()

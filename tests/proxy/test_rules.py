@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from lb.proxy.http.first_line import check_host, origin_form, request_line
 from lb.proxy.http.rules import (
     Rejected,
     check_coding,
-    check_host,
     content_length,
     forwarding,
     options,
-    origin_form,
     pairs,
-    request_line,
     tokens,
     without,
 )
@@ -57,7 +55,9 @@ def test_pairs() -> None:
         (b"close", 1, False, False, set()),
         (b"close, keep-alive", 0, False, False, set()),
         (b"X-A", 0, False, False, {b"x-a"}),
-        (b"Upgrade, HTTP2-Settings", 1, True, True, {b"http2-settings"}),
+        (b"Upgrade, HTTP2-Settings, X", 1, True, True, {b"x"}),
+        (b"X-Forwarded-For, x-forwarded-proto, X-Forwarded-Host", 1, True, False, set()),
+        (b"Forwarded, X-Backend-Server, X-Forwarded-By, Date", 1, True, False, set()),
         (b"content-length, Transfer-Encoding, host, Via", 1, True, False, set()),
     ],
 )
@@ -80,13 +80,19 @@ def test_options(
         (b"GET /\x7f HTTP/1.1", 400),
         (b"GET /a\tb HTTP/1.1", 400),
         (b"GET /#a HTTP/1.1", 400),
-        (b"GET / HTTP/1.2", 400),
+        (b"GET / HTTP/1.2", (b"GET", b"/", 1)),
+        (b"PROPFIND / HTTP/1.9", (b"PROPFIND", b"/", 1)),
+        (b"M-X! / HTTP/1.1", (b"M-X!", b"/", 1)),
+        (b"GET / HTTP/1.1\r", 400),
+        (b"G(T / HTTP/1.1", 400),
         (b"GET / http/1.1", 400),
         (b"GET / HTTP/1.10", 400),
         (b"GET / HTTP/0.9", 400),
         (b"GET / HTTP/2.0", 505),
         (b"GET / HTTP/3.1", 505),
         (b"PRI * HTTP/2.0", 400),
+        (b"PRI / HTTP/1.1", 400),
+        (b"A" * 65 + b" / HTTP/1.1", 501),
         (b"CONNECT a:80 HTTP/1.1", 501),
     ],
 )

@@ -11,6 +11,7 @@ from lb.balancing import Outcome, Why
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.transitions import NEVER, TRANSITIONS, Event, State, transition
 from lb.proxy.http.framing import Framing
+from lb.proxy.http.message import Answer
 from lb.proxy.http.request import Hop
 from lb.proxy.http.response import Aside
 from tests.proxy.around import (
@@ -95,7 +96,7 @@ class Stage:
         lease = self.driver.leases[-1] if attempt is None and self.driver.leases else None
         acts: dict[Event, Callable[[], object]] = {
             Event.BEGIN: it.begin,
-            Event.LOCAL: lambda: it.local(200, b"{}"),
+            Event.LOCAL: lambda: it.local(Answer(200, b"{}")),
             Event.REQUEST_BODY: lambda: it.request_body(b"body"),
             Event.REQUEST_END: it.request_end,
             Event.START: self.start,

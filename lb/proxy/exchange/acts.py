@@ -20,10 +20,11 @@ from lb.proxy.http.framing import CHUNKED, LENGTH, NO_BODY
 from lb.proxy.http.message import (
     REFUSALS,
     TOO_LATE,
+    Answer,
     chunk,
-    error_body,
+    date,
+    error,
     last_chunk,
-    local_response,
 )
 from lb.proxy.http.request import Request
 from lb.proxy.http.response import Response
@@ -184,6 +185,8 @@ class Acts(Turns):
         request, lines = self.request, response.lines
         self.status = response.status
         site = attempt.lease.backend.site
+        if not response.dated:
+            lines += date()
         cookie = self._context.cookie
         if cookie is not None and self.key != site.token:  # the client does not know it yet
             lines += b"\r\nSet-Cookie: %b=%b; Path=/; HttpOnly; SameSite=Lax" % (cookie, site.token)
@@ -278,28 +281,26 @@ class Acts(Turns):
 
     def _end_too_late(self, attempt: Attempt[Any], outcome: Outcome) -> None:
         self._give_up(attempt, outcome)
-        self._respond(*TOO_LATE)
+        self._respond(TOO_LATE)
         self._dispatcher.drain()
 
     def _give_up_waiting(self, *_: object) -> None:
         self._dispatcher.abandoned(self)
-        self._respond(*TOO_LATE)
+        self._respond(TOO_LATE)
 
     def _refuse(self, why: Why | Outcome) -> None:
         status, message = REFUSALS[why]
-        self._respond(status, error_body(why.value, message))
+        self._respond(error(status, why.value, message))
 
-    def _respond(self, status: int, body: bytes) -> None:
-        """Answer the client with JSON of our own."""
+    def _respond(self, answer: Answer) -> None:
+        """Answer the client in the backend's stead."""
         self._close_account()
-        self.status = status
+        self.status = answer.status
         self._pending = None
         request = self.request
         keep_alive = self.keep_alive and self.complete and not self.client.closing
         self.client.write(
-            local_response(
-                status,
-                body,
+            answer.written(
                 keep_alive=keep_alive,
                 minor=request.minor,
                 head_only=request.method == b"HEAD",

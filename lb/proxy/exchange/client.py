@@ -15,7 +15,7 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
 from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
-from lb.proxy.http.message import error_body, local_response
+from lb.proxy.http.message import Answer, error
 from lb.proxy.http.request import Request, RequestReader
 
 GRACE = 0.2
@@ -143,7 +143,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         trusted = bool(context.trusted and peer) and any(
             ip_address(peer[0]) in network for network in context.trusted
         )
-        self._reader = RequestReader(self._peer, context.limits, trusted=trusted)
+        self._reader = RequestReader(self._peer, context.intermediary, trusted=trusted)
         self._timers.header.start(self, context.now())
         self._clients.joined(self)
 
@@ -237,7 +237,9 @@ class ClientConnection(Taking, asyncio.Protocol):
         request = exchange.request
         answer = self._context.endpoints.get(request.target)
         if answer is not None and request.method in (b"GET", b"HEAD"):
-            exchange.local(*answer())
+            exchange.local(Answer(*answer()))
+        elif request.hop.answer is not None:
+            exchange.local(request.hop.answer)
         else:
             exchange.begin()
 
@@ -267,7 +269,7 @@ class ClientConnection(Taking, asyncio.Protocol):
     def _reject(self, status: int, why: str) -> None:
         """Refuse what cannot be understood, after the answers to what came before it."""
         self._phase = LINGERING  # whatever follows cannot be told apart
-        self._rejection = local_response(status, error_body("bad_request", why), keep_alive=False)
+        self._rejection = error(status, "bad_request", why).written(keep_alive=False)
         broken = self._reading
         self._read_no_more()
         if broken is None:

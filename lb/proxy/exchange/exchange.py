@@ -15,6 +15,7 @@ from lb.proxy.exchange.acts import Acts
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import UpstreamSide
 from lb.proxy.exchange.transitions import Event, State, transition
+from lb.proxy.http.message import Answer
 from lb.proxy.http.response import Response
 
 TIMEOUT, CANCELLED = Outcome.TIMEOUT, Outcome.CANCELLED
@@ -36,10 +37,10 @@ class Exchange(Acts):
         self.state, act = _BEGIN[self.state]
         act(self)
 
-    def local(self, status: int, body: bytes) -> None:
+    def local(self, answer: Answer) -> None:
         """Its turn has come, and the proxy answers by itself."""
         self.state, act = _LOCAL[self.state]
-        act(self, status, body)
+        act(self, answer)
 
     def request_body(self, data: bytes) -> None:
         """More of the request's body has come."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from lb.proxy.http.rules import FIELD_LINES, NOT_IN_TRAILERS, pairs
+from lb.proxy.http.rules import FIELD_LINES, NOT_IN_TRAILERS, has_bare_lf, pairs, plain_name
 
 
 class Framing(Enum):
@@ -38,13 +38,14 @@ class TooLarge(Exception):
 class ChunkedBody:
     """Decodes the chunked coding, strictly: hexadecimal digits and CRLF (RFC 9112, 7.1)."""
 
-    __slots__ = ("_left", "_limit", "_overhead", "_rest", "ended", "trailers")
+    __slots__ = ("_left", "_limit", "_most", "_overhead", "_rest", "ended", "trailers")
 
     _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
     _PREFIX = re.compile(rb"[0-9A-Fa-f]{1,15}(;[\t\x20-\x7e\x80-\xff]*)?\r?")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, most: int) -> None:
         self._limit = limit  # bytes of all extensions together, and of the trailers
+        self._most = most  # trailers
         self._left = 0  # of the chunk and the CRLF behind it
         self._rest = b""  # part of a line
         self._overhead = 0
@@ -113,11 +114,13 @@ class ChunkedBody:
             self.ended = True
             return at + 4
         end = data.find(HEAD_END, at)
-        if (len(data) if end < 0 else end) - at > self._limit:
+        lines = data[at:] if end < 0 else data[at:end]
+        if len(lines) > self._limit or lines.count(b"\r\n") > self._most + (end < 0):
             raise TooLarge
         if end < 0:
+            if has_bare_lf(lines):
+                raise BadFraming
             return None
-        lines = data[at:end]
         if FIELD_LINES.fullmatch(lines) is None:
             raise BadFraming
         self.trailers = lines
@@ -130,7 +133,7 @@ def passable(trailers: bytes, named: frozenset[bytes]) -> bytes:
     return b"".join(
         b"\r\n%b: %b" % (name, value)
         for name, value in pairs(trailers)
-        if (lower := name.lower()) not in NOT_IN_TRAILERS and lower not in named
+        if plain_name(name) not in NOT_IN_TRAILERS and name.lower() not in named
     )
 
 
@@ -170,13 +173,13 @@ class MessageReader:
         self.rest = data[end:]
         return data[:end]
 
-    def _begin_body(self, framing: Framing, length: int, limit: int) -> None:
+    def _begin_body(self, framing: Framing, length: int, limit: int = 0, most: int = 0) -> None:
         self._framing = framing
         self.ended = False
         if framing is LENGTH:
             self._left = length
         elif framing is CHUNKED:
-            self._chunked = ChunkedBody(limit)
+            self._chunked = ChunkedBody(limit, most)
 
     def body(self) -> bytes:
         """What has come of the body. Raises BadFraming, TooLarge."""

@@ -1,14 +1,19 @@
-"""What the proxy writes itself: chunks, and the answers it gives in a backend's stead."""
+"""What the proxy writes itself: chunks, dates, and the answers it gives in a backend's stead."""
 
 from __future__ import annotations
 
 import json
+import re
+import time
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from lb.balancing import Outcome, Why
 
 VIA = b"lb"
-"""The proxy's name in Via (RFC 9110, 7.6.3)."""
+"""The proxy's name in Via of answers (RFC 9110, 7.6.3)."""
 
 
 def chunk(data: bytes) -> bytes:
@@ -19,6 +24,17 @@ def chunk(data: bytes) -> bytes:
 def last_chunk(trailers: bytes) -> bytes:
     """The end of a chunked body; each line of `trailers` begins with CRLF."""
     return b"0%b\r\n\r\n" % trailers
+
+
+@lru_cache(maxsize=2)
+def date_at(second: int) -> bytes:
+    """A line that begins with CRLF."""
+    return b"\r\nDate: " + formatdate(second, usegmt=True).encode()
+
+
+def date() -> bytes:
+    """The line for an answer that lacks it (RFC 9110, 6.6.1)."""
+    return date_at(int(time.time()))
 
 
 REFUSALS: dict[Why | Outcome, tuple[int, str]] = {
@@ -33,23 +49,50 @@ REFUSALS: dict[Why | Outcome, tuple[int, str]] = {
 }
 
 
-def local_response(
-    status: int, body: bytes, *, keep_alive: bool, minor: int = 1, head_only: bool = False
-) -> bytes:
-    """A whole JSON response of the proxy's own, to a client of HTTP/1.`minor`."""
-    if not keep_alive:
-        connection = b"Connection: close\r\n"
-    else:
-        connection = b"" if minor else b"Connection: keep-alive\r\n"
-    return (
-        b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"
-        % (status, HTTPStatus(status).phrase.encode(), len(body), connection)
-    ) + (b"" if head_only else body)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the proxy's own."""
+
+    status: int
+    body: bytes
+    fields: bytes = b"\r\nContent-Type: application/json"
+    """Lines that begin with CRLF."""
+
+    def written(self, *, keep_alive: bool, minor: int = 1, head_only: bool = False) -> bytes:
+        """For a client of HTTP/1.`minor`."""
+        if not keep_alive:
+            connection = b"\r\nConnection: close"
+        else:
+            connection = b"" if minor else b"\r\nConnection: keep-alive"
+        return b"HTTP/1.1 %d %b%b%b\r\nContent-Length: %d%b\r\n\r\n%b" % (
+            self.status,
+            HTTPStatus(self.status).phrase.encode(),
+            date(),
+            self.fields,
+            len(self.body),
+            connection,
+            b"" if head_only else self.body,
+        )
 
 
-def error_body(code: str, message: str) -> bytes:
-    return json.dumps({"error": code, "message": message}).encode() + b"\n"
+def error(status: int, code: str, message: str) -> Answer:
+    return Answer(status, json.dumps({"error": code, "message": message}).encode() + b"\n")
 
 
-TOO_LATE = (504, error_body("too_late", "the request took longer than any may"))
+TOO_LATE = error(504, "too_late", "the request took longer than any may")
 """What a request is told that runs into timeouts.total."""
+LOOP = error(508, "loop", "the request has come back to where it was")
+ALLOWED = Answer(200, b"", b"\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")
+"""What OPTIONS of this hop brings (RFC 9110, 9.3.7); other methods pass as well."""
+
+_SENSITIVE = re.compile(rb"auth|cookie|token|secret|session|key", re.IGNORECASE)
+
+
+def echo(line: bytes, block: bytes) -> Answer:
+    """What TRACE of this hop brings: the head as it came, less what is secret (RFC 9110, 9.3.8)."""
+    kept = b"\r\n".join(
+        field
+        for field in block.split(b"\r\n")
+        if _SENSITIVE.search(field.partition(b":")[0]) is None
+    )
+    return Answer(200, line + b"\r\n" + kept, b"\r\nContent-Type: message/http")

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from httptools import (
-    HttpParserError,
-    HttpParserInvalidMethodError,
-    HttpParserUpgrade,
-    HttpRequestParser,
-)
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from lb.config import Limits
 from lb.proxy.http.fields import FieldLines
+from lb.proxy.http.first_line import check_host, origin_form, request_line
 from lb.proxy.http.framing import (
     CHUNKED,
     LENGTH,
@@ -23,46 +17,40 @@ from lb.proxy.http.framing import (
     MessageReader,
     TooLarge,
 )
-from lb.proxy.http.message import VIA
+from lb.proxy.http.hop import PLAIN, Hop, Intermediary, max_forwards
+from lb.proxy.http.message import ALLOWED, LOOP, echo
 from lb.proxy.http.rules import (
     NO_NAMES,
     REQUEST_RULES,
+    TRUSTED_RULES,
     Field,
     Rejected,
     check_coding,
-    check_host,
     content_length,
     forwarding,
     has_bare_lf,
     options,
-    origin_form,
-    request_line,
     tokens,
     without,
 )
 
-(_, DROP, HOST, CONNECTION, LENGTH_FIELD, CODING, UPGRADE, TE, TRAILER, FORWARDED, _) = map(
-    int, Field
+HOST, CONNECTION, LENGTH_FIELD, CODING, UPGRADE, TE, TRAILER, VIA, MAX_FORWARDS = map(
+    int, list(Field)[2:11]
 )
-FIELDS = FieldLines(REQUEST_RULES)
-_passing, _special = FIELDS.passing.get, FIELDS.special.get
-_METHODS: set[bytes] = set()
-"""Methods that llhttp knows, as far as they have come up."""
-_TAILS = tuple(b"\r\nX-Forwarded-By: lb\r\nVia: 1.%d %b\r\n" % (minor, VIA) for minor in (0, 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """What a request asks of this hop alone (RFC 9110, 7.6.1)."""
+def _check_grammar(block: bytes) -> None:
+    """Let llhttp judge field lines. Raises Rejected."""
+    try:
+        HttpRequestParser(None).feed_data(b"GET / HTTP/1.1\r\n" + block)
+    except HttpParserUpgrade:
+        pass  # it stops behind the head, which is all there is
+    except HttpParserError:
+        raise Rejected(400, "the request is not HTTP/1.1") from None
 
-    upgrade: bytes = b""
-    """The protocols to which the client would switch."""
-    takes_trailers: bool = False
-    named: frozenset[bytes] = NO_NAMES
-    """Fields that Connection takes along."""
 
-
-_PLAIN = Hop()
+FIELDS = FieldLines(REQUEST_RULES, _check_grammar)
+TRUSTED_FIELDS = FieldLines(TRUSTED_RULES, _check_grammar)
 
 
 class Request:
@@ -90,7 +78,7 @@ class Request:
         head: bytes,
         framing: Framing = NO_BODY,
         keep_alive: bool = True,
-        hop: Hop = _PLAIN,
+        hop: Hop = PLAIN,
     ) -> None:
         self.method = method
         self.target = target  # in origin form
@@ -108,30 +96,34 @@ class RequestReader(MessageReader):
 
     __slots__ = (
         "_block",
+        "_intermediary",
         "_judged",
         "_limits",
         "_minor",
         "_most",
         "_parsed",
         "_peer",
+        "_read",
         "_said",
         "_taken",
         "_trusted",
     )
 
-    def __init__(self, peer: bytes, limits: Limits, *, trusted: bool = False) -> None:
+    def __init__(self, peer: bytes, intermediary: Intermediary, *, trusted: bool = False) -> None:
         super().__init__()
         self._peer = peer
-        self._limits = limits
+        self._intermediary = intermediary
+        self._limits = limits = intermediary.limits
         self._most = limits.header_bytes + limits.request_line
         self._trusted = trusted
+        self._read = (TRUSTED_FIELDS if trusted else FIELDS).read
         self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http" % peer
         self._judged = False  # the first line of an unfinished head was found good
         self._taken = 0  # bytes of the body so far
         # The last head without its first line, of a request without a body, and what it came to.
         self._block = b""
         self._minor = 1
-        self._parsed: tuple[bytes, bytes, bytes, bool, Hop] = (b"", b"", b"", True, _PLAIN)
+        self._parsed: tuple[bytes, bytes, bytes, bool, Hop] = (b"", b"", b"", True, PLAIN)
 
     @property
     def begun(self) -> bool:
@@ -167,15 +159,13 @@ class RequestReader(MessageReader):
             raise Rejected(414, "the request line is too long")
         if end:
             request_line(line)
-            _check_grammar(line + b"\r\n")
             self._judged = True
         elif not 32 < rest[0] < 127 and rest != b"\r":
             request_line(line)  # somebody speaks another protocol, and may wait for us
 
     def _request(self, head: bytes) -> Request:
-        end = head.find(b"\r\n")
-        line, block = head[:end], head[end:]
-        if end > self._limits.request_line:
+        line, _, block = head.partition(b"\r\n")
+        if len(line) > self._limits.request_line:
             raise Rejected(414, "the request line is too long")
         method, target, minor = request_line(line)
         authority = None
@@ -185,108 +175,85 @@ class RequestReader(MessageReader):
             block == self._block  # a client says much the same all the time
             and minor == self._minor
             and authority is None
-            and method in _METHODS
         ):
             host, lines, rest, keep_alive, hop = self._parsed
             framing = NO_BODY
         else:
-            if method not in _METHODS:
-                _check_grammar(head)
-                _METHODS.add(method)
-            host, lines, rest, framing, keep_alive, hop = self._fields(head, end, minor, authority)
-            if framing is NO_BODY and authority is None:
-                self._block, self._minor = block, minor
-                self._parsed = host, lines, rest, keep_alive, hop
+            host, lines, rest, framing, keep_alive, hop = self._fields(
+                method, line, block, minor, authority
+            )
         head = b"".join((method, b" ", target, b" HTTP/1.1\r\nHost: ", host, rest))
         return Request(method, target, minor, host, lines, head, framing, keep_alive, hop)
 
     def _fields(
-        self, head: bytes, end: int, minor: int, authority: bytes | None
+        self, method: bytes, line: bytes, block: bytes, minor: int, authority: bytes | None
     ) -> tuple[bytes, bytes, bytes, Framing, bool, Hop]:
         """What the fields say: host, lines that pass, all that goes to the backend, and so on.
 
-        `end` is that of the first line; an `authority` named there overrides Host.
+        An `authority` named in the first line overrides Host.
         """
         limits = self._limits
-        fields = head.split(b"\r\n")
-        fields[0] = b""
-        if len(fields) - 3 > limits.header_count or len(head) - end > limits.header_bytes:
-            raise Rejected(431, "the request head is too large")
-        checked = False
-        host: bytes | None = None
-        connection = coding = upgrade = te = trailer = length = b""
-        lines = []
-        for raw in fields:
-            passing = _passing(raw)
-            if passing is not None:
-                lines.append(passing)
-                continue
-            field = _special(raw)
-            if field is None:
-                if not checked:
-                    _check_grammar(head)
-                    checked = True
-                field = FIELDS.learn(raw)
-            kind, text, value = field
-            if not kind:
-                lines.append(text)
-            elif kind == HOST:
-                if host is not None:
-                    raise Rejected(400, "more than one Host field")
-                host = check_host(value)
-            elif kind == CONNECTION:
-                connection = connection + b"," + value if connection else value
-            elif kind == LENGTH_FIELD:
-                if length:
-                    raise Rejected(400, "more than one Content-Length field")
-                length = value or b"-"
-                lines.append(text)
-            elif kind == CODING:
-                coding += b"," + value
-            elif kind == UPGRADE:
-                upgrade += b", " + value if upgrade else value
-            elif kind == TE:
-                te += b"," + value
-            elif kind == TRAILER:
-                trailer += text
-            elif kind == FORWARDED and self._trusted:
-                lines.append(text)
-
-        if host is None:
-            if minor:
-                raise Rejected(400, "the Host field is missing")
-            host = b""
+        try:
+            if len(block) > limits.header_bytes:
+                raise TooLarge
+            lines, said = self._read(block, limits.header_count)
+        except TooLarge:
+            raise Rejected(431, "the request head is too large") from None
+        host = said.pop(HOST, None)
+        if host is not None:
+            check_host(host)
+        elif minor:
+            raise Rejected(400, "the Host field is missing")
         if authority is not None:
             host = authority
-        framing = NO_BODY
-        if coding:
-            check_coding(coding, minor, has_length=length != b"")
-            framing = CHUNKED
-            lines.append(b"\r\nTransfer-Encoding: chunked" + trailer)
-            self._begin_body(CHUNKED, 0, limits.header_bytes)
-        elif length:
-            framing = self._begin_length(length)
-        passed = kept = b"".join(lines)
-        keep_alive, hop, hop_lines = minor == 1, _PLAIN, b""
-        if connection:
-            keep_alive, upgrades, named = options(connection, minor)
-            if named:
-                passed = kept = without(kept, named)
-            if not upgrades or not minor:  # RFC 9110, 7.8
-                upgrade = b""
-            if upgrade or named or te:
-                hop = Hop(upgrade, minor == 1 and b"trailers" in tokens(te), named)
-                hop_lines = _for_next_hop(hop)
-        elif te:
-            hop = Hop(takes_trailers=minor == 1 and b"trailers" in tokens(te))
-            hop_lines = _for_next_hop(hop)
-        said = self._said
+        framing, keep_alive, hop, for_next = NO_BODY, minor == 1, PLAIN, b""
+        if said:
+            length, coding = said.pop(LENGTH_FIELD, None), said.pop(CODING, None)
+            if coding is not None:
+                check_coding(coding, minor, has_length=length is not None)
+                framing = CHUNKED
+                self._begin_body(CHUNKED, 0, limits.header_bytes, limits.header_count)
+                lines += b"\r\nTransfer-Encoding: chunked"
+                if TRAILER in said:
+                    lines += b"\r\nTrailer: " + said[TRAILER]
+            elif length is not None:
+                framing = self._begin_length(length)
+            if said:
+                keep_alive, hop = self._hop(method, line, block, minor, said)
+            if hop is not PLAIN:
+                if hop.named:
+                    lines = without(lines, hop.named)
+                for_next = hop.lines
+            if MAX_FORWARDS in said and method in _TRACED and hop.answer is None:
+                left = max_forwards(said[MAX_FORWARDS]) - 1
+                lines = without(lines, (b"max-forwards",)) + b"\r\nMax-Forwards: %d" % left
+        passed, ours = lines, self._said
         if self._trusted:
-            passed, said = forwarding(kept, self._peer, host)
+            passed, ours = forwarding(lines, self._peer, host or b"")
         elif host:
-            said += b"\r\nX-Forwarded-Host: " + host
-        rest = b"".join((passed, hop_lines, said, _TAILS[minor]))
-        return host, kept, rest, framing, keep_alive, hop
+            ours += b"\r\nX-Forwarded-Host: " + host
+        rest = b"".join((passed, for_next, ours, self._intermediary.tails[minor]))
+        if framing is NO_BODY and authority is None and MAX_FORWARDS not in said:
+            self._block, self._minor = block, minor
+            self._parsed = host or b"", lines, rest, keep_alive, hop
+        return host or b"", lines, rest, framing, keep_alive, hop
+
+    def _hop(
+        self, method: bytes, line: bytes, block: bytes, minor: int, said: dict[int, bytes]
+    ) -> tuple[bool, Hop]:
+        """Whether the connection persists, and what else this hop is asked for."""
+        keep_alive, upgrades, named, upgrade = minor == 1, False, NO_NAMES, b""
+        if CONNECTION in said:
+            keep_alive, upgrades, named = options(said[CONNECTION], minor)
+        if upgrades and minor and UPGRADE in said:  # RFC 9110, 7.8
+            upgrade = self._intermediary.upgrades(said[UPGRADE])
+        takes_trailers = minor == 1 and TE in said and b"trailers" in tokens(said[TE])
+        answer = LOOP if VIA in said and self._intermediary.has_seen(said[VIA]) else None
+        if MAX_FORWARDS in said and method in _TRACED and not max_forwards(said[MAX_FORWARDS]):
+            answer = ALLOWED if method == b"OPTIONS" else echo(line, block)
+        if upgrade or takes_trailers or named or answer is not None:
+            return keep_alive, Hop(upgrade, takes_trailers, named, answer)
+        return keep_alive, PLAIN
 
     def _begin_length(self, value: bytes) -> Framing:
         try:
@@ -299,7 +266,7 @@ class RequestReader(MessageReader):
         if not length:
             return NO_BODY
         self._taken = 0
-        self._begin_body(LENGTH, length, 0)
+        self._begin_body(LENGTH, length)
         return LENGTH
 
     def body(self) -> bytes:
@@ -318,23 +285,5 @@ class RequestReader(MessageReader):
 
 
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
-
-
-def _check_grammar(head: bytes) -> None:
-    """Let llhttp judge. Raises Rejected."""
-    try:
-        HttpRequestParser(None).feed_data(head)
-    except HttpParserUpgrade:
-        pass  # it stops behind the head, which is all there is
-    except HttpParserInvalidMethodError:
-        raise Rejected(501, "the method is not known") from None
-    except HttpParserError:
-        raise Rejected(400, "the request is not HTTP/1.1") from None
-
-
-def _for_next_hop(hop: Hop) -> bytes:
-    """What this hop has to say for itself, having dropped what the one before said."""
-    if not hop.upgrade:
-        return b"\r\nConnection: TE\r\nTE: trailers" if hop.takes_trailers else b""
-    connection = b"upgrade, TE\r\nTE: trailers" if hop.takes_trailers else b"upgrade"
-    return b"\r\nConnection: %b\r\nUpgrade: %b" % (connection, hop.upgrade)
+_TRACED = (b"OPTIONS", b"TRACE")
+"""Max-Forwards means something for these alone (RFC 9110, 7.6.2)."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from lb.proxy.http.fields import FieldLines
+from lb.proxy.http.first_line import status_line
 from lb.proxy.http.framing import (
     CHUNKED,
     CLOSE,
@@ -31,21 +31,28 @@ from lb.proxy.http.rules import (
     without,
 )
 
-_, DROP, _, CONNECTION, LENGTH_FIELD, CODING, UPGRADE, _, TRAILER, _, LOAD = map(int, Field)
-FIELDS = FieldLines(RESPONSE_RULES)
-_passing, _special = FIELDS.passing.get, FIELDS.special.get
+CONNECTION, LENGTH_FIELD, CODING, UPGRADE, TRAILER, LOAD = map(
+    int,
+    (
+        *(Field.CONNECTION, Field.LENGTH, Field.CODING, Field.UPGRADE, Field.TRAILER),
+        Field.LOAD,
+    ),
+)
 
-_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?)")
+
+def _check_grammar(block: bytes) -> None:
+    """Let llhttp judge field lines. Raises Malformed."""
+    try:
+        HttpResponseParser(None).feed_data(b"HTTP/1.1 200 OK\r\n" + block)
+    except HttpParserUpgrade:
+        pass  # it stops behind the head, which is all there is
+    except HttpParserError:
+        raise Malformed("the response is not HTTP/1.1") from None
 
 
-@lru_cache(maxsize=256)
-def _status_line(line: bytes) -> tuple[int, int, bytes]:
-    """Minor version, status, and status with its reason (RFC 9112, 4). Raises Malformed."""
-    match = _LINE.fullmatch(line)
-    if match is None:
-        raise Malformed("the status line is not one of HTTP/1.1")
-    text = match[2] if b" " in match[2] else match[2] + b" "  # the space is not optional
-    return int(match[1]), int(text[:3]), text
+FIELDS = FieldLines(RESPONSE_RULES, _check_grammar)
+_read = FIELDS.read
+_DATE = re.compile(rb"\r\ndate: ", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,17 @@ _NO_ASIDE = Aside()
 class Response:
     """A response's head."""
 
-    __slots__ = ("aside", "framing", "keep_alive", "length", "lines", "minor", "status", "text")
+    __slots__ = (
+        "aside",
+        "dated",
+        "framing",
+        "keep_alive",
+        "length",
+        "lines",
+        "minor",
+        "status",
+        "text",
+    )
 
     def __init__(
         self,
@@ -79,6 +96,7 @@ class Response:
         keep_alive: bool = True,
         aside: Aside = _NO_ASIDE,
         length: int = 0,
+        dated: bool = True,
     ) -> None:
         self.status = status
         self.text = text  # status and reason
@@ -88,6 +106,7 @@ class Response:
         self.keep_alive = keep_alive  # the backend's connection goes on after it
         self.aside = aside
         self.length = length  # of a body that is framed by it
+        self.dated = dated  # it says when it was made
 
 
 class ResponseReader(MessageReader):
@@ -120,74 +139,47 @@ class ResponseReader(MessageReader):
             self._head, self._method, self._response = head, method, response
         framing = response.framing
         if framing is not NO_BODY:
-            self._begin_body(framing, response.length, self._limit)
+            self._begin_body(framing, response.length, self._limit, self._count)
         return response
 
     def _parse(self, head: bytes, method: bytes) -> Response:
-        fields = head.split(b"\r\n")
-        line, fields[0] = fields[0], b""
-        minor, status, status_text = _status_line(line)
-        if len(fields) - 3 > self._count:
-            raise Malformed("the response has too many fields")
-        connection = coding = upgrade = trailer = load = length = b""
-        checked = False
-        lines = []
-        for raw in fields:
-            passing = _passing(raw)
-            if passing is not None:
-                lines.append(passing)
-                continue
-            field = _special(raw)
-            if field is None:
-                if not checked:
-                    _check_grammar(head)
-                    checked = True
-                field = FIELDS.learn(raw)
-            kind, text, value = field
-            if not kind:
-                lines.append(text)
-            elif kind == LENGTH_FIELD:
-                if length:
-                    raise Malformed("the response has more than one Content-Length")
-                length = value or b"-"
-                if status >= 200 and status != 204:  # RFC 9110, 8.6
-                    lines.append(text)
-            elif kind == CONNECTION:
-                connection = connection + b"," + value if connection else value
-            elif kind == CODING:
-                coding += b"," + value
-            elif kind == UPGRADE:
-                upgrade += b", " + value if upgrade else value
-            elif kind == TRAILER:
-                trailer += text
-            elif kind == LOAD:
-                load = value
-
-        framing, size = CLOSE, 0
-        if length:
+        line, _, block = head.partition(b"\r\n")
+        minor, status, text = status_line(line)
+        try:
+            lines, said = _read(block, self._count)
+        except TooLarge:
+            raise Malformed("the response has too many fields") from None
+        length = said.pop(LENGTH_FIELD, None)
+        framing, size, keep_alive, aside = CLOSE, 0, minor == 1, _NO_ASIDE
+        if length is not None:
             try:
                 size = content_length(length)
             except ValueError:
                 raise Malformed("Content-Length is not a number of bytes") from None
             framing = LENGTH if size else NO_BODY
-        if coding:
-            if length or tokens(coding) != [b"chunked"]:
-                raise Malformed("the framing of the response is ambiguous")
-            framing = CHUNKED
-        if method == b"HEAD" or status < 200 or status == 204 or status == 304:
+        if said:
+            coding, connection = said.pop(CODING, None), said.pop(CONNECTION, None)
+            named = NO_NAMES
+            if connection is not None:
+                keep_alive, _, named = options(connection, minor)
+                if named:
+                    lines = without(lines, named)
+            if coding is not None:
+                if length is not None or tokens(coding) != [b"chunked"]:
+                    raise Malformed("the framing of the response is ambiguous")
+                framing = CHUNKED
+                keep_alive = keep_alive and minor == 1  # RFC 9112, 6.1: it is not trusted again
+            if said or named:
+                trailer = b"\r\nTrailer: " + said[TRAILER] if TRAILER in said else b""
+                aside = Aside(said.get(UPGRADE, b""), trailer, said.get(LOAD, b""), named)
+        if status < 200 or status == 204 or status == 304 or method == b"HEAD":
             framing = NO_BODY  # RFC 9112, 6.3
-        passed = b"".join(lines)
-        keep_alive, named = minor == 1, NO_NAMES
-        if connection:
-            keep_alive, _, named = options(connection, minor)
-            if named:
-                passed = without(passed, named)
-        if framing is CLOSE or (coding and not minor):
-            keep_alive = False  # RFC 9112, 6.1: who says HTTP/1.0 and a coding is not trusted again
-        aside = _NO_ASIDE
-        if upgrade or trailer or load or named:
-            aside = Aside(upgrade, trailer, load, named)
-        return Response(status, status_text, passed, minor, framing, keep_alive, aside, size)
+            if length is not None and (status < 200 or status == 204):  # RFC 9110, 8.6
+                lines = without(lines, (b"content-length",))
+        elif framing is CLOSE:
+            keep_alive = False
+        dated = b"\r\nDate: " in lines or _DATE.search(lines) is not None
+        return Response(status, text, lines, minor, framing, keep_alive, aside, size, dated)
 
     def body(self) -> bytes:
         try:
@@ -201,13 +193,3 @@ class ResponseReader(MessageReader):
             return False
         self.ended = True
         return True
-
-
-def _check_grammar(head: bytes) -> None:
-    """Let llhttp judge. Raises Malformed."""
-    try:
-        HttpResponseParser(None).feed_data(head)
-    except HttpParserUpgrade:
-        pass  # it stops behind the head, which is all there is
-    except HttpParserError:
-        raise Malformed("the response is not HTTP/1.1") from None

@@ -10,12 +10,20 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import lru_cache
-from ipaddress import IPv6Address
 
 from lb import wire
 
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-"""RFC 9110, 9.2.2."""
+IDEMPOTENT = frozenset(
+    {
+        *(b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"),
+        *(b"ACL", b"BASELINE-CONTROL", b"BIND", b"CHECKIN", b"CHECKOUT", b"COPY", b"LABEL"),
+        *(b"LINK", b"MERGE", b"MKACTIVITY", b"MKCALENDAR", b"MKCOL", b"MKREDIRECTREF"),
+        *(b"MKWORKSPACE", b"MOVE", b"ORDERPATCH", b"PROPFIND", b"PROPPATCH", b"QUERY", b"REBIND"),
+        *(b"REPORT", b"SEARCH", b"UNBIND", b"UNCHECKOUT", b"UNLINK", b"UNLOCK", b"UPDATE"),
+        *(b"UPDATEREDIRECTREF", b"VERSION-CONTROL"),
+    }
+)
+"""RFC 9110, 9.2.2, and IANA's registry of methods. Any other token is a method too."""
 
 
 class Rejected(Exception):
@@ -34,12 +42,12 @@ class Malformed(Exception):
 
 
 class Field(IntEnum):
-    """How a field is treated."""
+    """What a field means here."""
 
     PASS = 0
-    """It means nothing here."""
+    """Nothing."""
     DROP = 1
-    """Hop-by-hop (RFC 9110, 7.6.1), or said by the proxy itself."""
+    """Nothing, and it does not pass: it is hop-by-hop (RFC 9110, 7.6.1), or ours to say."""
     HOST = 2
     CONNECTION = 3
     LENGTH = 4
@@ -47,11 +55,14 @@ class Field(IntEnum):
     UPGRADE = 6
     TE = 7
     TRAILER = 8
-    FORWARDED = 9
-    """Kept only when a trusted proxy says it."""
-    LOAD = 10
+    VIA = 9
+    MAX_FORWARDS = 10
+    LOAD = 11
     """A backend's report, which is for the balancer alone."""
 
+
+WRITTEN = frozenset(map(int, (Field.PASS, Field.LENGTH, Field.VIA, Field.MAX_FORWARDS)))
+"""Fields that pass as they came; others stay here, or are written anew."""
 
 _HOP_BY_HOP = {
     b"connection": Field.CONNECTION,
@@ -64,15 +75,35 @@ _HOP_BY_HOP = {
     b"upgrade": Field.UPGRADE,
     b"x-backend-server": Field.DROP,
 }
+_SAID_OF_CLIENTS = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded")
 REQUEST_RULES = {
-    b"host": Field.HOST,
     **_HOP_BY_HOP,
+    b"host": Field.HOST,
+    b"via": Field.VIA,
+    b"max-forwards": Field.MAX_FORWARDS,
+    b"http2-settings": Field.DROP,
     b"x-forwarded-by": Field.DROP,
-    b"x-forwarded-for": Field.FORWARDED,
-    b"x-forwarded-proto": Field.FORWARDED,
-    b"x-forwarded-host": Field.FORWARDED,
+    **dict.fromkeys(_SAID_OF_CLIENTS, Field.DROP),
 }
-RESPONSE_RULES = {**_HOP_BY_HOP, wire.LOAD.lower().encode(): Field.LOAD}
+TRUSTED_RULES = {**REQUEST_RULES, **dict.fromkeys(_SAID_OF_CLIENTS, Field.PASS)}
+"""For requests of a trusted proxy."""
+RESPONSE_RULES = {
+    **_HOP_BY_HOP,
+    b"date": Field.PASS,
+    wire.LOAD.lower().encode(): Field.LOAD,
+}
+
+
+_PLAIN = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
+
+
+def plain_name(name: bytes) -> bytes:
+    """A name in lower case, with hyphens for all marks.
+
+    CGI and those who learned from it see no difference between X_Forwarded_For, X.Forwarded.For
+    and X-Forwarded-For (RFC 3875, 4.1.18), so whoever may not say one may not say the others.
+    """
+    return name.lower().translate(_PLAIN)
 
 
 BLANK = b" \t"
@@ -92,11 +123,14 @@ def options(connection: bytes, minor: int) -> tuple[bool, bool, frozenset[bytes]
     """What Connection says to HTTP/1.`minor` (RFC 9110, 7.6.1; RFC 9112, 9.3).
 
     Whether the connection persists, whether an Upgrade counts, and which fields it takes along:
-    never those that frame or route a message, which would be left without an end.
+    never those that mean something here, which frame a message, route it, or say whose it is.
     """
     said = frozenset(tokens(connection))
     persists = b"close" not in said and (minor == 1 or b"keep-alive" in said)
-    return persists, b"upgrade" in said, said - {b"close", *_HOP_BY_HOP, b"host", b"via"}
+    return persists, b"upgrade" in said, said - _NEVER_TAKEN
+
+
+_NEVER_TAKEN = {b"close", *REQUEST_RULES, *RESPONSE_RULES}
 
 
 def pairs(lines: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -124,102 +158,15 @@ NOT_IN_TRAILERS = frozenset(
         *REQUEST_RULES,
         *RESPONSE_RULES,
         *(b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range"),
-        *(b"content-type", b"cookie", b"date", b"expect", b"expires", b"location"),
-        *(b"max-forwards", b"pragma", b"proxy-authenticate", b"proxy-authorization", b"range"),
-        *(b"retry-after", b"set-cookie", b"vary", b"via", b"warning", b"www-authenticate"),
+        *(b"content-type", b"cookie", b"expect", b"expires", b"location"),
+        *(b"pragma", b"proxy-authenticate", b"proxy-authorization", b"range"),
+        *(b"retry-after", b"set-cookie", b"vary", b"warning", b"www-authenticate"),
         *(b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"if-match"),
         *(b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since"),
-        *(b"forwarded", b"origin", b"referer", b"user-agent", b"http2-settings"),
+        *(b"origin", b"referer", b"user-agent"),
     }
 )
 """Fields that frame, route, authenticate or modify a message (RFC 9110, 6.5.1): too late there."""
-
-
-# --- the first line of a request
-
-_TOKEN = re.compile(rb"[!#-'*+.^_`|~0-9A-Za-z-]+")
-_TARGET = bytes(byte for byte in range(33, 127) if byte != ord("#"))
-"""What a request target may be made of: visible ASCII, and no fragment (RFC 9112, 3.2)."""
-
-
-def request_line(line: bytes) -> tuple[bytes, bytes, int]:
-    """Method, target and minor version (RFC 9112, 3). Raises Rejected.
-
-    There is one space between the parts and none elsewhere. Which methods there are llhttp knows.
-    """
-    try:
-        method, target, version = line.split(b" ")
-    except ValueError:
-        raise Rejected(400, "the request line is not one of HTTP/1.1") from None
-    if not method.isalpha() and _TOKEN.fullmatch(method) is None:
-        raise Rejected(400, "the method is malformed")
-    if not target or target.translate(None, _TARGET):
-        raise Rejected(400, "the request target is malformed")
-    if version == b"HTTP/1.1":
-        minor = 1
-    elif version == b"HTTP/1.0":
-        minor = 0
-    else:
-        raise _wrong_version(method, version)
-    if method == b"CONNECT":
-        raise Rejected(501, "CONNECT is not offered")
-    return method, target, minor
-
-
-def _wrong_version(method: bytes, version: bytes) -> Rejected:
-    """RFC 9110, 15.6.6: a major version that is not supported."""
-    if re.fullmatch(rb"HTTP/[2-9]\.\d", version) and method != b"PRI":
-        return Rejected(505, f"{version.decode()} is not spoken here")
-    return Rejected(400, "the request is not HTTP/1.1")
-
-
-_HOST = re.compile(
-    rb"(?:(?:\[([0-9A-Za-z:._~-]+)\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?)?"
-)
-"""uri-host [":" port] (RFC 9110, 7.2). A comma, which names may have, is refused: it is what a
-repeated Host becomes when somebody joins the two."""
-
-
-@lru_cache(maxsize=1024)
-def check_host(host: bytes) -> bytes:
-    """The host, unless it is none (RFC 9112, 3.2). Raises Rejected."""
-    match = _HOST.fullmatch(host)
-    if match is None or (match[1] and not _is_address(match[1].decode())):
-        raise Rejected(400, "the Host field is not a host and port")
-    return host
-
-
-def _is_address(literal: str) -> bool:
-    """What may stand between brackets (RFC 3986, 3.2.2)."""
-    try:
-        return literal[0] in "vV" or bool(IPv6Address(literal))
-    except ValueError:
-        return False
-
-
-_ABSOLUTE = re.compile(
-    rb"https?://(?:[A-Za-z0-9._~!$&'()*+,;=:%-]*@)?([^/?#@]*)((?:[/?].*)?)", re.IGNORECASE
-)
-
-
-def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
-    """A target that is no path, as an origin wants it, and the host it names (RFC 9112, 3.2).
-
-    Raises Rejected.
-    """
-    if target == b"*":
-        if method != b"OPTIONS":
-            raise Rejected(400, "only OPTIONS is asked of *")
-        return target, None
-    match = _ABSOLUTE.fullmatch(target)
-    if match is None or not match[1]:
-        raise Rejected(400, "the request target is neither a path nor a URL of HTTP")
-    path = match[2]
-    if not path and method == b"OPTIONS":
-        path = b"*"  # 3.2.4
-    elif not path.startswith(b"/"):
-        path = b"/" + path
-    return path, check_host(match[1])
 
 
 # --- framing

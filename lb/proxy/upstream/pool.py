@@ -33,11 +33,12 @@ class UpstreamPool:
         self.idle: list[UpstreamConnection] = []
         self.open = True
         self._report = report
-        server = b"X-Backend-Server: %b\r\n\r\n" % backend.address.encode()
+        server = b"X-Backend-Server: %b\r\n" % backend.address.encode()
         self.token = token(backend.address)
-        self._request_end = server
+        self._request_end = server + b"\r\n"
+        said = server if context.backend_header else b""
         self.response_tails = tuple(
-            b"\r\nVia: 1.%d %b\r\n%b" % (minor, VIA, server) for minor in (0, 1)
+            b"\r\nVia: 1.%d %b\r\n%b\r\n" % (minor, VIA, said) for minor in (0, 1)
         )
         host, self._port = host_and_port(backend.address)
         self._name = names.name(host)
