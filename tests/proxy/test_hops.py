@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from email.utils import parsedate_to_datetime
 
@@ -13,7 +14,7 @@ from lb.proxy.http.request import RequestReader
 from lb.proxy.http.rules import IDEMPOTENT
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
-from tests.proxy.doubles import answering, echo, get, ok, origin, proxy, refusing
+from tests.proxy.doubles import Origin, Wire, answering, echo, get, ok, origin, proxy, refusing
 
 # --- loops
 
@@ -36,15 +37,23 @@ def test_a_request_that_comes_back_is_508_and_the_connection_stays(run: Run) -> 
     run(test())
 
 
-def test_a_proxy_that_is_its_own_backend_says_508(run: Run) -> None:
+def test_a_proxy_behind_itself_says_508(run: Run) -> None:
+    places: list[tuple[str, int]] = []
+
+    async def back(wire: Wire, it: Origin) -> None:
+        """Sends what comes to where it came from."""
+        reader, writer = await asyncio.open_connection(*places[0])
+        while (head := await wire.head()) is not None:
+            writer.write(head.raw_head)
+            wire.send(await reader.readuntil(b"}\n"))
+
     async def test() -> None:
-        async with origin(echo) as a, proxy(a) as inner, proxy(a) as outer:
-            host, port = outer.address
-            outer.backends[0].site._address = host, port  # and so it calls itself
-            answer = await outer.get()
+        async with origin(back) as a, proxy(a) as lb:
+            places.append(lb.address)
+            answer = await lb.get()
             assert answer.status == 508
-            assert outer.outcomes == [("a", Outcome.SERVER_ERROR)]
-            assert (await inner.get()).status == 200
+            assert answer.json["error"] == "loop"
+            assert lb.outcomes == [("a", Outcome.SERVER_ERROR)]
 
     run(test())
 
