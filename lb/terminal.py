@@ -109,7 +109,7 @@ def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
     indent = len(text) - len(text.lstrip())
     return textwrap.wrap(
         text.lstrip(),
-        width,
+        max(width, 1),
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + hang),
         break_long_words=False,

@@ -22,7 +22,7 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
     return draw(row), draw(st.lists(row, min_size=1, max_size=6))
 
 
-@given(tables(), st.integers(20, 160))
+@given(tables(), st.integers(1, 160))
 def test_no_cell_of_a_table_is_lost_or_cut(
     table: tuple[list[str], list[list[str]]], width: int
 ) -> None:
@@ -127,7 +127,7 @@ def printed(text: str, width: int | None = None) -> str:
     return stream.getvalue()
 
 
-@given(st.lists(WORDS, min_size=1).map(" ".join), st.integers(5, 100))
+@given(st.lists(WORDS, min_size=1).map(" ".join), st.integers(1, 100))
 def test_sentences_are_broken_between_words(sentence: str, width: int) -> None:
     lines = wrapped(sentence, width, len(GAP))
     assert " ".join(line.strip() for line in lines) == sentence
