@@ -128,7 +128,7 @@ class Verdict:
     latency: dict[str, Line]
     """p50, p95, p99 in seconds."""
     shares: dict[str, Line]
-    """Each backend's share of the successful requests, by name."""
+    """Each backend's share of the successful requests, by name; empty where answers do not say."""
     failed: int
     failed_predicted: float
     late_by: dict[str, float]
@@ -189,7 +189,8 @@ def judge(
     """
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
-    names = [row.label for row in scenario.backends]
+    told = scenario.server.backend_header
+    names = [row.label for row in scenario.backends] if told else []
     algorithm = scenario.algorithm.name
     if not len(schedule):
         return Verdict(algorithm, 0, {}, {}, 0, 0.0, {}, ["no request was sent"])
@@ -236,8 +237,11 @@ def judge(
     )
     if verdict.failed == len(schedule):
         why = "not one request was answered: is the balancer running, are its backends up?"
-    elif not (measured.backend >= 0).any():
-        why = "no answer has a field X-Backend-Server: is this the balancer of that file?"
+    elif told and not (measured.backend >= 0).any():
+        why = (
+            "no answer names one of the backends in X-Backend-Server: is this the balancer of "
+            "that file, with [server] backend_header on?"
+        )
     else:
         why = _busy(verdict, line("mean", scenario.verdict.p50), live, lateness)
     return replace(verdict, invalid=[why] if why else [])

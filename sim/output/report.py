@@ -94,6 +94,8 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
             ("figure", "measured", "predicted", "95 % of runs", "and beyond", ""),
             rows,
         )
+        if not verdict.shares:
+            terminal.say("Shares are not judged: [server] backend_header is off, no answer says.")
         late = verdict.late_by
         terminal.say(
             f"Failed: {verdict.failed}, predicted {verdict.failed_predicted:g}. The generator was "

@@ -331,6 +331,13 @@ def test_measured_stands_beside_predicted() -> None:
     assert "late by 0.10 ms at p50, 2.00 ms at p99." in text
 
 
+def test_shares_that_no_answer_tells_are_one_line() -> None:
+    text = printed(verdict(shares={}))
+    assert "share of" not in text
+    (line,) = [line for line in text.splitlines() if "backend_header" in line]
+    assert line.startswith("Shares are not judged: ")
+
+
 def test_reasons_and_objectives_are_told() -> None:
     text = printed(verdict(invalid=["the load generator fell behind"], objectives=[SLOWER]))
     assert "This run says nothing: the load generator fell behind" in text

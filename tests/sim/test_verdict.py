@@ -190,7 +190,19 @@ def test_answers_that_name_no_backend_say_nothing(case: Case) -> None:
     nobody = np.full_like(case[2].backend, -1)
     verdict = judged(case, backend=nobody)
     assert verdict.judgement is Judgement.INVALID
-    assert verdict.invalid[0].startswith("no answer has a field X-Backend-Server")
+    assert verdict.invalid[0].startswith("no answer names one of the backends in X-Backend-Server")
+
+
+def test_where_the_file_keeps_backends_secret_shares_are_not_judged(case: Case) -> None:
+    file, schedule, measured, predicted = case
+    server = file.server.model_copy(update={"backend_header": False})
+    secret = file.model_copy(update={"server": server})
+    nobody = changed(measured, backend=np.full_like(measured.backend, -1))
+    verdict = judge(secret, schedule, nobody, predicted)
+    assert verdict.judgement is Judgement.PASSED
+    assert verdict.shares == {}
+    slow = changed(nobody, ended=nobody.ended + 9)
+    assert judge(secret, schedule, slow, predicted).judgement is Judgement.MISSED
 
 
 @pytest.mark.parametrize(("failures", "judgement"), [(5, "passed"), (6, "missed")])
