@@ -74,7 +74,7 @@ class Timeouts(Table):
 
 
 class Limits(Table):
-    """How large a message may be; what is larger is refused."""
+    """How large a message may be, which is refused else; how many clients there may be."""
 
     request_line: Annotated[Size, Field(ge=64)] = 8 * 1024
     """Method, target and version; 414."""
@@ -86,3 +86,6 @@ class Limits(Table):
     """Of a request; 413. Unlimited unless given: bodies are passed on as they come."""
     body_rate: Annotated[Size, Field(ge=1)] | None = None
     """Bytes a second that a request's body must keep, judged from its fifth second on; 408."""
+    client_connections: Annotated[int, Field(ge=1)] = 10_000
+    """Clients connected at a time, fewer where the system allows too few open files. Beyond it the
+    one that has been idle longest is closed; while none is idle, newcomers wait to be accepted."""

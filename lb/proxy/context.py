@@ -62,5 +62,7 @@ class Context:
         """Hears of every request that has ended, and of its client's address."""
         self.key_of: KeyOf | None = None
         """None while the algorithm sees no keys."""
+        self.make_room: Callable[[], None] = lambda: None
+        """Called when descriptors are missing."""
         self.cookie: bytes | None = None
         """The name of the cookie that tells a client's backend, if there is one."""

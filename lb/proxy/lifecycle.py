@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from random import Random
 
@@ -15,7 +12,9 @@ from lb.config import Scenario, host_and_port
 from lb.errors import CannotListen
 from lb.proxy import endpoints
 from lb.proxy.context import Answered, Context
+from lb.proxy.descriptors import room_for_clients
 from lb.proxy.dispatcher import Dispatcher
+from lb.proxy.door import Door
 from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
@@ -23,13 +22,15 @@ from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
-from lb.proxy.names import Lookup, Names, system_lookup
+from lb.proxy.names import Lookup, Names, Unresolved, system_lookup
 from lb.proxy.timers import Timers
 from lb.proxy.upstream.pool import UpstreamPool
 from lb.system import reason
 
-BACKLOG = 1024
-"""Connections the kernel keeps for us until we accept them."""
+LOOKUP = 5.0
+"""Seconds that a name to listen on may take to be resolved."""
+RESTED = 0.2
+"""Seconds without a request that make a client idle: it may just be on its way."""
 ROUNDS = 3
 """Of the event loop, after which all that had come before has been read."""
 TICK = 0.05
@@ -81,8 +82,14 @@ class Proxy:
             )
         if scenario.server.access_log:
             context.access_log = self._log_access
-        self._server: asyncio.Server | None = None
-        self._serving = False
+        self._door = Door(
+            self._connection,
+            self.clients,
+            self._spare,
+            room_for_clients(scenario.limits.client_connections, len(scenario.backends)),
+            log,
+        )
+        context.make_room = self._make_room
         self._timer: asyncio.TimerHandle | None = None
 
     def _identify(self, needs: frozenset[str]) -> None:
@@ -101,31 +108,22 @@ class Proxy:
 
     async def start(self) -> None:
         """Ask every backend once, then listen. Raises CannotListen."""
-        loop = self.context.loop
         host, port = host_and_port(self._listen)
         try:
-            self._server = await loop.create_server(
-                self._connection, host, port, backlog=BACKLOG, start_serving=False
-            )
             # A port in use is known before anybody is probed; whoever connects waits until then.
-            # Binding alone would not tell, and uvloop keeps to itself when it cannot listen later.
-            for bound in self._server.sockets:
-                with socket.socket(fileno=os.dup(bound.fileno())) as listener:
-                    listener.listen(BACKLOG)
-            self.dispatcher.begin()
-            self._tick()
-            await self.dispatcher.answered.wait()
-            await self._server.start_serving()
-            self._serving = True
-        except OSError as error:
-            raise CannotListen(f"cannot listen on {self._listen}: {reason(error)}") from None
+            self._door.bind(await self.names.name(host).all(LOOKUP), port)
+        except (OSError, Unresolved) as error:
+            why = reason(error) if isinstance(error, OSError) else str(error)
+            raise CannotListen(f"cannot listen on {self._listen}: {why}") from None
+        self.dispatcher.begin()
+        self._tick()
+        await self.dispatcher.answered.wait()
+        self._door.open()
 
     @property
     def addresses(self) -> Sequence[str]:
         """Where it listens, as host:port."""
-        assert self._server is not None
-        names = [socket.getsockname() for socket in self._server.sockets]
-        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in names]
+        return self._door.addresses
 
     async def stop(self) -> bool:
         """Take no more connections, finish what is in flight, close. False if time ran out."""
@@ -142,30 +140,11 @@ class Proxy:
 
     async def _close_the_door(self) -> None:
         """Listen no more. Whoever has come is let in, and read what he has said."""
-        server = self._server
-        if server is None:
-            return
-        waiting = self._queued(server) if self._serving else []
-        server.close()
+        self._door.close()
         self.clients.expect_no_more()
-        for connection in waiting:
-            with suppress(OSError):  # gone already
-                await self.context.loop.connect_accepted_socket(self._connection, connection)
+        await self._door.settled()
         for _ in range(ROUNDS):
             await asyncio.sleep(0)
-
-    @staticmethod
-    def _queued(server: asyncio.Server) -> list[socket.socket]:
-        """Connections that the kernel keeps for us. Those that come later are refused."""
-        found = []
-        for bound in server.sockets:
-            with socket.socket(fileno=os.dup(bound.fileno())) as listener, suppress(OSError):
-                listener.setblocking(False)
-                while True:  # until it would block
-                    connection, _ = listener.accept()
-                    connection.setblocking(False)
-                    found.append(connection)
-        return found
 
     def hurry(self) -> None:
         """Let `stop` wait no longer for what is in flight."""
@@ -174,10 +153,20 @@ class Proxy:
     def _connection(self) -> ClientConnection:
         return ClientConnection(self.context, self.timers, self.dispatcher, self.clients)
 
+    def _spare(self) -> bool:
+        """Close the client that has been idle longest, if one is."""
+        return self.timers.spare_one(self.context.now() - RESTED)
+
+    def _make_room(self) -> None:
+        """Give up what is idle: there are no descriptors left."""
+        self.dispatcher.close_idle(self.context.now())
+        self._door.make_room()
+
     def _tick(self) -> None:
         self._timer = self.context.loop.call_later(TICK, self._tick)
         now = self.context.now()
         self.timers.sweep(now)
+        self._door.look()
         self.dispatcher.close_idle(now - self.context.timeouts.idle)
         if self._recorder is not None:
             self._recorder.flush()

@@ -86,11 +86,20 @@ class Name:
                         failure = error if failure is None or ours(failure) else failure
         except TimeoutError:
             if not address:
-                raise Unresolved(f"no answer of a name server within {within:g} s") from None
+                raise _silent(within) from None
             self.failed(address)
             raise
         assert failure is not None
         raise failure
+
+    async def all(self, within: float) -> tuple[str, ...]:
+        """All that are known. Raises Unresolved."""
+        try:
+            async with asyncio.timeout(within):
+                await self._resolved()
+        except TimeoutError:
+            raise _silent(within) from None
+        return self.addresses
 
     def failed(self, address: str) -> None:
         """It cannot be reached: the next one is in use, for all."""
@@ -152,6 +161,10 @@ class Name:
     @property
     def _in_use(self) -> str:
         return self._known[self._at] if self._known else ""
+
+
+def _silent(seconds: float) -> Unresolved:
+    return Unresolved(f"no answer of a name server within {seconds:g} s")
 
 
 def system_lookup(host: str) -> list[str]:

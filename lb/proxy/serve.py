@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from lb.config import Scenario
+from lb.proxy.descriptors import raise_limit
 from lb.proxy.lifecycle import Proxy
 from lb.proxy.logs.log import Log, open_log
 from lb.proxy.logs.recorder import Recorder
@@ -22,6 +23,7 @@ else:
 def serve(scenario: Scenario, record: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotListen, CannotRecord."""
     ignore_silently()
+    raise_limit()
     log = open_log()
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:

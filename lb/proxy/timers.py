@@ -6,7 +6,9 @@ keeps it, and one sweep looks at its front.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from heapq import merge
+from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from lb.config import Timeouts
@@ -40,6 +42,11 @@ class Deadlines(Generic[W]):
     def stop(self, waiter: W) -> None:
         self.waiting.pop(waiter, None)
 
+    def since(self) -> Iterator[tuple[float, W]]:
+        """Who has waited since when, longest first."""
+        seconds = self.seconds
+        return ((end - seconds, waiter) for waiter, end in self.waiting.items())
+
     def sweep(self, now: float) -> None:
         ended = []
         for waiter, end in self.waiting.items():
@@ -62,6 +69,9 @@ class Sender(Protocol):
 
     def look(self) -> None:
         """It is time to look whether the client is there, which is not read at present."""
+
+    def spare(self) -> bool:
+        """Close if nothing is under way; whether that was so."""
 
 
 class Waiting(Protocol):
@@ -118,6 +128,17 @@ class Timers:
             self.total,
             self.tunnel,
         )
+
+    def spare_one(self, since: float) -> bool:
+        """Close the client that has been idle longest, if there is one that was so at `since`."""
+        for began, client in merge(
+            self.header.since(), self.client_idle.since(), key=itemgetter(0)
+        ):
+            if began > since:
+                return False
+            if client.spare():
+                return True
+        return False
 
     def sweep(self, now: float) -> None:
         """End what has waited long enough."""

@@ -113,6 +113,23 @@ class ClientConnection(Taking, asyncio.Protocol):
         else:
             self._reject(408, "the request did not arrive in time")
 
+    def spare(self) -> bool:
+        """Close, for the sake of others, if nothing is under way; whether that was so."""
+        transport = self.transport
+        if (
+            self._phase != OPEN
+            or not self.idle
+            or self._reader.begun
+            or transport.is_closing()
+            or transport.get_write_buffer_size()
+        ):
+            return False
+        self._timers.header.stop(self)
+        self._timers.client_idle.stop(self)
+        self._phase = ENDING
+        transport.close()
+        return True
+
     def judge(self) -> None:
         """Look at how fast the body comes."""
         pace, now = self._pace, self._context.now()

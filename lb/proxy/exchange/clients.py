@@ -26,6 +26,7 @@ class Clients:
 
     def __init__(self) -> None:
         self._all: set[Connected] = set()
+        self._coming = 0
         self._draining = self._hurried = False
         self._deserted = asyncio.Event()  # the last one has gone
 
@@ -35,7 +36,21 @@ class Clients:
     def __iter__(self) -> Iterator[Connected]:
         return iter(self._all)
 
+    @property
+    def present(self) -> int:
+        """How many there are, those included who are just coming."""
+        return len(self._all) + self._coming
+
+    def expect(self) -> None:
+        """One is coming: will have joined in a moment, or be missed."""
+        self._coming += 1
+
+    def missed(self) -> None:
+        """It has left before it could join."""
+        self._coming -= 1
+
     def joined(self, client: Connected) -> None:
+        self._coming -= 1
         self._all.add(client)
         if self._draining:
             client.drain()

@@ -98,6 +98,10 @@ class Taking:
         """See whether somebody is there."""
         raise NotImplementedError
 
+    def spare(self) -> bool:
+        """Close if nothing is under way; whether that was so."""
+        raise NotImplementedError
+
     def judge(self) -> None:
         """It is time to look at how fast the body comes."""
         raise NotImplementedError

@@ -14,7 +14,10 @@ from lb.proxy.http.message import VIA
 from lb.proxy.names import Names, Unresolved
 from lb.proxy.upstream.connection import UpstreamConnection
 from lb.strategies.sticky import token
-from lb.system import ours
+from lb.system import ours, scarce
+
+ROUNDS = 3
+"""Of the event loop, after which transports that were closed have given up their descriptors."""
 
 
 class UpstreamPool:
@@ -107,6 +110,17 @@ class UpstreamPool:
                 attempt.exchange.sent_on(attempt, connection, self._request_end, self.context.now())
 
     async def _open(self, address: str) -> UpstreamConnection:
+        try:
+            return await self._open_once(address)
+        except OSError as error:
+            if not scarce(error):
+                raise
+        self.context.make_room()
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+        return await self._open_once(address)
+
+    async def _open_once(self, address: str) -> UpstreamConnection:
         _, connection = await self.context.loop.create_connection(
             lambda: UpstreamConnection(self), address, self._port
         )

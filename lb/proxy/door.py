@@ -1,0 +1,189 @@
+"""The door: listening sockets, and who is let in while there is room.
+
+The loops' own servers accept for as long as anybody comes, until no descriptor is left for anything
+else. Here each newcomer beyond the limit costs the client that has been idle longest its place;
+when nobody is idle, whoever comes waits in the kernel's queue until somebody leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from lb.proxy.exchange.clients import Clients
+from lb.proxy.logs.log import Log
+from lb.system import scarce
+
+BACKLOG = 1024
+"""Connections the kernel keeps for us until we accept them."""
+AT_ONCE = 64
+"""Connections accepted before others have their turn."""
+CLOSING = 16
+"""Connections that may be closing beyond the limit, and idle clients closed in an emergency."""
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+"""An address of the other IP version, on a machine that has only one."""
+
+
+class Door:
+    """Shut until `open`."""
+
+    def __init__(
+        self,
+        enter: Callable[[], asyncio.Protocol],
+        clients: Clients,
+        spare: Callable[[], bool],
+        limit: int,
+        log: Log,
+    ) -> None:
+        """`enter` makes a connection's protocol; `spare` closes an idle client, if there is one."""
+        self._loop = asyncio.get_running_loop()
+        self._enter = enter
+        self._clients = clients
+        self._spare = spare
+        self._limit = limit
+        self._log = log
+        self._listeners: list[socket.socket] = []
+        self._entering: set[asyncio.Task[None]] = set()
+        self._open = False
+        self._full = False  # nobody is let in for the time being
+        self._told = False  # the log knows
+
+    def bind(self, addresses: Iterable[str], port: int) -> None:
+        """Listen at all `addresses`. Raises OSError."""
+        absent: OSError | None = None
+        for address in addresses:
+            try:
+                self._listeners.append(_listener(address, port))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                absent = error
+        if absent is not None and not self._listeners:
+            raise absent
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Where it listens, as host:port."""
+        names = [listener.getsockname() for listener in self._listeners]
+        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in names]
+
+    def open(self) -> None:
+        """Let clients in."""
+        self._open = True
+        self._listen()
+
+    def look(self) -> None:
+        """Whether there is room again. Call it on every tick."""
+        if self._full:
+            for _ in range(self._clients.present - self._limit):
+                if not self._spare():
+                    break
+            if self._clients.present <= self._limit:
+                self._full = False
+                self._listen()
+
+    def make_room(self) -> None:
+        """Descriptors are missing: close some clients that are idle."""
+        self._tell("no descriptors")
+        for _ in range(CLOSING):
+            if not self._spare():
+                break
+
+    def close(self) -> None:
+        """Listen no more. Whoever waits in the kernel's queue is let in."""
+        self._stop_listening()
+        for listener in self._listeners:
+            with suppress(OSError):  # until it would block, or no descriptor is left
+                while self._open:
+                    self._let_in(listener.accept()[0])
+            listener.close()
+        self._open = False
+
+    async def settled(self) -> None:
+        """Wait until everybody who was let in is in."""
+        if self._entering:
+            await asyncio.wait(self._entering)
+
+    # --- inside
+
+    def _listen(self) -> None:
+        if self._open:
+            for listener in self._listeners:
+                self._loop.add_reader(listener, self._accept, listener)
+
+    def _stop_listening(self) -> None:
+        if self._open:
+            for listener in self._listeners:
+                self._loop.remove_reader(listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        clients, limit = self._clients, self._limit
+        for _ in range(AT_ONCE):
+            if clients.present > limit + CLOSING:
+                return  # and come again when they are closed, which is in a moment
+            try:
+                connection, _ = listener.accept()
+            except OSError as error:
+                if scarce(error) and error.errno != errno.EAGAIN:
+                    self.make_room()
+                    self._pause()
+                return  # nobody waits, or somebody has left again
+            self._let_in(connection)
+            if clients.present > limit:
+                self._tell("as many clients as there may be")
+                if not self._spare():
+                    self._pause()
+                    return
+            elif self._told and clients.present < limit * 3 // 4:
+                self._told = False
+
+    def _pause(self) -> None:
+        self._stop_listening()
+        self._full = True
+
+    def _tell(self, why: str) -> None:
+        """Once an episode."""
+        if not self._told:
+            self._told = True
+            self._log(
+                "warning",
+                "client limit",
+                limit=self._limit,
+                connections=self._clients.present,
+                reason=why,
+            )
+
+    def _let_in(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self._clients.expect()
+        task = self._loop.create_task(self._connect(connection))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._enter, connection)
+        except OSError:  # gone already
+            self._clients.missed()
+            connection.close()
+
+
+def _listener(address: str, port: int) -> socket.socket:
+    version = socket.AF_INET6 if ":" in address else socket.AF_INET
+    it = socket.socket(version, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            it.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if version == socket.AF_INET6:
+            it.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        it.bind((address, port))
+        it.listen(BACKLOG)
+        it.setblocking(False)
+    except OSError:
+        it.close()
+        raise
+    return it

@@ -1,0 +1,323 @@
+"""As many clients as there is room for: the idle make way, others wait; no backend is blamed."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from lb.proxy import lifecycle
+from lb.proxy.descriptors import RESERVE, in_use, limit, room_for_clients
+from lb.proxy.door import CLOSING
+from lb.strategies import Outcome
+from tests.proxy.conftest import Run
+from tests.proxy.doubles import (
+    Origin,
+    Proxy,
+    Wire,
+    echo,
+    get,
+    ok,
+    origin,
+    post,
+    proxy,
+    refusing,
+    silent,
+)
+
+THREE = "[limits]\nclient_connections = 3\n"
+
+
+@pytest.fixture(autouse=True)
+def _rested_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "RESTED", 0.0)
+
+
+async def connected(lb: Proxy, stack: AsyncExitStack, number: int) -> list[Wire]:
+    """So many clients, one after the other, each of them let in."""
+    wires = []
+    for _ in range(number):
+        before = {*lb.driver.clients}
+        wires.append(await stack.enter_async_context(lb.client()))
+        while not {*lb.driver.clients} - before:
+            await asyncio.sleep(0)
+    return wires
+
+
+async def working(lb: Proxy, stack: AsyncExitStack, a: Origin, number: int) -> list[Wire]:
+    """The same, each with a request that is at `a` before the next one comes."""
+    wires = []
+    for _ in range(number):
+        wires += await connected(lb, stack, 1)
+        wires[-1].send(get())
+        await a.arrived.get()
+    return wires
+
+
+async def answered(client: Wire) -> int:
+    client.send(get())
+    return (await client.response()).status
+
+
+def limits(lb: Proxy) -> list[dict[str, object]]:
+    return [fields for _, event, fields in lb.log if event == "client limit"]
+
+
+def test_a_newcomer_takes_the_place_of_the_client_that_has_been_idle_longest(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
+            one, two, three = await connected(lb, stack, 3)
+            for client in (two, one, three):
+                assert await answered(client) == 200
+            (four,) = await connected(lb, stack, 1)
+            assert await answered(four) == 200
+            assert await two.closed()
+            (five,) = await connected(lb, stack, 1)
+            assert await answered(five) == 200
+            assert await one.closed()
+            assert await answered(three) == 200
+            assert limits(lb) == [
+                {"limit": 3, "connections": 4, "reason": "as many clients as there may be"}
+            ], "once an episode"
+            assert {outcome for _, outcome in lb.outcomes} == {Outcome.OK}
+
+    run(test())
+
+
+def test_clients_that_never_said_anything_make_way_too(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
+            wires = await connected(lb, stack, 20)
+            assert await answered(wires[-1]) == 200
+            for wire in wires[:-3]:
+                assert await wire.closed()
+            assert len(lb.driver.clients) == 3
+
+    run(test())
+
+
+def test_whoever_comes_while_all_are_busy_waits_and_is_served(run: Run) -> None:
+    async def test() -> None:
+        go_on = asyncio.Event()
+
+        async def held(wire: Wire, it: Origin) -> None:
+            while await it.take(wire) is not None:
+                await go_on.wait()
+                wire.send(ok())
+
+        async with origin(held) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
+            busy = await working(lb, stack, a, 4)  # the last is the one too many
+            late = [await stack.enter_async_context(lb.client()) for _ in range(5)]
+            for client in late:
+                client.send(get())
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert len(lb.driver.clients) == 4
+            assert len(a.requests) == 4
+            go_on.set()
+            for client in busy + late:
+                assert (await client.response()).status == 200
+            assert len(lb.leases) == 9
+
+    run(test())
+
+
+def test_a_client_that_leaves_makes_room(run: Run) -> None:
+    async def test() -> None:
+        async with origin(silent) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
+            busy = await working(lb, stack, a, 4)
+            late = await stack.enter_async_context(lb.client())
+            late.send(get())
+            for client in busy[:2]:
+                client.reset()
+            await a.arrived.get()
+
+    run(test())
+
+
+@pytest.mark.parametrize("half", [get()[:-2], post(b"body")[:-2]], ids=["head", "body"])
+def test_a_client_in_the_middle_of_a_request_is_not_idle(run: Run, half: bytes) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
+            (half_way,) = await connected(lb, stack, 1)
+            half_way.send(half)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            wires = await connected(lb, stack, 6)
+            assert await answered(wires[-1]) == 200
+            half_way.send(b"\r\n" if half.startswith(b"GET") else b"dy")
+            assert (await half_way.response()).status == 200
+
+    run(test())
+
+
+def test_an_episode_is_told_again_when_there_has_been_room_in_between(run: Run) -> None:
+    async def test() -> None:
+        toml = "[limits]\nclient_connections = 4\n"
+        async with origin(echo) as a, proxy(a, toml=toml) as lb:
+            for episodes in (1, 2):
+                async with AsyncExitStack() as stack:
+                    await connected(lb, stack, 7)
+                    assert len(limits(lb)) == episodes
+                while lb.driver.clients:
+                    await asyncio.sleep(0)
+                async with AsyncExitStack() as stack:
+                    await connected(lb, stack, 1)
+                while lb.driver.clients:
+                    await asyncio.sleep(0)
+
+    run(test())
+
+
+def test_who_waits_for_room_when_the_proxy_stops_is_answered(run: Run) -> None:
+    async def test() -> None:
+        go_on = asyncio.Event()
+
+        async def held(wire: Wire, it: Origin) -> None:
+            while await it.take(wire) is not None:
+                await go_on.wait()
+                wire.send(ok())
+
+        async with origin(held) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
+            busy = await working(lb, stack, a, 4)
+            late = await stack.enter_async_context(lb.client())
+            late.send(get())
+            stopping = asyncio.ensure_future(lb.driver.stop())
+            await a.arrived.get()
+            go_on.set()
+            for client in [*busy, late]:
+                assert (await client.response()).status == 200
+            assert await stopping is True
+
+    run(test())
+
+
+class Lacking:
+    """A loop's `create_connection` that finds no descriptor for so many times."""
+
+    def __init__(self, real: Any, times: int) -> None:
+        self.real = real
+        self.times = times
+        self.tried = 0
+
+    async def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.tried += 1
+        if self.tried <= self.times:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await self.real(*arguments, **named)
+
+
+class Loop:
+    """The real loop but for one method."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, times: int) -> None:
+        self._loop = loop
+        self.create_connection = Lacking(loop.create_connection, times)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+def test_where_descriptors_are_missing_the_idle_give_theirs(run: Run) -> None:
+    """Connections to backends and clients alike; then the request is served."""
+
+    async def test() -> None:
+        async with (
+            origin(echo) as a,
+            origin(echo) as b,
+            proxy(a, b) as lb,
+            AsyncExitStack() as stack,
+        ):
+            idle, client = await connected(lb, stack, 2)
+            assert await answered(client) == 200  # leaves a connection to a
+            lb.driver.context.loop = Loop(lb.driver.context.loop, times=1)  # type: ignore[assignment]
+            assert await answered(client) == 200
+            assert await idle.closed()
+            await a.left.get()
+            assert len(limits(lb)) == 1
+            assert limits(lb)[0]["reason"] == "no descriptors"
+
+    run(test())
+
+
+def test_when_there_are_none_no_backend_is_blamed(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb, AsyncExitStack() as stack:
+            (client,) = await connected(lb, stack, 1)
+            loop = lb.driver.context.loop
+            lb.driver.context.loop = Loop(loop, times=100)  # type: ignore[assignment]
+            assert await answered(client) == 503
+            lb.driver.context.loop = loop
+            assert {outcome for _, outcome in lb.outcomes} == {Outcome.CANCELLED}
+            assert await answered(client) == 200
+            assert lb.backends[0].failed == 0
+
+    run(test())
+
+
+def test_accepting_without_a_descriptor_waits_for_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb, AsyncExitStack() as stack:
+            (idle,) = await connected(lb, stack, 1)
+            (listener,) = lb.driver._door._listeners
+            tries = 0
+
+            class Lacking:
+                def accept(self) -> Any:
+                    nonlocal tries
+                    tries += 1
+                    if tries <= 2:
+                        raise OSError(errno.EMFILE, "Too many open files")
+                    return listener.accept()
+
+            accept = lb.driver._door._accept
+            monkeypatch.setattr(lb.driver._door, "_accept", lambda _: accept(Lacking()))  # type: ignore[arg-type]
+            lb.driver._door._stop_listening()
+            lb.driver._door._listen()
+            client = await stack.enter_async_context(lb.client())
+            assert await answered(client) == 200
+            assert await idle.closed()
+            assert tries >= 3
+
+    run(test())
+
+
+def test_where_a_version_of_ip_is_missing_the_other_is_listened_on(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb:
+            door = lb.driver._door
+            door.bind(["192.0.2.1", "127.0.0.1"], 0)  # the first is nobody's here
+            assert len(door.addresses) == 2
+            door._listeners.pop().close()
+            before = list(door._listeners)
+            door._listeners.clear()
+            with pytest.raises(OSError, match="assign"):
+                door.bind(["192.0.2.1"], 0)
+            door._listeners.extend(before)
+
+    run(test())
+
+
+# --- how many there is room for
+
+
+def test_each_client_may_need_a_backend_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lb.proxy.descriptors.limit", lambda: 1024)
+    monkeypatch.setattr("lb.proxy.descriptors.in_use", lambda: 12)
+    assert room_for_clients(10_000, 10) == (1024 - 12 - RESERVE - 20) // 2
+    assert room_for_clients(100, 10) == 100
+    assert room_for_clients(100, 1000) == 1, "nobody could be served with less"
+    assert CLOSING < RESERVE
+
+
+def test_what_is_open_is_counted() -> None:
+    before = in_use()
+    with refusing(), socket.socket():
+        assert in_use() == before + 2
+    assert limit() > before
