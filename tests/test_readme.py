@@ -12,9 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 import lb.config.scenario
@@ -89,3 +93,69 @@ def test_its_first_block_works_when_it_is_pasted_as_a_whole(tmp_path: Path) -> N
     stats = json.loads(printed[printed.rindex('{"algorithm"') :])
     assert stats["algorithm"] == "weighted_round_robin"
     assert [row["weight"] for row in stats["backends"]] == [2, 2, 1]
+
+
+def section(title: str) -> str:
+    _, found, rest = README.partition(f"## {title}\n")
+    assert found
+    return rest.partition("\n## ")[0]
+
+
+def keys_of(annotation: object) -> Iterator[str]:
+    """Every key that a table of the file knows, and those of the tables in it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items():
+            yield field.alias or name
+            yield from keys_of(field.annotation)
+    for part in get_args(annotation):
+        yield from keys_of(part)
+
+
+def test_every_key_of_a_file_is_told() -> None:
+    told = set(re.findall(r"\w+", section("What is in a scenario file?")))
+    assert not sorted(set(keys_of(Scenario)) - told)
+
+
+def test_the_defaults_it_shows_are_the_defaults() -> None:
+    text = section("What is in a scenario file?")
+    shown = text[text.index("\n[server]\n") : text.index("\n[[backend]]\n")]
+    pairs = re.compile(r'(\w+) = ("[^"]*"|[\d.]+|true|false|\[.*?\])')
+    # what a comment mentions counts as well as what is set
+    stated = "\n".join(
+        line
+        if line.startswith("[")
+        else "\n".join(" = ".join(pair) for pair in pairs.findall(line))
+        for line in shown.splitlines()
+    )
+    assert stated.count("=") > 20
+    for table in ("server", "timeouts", "limits", "health", "retries", "queue", "subset"):
+        assert getattr(Scenario.parse(stated), table) == getattr(Scenario(), table)
+
+
+def test_every_option_of_serve_is_told() -> None:
+    options = re.findall(r" (--[a-z-]+)", CliRunner().invoke(app, ["serve", "--help"]).stdout)
+    assert not sorted(
+        set(options) - set(re.findall(r"--[a-z-]+", README)) - {"--version", "--help"}
+    )
+
+
+def test_the_simulation_it_shows_is_what_lb_says(tmp_path: Path) -> None:
+    command, shown = re.findall(
+        r"```sh\nlb (simulate .*)\n```\n\n```\n(.*?)```", README, re.DOTALL
+    )[0]
+    ran = CliRunner(env={"COLUMNS": "100"}).invoke(app, [*command.split(), "--out", str(tmp_path)])
+    lines = [line.rstrip() for line in ran.stdout.splitlines()]
+    assert "\n".join(lines).replace(str(tmp_path), "lb-report") == shown.rstrip()
+
+
+def test_its_counts_are_right() -> None:
+    example = Path(__file__).parent / "plugin" / "last_resort.py"
+    assert f"[an example in {len(example.read_text().splitlines())} lines]" in README
+    corpus = (Path(__file__).parent / "proxy" / "corpus").glob("*.toml")
+    tables = [tomllib.loads(file.read_text(encoding="utf-8")) for file in corpus]
+    messages = sum(
+        len(row.get("cases", "1")) for table in tables for rows in table.values() for row in rows
+    )
+    (told,) = re.findall(r"holds over (\d+) messages", README)
+    assert int(told) < messages < int(told) + 100
+    print(messages)
