@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from lb import strategies
 from lb.balancing import HealthPolicy, QueuePolicy, RetryPolicy, SubsetPolicy
-from lb.config.values import Mistakes, PositiveDuration, Share, Table
+from lb.config.values import Mistakes, PositiveDuration, Share, Table, UrlPath
 from lb.errors import UsageError
 
 
@@ -76,8 +77,8 @@ class HealthTable(Table):
     """Active health checks: the policy, and how a check is made."""
 
     enabled: bool = HealthPolicy.enabled
-    path: Annotated[str, Field(pattern=r"^/\S*$")] = "/health"
-    expect: Annotated[str, Field(pattern=r"^\d{3}(-\d{3})?$")] = "200-299"
+    path: UrlPath = "/health"
+    expect: str = "200-299"
     interval: PositiveDuration = HealthPolicy.interval
     fast_interval: PositiveDuration = HealthPolicy.fast_interval
     timeout: PositiveDuration = HealthPolicy.timeout
@@ -87,9 +88,11 @@ class HealthTable(Table):
 
     @field_validator("expect")
     @classmethod
-    def _ordered(cls, expect: str) -> str:
+    def _statuses(cls, expect: str) -> str:
+        if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", expect):
+            raise ValueError(f'{expect!r} is no status or range of them, such as "200-299"')
         low, dash, high = expect.partition("-")
-        if dash and int(high) < int(low):
+        if dash and high < low:
             raise ValueError(f"{expect!r} ends before it begins")
         return expect
 

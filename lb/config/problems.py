@@ -19,6 +19,19 @@ from lb.errors import nearest
 RENAMED = {"verify": "verdict"}
 """Tables that have another name than they once had."""
 
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text in quotes",
+    "tuple_type": "a list",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dict_type": "a table",
+}
+"""What pydantic wants, as the file calls it."""
+
 _ENDLESS = re.compile(r"[0-9_]{4300,}")
 
 
@@ -114,11 +127,8 @@ def _why(error: Any, keys: list[str]) -> str:
         case "literal_error":
             known = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return f"{given} is none of: {', '.join(known)}"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"should be a table, not {given}"
-        case "tuple_type" | "list_type":
-            return f"should be a list, not {given}"
-    reason = error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    kind = _KINDS.get(error["type"])
+    reason = kind or error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return f"should be {reason}, not {given}"
 
 

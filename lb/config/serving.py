@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from lb.config.values import Address, Mistakes, PositiveDuration, Size, Table
+from lb.config.values import Address, PositiveDuration, Size, Table, UrlPathOrNone, each
 
 OTHER_HTTP = frozenset({"http", "h2", "h2c", "h3"})
 """Protocols never switched to: requests would pass that nobody here has looked at."""
-Token = Annotated[str, Field(pattern=r"^[!#-'*+.^_`|~0-9A-Za-z-]+$")]
+_TOKEN = re.compile(r"[!#-'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Server(Table):
     listen: Address = "127.0.0.1:8080"
-    health_path: str = "/lb-health"
+    health_path: UrlPathOrNone = "/lb-health"
     """Answers 200 while some backend is usable; empty to switch it off."""
-    stats_path: str = "/lb-stats"
+    stats_path: UrlPathOrNone = "/lb-stats"
     """Tells what every backend is doing; empty to switch it off."""
     backend_header: bool = True
     """Clients hear in X-Backend-Server who answered; the load test needs it."""
-    upgrades: Annotated[tuple[Token, ...], Field(strict=False)] = ("websocket",)
+    upgrades: Annotated[tuple[str, ...], Field(strict=False)] = ("websocket",)
     """Protocols a connection may be upgraded to; ["*"] is all but HTTP itself, never passed."""
     trusted_proxies: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Networks whose X-Forwarded-* and Forwarded fields are kept, and X-Forwarded-For extended."""
@@ -33,27 +34,19 @@ class Server(Table):
     @field_validator("upgrades")
     @classmethod
     def _protocols(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        found: list[tuple[tuple[int], str]] = [
-            ((number,), f"{name} would pass requests that nobody has looked at")
-            for number, name in enumerate(names)
-            if name.lower() in OTHER_HTTP
-        ]
-        if found:
-            raise Mistakes(*found)
-        return names
+        return each(names, _protocol)
 
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        found: list[tuple[tuple[int], str]] = []
-        for number, network in enumerate(networks):
-            try:
-                ip_network(network)
-            except ValueError as error:
-                found.append(((number,), str(error)))
-        if found:
-            raise Mistakes(*found)
-        return networks
+        return each(networks, ip_network)
+
+
+def _protocol(name: str) -> None:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f'{name!r} is no protocol, such as "websocket"')
+    if name.lower() in OTHER_HTTP:
+        raise ValueError(f"{name} would pass requests that nobody has looked at")
 
 
 class Timeouts(Table):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import (
@@ -25,6 +26,19 @@ class Mistakes(ValueError):
     def __init__(self, *found: tuple[tuple[str | int, ...], str]) -> None:
         self.found = found
         super().__init__("; ".join(why for _, why in found))
+
+
+def each(values: tuple[str, ...], check: Callable[[str], object]) -> tuple[str, ...]:
+    """`values`, all of them checked. Raises Mistakes with what `check` raised, by number."""
+    found: list[tuple[tuple[int], str]] = []
+    for number, value in enumerate(values):
+        try:
+            check(value)
+        except ValueError as error:
+            found.append(((number,), str(error)))
+    if found:
+        raise Mistakes(*found)
+    return values
 
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+):(?P<port>\d+)")
@@ -83,6 +97,18 @@ def weight(value: object) -> float:
     return value
 
 
+def url_path(text: str) -> str:
+    """What a request names. Raises ValueError."""
+    if not re.fullmatch(r"/[!-~]*", text):
+        raise ValueError(f'{text!r} is no path, such as "/health"')
+    return text
+
+
+def url_path_or_none(text: str) -> str:
+    """The same, or nothing."""
+    return text and url_path(text)
+
+
 def duration(value: object, info: ValidationInfo) -> float:
     """Seconds: in a file a number and a unit, in code (which has no origin) any number too."""
     if isinstance(value, int | float) and not isinstance(value, bool) and info.context is None:
@@ -96,6 +122,8 @@ PositiveDuration = Annotated[Duration, Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, PlainValidator(weight)]
+UrlPath = Annotated[str, AfterValidator(url_path)]
+UrlPathOrNone = Annotated[str, AfterValidator(url_path_or_none)]
 RequestKey = Annotated[str, AfterValidator(request_key)]
 Share = Annotated[float, Field(ge=0, le=1)]
 

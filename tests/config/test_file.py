@@ -445,8 +445,37 @@ MISTAKES = {
     "warm-up in words": ('[run]\nwarmup = "some"\n', "lb.toml:2 run.warmup", "250ms"),
     "no replication": ("[run]\nreplications = 0\n", "lb.toml:2 run.replications", "not 0"),
     "share above one": ("[retries]\nbudget = 1.5\n", "lb.toml:2 retries.budget", "not 1.5"),
-    "half a try": ("[retries]\nmax = 0.5\n", "lb.toml:2 retries.max", "0.5"),
-    "expected status": ('[health]\nexpect = "2xx"\n', "lb.toml:2 health.expect", "2xx"),
+    "half a try": (
+        "[retries]\nmax = 0.5\n",
+        "lb.toml:2 retries.max",
+        "should be a whole number, not 0.5",
+    ),
+    "a number for a text": ("key = 1\n", "lb.toml:1 key", "should be a text in quotes, not 1"),
+    "expected status": (
+        '[health]\nexpect = "2xx"\n',
+        "lb.toml:2 health.expect",
+        "'2xx' is no status",
+    ),
+    "no such status": (
+        '[health]\nexpect = "600"\n',
+        "lb.toml:2 health.expect",
+        "'600' is no status",
+    ),
+    "a path of our own": (
+        '[server]\nstats_path = "stats"\n',
+        "lb.toml:2 server.stats_path",
+        "'stats' is no path",
+    ),
+    "HTTP by the back door": (
+        '[server]\nupgrades = ["H2C"]\n',
+        "lb.toml:2 server.upgrades[0]",
+        "would pass requests that nobody has looked at",
+    ),
+    "a protocol that is none": (
+        '[server]\nupgrades = ["websocket",\n"a b"]\n',
+        "lb.toml:3 server.upgrades[1]",
+        "'a b' is no protocol",
+    ),
     "statuses backwards": (
         '[health]\nexpect = "299-200"\n',
         "lb.toml:2 health.expect",
