@@ -89,13 +89,11 @@ class HealthMachine:
     def _needed(self) -> int:
         """Answers in a row that change the state."""
         policy = self.policy
-        match self.state:
-            case Health.UNKNOWN:
-                return 1
-            case Health.UP:
-                return policy.fall
-            case Health.DOWN:
-                return policy.rise if self._been_up else policy.first_rise
+        if self.state is Health.UNKNOWN:
+            return 1
+        if self.state is Health.UP:
+            return policy.fall
+        return policy.rise if self._been_up else policy.first_rise
 
     @property
     def deciding(self) -> bool:

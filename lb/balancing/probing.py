@@ -72,9 +72,7 @@ class Checks:
 
         A check that was asked beside the schedule leaves it as it is, unless it brought news.
         """
-        check = self._checks.get(backend)
-        if check is None:
-            return
+        check = self._checks[backend]
         check.asked = False
         extra, check.extra = check.extra, False
         if extra and not changed and not backend.health.deciding and check.due_at < INFINITY:
@@ -85,8 +83,8 @@ class Checks:
 
     def hasten(self, backend: Backend, now: float) -> None:
         """An attempt has failed: ask at once, though not more often than while deciding."""
-        check = self._checks.get(backend)
-        if check is None or check.asked or backend.state is State.MAINT:
+        check = self._checks[backend]
+        if check.asked or backend.state is State.MAINT:
             return
         if now - check.hastened_at >= self.policy.fast_interval:
             check.hastened_at = now

@@ -199,7 +199,8 @@ class RecordedBalancer(Balancer[C]):
     def wake(self, now: float) -> None:
         before = len(self.out)
         super().wake(now)
-        self._note(WAKE.pack(Kind.WAKE, now), before)
+        if self.recording:
+            self._note(WAKE.pack(Kind.WAKE, now), before)
 
     def add(self, settings: Settings, now: float) -> Backend:
         before = len(self.out)
@@ -247,8 +248,6 @@ class RecordedBalancer(Balancer[C]):
 
     def _note(self, record: bytes, before: int) -> None:
         """Log an event, and what it brought about: the actions in `out` beyond `before`."""
-        if not self.recording:
-            return
         decided = self._decisions(before) if len(self.out) > before else b""
         if decided:
             self._log.append(record[0] | DECIDED)

@@ -154,8 +154,15 @@ class Dispatcher:
                     backend.site = self._sites[backend.address]
                     if balancer.pool.probing:
                         backend.site.measure()
-                case Cancel() | Left() | Swapped() | Changed():
-                    pass  # nobody hedges, comes, goes or swaps in a run
+                case Cancel(lease):
+                    self._give_up(lease, now)
+                    lease.done(now, Outcome.CANCELLED)
+                case Swapped():
+                    if balancer.pool.probing:
+                        for backend in balancer.pool.backends:
+                            backend.site.measure()
+                case Left() | Changed():
+                    pass
         if balancer.wakes_at != self._wake_set_to:
             self._wake_set_to = balancer.wakes_at
             if self._wake_set_to < INFINITY:
@@ -185,8 +192,7 @@ class Dispatcher:
         while owed and (owed[0][0] <= now or not owed[0][1].open):
             _, lease = owed.popleft()
             if lease.open:
-                reached = lease.started_at + self._way(self._there, lease.call.index)
-                self._lose(lease, now, reached, INFINITY)
+                self._give_up(lease, now)
                 self.balancer.failed(lease, now, Outcome.TIMEOUT, sent=True)
         if owed:
             self._timeline.set(self._timeout, owed[0][0])
@@ -196,6 +202,11 @@ class Dispatcher:
 
     def _lose(self, lease: Lease[Request], now: float, reached: float, left: float) -> None:
         self._journal.lose(lease, lease.backend.site.place, now, reached, left)
+
+    def _give_up(self, lease: Lease[Request], now: float) -> None:
+        """Wait no longer for an answer; its work goes on."""
+        reached = lease.started_at + self._way(self._there, lease.call.index)
+        self._lose(lease, now, reached, INFINITY)
 
     @staticmethod
     def _way(delays: list[float], index: int) -> float:

@@ -498,6 +498,20 @@ def test_checks_at_once_are_no_more_frequent_than_fast_ones() -> None:
     assert asked == [0.1, 1.1, 2.1]
 
 
+def test_a_refused_connection_soon_after_a_check_at_once_makes_checks_fast() -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    first = lb.pool.backends[0]
+    for at in (3.0, 3.2):
+        lease = admitted(lb, at)
+        while lease.backend is not first:
+            lease = admitted(lb, at)
+        lease.done(at, Outcome.CONNECT)
+        for action in drained(lb):
+            lb.observed(action.backend, at, GOOD)
+    assert lb.wakes_at == pytest.approx(4.2)
+
+
 def test_the_schedule_goes_on_when_it_falls_due_while_a_check_at_once_is_out() -> None:
     lb = checked(1)
     answered(lb, {}, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -277,6 +278,34 @@ def test_a_retry_made_here_alone_is_cancelled() -> None:
     assert list(replayed.recorded) == [replayed.recorded[0], NONE]
     assert list(replayed.attempts) == [0, 1]
     assert all(backend.active == 0 for backend in replayed.balancer.pool.backends)
+
+
+def test_another_setup_is_another_one_for_the_traffic_but_not_for_the_other_algorithm() -> None:
+    player = Player("round_robin", backends=PLACES, health=UNCHECKED)
+    player.admit(1)
+    setup = player.balancer.setup
+    player.balancer.apply(
+        replace(setup, backends=PLACES[1:], algorithm="p2c", queue=QueuePolicy(limit=7)), player.now
+    )
+    for _ in range(3):
+        player.admit(1)
+    assert again(player.close()).identical
+    other = again(player.bytes, "least_connections").balancer
+    assert other.algorithm == "least_connections"
+    assert [backend.name for backend in other.pool.backends] == ["b", "c"]
+    assert other.setup.queue.limit == 7
+
+
+def test_after_its_end_nothing_is_recorded() -> None:
+    player = Player("round_robin", **full_policies())
+    player.balancer.close()
+    whole = player.bytes
+    player.play(
+        [(kind, 4) for kind in ("passes", "admit", "failed", "drain", "probed", "state", "applied")]
+    )
+    player.balancer.flush()
+    assert player.bytes == whole
+    assert again(whole).complete
 
 
 def test_an_unknown_algorithm() -> None:

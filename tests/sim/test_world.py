@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lb.balancing import Balancer, Lease, Probe, ProbeResult
+from lb.balancing import Balancer, Cancel, Lease, Outcome, Probe, ProbeResult, Refuse
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import REGISTRY
 from sim import simulate
 from sim.analysis.record import Record
+from sim.engine.timeline import Alarm
 from sim.engine.world import World
 from sim.model.arrivals import Schedule, streams
 from tests.doubles import Request
@@ -395,3 +396,49 @@ def test_what_cannot_be_simulated_is_refused() -> None:
         simulate(Scenario.parse('[traffic]\narrivals = { process = "poisson", rate = 1 }'))
     with pytest.raises(ConfigError, match="no request arrives"):
         simulate(scenario(serves(CONSTANT), process="deterministic", run='duration = "1ms"'))
+
+
+# --- what only a balancer that hedges or is steered asks for
+
+
+def test_a_cancelled_attempt_ends_at_once_and_its_work_goes_on() -> None:
+    slow = serves('{ law = "deterministic", mean = "10s" }')
+    file = scenario(slow, run="requests = 1")
+    world = World(file, Schedule.draw(file))
+    (dispatcher,) = world.dispatchers
+    balancer, (backend,) = dispatcher.balancer, dispatcher.balancer.pool.backends
+    leases: list[Lease[Any]] = []
+    start = balancer._start
+
+    def noting(*arguments: Any) -> Lease[Any]:
+        leases.append(start(*arguments))
+        return leases[-1]
+
+    balancer._start = noting  # type: ignore[method-assign]
+
+    def cancel(now: float) -> None:
+        (lease,) = leases
+        balancer.out.extend([Cancel(lease), Refuse(lease.call, Outcome.CANCELLED)])
+        dispatcher._drain(now)
+        assert (backend.active, backend.cancelled, lease.open) == (0, 1, False)
+        assert len(backend.site.station) == 1
+
+    world.set(Alarm(cancel), 5.0)
+    record = world.replicate()
+    assert counts(record) == {"failed": 1}
+
+
+def test_a_probing_algorithm_that_takes_over_finds_sites_that_measure() -> None:
+    file = scenario(*THREE, run="requests = 200")
+    world = World(file, Schedule.draw(file), "round_robin")
+    (dispatcher,) = world.dispatchers
+
+    def swap(now: float) -> None:
+        dispatcher.balancer.swap("prequal", now=now)
+        dispatcher._drain(now)
+
+    world.set(Alarm(swap), Schedule.draw(file).times[100])
+    assert counts(world.replicate()) == {"completed": 200}
+    assert all(backend.site.load.latency > 0 for backend in dispatcher.balancer.pool.backends), (
+        "what has left since is known"
+    )
