@@ -135,10 +135,11 @@ class Balancer(Generic[C]):
             backend.cancelled += 1
         else:
             backend.failed += 1
-        if self.pool.give(backend, now, outcome, latency):
-            self._serve_waiting(now)
+        made_room = self.pool.give(backend, now, outcome, latency)
         if outcome in TROUBLE:
             self._suspect(backend, now, outcome)
+        if made_room:
+            self._serve_waiting(now)
 
     # --- probes and time
 

@@ -542,6 +542,23 @@ def test_refused_connections_count_as_failed_checks() -> None:
     assert pauses == [1.0, 1.0, 4.0], "its return is looked for fast until checks confirm"
 
 
+def test_who_waits_is_not_sent_where_a_connection_was_refused_for_the_last_time() -> None:
+    lb = checked(2, max_in_flight=1, queue=QueuePolicy(limit=1))
+    answered(lb, {}, 0.0)
+    lost, other = lb.pool.backends
+    lost.health.observe(False)
+    lost.health.observe(False)
+    first, _ = admitted(lb, 1.0), admitted(lb, 1.0)
+    assert first.backend is lost
+    waits = Request()
+    assert lb.admit(waits, 1.0) is None
+    lb.failed(first, 1.1, Outcome.CONNECT, sent=True)
+    assert lost.standing == "down"
+    assert Start not in map(type, drained(lb))
+    assert lb.snapshot(1.1).waiting == 1
+    assert other.active == 1
+
+
 def test_a_refused_connection_does_not_take_out_the_last_usable_backend() -> None:
     lb = checked(2)
     answered(lb, {"b": BAD}, 0.0)

@@ -369,7 +369,7 @@ def test_a_missed_objective_is_told() -> None:
         serves(CONSTANT), process="deterministic", more='[expect]\np50 = "900ms"\np99 = "2s"'
     )
     (missed,) = simulate(file).missed()
-    assert missed.startswith("round_robin: p50 is 1")
+    assert missed.startswith("round_robin: p50: missed")
 
 
 def test_a_ranking_puts_together_what_cannot_be_told_apart() -> None:
