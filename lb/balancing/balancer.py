@@ -28,7 +28,7 @@ from lb.balancing.actions import (
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.health import ProbeResult
-from lb.balancing.lease import OK, C, Lease
+from lb.balancing.lease import C, Lease
 from lb.balancing.pool import Pool
 from lb.balancing.probing import Checks
 from lb.balancing.retries import RetryBudget
@@ -93,8 +93,11 @@ class Balancer(Generic[C]):
             self._budget.sample(now, self.admitted)
         self.admitted += 1
         backend = self._pick(now, call.key, call.tried)
-        if backend is not None:
-            return self._start(call, backend, now)
+        if backend is not None:  # as in `_start`, without the step into it
+            self._take(backend, now)
+            if self._probing:
+                self._ask_for_loads(now)
+            return self.lease_type(self, call, backend, now)
         if self.pool.empty:
             self._turn_away(call, Why.NO_BACKEND)
         elif not self._line.enter(call, now):
@@ -124,19 +127,20 @@ class Balancer(Generic[C]):
         self._left_line += waited
         return waited
 
-    def ended(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
-        """A lease of `backend` is done; called by the lease alone."""
-        if outcome is OK:
-            backend.succeeded += 1
-            backend.measured(latency)
-        elif outcome is Outcome.CLIENT_GONE:
+    def made_room(self, now: float) -> None:
+        """A lease is done whose backend was full; called by the lease alone."""
+        self._serve_waiting(now)
+
+    def broken(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+        """A lease of `backend` is done without success; called by the lease alone."""
+        if outcome is Outcome.CLIENT_GONE:
             backend.gone += 1
         elif outcome is Outcome.CANCELLED:
             backend.cancelled += 1
         else:
             backend.failed += 1
-        made_room = self.pool.give(backend, now, outcome, latency)
-        if outcome in TROUBLE:
+        made_room = self.give(backend, now, outcome, latency)
+        if outcome in TROUBLE:  # before anybody who waits is sent to the same place
             self._suspect(backend, now, outcome)
         if made_room:
             self._serve_waiting(now)
@@ -258,7 +262,8 @@ class Balancer(Generic[C]):
     # --- inside
 
     def _look_up(self) -> None:
-        self._pick = self.pool.pick  # looked up once, asked for every call
+        # Looked up once, asked for every call.
+        self._pick, self._take, self.give = self.pool.pick, self.pool.take, self.pool.give
         self._probing = self.pool.probing
 
     def _add(self, settings: Settings, now: float) -> Backend:
@@ -271,10 +276,13 @@ class Balancer(Generic[C]):
         return backend
 
     def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
-        self.pool.take(backend, now)
+        self._take(backend, now)
         if self._probing:
-            self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
+            self._ask_for_loads(now)
         return self.lease_type(self, call, backend, now)
+
+    def _ask_for_loads(self, now: float) -> None:
+        self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
 
     def _may_retry(self, call: C, now: float) -> bool:
         return len(call.tried) <= self._budget.policy.max and self._budget.allows(

@@ -31,8 +31,14 @@ C = TypeVar("C", bound=Call)
 class Ending(Protocol):
     """The part of a balancer that hears of the end of a lease."""
 
-    def ended(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
-        """An attempt at `backend` is over; `latency` is in seconds to the first byte."""
+    def give(self, backend: Backend, now: float, outcome: Outcome, latency: float, /) -> bool:
+        """Count an attempt at `backend` no more; True when that made room."""
+
+    def made_room(self, now: float) -> None:
+        """Somebody who waits may go on."""
+
+    def broken(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+        """An attempt at `backend` did not succeed; `latency` is in seconds to the first byte."""
 
 
 class Lease(Generic[C]):
@@ -57,5 +63,12 @@ class Lease(Generic[C]):
         """
         assert self.open, f"{self!r}: done() twice"
         self.open = False
+        backend, balancer = self.backend, self._balancer
         latency = (now if first_byte is None else first_byte) - self.started_at
-        self._balancer.ended(self.backend, now, outcome, latency)
+        if outcome is not OK:
+            balancer.broken(backend, now, outcome, latency)
+            return
+        backend.succeeded += 1
+        backend.measured(latency)
+        if balancer.give(backend, now, outcome, latency):
+            balancer.made_room(now)

@@ -84,7 +84,6 @@ class Dispatcher:
 
     def arrive(self, request: Request, now: float) -> None:
         """A request comes in."""
-        self._journal.arrived[request.index] = now
         lease = self._admit(request, now)
         if lease is not None:
             if self._direct:

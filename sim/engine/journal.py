@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lb.balancing import Lease, Outcome, Why
 from sim.analysis.record import Record
@@ -33,12 +33,13 @@ class Journal:
         self._refused: list[tuple[int, float, Why | Outcome]] = []
         self._lost: dict[Lease[Request], list[float]] = {}
 
-    def expect(self, requests: int) -> None:
-        """So many more will come."""
-        self.left += requests
-        for column in (self.arrived, self.started, self.ended):
-            column.extend(array("d", [NAN]) * requests)
-        self.backend.extend(array("q", [-1]) * requests)
+    def expect(self, arrivals: Sequence[float]) -> None:
+        """So many more will come, at these times; NaN for who says when it is here."""
+        self.left += len(arrivals)
+        self.arrived.extend(arrivals)
+        for column in (self.started, self.ended):
+            column.extend(array("d", [NAN]) * len(arrivals))
+        self.backend.extend(array("q", [-1]) * len(arrivals))
 
     def refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
         """The request has ended without an answer."""

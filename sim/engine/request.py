@@ -16,13 +16,14 @@ class Home(Protocol):
 
 
 class Request:
-    """The simulator's `Call`."""
+    """The simulator's `Call`. Who makes one sets `index` and `home`: a constructor would double its
+    cost, which is paid for every request.
+    """
 
+    index: int
+    """Its number in the world."""
+    home: Home
     key = b""
     tried: tuple[Backend, ...] = ()
     idempotent = True
     deadline = INFINITY
-
-    def __init__(self, index: int, home: Home) -> None:
-        self.index = index
-        self.home = home

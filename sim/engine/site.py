@@ -74,8 +74,9 @@ class Site:
             lease.call.home.answered(lease, now, SERVER_ERROR)
 
     def _depart(self, now: float) -> None:
-        station = self.station
-        due = station.next_departure()
+        if now < self._set_to:
+            return  # what was due then has been put off: others came to share the worker
+        station, due = self.station, now
         while due <= now:
             _, lease = station.depart()
             if self._found is not None and lease in self._found:

@@ -31,6 +31,8 @@ class Source(Protocol):
     ) -> None:
         """Announce all requests in the journal and set the alarm of the first.
 
+        A source that does not know beforehand when one comes writes that down when it does.
+
         `routes` names the dispatcher of each request; it is empty when there is one only. A source
         whose requests depend on the ends of others asks the journal to be told of them.
         """
@@ -60,7 +62,7 @@ class OpenLoop:
     ) -> None:
         """See `Source`."""
         self._timeline, self._dispatchers, self._routes = timeline, dispatchers, routes
-        journal.expect(len(self))
+        journal.expect(self._times)
         if len(self):
             timeline.set(self._alarm, self._times[0])
 
@@ -73,7 +75,9 @@ class OpenLoop:
         while True:
             if self._routes:
                 dispatcher = self._dispatchers[self._routes[index]]
-            request = Request(index, dispatcher)
+            request = Request()
+            request.index = index
+            request.home = dispatcher
             if keys:
                 request.key = keys[index]
             dispatcher.arrive(request, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -66,9 +67,7 @@ def test_each_balancer_counts_its_own_requests_only() -> None:
 def test_balancers_draw_from_randomness_of_their_own() -> None:
     shared = world(scenario(*THREE), "random", 2)
     first, second = (dispatcher.balancer for dispatcher in shared.dispatchers)
-    picks = [
-        [lb.admit(Request(0, None), 0.0).backend.order for _ in range(50)] for lb in (first, second)
-    ]  # type: ignore[arg-type, union-attr]
+    picks = [[lb.admit(Request(), 0.0).backend.order for _ in range(50)] for lb in (first, second)]  # type: ignore[arg-type, union-attr]
     assert picks[0] != picks[1]
 
 
@@ -109,8 +108,8 @@ class Users:
         dispatchers: Sequence[Dispatcher],
         routes: Sequence[int],
     ) -> None:
-        self.timeline, self.dispatcher = timeline, dispatchers[0]
-        journal.expect(self.requests)
+        self.timeline, self.journal, self.dispatcher = timeline, journal, dispatchers[0]
+        journal.expect([math.nan] * self.requests)
         journal.ended_with = self.think
         for _ in range(self.users):
             timeline.set(Alarm(self.send), 1.0)
@@ -120,8 +119,11 @@ class Users:
 
     def send(self, now: float) -> None:
         if self.sent < self.requests:
+            request = Request()
+            request.index, request.home = self.sent, self.dispatcher
+            self.journal.arrived[self.sent] = now
             self.sent += 1
-            self.dispatcher.arrive(Request(self.sent - 1, self.dispatcher), now)
+            self.dispatcher.arrive(request, now)
 
 
 def closed(users: int, model: str, requests: int, **more: str) -> Record:
