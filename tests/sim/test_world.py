@@ -408,13 +408,12 @@ def test_a_cancelled_attempt_ends_at_once_and_its_work_goes_on() -> None:
     (dispatcher,) = world.dispatchers
     balancer, (backend,) = dispatcher.balancer, dispatcher.balancer.pool.backends
     leases: list[Lease[Any]] = []
-    start = balancer._start
 
     def noting(*arguments: Any) -> Lease[Any]:
-        leases.append(start(*arguments))
+        leases.append(Lease(*arguments))
         return leases[-1]
 
-    balancer._start = noting  # type: ignore[method-assign]
+    balancer.lease_type = noting  # type: ignore[assignment]
 
     def cancel(now: float) -> None:
         (lease,) = leases
