@@ -83,7 +83,7 @@ def _judged(node: ast.AST, parent: ast.AST | None) -> Iterator[tuple[ast.AST, as
         if name in ("annotation", "returns", "decorator_list", "bases"):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not _says_nothing(child):
+            if isinstance(child, ast.AST) and not (_says_nothing(child) or _begins(child, node)):
                 yield from _judged(child, node)
 
 
@@ -98,6 +98,17 @@ def _says_nothing(node: ast.AST) -> bool:
         case ast.ClassDef(bases=bases):
             return any("Protocol" in ast.unparse(base) for base in bases)
         case ast.FunctionDef(name="__repr__") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True
+    return False
+
+
+def _begins(node: ast.AST, parent: ast.AST) -> bool:
+    """Where a count begins, and what a flag is before the first event, is mostly arbitrary; so is
+    the number that stands for nothing, as -1 does: its sign is changed, not its size."""
+    match parent, node:
+        case ast.FunctionDef(name="__init__"), ast.Assign() | ast.AnnAssign():
+            return isinstance(node.value, ast.Constant)
+        case ast.UnaryOp(op=ast.USub()), ast.Constant():
             return True
     return False
 

@@ -104,6 +104,13 @@ def test_a_lone_backend_is_not_probed() -> None:
     assert not strategy.probes(0.0)
 
 
+def test_who_is_left_alone_is_not_probed_for_what_was_owed() -> None:
+    strategy, (gone, _) = prequal(2)
+    strategy.pick(0.0)
+    strategy.leave(gone, 0.0)
+    assert not strategy.probes(0.0)
+
+
 def test_the_pool_is_bounded() -> None:
     strategy, members = prequal(MANY, pool=4, probes=3)
     told(strategy, *[(member, 1, 0.01) for member in members])
