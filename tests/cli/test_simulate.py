@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lb.strategies import REGISTRY
 from sim.scenarios import BUILT_IN
-from tests.cli.conftest import environment, lb, lb_process, on_a_terminal
+from tests.cli.conftest import lb, lb_process
+from tests.cli.scenario import TEXT
 
 PICTURES = {"latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png"}
 WALL = ("wall_seconds", "requests_per_wall_second")
-TEXT = """\
-algorithm = "least_connections"
-[traffic]
-arrivals = { process = "poisson", rate = 80 }
-[run]
-requests = 500
-replications = 2
-seed = 5
-[[backend]]
-name = "one"
-address = "127.0.0.1:3001"
-[backend.model]
-service = { law = "exponential", mean = "20ms" }
-[[backend]]
-name = "two"
-address = "127.0.0.1:3002"
-[backend.model]
-service = { law = "exponential", mean = "20ms" }
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -207,105 +185,6 @@ def test_an_overloaded_run_meets_no_objective(here: Path) -> None:
     result = lb("simulate", "-c", "lb.toml", "--json")
     assert result.returncode == 4
     assert "objective p99: missed: without a steady state" in result.stderr
-
-
-# --- where it cannot write
-
-
-@pytest.mark.parametrize(
-    ("out", "where", "why"),
-    [
-        ("lb.toml", "lb.toml", "not a directory"),
-        ("lb.toml/deep/er", "lb.toml/deep/er", "not a directory"),
-        ("taken", "taken/result.json", "is a directory"),
-        ("dangling", "dangling", "not a directory"),
-        ("/proc/there", "/proc/there", "no such file or directory"),
-    ],
-)
-def test_where_nothing_can_be_written_is_told_before_it_simulates(
-    here: Path, monkeypatch: pytest.MonkeyPatch, out: str, where: str, why: str
-) -> None:
-    (here / "taken" / "result.json").mkdir(parents=True)
-    (here / "dangling").symlink_to("nowhere")
-    before = sorted(here.rglob("*"))
-    monkeypatch.setattr("sim.simulate", lambda *_, **__: pytest.fail("it was simulated"))
-    result = lb("simulate", "-c", "lb.toml", "--out", out)
-    assert result.returncode == 1
-    assert result.stderr == f"lb: cannot write to {where}: {why}\n"
-    assert sorted(here.rglob("*")) == before
-
-
-def test_what_cannot_be_written_after_all_is_one_line(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "full", "there/backends.png")
-
-    monkeypatch.setattr("sim.output.plots.pictures.draw_all", full)
-    result = lb("simulate", "-c", "lb.toml", "--out", "there")
-    assert result.returncode == 1
-    assert result.stderr == "lb: cannot write to there/backends.png: no space left on device\n"
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
-@pytest.mark.parametrize("flags", [[], ["--json"], ["--json", "--quiet"]], ids=" ".join)
-def test_a_full_stdout_is_one_line_and_status_1(flags: list[str]) -> None:
-    with Path("/dev/full").open("wb") as full:
-        ran = subprocess.run(
-            [sys.executable, "-m", "lb", "simulate", "-c", "lb.toml", *flags],
-            env=environment({}),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            timeout=60,
-            check=False,
-        )
-    assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1] == b"lb: stdout: no space left on device"
-    assert b"Traceback" not in ran.stderr
-
-
-# --- quiet
-
-
-@pytest.mark.parametrize("how", ["-q", "--quiet", "LB_QUIET"])
-def test_a_quiet_run_leaves_its_files_and_says_nothing(here: Path, how: str) -> None:
-    flags, variables = ([], {how: "1"}) if how.startswith("LB_") else ([how], {})
-    result = lb("simulate", "-c", "lb.toml", "--out", "there", *flags, **variables)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    assert (here / "there" / "result.json").exists()
-
-
-def test_a_quiet_run_prints_json_and_its_status_tells(here: Path) -> None:
-    with (here / "lb.toml").open("a") as file:
-        file.write('[expect]\np50 = "1us"\n')
-    result = lb("simulate", "-c", "lb.toml", "--json", "-q", "--replications", 5)
-    assert (result.returncode, result.stderr) == (4, "")
-    assert len(json.loads(result.stdout)["runs"]) == 1
-
-
-def test_a_quiet_run_tells_errors() -> None:
-    result = lb("simulate", "-c", "none.toml", "-q")
-    assert result.returncode == 3
-    assert result.stderr == "none.toml: cannot be read: no such file or directory\n"
-
-
-# --- the width of the terminal
-
-
-@pytest.mark.parametrize("columns", [60, 80, 120])
-@pytest.mark.parametrize("many", [1, 4, 12])
-def test_nothing_is_cut_on_a_terminal(here: Path, columns: int, many: int) -> None:
-    names = [name for name in REGISTRY if not REGISTRY[name].needs & {"key", "sets_cookie"}]
-    names = sorted(names, key=len, reverse=True)[:many]
-    (here / "lb.toml").write_text(TEXT.replace('"two"', f'"two.{"x" * 40}"'))
-    flags = ("--requests", 100, "--out", "o", *(part for name in names for part in ("-a", name)))
-    shown = on_a_terminal(columns, "simulate", "-c", "lb.toml", *flags)
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)  # of the progress bar
-    assert "…" not in shown
-    assert max(map(len, shown.splitlines())) <= columns
-    words = shown.split()
-    assert f"two.{'x' * 40}" in words
-    assert all(words.count(name) >= 2 for name in names)
 
 
 @pytest.mark.parametrize(

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import sim.live.verdict
-from lb.config import BackendTable, Scenario
-from sim import Estimate, Result, Schedule
-from sim.engine.world import World
-from sim.live.lateness import WAKES
+from lb.config import Scenario
+from sim import Estimate, Schedule
 from sim.live.verdict import (
     COLD_START,
     FAILURES,
     Judgement,
     Line,
     Measurement,
-    Verdict,
     judge,
     latencies,
     predict,
 )
-from sim.output.report import write_verdict
+from tests.sim.live_runs import RUN, Case, changed, judged, live
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
-
-SHIPPED = sorted((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
-RUN = "requests = 1000\nreplications = 1"
-ELSEWHERE = 1000
-"""A replication no prediction uses: other ties, other network delays."""
 
 # --- one line
 
@@ -82,54 +70,6 @@ def test_a_line_in_json() -> None:
 
 
 # --- a run beside its prediction
-
-
-def live(file: Scenario, schedule: Schedule, replication: int = ELSEWHERE) -> Measurement:
-    """What a load generator would see of a proxy that does what the simulator says."""
-    record = World(file, schedule, None, replication).replicate()
-    measured = Measurement.blank(len(schedule))
-    measured.sent[:] = schedule.times
-    at = np.searchsorted(schedule.times, record.arrived)
-    measured.ended[at] = record.ended
-    measured.backend[at] = record.backend
-    return measured
-
-
-def changed(measured: Measurement, **columns: NDArray[Any]) -> Measurement:
-    return Measurement(**{**vars(measured), **columns})
-
-
-@pytest.fixture(scope="module")
-def file() -> Scenario:
-    return scenario(*[serves(EXPONENTIAL, workers=2)] * 3, rate=3.0, run=RUN, warmup="auto")
-
-
-@pytest.fixture(scope="module")
-def schedule(file: Scenario) -> Schedule:
-    return Schedule.draw(file)
-
-
-@pytest.fixture(scope="module")
-def predicted(file: Scenario, schedule: Schedule) -> Result:
-    return predict(file, schedule)
-
-
-@pytest.fixture(scope="module")
-def measured(file: Scenario, schedule: Schedule) -> Measurement:
-    return live(file, schedule)
-
-
-Case = tuple[Scenario, Schedule, Measurement, Result]
-
-
-@pytest.fixture
-def case(file: Scenario, schedule: Schedule, measured: Measurement, predicted: Result) -> Case:
-    return file, schedule, measured, predicted
-
-
-def judged(case: Case, **columns: NDArray[Any]) -> Verdict:
-    file, schedule, measured, predicted = case
-    return judge(file, schedule, changed(measured, **columns), predicted)
 
 
 def test_a_run_that_is_one_of_the_predicted_passes(case: Case) -> None:
@@ -226,84 +166,6 @@ def test_failures_that_were_predicted_are_none_of_the_proxys() -> None:
     assert verdict.failed > 0.02 * 1000
     assert verdict.failed == verdict.failed_predicted
     assert verdict.judgement is Judgement.PASSED
-
-
-def test_a_generator_that_was_late_is_invalid_and_not_missed(case: Case) -> None:
-    """Even when the figures are off: whose fault they are cannot be told."""
-    sent, ended = case[2].sent + 0.5, case[2].ended + 0.5
-    verdict = judged(case, sent=sent, ended=ended)
-    assert not all(line.ok for line in verdict.latency.values())
-    assert verdict.judgement is Judgement.INVALID
-    assert verdict.invalid[0].startswith("this machine was busy: the load generator was late by ")
-    for figure in ("mean", "p50", "p95"):
-        assert f"500 ms ({figure})" in verdict.invalid[0]
-
-
-def starved(case: Case, seed: int, typical: float, worst: float = 0.0) -> dict[str, NDArray[Any]]:
-    """A run on a machine where every wait for a turn takes exponentially long, `typical` seconds;
-    with `worst`, where all stands still for so long ten times as well."""
-    schedule, measured = case[1:3]
-    rng = np.random.default_rng(seed)
-    waits = rng.exponential(typical, (WAKES, len(schedule)))
-    sent, ended = schedule.times + waits[0], measured.ended + waits.sum(axis=0)
-    for begins in np.linspace(schedule.times[60], schedule.times[-60], 10):
-        for times in (sent, ended):
-            held = (times >= begins) & (times < begins + worst)
-            times[held] = begins + worst
-    return {"sent": sent, "ended": np.maximum(ended, sent)}
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(("typical", "worst"), [(0.04, 0.0), (0.1, 0.0), (0.01, 9.0), (1.0, 0.0)])
-def test_a_starved_machine_is_invalid_and_never_missed(
-    case: Case, seed: int, typical: float, worst: float
-) -> None:
-    """The generator is late by less than the verdict tolerates; the other processes were too."""
-    verdict = judged(case, **starved(case, seed, typical, worst))
-    assert verdict.judgement is not Judgement.MISSED
-    if typical > 0.05 or worst:
-        assert verdict.judgement is Judgement.INVALID
-        assert verdict.invalid[0].startswith("this machine was busy: ")
-
-
-@pytest.mark.parametrize("slower", [1.3, 2.0, 5.0])
-def test_a_slow_proxy_is_missed_when_the_generator_was_punctual(case: Case, slower: float) -> None:
-    schedule, measured = case[1:3]
-    sent = schedule.times + np.random.default_rng(1).exponential(2e-4, len(schedule))
-    ended = schedule.times + slower * (measured.ended - schedule.times)
-    assert judged(case, sent=sent, ended=ended).judgement is Judgement.MISSED
-
-
-def test_a_proxy_far_slower_than_the_machine_was_late_is_missed(case: Case) -> None:
-    schedule = case[1]
-    columns = starved(case, 1, 0.02)
-    ended = schedule.times + 5 * (columns["ended"] - schedule.times)
-    assert judged(case, sent=columns["sent"], ended=ended).judgement is Judgement.MISSED
-
-
-def test_an_honest_run_on_an_ordinary_machine_is_judged(case: Case) -> None:
-    assert judged(case, **starved(case, 1, 3e-4)).judgement is Judgement.PASSED
-
-
-def test_shares_on_a_busy_machine_are_not_judged(case: Case) -> None:
-    backend = np.where(np.arange(1000) % 3 == 0, 1, case[2].backend)
-    assert judged(case, backend=backend).judgement is Judgement.MISSED
-    late = starved(case, 1, 0.02)
-    verdict = judged(case, backend=backend, sent=late["sent"])
-    assert verdict.judgement is Judgement.INVALID
-    assert verdict.invalid[0].endswith("would explain what is off")
-
-
-def test_lateness_is_judged_where_latency_is(case: Case) -> None:
-    """One late request in a hundred matters to p99 and to nothing else."""
-    sent = case[2].sent.copy()
-    sent[50::90] += 5.0
-    verdict = judged(case, sent=sent)
-    (reason,) = verdict.invalid
-    assert "p99" in reason
-    sent[50::90] -= 5.0
-    sent[100:103] += 5.0
-    assert judged(case, sent=sent).judgement is Judgement.PASSED
 
 
 def test_the_cold_start_is_not_judged_on_either_side(case: Case) -> None:
@@ -417,115 +279,3 @@ def test_what_is_left_open_makes_the_interval(file: Scenario, schedule: Schedule
     assert p50.low is not None
     assert p50.high is not None
     assert p50.low < p50.value < p50.high
-
-
-# --- statuses and documents
-
-
-@pytest.mark.parametrize(("judgement", "status"), [("passed", 0), ("missed", 4), ("invalid", 1)])
-def test_exit_statuses(judgement: str, status: int) -> None:
-    assert Judgement(judgement).exit_status == status
-
-
-def strict(path: Path) -> Any:
-    """JSON as its standard knows it: no NaN, no Infinity."""
-
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is not JSON")
-
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
-
-
-def test_the_document(case: Case, tmp_path: Path) -> None:
-    path = tmp_path / "made" / "verdict.json"
-    paths = write_verdict(judged(case), path, case[1], case[2])
-    assert [written.name for written in paths] == [
-        "verdict.json",
-        "verdict.schedule.npz",
-        "verdict.measured.npz",
-    ]
-    document = strict(path)
-    assert list(document) == [
-        "schema",
-        "verdict",
-        "algorithm",
-        "requests",
-        "latency",
-        "shares",
-        "failed",
-        "late_by",
-        "invalid",
-        "objectives_missed",
-    ]
-    assert (document["schema"], document["verdict"], document["requests"]) == (1, "passed", 1000)
-    assert list(document["latency"]) == ["p50", "p95", "p99"]
-    assert list(document["latency"]["p50"]) == ["measured", "predicted", "tolerance", "ok"]
-    assert list(document["latency"]["p50"]["predicted"]) == ["value", "low", "high"]
-    assert document["failed"] == {"measured": 0, "predicted": 0}
-    again = Schedule.load(paths[1])
-    np.testing.assert_array_equal(again.times, case[1].times)
-    np.testing.assert_array_equal(again.sizes, case[1].sizes)
-    with np.load(paths[2]) as raw:
-        for name, values in vars(case[2]).items():
-            np.testing.assert_array_equal(raw[name], values)
-
-
-def test_odd_runs_are_strict_json_too(case: Case, tmp_path: Path) -> None:
-    file, schedule, measured, _ = case
-    blank = Measurement.blank(1000)
-    patient = scenario(serves(CONSTANT), run="requests = 20", warmup="auto")
-    hopeless = scenario(
-        serves(CONSTANT),
-        run="requests = 20",
-        warmup="auto",
-        more='[retries]\nmax = 0\n[timeouts]\nresponse = "100ms"',
-    )
-    short = Schedule.draw(hopeless)
-    verdicts = {
-        "nothing sent": judge(file, schedule, blank),
-        "nobody answered": judged(case, ended=blank.ended, backend=blank.backend),
-        "nothing predicted": judge(hopeless, short, live(patient, short)),
-        "one request": judge(file, schedule.head(1), live(file, schedule.head(1))),
-    }
-    for name, verdict in verdicts.items():
-        write_verdict(verdict, tmp_path / "verdict.json", schedule, measured)
-        assert strict(tmp_path / "verdict.json")["verdict"] == verdict.judgement.value, name
-    assert verdicts["nothing predicted"].judgement is Judgement.MISSED
-
-
-# --- teeth
-
-
-def slowed(file: Scenario, which: int) -> Scenario:
-    """The scenario with the mean service of one backend doubled."""
-
-    def doubled(row: BackendTable) -> BackendTable:
-        assert row.model is not None
-        service = row.model.service
-        twice = service.model_copy(update={"mean": 2 * service.mean})
-        return row.model_copy(update={"model": row.model.model_copy(update={"service": twice})})
-
-    rows = list(file.backends)
-    rows[which % len(rows)] = doubled(rows[which % len(rows)])
-    return file.model_copy(update={"backends": tuple(rows)})
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_honest_runs_pass_and_a_backend_twice_as_slow_is_found_out(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The live check (`make teeth`) with the simulator as the proxy, in runs half as long."""
-    monkeypatch.setattr(sim.live.verdict, "REPLICATIONS", 5)
-    file = Scenario.load(path)
-    passed = missed = 0
-    for seed in range(1, 11):
-        run = file.run.model_copy(update={"seed": seed, "duration": 10.0})
-        seeded = file.model_copy(update={"run": run})
-        schedule = Schedule.draw(seeded)
-        predicted = predict(seeded, schedule)
-        honest = judge(seeded, schedule, live(seeded, schedule), predicted)
-        passed += honest.judgement is Judgement.PASSED
-        slow = judge(seeded, schedule, live(slowed(seeded, seed), schedule), predicted)
-        missed += slow.judgement is Judgement.MISSED
-    assert passed >= 9
-    assert missed == 10
