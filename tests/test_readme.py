@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 import lb.config.scenario
 from lb.cli import app
 from lb.config import Scenario
+from lb.proxy.http import message
 from sim import Result
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -137,6 +138,12 @@ def test_every_option_of_serve_is_told() -> None:
     assert not sorted(
         set(options) - set(re.findall(r"--[a-z-]+", README)) - {"--version", "--help"}
     )
+
+
+def test_every_code_of_an_answer_of_the_proxys_own_is_told() -> None:
+    told = set(re.findall(r"`(\w+)`", section("How do I balance requests?")))
+    own = [json.loads(answer.body)["error"] for answer in (message.TOO_LATE, message.LOOP)]
+    assert not {*(why.value for why in message.REFUSALS), *own, "bad_request"} - told
 
 
 def test_the_simulation_it_shows_is_what_lb_says(tmp_path: Path) -> None:
