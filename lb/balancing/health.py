@@ -12,6 +12,8 @@ from enum import Enum
 
 
 class Health(Enum):
+    """What is known of a backend."""
+
     UNKNOWN = "unknown"
     UP = "up"
     DOWN = "down"

@@ -70,6 +70,7 @@ def algorithms(given: Iterable[str]) -> list[str]:
 
 
 def checked_port(port: int) -> int:
+    """`port`, when there is such a one. Raises UsageError."""
     if not 0 <= port <= 65535:
         raise UsageError(f"port {port} is not between 0 and 65535")
     return port

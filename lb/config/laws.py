@@ -10,16 +10,22 @@ from lb.config.values import Duration, Positive, PositiveDuration, Table
 
 
 class Exponential(Table):
+    """Without memory."""
+
     law: Literal["exponential"]
     mean: PositiveDuration
 
 
 class Deterministic(Table):
+    """Always the same."""
+
     law: Literal["deterministic", "constant"]
     mean: Duration
 
 
 class Lognormal(Table):
+    """The exponential of a normal law."""
+
     law: Literal["lognormal"]
     mean: PositiveDuration
     cv: Positive
@@ -27,12 +33,16 @@ class Lognormal(Table):
 
 
 class Gamma(Table):
+    """A gamma law; below a cv of one it is narrower than the exponential."""
+
     law: Literal["gamma"]
     mean: PositiveDuration
     cv: Positive
 
 
 class Erlang(Table):
+    """The sum of `k` exponential stages."""
+
     law: Literal["erlang"]
     mean: PositiveDuration
     k: Annotated[int, Field(ge=1)]
@@ -47,6 +57,8 @@ class Hyperexponential(Table):
 
 
 class Uniform(Table):
+    """Each value between two as likely."""
+
     law: Literal["uniform"]
     low: Duration
     high: PositiveDuration
@@ -98,12 +110,16 @@ class Zipf(Table):
 
 
 class Poisson(Table):
+    """Arrivals that know nothing of each other."""
+
     process: Literal["poisson"]
     rate: Positive
     """Requests per second."""
 
 
 class Paced(Table):
+    """Arrivals at equal distances."""
+
     process: Literal["deterministic"]
     rate: Positive
 

@@ -49,6 +49,8 @@ class BackendTable(Table):
 
 
 class Traffic(Table):
+    """What comes in."""
+
     arrivals: Arrivals
     keys: Zipf | None = None
     network: Law | None = None
@@ -56,6 +58,8 @@ class Traffic(Table):
 
 
 class Run(Table):
+    """How long is simulated, and how often."""
+
     duration: PositiveDuration | None = None
     requests: Annotated[int, Field(ge=1)] | None = None
     warmup: Annotated[float | None, BeforeValidator(_warmup)] = None

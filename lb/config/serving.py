@@ -16,6 +16,8 @@ _TOKEN = re.compile(r"[!#-'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Server(Table):
+    """What the proxy is towards its clients."""
+
     listen: Address = "127.0.0.1:8080"
     health_path: UrlPathOrNone = "/lb-health"
     """Answers 200 while some backend is usable; empty to switch it off."""
@@ -50,6 +52,8 @@ def _protocol(name: str) -> None:
 
 
 class Timeouts(Table):
+    """How long is waited for whom."""
+
     connect: PositiveDuration = 1.0
     header: PositiveDuration = 10.0
     """For a client to send a whole request head."""

@@ -18,6 +18,7 @@ if sys.platform == "win32":
         """There is no limit."""
 
     def limit() -> int:
+        """The most that can be had."""
         return MOST
 else:
     import resource

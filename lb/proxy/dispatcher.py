@@ -66,6 +66,8 @@ class Site(Protocol):
 
 
 class Log(Protocol):
+    """Takes an event and what belongs to it."""
+
     def __call__(self, level: str, event: str, **fields: object) -> None: ...
 
 

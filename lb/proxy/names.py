@@ -174,6 +174,7 @@ def system_lookup(host: str) -> list[str]:
 
 
 def is_address(host: str) -> bool:
+    """Whether a host needs no looking up."""
     try:
         ip_address(host)
     except ValueError:

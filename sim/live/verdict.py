@@ -110,6 +110,8 @@ class Line:
 
 
 class Judgement(Enum):
+    """What a live run says of its prediction."""
+
     PASSED = "passed"
     MISSED = "missed"
     INVALID = "invalid"

@@ -97,6 +97,8 @@ def _says_nothing(node: ast.AST) -> bool:
             return True
         case ast.ClassDef(bases=bases):
             return any("Protocol" in ast.unparse(base) for base in bases)
+        case ast.keyword(arg="strict"):  # of a zip: an assertion
+            return True
         case ast.FunctionDef(name="__repr__") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
     return False

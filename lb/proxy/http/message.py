@@ -76,6 +76,7 @@ class Answer:
 
 
 def error(status: int, code: str, message: str) -> Answer:
+    """An answer of the proxy's own: a code for programs, a sentence for people."""
     return Answer(status, json.dumps({"error": code, "message": message}).encode() + b"\n")
 
 

@@ -26,6 +26,8 @@ LAST_WORDS = 1.0
 
 
 class Log(Protocol):
+    """Takes an event and what belongs to it."""
+
     def __call__(self, level: str, event: str, **fields: object) -> None: ...
 
 
