@@ -49,9 +49,8 @@ class Clock:
         """
         at = max(bisect_left(self._inside, inside) - 1, 0)
         moment = self._outside[at] + (inside - self._inside[at]) * self._factors[at]
-        if moment < after:
-            at = bisect_right(self._inside, inside) - 1
-            moment = self._outside[at] + (inside - self._inside[at]) * self._factors[at]
+        if moment < after:  # within a pause, or by rounding
+            moment = self._outside[bisect_right(self._inside, inside) - 1]
         return max(moment, after)
 
 

@@ -107,6 +107,34 @@ def test_a_seed_settles_everything(algorithm: str) -> None:
     assert not np.array_equal(one.latency, other.latency)
 
 
+PICKS = {
+    "random": "abbcacbccccbcbbaabaacccccacccbacbcacacaabbbcbbbaccbccac",
+    "least_connections": "abcbcbcbccccbcaccbcaccacbcacacbbaacaabcbbacbabbcbbcccabb",
+    "p2c": "acabbcabcccccbabcbccaaccabcbacabbbcbaaabbcabcbcbbccbcbbc",
+    "peak_ewma": "acabacbbbbcaacccacabaaaaccccacaaabcaaccabcabcbbbccbcba",
+    "prequal": "accbbccabbcbccaaaaccccaaacccbbbbbbbcaaaccbcbbcbbbba",
+    "maglev": "abcbbbbcacabbaaccacccaaaabbaabbbbcbbaccbaabbbabac",
+    "weighted_round_robin": "abcabcbccbcabcbaccbcbbcabcabbcaacbcbbcbcbcbccbcbbbcbcabc",
+}
+
+
+@pytest.mark.parametrize("algorithm", PICKS)
+def test_a_seed_means_the_same_for_ever(algorithm: str) -> None:
+    """Arrivals, sizes, keys, network and luck of a seed, with a bit of everything between them."""
+    file = scenario(
+        serves(EXPONENTIAL, queue=2),
+        serves('{ law = "gamma", mean = "2s", cv = 2 }', discipline="ps", workers=2, queue=3),
+        serves(EXPONENTIAL, workers=2),
+        rate=3,
+        run="requests = 60",
+        traffic='network = { law = "exponential", mean = "200ms" }\n'
+        'keys = { law = "zipf", count = 50, s = 1.1 }',
+        backend=["max_in_flight = 3\nweight = 2", "", "max_in_flight = 4"],
+        more='[queue]\nlimit = 3\ntimeout = "1s"\n[timeouts]\nresponse = "4s"',
+    )
+    assert letters(replicated(file, algorithm)) == PICKS[algorithm]
+
+
 # --- common random numbers
 
 
