@@ -135,6 +135,14 @@ def test_parameters_may_follow_an_algorithm(here: Path) -> None:
     assert runs[0]["latency"] != runs[1]["latency"]
 
 
+def test_several_algorithms_in_one_variable_or_one_option(here: Path) -> None:
+    both = ["p2c:choices=3,replacement=true", "random"]
+    flagged = lb("simulate", "-c", "lb.toml", "--json", "-a", ",".join(both))
+    named = lb("simulate", "-c", "lb.toml", "--json", LB_ALGORITHM=",".join(both))
+    for ran in (flagged, named):
+        assert [run["algorithm"] for run in json.loads(ran.stdout)["runs"]] == both
+
+
 # --- exit statuses
 
 

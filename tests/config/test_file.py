@@ -11,6 +11,7 @@ import pytest
 from lb.balancing import Balancer, Settings, Setup
 from lb.config import BackendTable, Scenario, backend_flag, backend_flags, host_and_port, law_flag
 from lb.errors import ConfigError, UsageError
+from lb.strategies import spec
 from lb.units import seconds
 
 EXAMPLE = """\
@@ -319,6 +320,17 @@ MISTAKES = {
         "lb.toml:1 algorithm",
         "'choices'",
     ),
+    "a short form that sets nothing": (
+        'algorithm = "p2c:3"\n',
+        "lb.toml:1 algorithm",
+        "NAME=VALUE",
+    ),
+    "a short form of what is unknown": (
+        'algorithm = "p2d:choices=3"\n',
+        "lb.toml:1 algorithm",
+        "did you mean 'p2c'",
+    ),
+    "an algorithm by number": ("algorithm = 3\n", "lb.toml:1 algorithm", "a table, not 3"),
     "duration without a unit": ("[health]\ninterval = 30\n", "lb.toml:2 health.interval", "250ms"),
     "duration of zero": (
         '[health]\ntimeout = "0s"\n',
@@ -709,6 +721,13 @@ warmup = "2s"
 
 
 def test_short_forms_say_the_same() -> None:
+    short, long = (
+        Scenario.parse(f"algorithm = {text}")
+        for text in ('"p2c:choices=3"', '{ name = "p2c", choices = 3 }')
+    )
+    assert short.setup().algorithm == long.setup().algorithm == "p2c"
+    row = spec("p2c")
+    assert row.configure(short.algorithm.settings) == row.configure(long.algorithm.settings)
     short = 'backend = ["h:1*2", "h:2"]\n'
     rows = [row.model_copy(update={"model": None}) for row in Scenario.parse(LONG).backends]
     assert list(Scenario.parse(short).backends) == rows
