@@ -146,6 +146,7 @@ def test_every_code_of_an_answer_of_the_proxys_own_is_told() -> None:
     assert not {*(why.value for why in message.REFUSALS), *own, "bad_request"} - told
 
 
+@pytest.mark.no_cover  # half a million requests
 def test_the_simulation_it_shows_is_what_lb_says(tmp_path: Path) -> None:
     command, shown = re.findall(
         r"```sh\nlb (simulate .*)\n```\n\n```\n(.*?)```", README, re.DOTALL
