@@ -48,6 +48,7 @@ class Context:
     def __init__(self, scenario: Scenario) -> None:
         self.loop = asyncio.get_running_loop()
         self.timeouts = scenario.timeouts
+        self.total = scenario.timeouts.total
         self.limits = scenario.limits
         self.half_close = scenario.server.half_close
         self.intermediary = Intermediary(scenario.limits, scenario.server.upgrades)

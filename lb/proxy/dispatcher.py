@@ -92,6 +92,11 @@ class Dispatcher(Generic[C]):
         self.balancer = balancer
         self.answered = asyncio.Event()
         """Something is known of every backend."""
+        # Used for every call: looked up once.
+        self.admit = balancer.admit
+        """A lease, or None: the call waits or is refused, which only a `drain` will tell."""
+        self.out = balancer.out
+        """What is to be drained."""
         self._context = context
         self._prober = prober
         self._log = log
@@ -124,17 +129,6 @@ class Dispatcher(Generic[C]):
             backend.site.close_idle(since)
 
     # --- calls
-
-    def admit(self, call: C, now: float) -> None:
-        """Find a backend for a call: it is started or refused, now or later."""
-        balancer = self.balancer
-        lease = balancer.admit(call, now)
-        if lease is not None:
-            call.start(lease)
-            if balancer.out:
-                self.drain()
-        else:
-            self.drain()
 
     def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
         """An attempt broke before its answer began; the call is started anew, or refused."""

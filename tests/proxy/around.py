@@ -34,6 +34,7 @@ class Client:
 
     def __init__(self) -> None:
         self.closing = self.full = False
+        self.phase = 0
         self.said = b""
         self.kept: bool | None = None  # None until the exchange is finished
         self.cut = False

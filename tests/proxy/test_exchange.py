@@ -193,7 +193,7 @@ def test_framing_and_fate_of_the_connection(
     coding: bool,
 ) -> None:
     driver, client = Driver(), Client()
-    client.closing = closing
+    client.closing, client.phase = closing, int(closing)
     it = exchange(driver, client, minor=minor, keep_alive=keep_alive)
     it.complete = complete
     it.begin()

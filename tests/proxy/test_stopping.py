@@ -89,7 +89,7 @@ def test_a_half_received_head_may_still_become_whole(run: Run) -> None:
         async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
             await half_a_head(lb, client)
             stopping = asyncio.ensure_future(lb.driver.stop())
-            while not any(it._phase == LAST for it in lb.driver.clients):
+            while not any(it.phase == LAST for it in lb.driver.clients):
                 await asyncio.sleep(0)
             client.send(b"\r\n", get("/next"))
             answer = await client.response()

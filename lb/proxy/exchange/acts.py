@@ -109,10 +109,15 @@ class Acts(Turns):
 
     def _ask(self) -> None:
         now = self.arrived_at = self._context.now()
-        if now < self.deadline:
-            self._dispatcher.admit(self, now)
-        else:
+        if now >= self.deadline:
             self.timed_out()
+            return
+        dispatcher = self._dispatcher
+        lease = dispatcher.admit(self, now)
+        if lease is not None:
+            self.start(lease)
+        if lease is None or dispatcher.out:
+            dispatcher.drain()
 
     def _go(self, lease: Lease[Any], fresh: bool) -> None:
         attempt = self.attempt = Attempt(self, lease, fresh)
@@ -131,7 +136,8 @@ class Acts(Turns):
         if self.client.full:  # with interim answers of an attempt that failed
             self._hold_backend()
         elif self.complete:
-            self._timers.response.start(self, now)
+            response = self._timers.response
+            response.waiting[self] = now + response.seconds  # it cannot be there yet
 
     def _hold(self, data: bytes) -> None:
         if self.request.framing is CHUNKED:
@@ -181,7 +187,7 @@ class Acts(Turns):
         self._close_account()
         join(client, upstream, self._timers.tunnel, self._context.now, self.tunnel_closed)
 
-    def _answer(self, attempt: Attempt[Any], response: Response) -> None:
+    def _answer(self, attempt: Attempt[Any], response: Response, content: bytes) -> None:
         request, lines = self.request, response.lines
         self.status = response.status
         site = attempt.lease.backend.site
@@ -201,12 +207,16 @@ class Acts(Turns):
                     lines += response.aside.trailer
             else:
                 self.keep_alive = False
-        if not self.keep_alive or self.client.closing:
+        client = self.client
+        if not self.keep_alive or (client.phase and client.closing):
             self.keep_alive = False
             lines += b"\r\nConnection: close"
         elif not request.minor:
             lines += b"\r\nConnection: keep-alive"
-        self._out += b"HTTP/1.1 " + response.text + lines + site.response_tails[response.minor]
+        head = b"HTTP/1.1 " + response.text + lines + site.response_tails[response.minor]
+        if content:
+            head += chunk(content) if self._rechunk else content
+        self._out += head
 
     def _pass_body(self, data: bytes) -> None:
         self._out += chunk(data) if self._rechunk else data
@@ -229,10 +239,14 @@ class Acts(Turns):
         timers.response.waiting.pop(self, None)
         if timers.stalled.waiting or timers.total.waiting:
             self._close_account()
-        attempt.end(now, OK if self.status < 500 else SERVER_ERROR, keep_upstream and self.complete)
+        upstream, attempt.upstream = attempt.upstream, None
+        assert upstream is not None
+        outcome = OK if self.status < 500 else SERVER_ERROR
+        attempt.lease.done(now, outcome, attempt.first_byte_at)
+        upstream.release(keep_upstream and self.complete, now)
         client.finished(self, self.keep_alive, now)
         self.attempt = None  # whose exchange we are: left to the collector, cycles cost a tenth
-        if self._dispatcher.balancer.out:
+        if self._dispatcher.out:
             self._dispatcher.drain()
 
     def _close_tunnel(self) -> None:

@@ -40,16 +40,16 @@ class Attempt(Generic[X]):
         """Whether the backend closed an idle connection just as we used it: that is no failure."""
         return outcome is Outcome.RESET and self.upstream is not None and self.upstream.reused
 
-    def leave(self, now: float, keep: bool = False) -> None:
-        """Have no more to do with a connection; `keep` says that it may serve another attempt."""
+    def leave(self, now: float) -> None:
+        """Have no more to do with a connection, which goes."""
         upstream = self.upstream
         if upstream is None:
             self.site.forget(self)
         else:
             self.upstream = None
-            upstream.release(keep, now)
+            upstream.release(False, now)
 
-    def end(self, now: float, outcome: Outcome, keep: bool = False) -> None:
-        """The attempt is over; `keep` says that its connection may serve another."""
+    def end(self, now: float, outcome: Outcome) -> None:
+        """The attempt is over, and with it its connection."""
         self.lease.done(now, outcome, self.first_byte_at)
-        self.leave(now, keep)
+        self.leave(now)

@@ -54,13 +54,13 @@ class ClientConnection(Taking, asyncio.Protocol):
         if access_log is not None:
             access_log(exchange, self._peer)
         self._current = None
-        if not keep_alive or (self._phase and self.closing):
+        if not keep_alive or (self.phase and self.closing):
             if not self.transport.is_closing():
                 self._close(linger=not exchange.complete)
         elif self._queue or self._paused:
             # From the loop, so a long pipeline does not become a deep stack.
             self._context.loop.call_soon(self._next)
-        elif not self._phase and not self._reader.rest:
+        elif not self.phase and not self._reader.rest:
             self._timers.client_idle.start(self, now)
         else:
             self._rest(now)
@@ -89,22 +89,22 @@ class ClientConnection(Taking, asyncio.Protocol):
     def drain(self) -> None:
         """Finish what is under way, then close."""
         if not self.idle:
-            self._phase = max(self._phase, ENDING)
-        elif self._phase == OPEN and self in self._timers.header.waiting:
-            self._phase = LAST  # its request is on its way, or half of it is here
+            self.phase = max(self.phase, ENDING)
+        elif self.phase == OPEN and self in self._timers.header.waiting:
+            self.phase = LAST  # its request is on its way, or half of it is here
             self._context.loop.call_later(GRACE, self._fade)
-        elif self._phase == OPEN:
-            self._phase = ENDING
+        elif self.phase == OPEN:
+            self.phase = ENDING
             self.transport.close()
 
     def _fade(self) -> None:
         """Close a connection that has come too late and said nothing."""
-        if self._phase == LAST and not self._reader.begun:
+        if self.phase == LAST and not self._reader.begun:
             self.transport.close()
 
     def too_slow(self) -> None:
         """A whole request did not come in time, or nothing did, or the last answer is not read."""
-        if self._phase == LINGERING or self.full or self.transport.is_closing():
+        if self.phase == LINGERING or self.full or self.transport.is_closing():
             self.transport.abort()
         elif self._current is not None and self._reading is None:
             pass  # it is the backend's turn, whose time is limited elsewhere
@@ -168,7 +168,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         self._timers.header.stop(self)
         self._timers.client_idle.stop(self)
         self._timers.unread.stop(self)
-        self._phase = max(self._phase, ENDING)
+        self.phase = max(self.phase, ENDING)
         self._rejection = None
         self._abandon()
         self._clients.left(self)
@@ -181,7 +181,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         self.half_closed = True
         if self._reading is not None:
             self._reject(400, "the request ended before its body did")
-        self._phase = max(self._phase, ENDING)
+        self.phase = max(self.phase, ENDING)
         if self.idle:
             return False
         if not self._context.half_close:
@@ -201,7 +201,7 @@ class ClientConnection(Taking, asyncio.Protocol):
             self._next()
 
     def data_received(self, data: bytes) -> None:
-        if self._phase == LINGERING:
+        if self.phase == LINGERING:
             return
         self._reader.receive(data)
         self._take()
@@ -218,11 +218,11 @@ class ClientConnection(Taking, asyncio.Protocol):
         if context.key_of is not None:
             exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         self._queue.append(exchange)
-        if self._phase:
-            self._phase = ENDING
-        if context.timeouts.total is not None:
+        if self.phase:
+            self.phase = ENDING
+        if context.total is not None:
             now = context.now()
-            exchange.deadline = now + context.timeouts.total
+            exchange.deadline = now + context.total
             timers.total.start(exchange, now)
         if request.framing is not NO_BODY:
             self._reading = exchange
@@ -264,9 +264,9 @@ class ClientConnection(Taking, asyncio.Protocol):
         """Nothing is left to answer: wait for more, or end."""
         if self._rejection is not None:
             self._send_rejection()
-        elif self._phase == LINGERING:
+        elif self.phase == LINGERING:
             pass  # closing already
-        elif self._phase == ENDING:
+        elif self.phase == ENDING:
             self._close(linger=False)
         else:
             waits = self._timers.header if self._reader.begun else self._timers.client_idle
@@ -285,7 +285,7 @@ class ClientConnection(Taking, asyncio.Protocol):
 
     def _reject(self, status: int, why: str) -> None:
         """Refuse what cannot be understood, after the answers to what came before it."""
-        self._phase = LINGERING  # whatever follows cannot be told apart
+        self.phase = LINGERING  # whatever follows cannot be told apart
         self._rejection = error(status, "bad_request", why).written(keep_alive=False)
         broken = self._reading
         self._read_no_more()
@@ -313,11 +313,11 @@ class ClientConnection(Taking, asyncio.Protocol):
         """Close, after the client has had a chance to read (RFC 9112, 9.6)."""
         self._forget_queue()
         if linger:
-            self._phase = LINGERING
+            self.phase = LINGERING
             self.transport.write_eof()
             self._timers.header.start(self, self._context.now())
             self.resume_reading()
         else:
-            self._phase = max(self._phase, ENDING)
+            self.phase = max(self.phase, ENDING)
             self.transport.close()
             self._timers.client_idle.start(self, self._context.now())  # to read what is left

@@ -88,10 +88,10 @@ class Exchange(Acts):
         self.state, act = _SWITCH[self.state]
         act(self, attempt, response)
 
-    def head(self, attempt: Attempt[Exchange], response: Response) -> None:
-        """The final answer has begun."""
+    def head(self, attempt: Attempt[Exchange], response: Response, content: bytes = b"") -> None:
+        """The final answer has begun, and some of its body has come along."""
         self.state, act = _HEAD[self.state]
-        act(self, attempt, response)
+        act(self, attempt, response, content)
 
     def body(self, data: bytes) -> None:
         """More of the answer's body has come."""

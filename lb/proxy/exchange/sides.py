@@ -21,6 +21,9 @@ class ClientSide(Tunnelled, Protocol):
     half_closed: bool
     """Nothing more comes from it."""
 
+    phase: int
+    """What it still takes; 0 as long as that is everything."""
+
     @property
     def closing(self) -> bool:
         """Nothing is answered after the current exchange."""

@@ -45,7 +45,6 @@ class Taking:
         "_pace",
         "_paused",
         "_peer",
-        "_phase",
         "_queue",
         "_reader",
         "_reading",
@@ -53,6 +52,7 @@ class Taking:
         "_timers",
         "full",
         "half_closed",
+        "phase",
         "transport",
         "write",
     )
@@ -71,7 +71,7 @@ class Taking:
         self.transport: asyncio.Transport
         self._peer: bytes
         self._reader: RequestReader
-        self._phase = OPEN
+        self.phase = OPEN
         self._current: Exchange | None = None  # being answered
         self._reading: Exchange | None = None  # its body is arriving
         self._pace: Pace | None = None  # of that body, when there is a least one
@@ -88,7 +88,7 @@ class Taking:
 
     @property
     def closing(self) -> bool:
-        return self._phase >= ENDING and not self._queue and self._rejection is None
+        return self.phase >= ENDING and not self._queue and self._rejection is None
 
     def too_slow(self) -> None:
         """Time is up for what has to come."""
@@ -130,7 +130,7 @@ class Taking:
         """Read again, unless there is another reason not to."""
         if not self._paused or self._held() or self.transport.is_closing():
             return
-        if self._phase != LINGERING:
+        if self.phase != LINGERING:
             self._take()  # what came before we paused
             if self._held():
                 return
@@ -147,7 +147,7 @@ class Taking:
 
     def _held(self) -> bool:
         """What comes next must wait, unread."""
-        if self._phase == LINGERING:
+        if self.phase == LINGERING:
             return False
         reading = self._reading
         if reading is not None:
@@ -167,7 +167,7 @@ class Taking:
                     if not self._paused:
                         timers.client_idle.start(self, self._context.now())
                     break
-                if self._phase >= ENDING:
+                if self.phase >= ENDING:
                     return
                 if (self._queue or self._current is not None) and self._held():
                     if reader.rest:

@@ -131,8 +131,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if begins:
             self._response = response
-            exchange.head(attempt, response)
-        if content:
+            exchange.head(attempt, response, content)
+        elif content:
             exchange.body(content)
         if not reader.ended:
             exchange.more(now)
