@@ -117,7 +117,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         """Close, for the sake of others, if nothing is under way; whether that was so."""
         transport = self.transport
         if (
-            self._phase != OPEN
+            self.phase != OPEN
             or not self.idle
             or self._reader.begun
             or transport.is_closing()
@@ -126,7 +126,7 @@ class ClientConnection(Taking, asyncio.Protocol):
             return False
         self._timers.header.stop(self)
         self._timers.client_idle.stop(self)
-        self._phase = ENDING
+        self.phase = ENDING
         transport.close()
         return True
 
