@@ -334,25 +334,30 @@ class Proxy:
 def note_leases(balancer: Balancer[Any]) -> list[Lease[Any]]:
     """Every attempt from now on, retries too."""
     leases: list[Lease[Any]] = []
-    start = balancer._start
+    kind: Any = balancer.lease_type
 
-    def noting(*arguments: Any) -> Lease[Any]:
-        leases.append(start(*arguments))
-        return leases[-1]
+    class Noted(kind):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            leases.append(self)
 
-    balancer._start = noting  # type: ignore[method-assign]
+    balancer.lease_type = Noted
     return leases
 
 
 def note_ends(balancer: Balancer[Any], note: Callable[[Backend, Outcome, float], None]) -> None:
     """`note` hears how every attempt ended, and after how many seconds its answer began."""
-    ended = balancer.ended
+    kind: Any = balancer.lease_type
 
-    def noting(backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
-        ended(backend, now, outcome, latency)
-        note(backend, outcome, latency)
+    class Noted(kind):
+        def done(
+            self, now: float, outcome: Outcome = Outcome.OK, first_byte: float | None = None
+        ) -> None:
+            super().done(now, outcome, first_byte)
+            began = now if first_byte is None else first_byte
+            note(self.backend, outcome, began - self.started_at)
 
-    balancer.ended = noting  # type: ignore[method-assign]
+    balancer.lease_type = Noted
 
 
 def get(target: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:
