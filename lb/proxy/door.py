@@ -174,7 +174,8 @@ class Door:
 
 def _listener(address: str, port: int) -> socket.socket:
     version = socket.AF_INET6 if ":" in address else socket.AF_INET
-    it = socket.socket(version, socket.SOCK_STREAM)
+    # asyncio sends small packets at once only where the protocol is named.
+    it = socket.socket(version, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
             it.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -255,3 +255,18 @@ def test_ipv6(run: Run) -> None:
             client.close()
 
     run(test())
+
+
+def test_small_packets_are_sent_at_once_on_both_sides(run: Run) -> None:
+    """Nobody waits for a delayed acknowledgement."""
+
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb, lb.client() as client:
+            client.send(get())
+            await client.response()
+            (inside,), (outside,) = lb.driver.clients, lb.backends[0].site.idle
+            for connection in (inside, outside):
+                opened = connection.transport.get_extra_info("socket")
+                assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    run(test())
