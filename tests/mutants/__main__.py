@@ -67,7 +67,14 @@ def stages(path: Path) -> tuple[Stage, ...]:
         found.append((LAWS, "-k", " or ".join(sorted({path.stem, *above}))))
     elif room == "lb/balancing":
         found.append(ROOMS[room])
+    else:
+        found.append(tuple(str(file.relative_to(HOUSE)) for file in files if not _slow(file)))
     return tuple(found)
+
+
+def _slow(test: Path) -> bool:
+    """Whether it draws, listens or starts processes."""
+    return any(room in test.read_text() for room in ("sim.output", "sim.live", "sim.checks"))
 
 
 def built_on(module: str) -> list[str]:
