@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -206,28 +207,31 @@ class RequestReader(MessageReader):
             raise Rejected(400, "the Host field is missing")
         if authority is not None:
             host = authority
-        framing, keep_alive, hop, for_next = NO_BODY, minor == 1, PLAIN, b""
+        framing = NO_BODY
+        keep_alive = minor == 1
+        hop = PLAIN
+        for_next = b""
         if said:
-            length, coding = said.pop(LENGTH_FIELD, None), said.pop(CODING, None)
-            if coding is not None:
-                check_coding(coding, minor, has_length=length is not None)
-                framing = CHUNKED
-                self._begin_body(CHUNKED, 0, limits.header_bytes, limits.header_count)
-                lines += b"\r\nTransfer-Encoding: chunked"
-                if TRAILER in said:
-                    lines += b"\r\nTrailer: " + said[TRAILER]
-            elif length is not None:
+            connection = said.pop(CONNECTION, None)
+            length = said.pop(LENGTH_FIELD, None)
+            upgrades, named = False, NO_NAMES
+            if connection is not None:
+                keep_alive, upgrades, named = options(connection, minor)
+            if length is not None and CODING not in said:
                 framing = self._begin_length(length)
-            if said:
-                keep_alive, hop = self._hop(method, line, block, minor, said)
-            if hop is not PLAIN:
-                if hop.named:
-                    lines = without(lines, hop.named)
+            if said or named:
+                if CODING in said:
+                    check_coding(said[CODING], minor, has_length=length is not None)
+                    framing = CHUNKED
+                    lines += self._begin_chunks(said)
+                if named:
+                    lines = without(lines, named)
+                hop = self._hop(said, minor, upgrades, named)
+                if MAX_FORWARDS in said and method in _TRACED:
+                    hop, lines = _counted(hop, lines, said[MAX_FORWARDS], method, line, block)
                 for_next = hop.lines
-            if MAX_FORWARDS in said and method in _TRACED and hop.answer is None:
-                left = max_forwards(said[MAX_FORWARDS]) - 1
-                lines = without(lines, (b"max-forwards",)) + b"\r\nMax-Forwards: %d" % left
-        passed, ours = lines, self._said
+        passed = lines
+        ours = self._said
         if self._trusted:
             passed, ours = forwarding(lines, self._peer, host or b"")
         elif host:
@@ -239,21 +243,23 @@ class RequestReader(MessageReader):
         return host or b"", lines, rest, framing, keep_alive, hop
 
     def _hop(
-        self, method: bytes, line: bytes, block: bytes, minor: int, said: dict[int, bytes]
-    ) -> tuple[bool, Hop]:
-        """Whether the connection persists, and what else this hop is asked for."""
-        keep_alive, upgrades, named, upgrade = minor == 1, False, NO_NAMES, b""
-        if CONNECTION in said:
-            keep_alive, upgrades, named = options(said[CONNECTION], minor)
+        self, said: dict[int, bytes], minor: int, upgrades: bool, named: frozenset[bytes]
+    ) -> Hop:
+        upgrade = b""
         if upgrades and minor and UPGRADE in said:  # RFC 9110, 7.8
             upgrade = self._intermediary.upgrades(said[UPGRADE])
         takes_trailers = minor == 1 and TE in said and b"trailers" in tokens(said[TE])
         answer = LOOP if VIA in said and self._intermediary.has_seen(said[VIA]) else None
-        if MAX_FORWARDS in said and method in _TRACED and not max_forwards(said[MAX_FORWARDS]):
-            answer = ALLOWED if method == b"OPTIONS" else echo(line, block)
         if upgrade or takes_trailers or named or answer is not None:
-            return keep_alive, Hop(upgrade, takes_trailers, named, answer)
-        return keep_alive, PLAIN
+            return Hop(upgrade, takes_trailers, named, answer)
+        return PLAIN
+
+    def _begin_chunks(self, said: dict[int, bytes]) -> bytes:
+        """Returns what we say of the body."""
+        limits = self._limits
+        self._begin_body(CHUNKED, 0, limits.header_bytes, limits.header_count)
+        trailer = b"\r\nTrailer: " + said[TRAILER] if TRAILER in said else b""
+        return b"\r\nTransfer-Encoding: chunked" + trailer
 
     def _begin_length(self, value: bytes) -> Framing:
         try:
@@ -282,6 +288,18 @@ class RequestReader(MessageReader):
             if self._taken > limit:
                 raise Rejected(413, "the request body is too large")
         return content
+
+
+def _counted(
+    hop: Hop, lines: bytes, value: bytes, method: bytes, line: bytes, block: bytes
+) -> tuple[Hop, bytes]:
+    """One hop less, or the answer of the last one (RFC 9110, 7.6.2), whether it loops or not."""
+    left = max_forwards(value)
+    if left:
+        lines = without(lines, (b"max-forwards",)) + b"\r\nMax-Forwards: %d" % (left - 1)
+        return hop, lines
+    answer = ALLOWED if method == b"OPTIONS" else echo(line, block)
+    return replace(hop, answer=answer), lines
 
 
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")

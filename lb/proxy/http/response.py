@@ -150,7 +150,10 @@ class ResponseReader(MessageReader):
         except TooLarge:
             raise Malformed("the response has too many fields") from None
         length = said.pop(LENGTH_FIELD, None)
-        framing, size, keep_alive, aside = CLOSE, 0, minor == 1, _NO_ASIDE
+        framing = CLOSE
+        size = 0
+        keep_alive = minor == 1
+        aside = _NO_ASIDE
         if length is not None:
             try:
                 size = content_length(length)
