@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lb.proxy.http.framing import TooLarge
-from lb.proxy.http.rules import BLANK, WRITTEN, Field, plain_name
+from lb.proxy.http.rules import BLANK, COMMON, WRITTEN, Field, plain_name
 
 LINES = 2048
 """How many lines are remembered; then all are forgotten, which costs less than choosing."""
@@ -23,6 +23,10 @@ FieldLine = tuple[int, bytes, bytes]
 colon, one space, value), else nothing, and its value."""
 FieldName = tuple[int, bytes, bool]
 """What it means, how its lines are written up to the value, and whether they may be remembered."""
+
+Said = list[bytes | None]
+"""The value of each `Field`, or None. The first is None while nothing but common fields is said."""
+_NOTHING: Said = [None] * len(Field)
 
 
 class FieldLines:
@@ -55,10 +59,10 @@ class FieldLines:
 
         self._passing, self._special = self.passing.get, self.special.get
 
-    def read(self, block: bytes, most: int) -> tuple[bytes, dict[int, bytes]]:
-        """A head behind its first line: the lines that pass, and the value of each `Field` said.
+    def read(self, block: bytes, most: int) -> tuple[bytes, Said]:
+        """A head behind its first line: the lines that pass, and what is said.
 
-        Values of one kind are one list (RFC 9110, 5.3), which is no value of a field that may
+        Values of one field are one list (RFC 9110, 5.3), which is no value of a field that may
         come only once. Raises TooLarge for more than `most` fields, and what `check` raises.
         """
         lines = block.split(b"\r\n")
@@ -68,7 +72,7 @@ class FieldLines:
         checked = False
         passing = self._passing
         written = []
-        said: dict[int, bytes] = {}
+        said = _NOTHING.copy()
         for line in lines:
             text = passing(line)
             if text is None:
@@ -80,9 +84,10 @@ class FieldLines:
                     field = self.learn(line)
                 kind, text, value = field
                 if kind:
-                    if kind in said:
-                        value = said[kind] + b", " + value
-                    said[kind] = value
+                    before = said[kind]
+                    said[kind] = value if before is None else before + b", " + value
+                    if kind > COMMON:
+                        said[0] = value
             written.append(text)
         return b"".join(written), said
 

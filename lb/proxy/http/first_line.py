@@ -59,13 +59,17 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2}(?: [\t\x20-\x7e\x80-
 
 
 @lru_cache(maxsize=256)
-def status_line(line: bytes) -> tuple[int, int, bytes]:
-    """Minor version, status, and status with its reason (RFC 9112, 4). Raises Malformed."""
+def status_line(line: bytes) -> tuple[int, int, bytes, bool]:
+    """Minor version, status, status with its reason (RFC 9112, 4), whether there is never a body.
+
+    Raises Malformed.
+    """
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise Malformed("the status line is not one of HTTP/1.1")
     text = match[2] if b" " in match[2] else match[2] + b" "  # the space is not optional
-    return min(int(match[1]), 1), int(text[:3]), text
+    status = int(text[:3])
+    return min(int(match[1]), 1), status, text, status < 200 or status in (204, 304)
 
 
 _HOST = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from lb.proxy.http.fields import FieldLines
+from lb.proxy.http.fields import FieldLines, Said
 from lb.proxy.http.first_line import check_host, origin_form, request_line
 from lb.proxy.http.framing import (
     CHUNKED,
@@ -200,7 +200,7 @@ class RequestReader(MessageReader):
             lines, said = self._read(block, limits.header_count)
         except TooLarge:
             raise Rejected(431, "the request head is too large") from None
-        host = said.pop(HOST, None)
+        host, connection, length = said[HOST], said[CONNECTION], said[LENGTH_FIELD]
         if host is not None:
             check_host(host)
         elif minor:
@@ -209,27 +209,22 @@ class RequestReader(MessageReader):
             host = authority
         framing = NO_BODY
         keep_alive = minor == 1
-        hop = PLAIN
-        for_next = b""
-        if said:
-            connection = said.pop(CONNECTION, None)
-            length = said.pop(LENGTH_FIELD, None)
-            upgrades, named = False, NO_NAMES
-            if connection is not None:
-                keep_alive, upgrades, named = options(connection, minor)
-            if length is not None and CODING not in said:
-                framing = self._begin_length(length)
-            if said or named:
-                if CODING in said:
-                    check_coding(said[CODING], minor, has_length=length is not None)
-                    framing = CHUNKED
-                    lines += self._begin_chunks(said)
-                if named:
-                    lines = without(lines, named)
-                hop = self._hop(said, minor, upgrades, named)
-                if MAX_FORWARDS in said and method in _TRACED:
-                    hop, lines = _counted(hop, lines, said[MAX_FORWARDS], method, line, block)
-                for_next = hop.lines
+        hop, for_next, upgrades, named = PLAIN, b"", False, NO_NAMES
+        if connection is not None:
+            keep_alive, upgrades, named = options(connection, minor)
+            if named:
+                lines = without(lines, named)
+        if said[CODING] is not None:
+            framing = CHUNKED
+            lines += self._begin_chunks(said, minor)
+        elif length is not None:
+            framing = self._begin_length(length)
+        if said[0] is not None or named:
+            hop = self._hop(said, minor, upgrades, named)
+            hops = said[MAX_FORWARDS]
+            if hops is not None and method in _TRACED:
+                hop, lines = _counted(hop, lines, hops, method, line, block)
+            for_next = hop.lines
         passed = lines
         ours = self._said
         if self._trusted:
@@ -237,29 +232,29 @@ class RequestReader(MessageReader):
         elif host:
             ours += b"\r\nX-Forwarded-Host: " + host
         rest = b"".join((passed, for_next, ours, self._intermediary.tails[minor]))
-        if framing is NO_BODY and authority is None and MAX_FORWARDS not in said:
+        if framing is NO_BODY and authority is None and said[MAX_FORWARDS] is None:
             self._block, self._minor = block, minor
             self._parsed = host or b"", lines, rest, keep_alive, hop
         return host or b"", lines, rest, framing, keep_alive, hop
 
-    def _hop(
-        self, said: dict[int, bytes], minor: int, upgrades: bool, named: frozenset[bytes]
-    ) -> Hop:
+    def _hop(self, said: Said, minor: int, upgrades: bool, named: frozenset[bytes]) -> Hop:
+        offered, te, via = said[UPGRADE], said[TE], said[VIA]
         upgrade = b""
-        if upgrades and minor and UPGRADE in said:  # RFC 9110, 7.8
-            upgrade = self._intermediary.upgrades(said[UPGRADE])
-        takes_trailers = minor == 1 and TE in said and b"trailers" in tokens(said[TE])
-        answer = LOOP if VIA in said and self._intermediary.has_seen(said[VIA]) else None
+        if offered is not None and upgrades and minor:  # RFC 9110, 7.8
+            upgrade = self._intermediary.upgrades(offered)
+        takes_trailers = te is not None and minor == 1 and b"trailers" in tokens(te)
+        answer = LOOP if via is not None and self._intermediary.has_seen(via) else None
         if upgrade or takes_trailers or named or answer is not None:
             return Hop(upgrade, takes_trailers, named, answer)
         return PLAIN
 
-    def _begin_chunks(self, said: dict[int, bytes]) -> bytes:
+    def _begin_chunks(self, said: Said, minor: int) -> bytes:
         """Returns what we say of the body."""
-        limits = self._limits
+        coding, trailer, limits = said[CODING], said[TRAILER], self._limits
+        check_coding(coding or b"", minor, has_length=said[LENGTH_FIELD] is not None)
         self._begin_body(CHUNKED, 0, limits.header_bytes, limits.header_count)
-        trailer = b"\r\nTrailer: " + said[TRAILER] if TRAILER in said else b""
-        return b"\r\nTransfer-Encoding: chunked" + trailer
+        announced = b"" if trailer is None else b"\r\nTrailer: " + trailer
+        return b"\r\nTransfer-Encoding: chunked" + announced
 
     def _begin_length(self, value: bytes) -> Framing:
         try:

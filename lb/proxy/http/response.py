@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from lb.proxy.http.fields import FieldLines
+from lb.proxy.http.fields import FieldLines, Said
 from lb.proxy.http.first_line import status_line
 from lb.proxy.http.framing import (
     CHUNKED,
@@ -144,43 +144,38 @@ class ResponseReader(MessageReader):
 
     def _parse(self, head: bytes, method: bytes) -> Response:
         line, _, block = head.partition(b"\r\n")
-        minor, status, text = status_line(line)
+        minor, status, text, bodiless = status_line(line)
         try:
             lines, said = _read(block, self._count)
         except TooLarge:
             raise Malformed("the response has too many fields") from None
-        length = said.pop(LENGTH_FIELD, None)
+        length, connection, coding = said[LENGTH_FIELD], said[CONNECTION], said[CODING]
         framing = CLOSE
         size = 0
         keep_alive = minor == 1
-        aside = _NO_ASIDE
+        named = NO_NAMES
         if length is not None:
             try:
                 size = content_length(length)
             except ValueError:
                 raise Malformed("Content-Length is not a number of bytes") from None
             framing = LENGTH if size else NO_BODY
-        if said:
-            coding, connection = said.pop(CODING, None), said.pop(CONNECTION, None)
-            named = NO_NAMES
-            if connection is not None:
-                keep_alive, _, named = options(connection, minor)
-                if named:
-                    lines = without(lines, named)
-            if coding is not None:
-                if length is not None or tokens(coding) != [b"chunked"]:
-                    raise Malformed("the framing of the response is ambiguous")
-                framing = CHUNKED
-                keep_alive = keep_alive and minor == 1  # RFC 9112, 6.1: it is not trusted again
-            if said or named:
-                trailer = b"\r\nTrailer: " + said[TRAILER] if TRAILER in said else b""
-                aside = Aside(said.get(UPGRADE, b""), trailer, said.get(LOAD, b""), named)
-        if status < 200 or status == 204 or status == 304 or method == b"HEAD":
+        if connection is not None:
+            keep_alive, _, named = options(connection, minor)
+            if named:
+                lines = without(lines, named)
+        if coding is not None:
+            if length is not None or tokens(coding) != [b"chunked"]:
+                raise Malformed("the framing of the response is ambiguous")
+            framing = CHUNKED
+            keep_alive = keep_alive and minor == 1  # RFC 9112, 6.1: it is not trusted again
+        if bodiless or method == b"HEAD":
             framing = NO_BODY  # RFC 9112, 6.3
-            if length is not None and (status < 200 or status == 204):  # RFC 9110, 8.6
+            if length is not None and status != 304 and bodiless:  # RFC 9110, 8.6
                 lines = without(lines, (b"content-length",))
         elif framing is CLOSE:
             keep_alive = False
+        aside = _NO_ASIDE if said[0] is None and not named else _aside(said, named)
         dated = b"\r\nDate: " in lines or _DATE.search(lines) is not None
         return Response(status, text, lines, minor, framing, keep_alive, aside, size, dated)
 
@@ -196,3 +191,9 @@ class ResponseReader(MessageReader):
             return False
         self.ended = True
         return True
+
+
+def _aside(said: Said, named: frozenset[bytes]) -> Aside:
+    trailer = said[TRAILER]
+    announced = b"" if trailer is None else b"\r\nTrailer: " + trailer
+    return Aside(said[UPGRADE] or b"", announced, said[LOAD] or b"", named)

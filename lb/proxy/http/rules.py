@@ -61,6 +61,8 @@ class Field(IntEnum):
     """A backend's report, which is for the balancer alone."""
 
 
+COMMON = int(Field.LENGTH)
+"""Up to here fields stand in nearly every message."""
 WRITTEN = frozenset(map(int, (Field.PASS, Field.LENGTH, Field.VIA, Field.MAX_FORWARDS)))
 """Fields that pass as they came; others stay here, or are written anew."""
 
