@@ -12,9 +12,7 @@ from lb.balancing import Backend
 from lb.config import Scenario
 from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.keys import KeyOf
-
-Answer = Callable[[], tuple[int, bytes]]
-"""Status and body of what the proxy answers by itself."""
+from lb.proxy.http.message import Answer
 
 
 class Asked(Protocol):
@@ -55,7 +53,7 @@ class Context:
         self.trusted: Sequence[IPv4Network | IPv6Network] = [
             ip_network(network) for network in scenario.server.trusted_proxies
         ]
-        self.endpoints: dict[bytes, Answer] = {}
+        self.endpoints: dict[bytes, Callable[[], Answer]] = {}
         """By path: what the proxy answers by itself."""
         self.backend_header = scenario.server.backend_header
         """Clients hear in X-Backend-Server who answered."""

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from lb.balancing import BackendView, Snapshot
+from lb.proxy.http.message import Answer
 
 
-def health(snapshot: Snapshot) -> tuple[int, bytes]:
+def health(snapshot: Snapshot) -> Answer:
     """200 while some backend is usable, 503 otherwise."""
     backends = snapshot.backends
     usable = any(backend.usable for backend in backends)
@@ -18,12 +19,13 @@ def health(snapshot: Snapshot) -> tuple[int, bytes]:
         "total_backends": len(backends),
         "backends": [_common(backend) for backend in backends],
     }
-    return (200 if usable else 503), _json(document)
+    return _json(200 if usable else 503, document)
 
 
-def stats(snapshot: Snapshot) -> tuple[int, bytes]:
+def stats(snapshot: Snapshot) -> Answer:
     """All that is counted; each backend's books balance, and so do those of the whole."""
-    return 200, _json(
+    return _json(
+        200,
         {
             "algorithm": snapshot.algorithm,
             "requests": snapshot.requests,
@@ -47,7 +49,7 @@ def stats(snapshot: Snapshot) -> tuple[int, bytes]:
                 }
                 for backend in snapshot.backends
             ],
-        }
+        },
     )
 
 
@@ -67,5 +69,5 @@ def _rounded(number: float | None) -> float | None:
     return None if number is None else round(number, 3)
 
 
-def _json(document: object) -> bytes:
-    return json.dumps(document).encode() + b"\n"
+def _json(status: int, document: object) -> Answer:
+    return Answer(status, json.dumps(document).encode() + b"\n")

@@ -504,6 +504,16 @@ MISTAKES = {
         "lb.toml:2 server.trusted_proxies[1]",
         "nowhere",
     ),
+    "an upgrade past all rules": (
+        '[server]\nupgrades = ["websocket", "H2C"]\n',
+        "lb.toml:2 server.upgrades[1]",
+        "H2C would pass requests that nobody has looked at",
+    ),
+    "an upgrade that is no protocol": (
+        '[server]\nupgrades = ["web socket"]\n',
+        "lb.toml:2 server.upgrades[0]",
+        "is no protocol",
+    ),
 }
 
 

@@ -102,6 +102,7 @@ def test_any_content_in_any_pieces(chunks: list[bytes], size: int) -> None:
 
 def test_trailers_that_may_not_be_passed_on() -> None:
     given = b"\r\nX-Sum: 1\r\nContent-Length: 5\r\ntransfer-encoding: x\r\nX-Mine:2\r\nHOST: x"
+    given += b"\r\nX_Forwarded_For: 1\r\ncontent.length: 5\r\nForwarded: for=1"
     assert passable(given, frozenset({b"x-mine"})) == b"\r\nX-Sum: 1"
 
 

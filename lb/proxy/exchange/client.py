@@ -15,7 +15,7 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
 from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
-from lb.proxy.http.message import Answer, error
+from lb.proxy.http.message import error
 from lb.proxy.http.request import Request, RequestReader
 
 GRACE = 0.2
@@ -254,7 +254,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         request = exchange.request
         answer = self._context.endpoints.get(request.target)
         if answer is not None and request.method in (b"GET", b"HEAD"):
-            exchange.local(Answer(*answer()))
+            exchange.local(answer())
         elif request.hop.answer is not None:
             exchange.local(request.hop.answer)
         else:
