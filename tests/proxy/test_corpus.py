@@ -43,8 +43,9 @@ def ids(rows: list[dict[str, Any]]) -> list[str]:
 
 async def said(client: Wire, text: bytes, pieces: int) -> None:
     """Send `text`, `pieces` bytes at a time (0: at once)."""
-    for i in range(0, len(text), pieces or len(text)):
-        client.send(text[i : i + (pieces or len(text))])
+    step = pieces or len(text) or 1
+    for i in range(0, len(text), step):
+        client.send(text[i : i + step])
         await client.sent()
         await asyncio.sleep(0)
 
