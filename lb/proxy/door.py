@@ -1,8 +1,11 @@
 """The door: listening sockets, and who is let in while there is room.
 
-The loops' own servers accept for as long as anybody comes, until no descriptor is left for anything
-else. Here each newcomer beyond the limit costs the client that has been idle longest its place;
-when nobody is idle, whoever comes waits in the kernel's queue until somebody leaves.
+Each newcomer beyond the limit costs the client that has been idle longest its place; when nobody is
+idle, whoever comes waits in the kernel's queue until somebody leaves.
+
+A loop's own server cannot do so: it accepts whoever comes, until no descriptor is left for anything
+else. But it takes half the time, so it works here while all that may be in the kernel's queue would
+find room. It has duplicates of the listening sockets, and when they are closed the queue stays.
 """
 
 from __future__ import annotations
@@ -45,9 +48,13 @@ class Door:
         self._clients = clients
         self._spare = spare
         self._limit = limit
+        self._plenty = limit - BACKLOG
+        """As long as there are fewer, the loop's own server may accept."""
         self._log = log
         self._listeners: list[socket.socket] = []
         self._entering: set[asyncio.Task[None]] = set()
+        self._serving: asyncio.Task[None] | None = None
+        self._servers: list[asyncio.Server] = []
         self._open = False
         self._full = False  # nobody is let in for the time being
         self._told = False  # the log knows
@@ -78,7 +85,11 @@ class Door:
 
     def look(self) -> None:
         """Whether there is room again. Call it on every tick."""
-        if self._full:
+        if self._serving is None and self._clients.present < self._plenty * 3 // 4:
+            self._full = False
+            self._stop_listening()
+            self._listen()
+        elif self._full:
             for _ in range(self._clients.present - self._limit):
                 if not self._spare():
                     break
@@ -87,8 +98,11 @@ class Door:
                 self._listen()
 
     def make_room(self) -> None:
-        """Descriptors are missing: close some clients that are idle."""
+        """Descriptors are missing: close some clients that are idle, and accept with care."""
         self._tell("no descriptors")
+        if self._serving is not None:
+            self._plenty = 0
+            self._take_over()
         for _ in range(CLOSING):
             if not self._spare():
                 break
@@ -111,14 +125,52 @@ class Door:
     # --- inside
 
     def _listen(self) -> None:
-        if self._open:
-            for listener in self._listeners:
-                self._loop.add_reader(listener, self._accept, listener)
+        if not self._open:
+            return
+        if self._clients.present < self._plenty:
+            self._serving = self._loop.create_task(self._serve())
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
+        for listener in self._listeners:
+            self._loop.add_reader(listener, self._accept, listener)
 
     def _stop_listening(self) -> None:
         if self._open:
             for listener in self._listeners:
                 self._loop.remove_reader(listener)
+        self._serving = None
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def _serve(self) -> None:
+        """Let the loop accept."""
+        ours = asyncio.current_task()
+        for listener in self._listeners:
+            try:
+                twin = listener.dup()
+                server = await self._loop.create_server(self._counted, sock=twin, backlog=BACKLOG)
+            except OSError:  # no descriptor for it, or the door has been closed
+                if self._serving is ours:
+                    self.make_room()
+                return
+            if self._serving is not ours:
+                server.close()
+                return
+            self._servers.append(server)
+
+    def _counted(self) -> asyncio.Protocol:
+        if self._clients.present >= self._plenty and self._serving is not None:
+            self._serving = None
+            self._loop.call_soon(self._take_over)
+        return self._enter()
+
+    def _take_over(self) -> None:
+        """Accept with care from now on."""
+        self._stop_listening()
+        self._listen()
 
     def _accept(self, listener: socket.socket) -> None:
         clients, limit = self._clients, self._limit

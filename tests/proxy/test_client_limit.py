@@ -12,7 +12,8 @@ import pytest
 
 from lb.proxy import lifecycle
 from lb.proxy.descriptors import RESERVE, in_use, limit, room_for_clients
-from lb.proxy.door import CLOSING
+from lb.proxy.door import CLOSING, Door
+from lb.proxy.exchange.clients import Clients
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
@@ -263,7 +264,7 @@ def test_accepting_without_a_descriptor_waits_for_one(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test() -> None:
-        async with origin(echo) as a, proxy(a) as lb, AsyncExitStack() as stack:
+        async with origin(echo) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
             (idle,) = await connected(lb, stack, 1)
             (listener,) = lb.driver._door._listeners
             tries = 0
@@ -288,18 +289,106 @@ def test_accepting_without_a_descriptor_waits_for_one(
     run(test())
 
 
+def door(limit: int = 10) -> Door:
+    return Door(asyncio.Protocol, Clients(), lambda: False, limit, lambda *_, **__: None)
+
+
 def test_where_a_version_of_ip_is_missing_the_other_is_listened_on(run: Run) -> None:
     async def test() -> None:
+        it = door()
+        it.bind(["192.0.2.1", "127.0.0.1"], 0)  # the first is nobody's here
+        assert len(it.addresses) == 1
+        it.close()
+        with pytest.raises(OSError, match="assign"):
+            door().bind(["192.0.2.1"], 0)
+
+    run(test())
+
+
+@pytest.fixture
+def _short_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the limit of 9 is far away for the first five."""
+    monkeypatch.setattr("lb.proxy.door.BACKLOG", 4)
+
+
+NINE = "[limits]\nclient_connections = 9\n"
+
+
+@pytest.mark.usefixtures("_short_queue")
+def test_far_from_the_limit_the_loop_accepts_and_near_it_we_do(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a, toml=NINE) as lb:
+            it = lb.driver._door
+            async with AsyncExitStack() as stack:
+                for _ in range(5):
+                    await connected(lb, stack, 1)
+                    assert it._servers
+                wires = await connected(lb, stack, 15)
+                assert not it._servers
+                assert await answered(wires[-1]) == 200
+                assert len(lb.driver.clients) == 9
+            while not it._servers:
+                await asyncio.sleep(0)
+            assert len(limits(lb)) == 1
+            assert (await lb.get()).status == 200
+
+    run(test())
+
+
+@pytest.mark.usefixtures("_short_queue")
+def test_who_has_run_out_of_descriptors_is_careful_from_then_on(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a, toml=NINE) as lb:
+            it = lb.driver._door
+            while not it._servers:
+                await asyncio.sleep(0)
+            it.make_room()
+            assert not it._servers
+            for _ in range(3):
+                assert (await lb.get()).status == 200
+                it.look()
+            assert it._serving is None
+
+    run(test())
+
+
+def test_without_a_descriptor_for_its_server_we_accept_ourselves(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
         async with origin(echo) as a, proxy(a) as lb:
-            door = lb.driver._door
-            door.bind(["192.0.2.1", "127.0.0.1"], 0)  # the first is nobody's here
-            assert len(door.addresses) == 2
-            door._listeners.pop().close()
-            before = list(door._listeners)
-            door._listeners.clear()
-            with pytest.raises(OSError, match="assign"):
-                door.bind(["192.0.2.1"], 0)
-            door._listeners.extend(before)
+            it = lb.driver._door
+
+            async def scarce(*_: object, **named: Any) -> None:
+                named["sock"].close()
+                raise OSError(errno.EMFILE, "Too many open files")
+
+            loop = it._loop
+            it._loop = Loop(loop, 0)  # type: ignore[assignment]
+            it._loop.create_server = scarce  # type: ignore[assignment]
+            it._take_over()
+            assert (await lb.get()).status == 200
+            assert it._serving is None
+            it._loop = loop
+
+    run(test())
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_door_that_is_closed_while_it_opens_stays_closed(run: Run, steps: int) -> None:
+    async def test() -> None:
+        it = door(10_000)
+        it.bind(["127.0.0.1", "::1"], 0)
+        place = ("127.0.0.1", int(it.addresses[0].rpartition(":")[2]))
+        it.open()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        it.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*place)
+        assert not it._servers
 
     run(test())
 

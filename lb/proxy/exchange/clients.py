@@ -42,15 +42,17 @@ class Clients:
         return len(self._all) + self._coming
 
     def expect(self) -> None:
-        """One is coming: will have joined in a moment, or be missed."""
+        """One is coming that will have joined in a moment, or be missed."""
         self._coming += 1
 
     def missed(self) -> None:
         """It has left before it could join."""
-        self._coming -= 1
+        if self._coming:
+            self._coming -= 1
 
     def joined(self, client: Connected) -> None:
-        self._coming -= 1
+        if self._coming:
+            self._coming -= 1
         self._all.add(client)
         if self._draining:
             client.drain()
