@@ -42,6 +42,8 @@ def test_what_is_kept_is_bounded() -> None:
             lines.learn(b"X-A: %d" % number)
             lines.learn(b"Content-Length: %d" % number)
         lines.learn(b"X-Once: %d" % number)
+        lines.learn(b"X-%d: 1" % number)
+        assert len(lines._names) <= fields.LINES
         assert len(lines._once) <= fields.LINES
         assert len(lines.passing) + len(lines.special) <= fields.LINES + 1
 
@@ -148,3 +150,13 @@ def verdict(given: bytes, answer: bytes) -> list[object]:
     except Malformed:
         out.append(None)
     return out
+
+
+@pytest.mark.parametrize(
+    "name", [b"X_Forwarded_For", b"x-forwarded.for", b"Content_Length", b"H~st"]
+)
+def test_other_marks_make_no_other_field(name: bytes) -> None:
+    """A name with marks is dropped when it is one of ours but for them, else it passes."""
+    kind, text, _ = FieldLines(REQUEST_RULES, lambda block: None).learn(name + b": 1")
+    assert kind == Field.PASS
+    assert text == (b"\r\nH~st: 1" if name == b"H~st" else b"")
