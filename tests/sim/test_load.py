@@ -28,6 +28,15 @@ def test_the_offered_work_of_one_server_says_whether_it_keeps_up(
     assert use.steadiness == expected
 
 
+def test_near_the_edge_has_an_edge() -> None:
+    assert [steadiness(load) for load in (0.9849, 0.985, 0.9999, 1.0)] == [
+        "steady",
+        "edge",
+        "edge",
+        "overloaded",
+    ]
+
+
 def test_workers_and_service_times_make_the_capacity() -> None:
     use = the_only_one(3.0, serves('{ law = "exponential", mean = "2s" }', workers=8))
     assert use.offered == pytest.approx(3.0 * 2 / 8)

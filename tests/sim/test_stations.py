@@ -207,6 +207,11 @@ def test_a_station_has_one_worker_unless_told(kind: Any) -> None:
     assert served(kind, [(0.0, 2.0), (0.0, 2.0)]) == last
 
 
+@EITHER
+def test_who_came_first_leaves_first_of_those_that_end_together(kind: Any) -> None:
+    assert list(served(kind, [(0.0, 1.0)] * 4, workers=4)) == [0, 1, 2, 3]
+
+
 # --- what a backend says of its load
 
 
