@@ -68,7 +68,7 @@ class OpenLoop:
 
     def _arrive(self, now: float) -> None:
         """One arrival, and those that follow before anything else happens."""
-        times, keys, timeline = self._times, self._keys, self._timeline
+        times, timeline = self._times, self._timeline
         queue = timeline.queue
         dispatcher = self._dispatchers[0]
         index = self._next
@@ -78,8 +78,8 @@ class OpenLoop:
             request = Request()
             request.index = index
             request.home = dispatcher
-            if keys:
-                request.key = keys[index]
+            if self._keys:
+                request.key = self._keys[index]
             dispatcher.arrive(request, now)
             self._next = index = index + 1
             if index == len(times):
