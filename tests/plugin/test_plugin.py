@@ -116,9 +116,9 @@ def test_start_up_does_not_look_for_plug_ins(tmp_path: Path) -> None:
     """A package that cannot even be listed harms nobody who does not ask."""
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.metadata as m\n"
-        "def entry_points(**_): raise SystemExit('looked for entry points')\n"
+        "def entry_points(**_): raise SystemExit(7)  # looked for\n"
         "m.entry_points = entry_points\n"
     )
     assert lb_process("--help", PYTHONPATH=str(tmp_path)).returncode == 0
     assert lb_process("strategies", "p2c", PYTHONPATH=str(tmp_path)).returncode == 0
-    assert "looked for" in lb_process("strategies", PYTHONPATH=str(tmp_path)).stderr
+    assert lb_process("strategies", PYTHONPATH=str(tmp_path)).returncode == 7, "a list looks"
