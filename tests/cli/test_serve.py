@@ -21,6 +21,7 @@ class Held(ThreadingHTTPServer):
     """A backend in good health that answers when it is let."""
 
     daemon_threads = True
+    request_queue_size = 64  # all of them at once
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
