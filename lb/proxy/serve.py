@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from lb.config import Scenario
 from lb.proxy.descriptors import raise_limit
 from lb.proxy.lifecycle import Proxy
-from lb.proxy.logs.log import Log, open_log
+from lb.proxy.logs.log import Log, Told, open_log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.signals import ignore_aloud, ignore_silently
 
@@ -25,11 +26,14 @@ def serve(scenario: Scenario, record: Path | None = None) -> None:
     ignore_silently()
     raise_limit()
     log = open_log()
+    told = Told(log)
+    logging.getLogger().addHandler(told)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(scenario, log, record))
     finally:
         ignore_silently()  # a loop that is closed gives signals their first meaning back
+        logging.getLogger().removeHandler(told)
         log.close()
 
 

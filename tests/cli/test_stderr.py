@@ -1,4 +1,4 @@
-"""`lb serve` with a stderr that is no good, and signals that are not for it: it serves on."""
+"""`lb serve` with a stderr that is no good: it serves on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import LIMIT, Serving, Start, environment
+from tests.cli.conftest import LIMIT, environment
 
 FULL = Path("/dev/full")
 
@@ -138,16 +138,3 @@ def test_a_process_without_a_stderr_serves(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait(LIMIT)
-
-
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2"])
-def test_signals_that_reload_other_servers_are_only_noted(start: Start, name: str) -> None:
-    serving = start(Serving, "-p", 0, "-b", "127.0.0.1:1")
-    serving.tell(signal.Signals[name])
-    line = serving.until('event="signal ignored"')
-    assert line.endswith(f'signal={name} reason="reload is not available"')
-    assert serving.get("/lb-stats")[0] == 200
-    serving.tell(signal.SIGPIPE)
-    serving.tell(signal.SIGTERM)
-    serving.tell(signal.Signals[name])
-    assert serving.ended() == 0

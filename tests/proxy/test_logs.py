@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from lb.proxy.logs.log import LineLog, open_log
+from lb.proxy.logs.log import LineLog, Told, open_log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.logs.writing import WriterThread
 
@@ -214,6 +215,24 @@ def test_without_a_stderr_nothing_goes_to_whatever_has_its_number() -> None:
     log("info", "line")
     assert log.close(within=10.0)
     os.close(log._descriptor)
+
+
+def test_what_libraries_have_to_say_is_a_line_of_the_log() -> None:
+    said: list[tuple[str, str, dict[str, object]]] = []
+    told = Told(lambda level, event, **fields: said.append((level, event, fields)))
+    logger = logging.getLogger("library")
+    logger.addHandler(told)
+    logger.info("nothing to speak of")
+    logger.warning("careful\nwith %s", "that")
+    try:
+        raise ValueError("why not")
+    except ValueError:
+        logger.exception("it broke")
+    logger.removeHandler(told)
+    assert said == [
+        ("warning", "careful", {"source": "library"}),
+        ("error", "it broke", {"source": "library", "reason": "ValueError: why not"}),
+    ]
 
 
 # --- the thread underneath

@@ -7,6 +7,7 @@ nothing breaks: lines that find no place are counted, and the count is said when
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import sys
@@ -106,6 +107,21 @@ class LineLog:
                 return data[at:].removeprefix(b"\n")
         self._torn = False
         return b""
+
+
+class Told(logging.Handler):
+    """What libraries say through `logging`, which would else print it and wait."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line of it; of a traceback, only where it ended."""
+        error = record.exc_info[1] if record.exc_info else None
+        more = {} if error is None else {"reason": f"{type(error).__name__}: {error}"}
+        text, _, _ = record.getMessage().partition("\n")
+        self._log(record.levelname.lower(), text, source=record.name, **more)
 
 
 def open_log() -> LineLog:
