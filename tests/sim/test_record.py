@@ -52,6 +52,14 @@ def test_without_delays_an_attempt_is_there_at_once() -> None:
     times = array("d", [1.0])
     seen = Record.of(times, None, array("q", [0]), times, array("d", [2.0]))
     assert (seen.reached.tolist(), seen.left.tolist()) == ([1.0], [2.0])
+    assert (seen.failed, seen.timed_out, seen.rejected, seen.retried) == (0, 0, 0, 0)
+
+
+def test_nothing_was_refused_that_nobody_speaks_of() -> None:
+    none, who = np.empty(0), np.empty(0, np.int64)
+    seen = Record(0, none, none, none, who, none, none, until=0.0)
+    assert (seen.failed, seen.timed_out, seen.rejected, seen.retried) == (0, 0, 0, 0)
+    assert len(seen.lost.backend) == 0
 
 
 def test_a_run_of_nothing_is_a_record_too() -> None:
