@@ -27,6 +27,8 @@ AT_ONCE = 64
 """Connections accepted before others have their turn."""
 CLOSING = 16
 """Connections that may be closing beyond the limit, and idle clients closed in an emergency."""
+QUIET = 10.0
+"""Seconds after a line of the log that another would tell nothing new."""
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """An address of the other IP version, on a machine that has only one."""
 
@@ -58,6 +60,7 @@ class Door:
         self._open = False
         self._full = False  # nobody is let in for the time being
         self._told = False  # the log knows
+        self._told_at = -QUIET
 
     def bind(self, addresses: Iterable[str], port: int) -> None:
         """Listen at all `addresses`. Raises OSError."""
@@ -198,9 +201,10 @@ class Door:
         self._full = True
 
     def _tell(self, why: str) -> None:
-        """Once an episode."""
-        if not self._told:
-            self._told = True
+        """Once an episode, of those that follow each other closely only the first."""
+        now = self._loop.time()
+        if not self._told and now - self._told_at >= QUIET:
+            self._told_at = now
             self._log(
                 "warning",
                 "client limit",
@@ -208,6 +212,7 @@ class Door:
                 connections=self._clients.present,
                 reason=why,
             )
+        self._told = True
 
     def _let_in(self, connection: socket.socket) -> None:
         connection.setblocking(False)

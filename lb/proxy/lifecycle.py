@@ -29,7 +29,7 @@ from lb.system import reason
 
 LOOKUP = 5.0
 """Seconds that a name to listen on may take to be resolved."""
-RESTED = 0.2
+RESTED = 0.5
 """Seconds without a request that make a client idle: it may just be on its way."""
 ROUNDS = 3
 """Of the event loop, after which all that had come before has been read."""

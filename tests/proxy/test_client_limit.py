@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from contextlib import AsyncExitStack
 from typing import Any
@@ -127,6 +128,24 @@ def test_whoever_comes_while_all_are_busy_waits_and_is_served(run: Run) -> None:
     run(test())
 
 
+def test_a_client_that_has_spoken_is_not_idle_though_we_have_not_heard_yet(run: Run) -> None:
+    """A late event loop: what has come is still in the kernel."""
+
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb, AsyncExitStack() as stack:
+            spoken, mute = await connected(lb, stack, 2)
+            with socket.socket(
+                fileno=os.dup(spoken.writer.get_extra_info("socket").fileno())
+            ) as it:
+                it.send(get())  # nothing runs in between
+                assert lb.driver._spare()
+                assert not lb.driver._spare()
+            assert (await spoken.response()).status == 200
+            assert await mute.closed()
+
+    run(test())
+
+
 def test_a_client_that_leaves_makes_room(run: Run) -> None:
     async def test() -> None:
         async with origin(silent) as a, proxy(a, toml=THREE) as lb, AsyncExitStack() as stack:
@@ -156,14 +175,20 @@ def test_a_client_in_the_middle_of_a_request_is_not_idle(run: Run, half: bytes) 
     run(test())
 
 
-def test_an_episode_is_told_again_when_there_has_been_room_in_between(run: Run) -> None:
+@pytest.mark.parametrize(("quiet", "told"), [(0.0, 2), (60.0, 1)])
+def test_an_episode_is_told_again_when_there_has_been_room_in_between(
+    run: Run, monkeypatch: pytest.MonkeyPatch, quiet: float, told: int
+) -> None:
+    """Unless that was only just now."""
+    monkeypatch.setattr("lb.proxy.door.QUIET", quiet)
+
     async def test() -> None:
         toml = "[limits]\nclient_connections = 4\n"
         async with origin(echo) as a, proxy(a, toml=toml) as lb:
             for episodes in (1, 2):
                 async with AsyncExitStack() as stack:
                     await connected(lb, stack, 7)
-                    assert len(limits(lb)) == episodes
+                    assert len(limits(lb)) == min(episodes, told)
                 while lb.driver.clients:
                     await asyncio.sleep(0)
                 async with AsyncExitStack() as stack:

@@ -18,6 +18,10 @@ from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import error
 from lb.proxy.http.request import Request, RequestReader
 
+if sys.platform != "win32":
+    from fcntl import ioctl
+    from termios import FIONREAD
+
 GRACE = 0.2
 """Seconds that a connection gets which has just come, when the proxy stops, to say something."""
 EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
@@ -36,6 +40,17 @@ def has_ended(transport: asyncio.Transport) -> bool:
         return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) in ENDED
     except OSError:  # gone already
         return False
+
+
+def has_spoken(transport: asyncio.Transport) -> bool:
+    """Whether something has come that is not read yet, as far as the system tells."""
+    if sys.platform == "win32":
+        return False
+    try:
+        waiting = ioctl(transport.get_extra_info("socket").fileno(), FIONREAD, bytes(4))
+    except OSError:  # gone already
+        return False
+    return any(waiting)
 
 
 class ClientConnection(Taking, asyncio.Protocol):
@@ -122,6 +137,7 @@ class ClientConnection(Taking, asyncio.Protocol):
             or self._reader.begun
             or transport.is_closing()
             or transport.get_write_buffer_size()
+            or has_spoken(transport)  # we are late
         ):
             return False
         self._timers.header.stop(self)
