@@ -49,6 +49,12 @@ def up(*draws: float, **changed: Any) -> Schedule:
     return schedule
 
 
+def test_the_defaults() -> None:
+    policy = HealthPolicy()
+    assert (policy.interval, policy.fast_interval, policy.timeout) == (30.0, 1.0, 2.0)
+    assert (policy.rise, policy.fall, policy.first_rise, policy.jitter) == (2, 3, 1, 0.1)
+
+
 def test_the_first_check_is_due_at_once_and_the_next_an_interval_after_its_answer() -> None:
     schedule = Schedule()
     schedule.until(5.0)

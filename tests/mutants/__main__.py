@@ -65,6 +65,7 @@ def stages(path: Path) -> tuple[Stage, ...]:
             found.append(names)
     if room == "lb/strategies":
         found.append((LAWS, "-k", " or ".join(sorted({path.stem, *above}))))
+        found.append((ROOMS[room][0],))
     elif room == "lb/balancing":
         found.append(ROOMS[room])
     else:

@@ -78,6 +78,15 @@ def test_the_phases_of_a_hyperexponential_carry_equal_load() -> None:
         assert abs((sample > t).mean() - tail) < 5 * error
 
 
+def test_the_fast_phase_of_a_hyperexponential_is_the_likely_one() -> None:
+    """Which of two that are as good decides what a seed means."""
+    shapes = draw_shape(law("hyperexponential mean=1s cv=3"), np.random.default_rng(4), 50)
+    rng, p = np.random.default_rng(4), (1 + math.sqrt(0.8)) / 2
+    fast = rng.random(50) < p
+    expected = rng.standard_exponential(50) / np.where(fast, 2 * p, 2 * (1 - p))
+    np.testing.assert_allclose(shapes, expected)
+
+
 @pytest.mark.parametrize("text", [*MOMENTS, "deterministic mean=1s"])
 def test_a_draw_is_the_shape_times_the_mean(text: str) -> None:
     shapes = draw_shape(law(text), np.random.default_rng(3), 100)

@@ -57,6 +57,16 @@ def held(value: float, low: float | None, high: float | None, *, steady: bool = 
             "p99: missed: without a steady state latencies grow with the length of the run",
         ),
         (
+            held(0.24, 0.2398, 0.2402),
+            Answer.MET,
+            "p99: met: 239.80 to 240.20 ms, at most 250 ms wanted",
+        ),
+        (
+            held(0.24, 0.24, 0.24),
+            Answer.MET,
+            "p99: met: 240.00 to 240.00 ms, at most 250 ms wanted",
+        ),
+        (
             held(0.2, -0.1, 0.5),
             Answer.UNCLEAR,
             "p99: cannot be told: 0 to 500 ms around 250 ms; about 36 #",

@@ -62,6 +62,13 @@ def test_nothing_was_refused_that_nobody_speaks_of() -> None:
     assert len(seen.lost.backend) == 0
 
 
+def test_nothing_is_refused_or_lost_unless_it_is_said() -> None:
+    none = np.array([])
+    seen = Record(0, none, none, none, none.astype(int), none, none, 0.0)
+    assert (seen.failed, seen.rejected, seen.timed_out, seen.retried) == (0, 0, 0, 0)
+    assert len(seen.lost.backend) == 0
+
+
 def test_a_run_of_nothing_is_a_record_too() -> None:
     nothing = array("d")
     seen = Record.of(nothing, None, array("q"), nothing, nothing)

@@ -181,6 +181,13 @@ def test_a_single_replication_is_cut_into_batches_and_keeps_its_own_value() -> N
         assert estimate.value - estimate.low == pytest.approx(around.half_width)
 
 
+def test_two_observations_have_an_interval_and_one_has_none() -> None:
+    two = confidence([3.0, 5.0])
+    low, high = stats.t.interval(0.95, 1, loc=4.0, scale=1.0)
+    assert (two.low, two.high) == (pytest.approx(low), pytest.approx(high))
+    assert confidence([3.0]).low is None
+
+
 def test_a_short_single_replication_gives_no_interval() -> None:
     estimates, blocks = latency_estimates([np.array([1.0, 2.0])])
     assert len(blocks) == 1

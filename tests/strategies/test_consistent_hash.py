@@ -241,6 +241,19 @@ def test_a_newcomer_costs_its_own_points_and_a_flapping_backend_nothing(
     assert len(chained) == 101
 
 
+def test_points_without_an_owner_stay_until_they_are_a_quarter() -> None:
+    strategy, (a, b, *_) = weighing("consistent_hash", 1, 1, 2)
+    owners(strategy, KEYS[:1])
+    strategy.leave(a, 0.0)
+    assert not strategy._ring.stale, "a quarter, but no more"
+    strategy.leave(b, 0.0)
+    assert strategy._ring.stale
+    strategy, (a, *_) = weighing("consistent_hash", 1.01, 2.99)
+    owners(strategy, KEYS[:1])
+    strategy.leave(a, 0.0)
+    assert strategy._ring.stale, "a little more"
+
+
 def test_points_of_those_who_left_are_swept_out() -> None:
     first, *rest = servers(*[1] * 50)
     strategy = made("consistent_hash", [first])

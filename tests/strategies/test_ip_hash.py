@@ -186,3 +186,25 @@ def test_a_pick_among_thousands_costs_as_much_as_among_eight() -> None:
         owners(strategy, NETWORKS[:1])  # the table is made
         costs.append(max(operations(strategy.pick, 0.0, key) for key in NETWORKS[:50]))
     assert costs[1] <= costs[0]
+
+
+def test_a_retry_may_hash_once_more_for_each_that_it_avoids() -> None:
+    """Two light ones are left to find, which takes a hundred hashes: many give up before."""
+    strategy, (a, b, heavy, blocked) = weighing(1, 1, 50, 50)
+    definition = Nginx([a, b, heavy, blocked])
+    strategy.block(blocked, 0.0)
+    for key in NETWORKS[:1000]:
+        octets = IPv4Address(key.decode()).packed[:3]
+        assert strategy.pick(0.0, key, (heavy,)) is definition.pick(octets, [a, b], 1)
+
+
+def test_a_place_is_kept_until_more_have_left_than_were_ever_together() -> None:
+    strategy, (a, b, c) = weighing(1, 1, 1)
+    strategy.leave(b, 0.0)
+    for order in (3, 4, 5):
+        new = Server(order)
+        strategy.join(new, 0.0)
+        assert b.order in strategy._seats
+        strategy.leave(new, 0.0)
+    strategy.join(Server(6), 0.0)
+    assert set(strategy._seats) == {a.order, c.order, 6}

@@ -120,3 +120,14 @@ def test_a_quiet_service_uses_every_backend_alike() -> None:
         counts[picked.order] += 1
         end(strategy, picked)
     assert stats.chisquare([counts[i] for i in range(4)]).pvalue > SIGNIFICANCE
+
+
+def test_loads_that_nobody_has_any_more_are_swept_out() -> None:
+    """A backend whose calls only grow leaves one behind with each, none of which comes up."""
+    busy, idle = members = servers(1, 1)
+    strategy: Any = joined(create("least_connections", Draws()), members)
+    for _ in range(200):
+        busy.active += 1
+        strategy.started(busy, 0.0)
+        assert len(strategy._heap) == len(strategy._buckets) <= 2 * 2 + 16
+    assert strategy.pick(0.0) is idle

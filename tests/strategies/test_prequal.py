@@ -33,6 +33,12 @@ def test_of_the_cold_the_fastest_is_picked() -> None:
     assert strategy.pick(0.0) is b
 
 
+def test_of_two_as_fast_the_one_that_spoke_first_is_picked() -> None:
+    strategy, (a, b, c) = prequal(3)
+    told(strategy, (c, 1, 0.030), (b, 1, 0.010), (a, 1, 0.010))
+    assert strategy.pick(0.0) is b
+
+
 def test_a_hot_one_is_passed_over_however_fast_it_is() -> None:
     strategy, (a, b, c) = prequal(3, quantile=0.5)
     told(strategy, (a, 9, 0.001), (b, 2, 0.010), (c, 2, 0.020))
@@ -65,6 +71,13 @@ def test_with_fewer_than_two_answers_the_pick_is_random() -> None:
     strategy, members = prequal(4)
     told(strategy, (members[0], 0, 0.001))
     assert len({strategy.pick(0.0) for _ in range(100)}) == 4
+
+
+def test_a_random_pick_is_one_draw() -> None:
+    members = servers(1, 1, 1, 1)
+    script = Draws(0.6)
+    assert joined(create("prequal", script), members).pick(0.0) is members[2]
+    assert script.left == []
 
 
 def test_answers_of_the_blocked_and_the_departed_are_dropped() -> None:

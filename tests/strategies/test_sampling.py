@@ -101,6 +101,20 @@ def test_draws_are_in_proportion_to_what_is_left() -> None:
         assert sampler._tree.total == 8, "and is put back"
 
 
+def test_weights_that_are_alike_again_need_no_tree() -> None:
+    members = servers(1, 1, 5)
+    sampler: Sampler[Any] = joined(Sampler(Draws()), members)  # type: ignore[assignment]
+    assert sampler.weighted
+    members[2].weight = 1
+    sampler.reweigh(members[2], 0.0)
+    assert not sampler.weighted
+    heavy = Server(3, 9)
+    sampler.join(heavy, 0.0)
+    assert sampler.weighted
+    sampler.leave(heavy, 0.0)
+    assert not sampler.weighted
+
+
 def test_of_the_strange_nothing_is_kept() -> None:
     sampler: Sampler[Any] = Sampler(Draws())
     stranger = Server(0, 3)

@@ -60,8 +60,9 @@ def test_at_its_limit_a_backend_is_only_lent_out() -> None:
     assert strategy.pick(0.0, b"ann") is a
     strategy.block(a, 0.0)
     assert strategy.pick(0.0, b"ann") is b
+    assert strategy.pick(0.0) is b
     strategy.unblock(a, 0.0)
-    assert strategy.pick(0.0, b"ann") is a
+    assert [strategy.pick(0.0, b"ann") for _ in range(3)] == [a, a, a]
 
 
 def test_a_retry_goes_elsewhere_and_changes_nothing() -> None:
