@@ -21,7 +21,7 @@ from lb.config.laws import (
     Uniform,
     Zipf,
 )
-from lb.config.model import BackendTable, Expect, Model, Run, Traffic, Verdict
+from lb.config.model import BackendTable, Expect, Model, Run, Traffic, VerdictTable
 from lb.config.scenario import DEFAULT_BACKENDS, Scenario
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.values import Table, address, host_and_port
@@ -58,7 +58,7 @@ __all__ = [
     "Timeouts",
     "Traffic",
     "Uniform",
-    "Verdict",
+    "VerdictTable",
     "Zipf",
     "address",
     "backend_flag",

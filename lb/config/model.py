@@ -85,7 +85,7 @@ class Expect(Table):
     p999: PositiveDuration | None = None
 
 
-class Verdict(Table):
+class VerdictTable(Table):
     """How far a live run may lie outside the prediction's own interval, relative to it."""
 
     p50: Share = 0.05

@@ -21,7 +21,7 @@ from lb.balancing import Settings, Setup
 from lb.balancing.setup import POLICIES
 from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable, check
-from lb.config.model import BackendTable, Expect, Model, Run, Traffic, Verdict
+from lb.config.model import BackendTable, Expect, Model, Run, Traffic, VerdictTable
 from lb.config.places import Origin, lines_of
 from lb.config.problems import not_toml, problems
 from lb.config.serving import Limits, Server, Timeouts
@@ -65,7 +65,7 @@ class Scenario(Table):
     faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
     run: Run = Run()
     expect: Expect = Expect()
-    verdict: Verdict = Verdict()
+    verdict: VerdictTable = VerdictTable()
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
     if TYPE_CHECKING:
