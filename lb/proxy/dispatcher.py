@@ -30,6 +30,7 @@ from lb.balancing import (
 )
 from lb.balancing.health import Health
 from lb.proxy.context import Context
+from lb.proxy.logs.log import Log
 
 NEVER = float("inf")
 SOON = 0.001
@@ -63,12 +64,6 @@ class Site(Protocol):
         """The backend has left; what is in flight there ends as it would."""
 
     def close(self) -> None: ...
-
-
-class Log(Protocol):
-    """Takes an event and what belongs to it."""
-
-    def __call__(self, level: str, event: str, **fields: object) -> None: ...
 
 
 C = TypeVar("C", bound=Dispatched)

@@ -105,25 +105,43 @@ class Carrier:
 
 
 class Loop:
-    """Time stands still."""
+    """Its alarms ring when a test says so; its time is not that of the balancer."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[Alarm, float] = {}
 
     def time(self) -> float:
-        return 0.0
+        return 1000.0
 
-    def call_at(self, when: float, act: Callable[[], None]) -> Loop:
-        return self
+    def call_at(self, when: float, act: Callable[[], None]) -> Alarm:
+        alarm = Alarm(self, act)
+        self.alarms[alarm] = when - 1000.0
+        return alarm
 
-    def cancel(self) -> None: ...
+    def ring(self) -> None:
+        """The one alarm that is set."""
+        (alarm,) = self.alarms
+        del self.alarms[alarm]
+        alarm.act()
+
+
+class Alarm:
+    def __init__(self, loop: Loop, act: Callable[[], None]) -> None:
+        self.loop = loop
+        self.act = act
+
+    def cancel(self) -> None:
+        self.loop.alarms.pop(self, None)
 
 
 class Driver:
     """What stands around an exchange. All is real but the clock and the connections."""
 
-    loop = Loop()
     cookie: bytes | None = None
 
     def __init__(self, backends: str = "ab", limit: int | None = None, line: int = 0) -> None:
         self.clock = 0.0
+        self.loop = Loop()
         self.outcomes: list[Outcome] = []
         self.timers = Timers(Timeouts())
         self.balancer: Balancer[Exchange] = Balancer(
