@@ -110,6 +110,13 @@ class Door:
             if not self._spare():
                 break
 
+    async def shut(self) -> None:
+        """Close, when the loop's own server has let in whom it has accepted."""
+        self._stop_listening()
+        for _ in range(2):  # rounds of the loop until that server is closed
+            await asyncio.sleep(0)
+        self.close()
+
     def close(self) -> None:
         """Listen no more. Whoever waits in the kernel's queue is let in."""
         self._stop_listening()
@@ -145,7 +152,11 @@ class Door:
                 self._loop.remove_reader(listener)
         self._serving = None
         for server in self._servers:
-            server.close()
+            # asyncio's server loses whom it has accepted and not made a connection of yet, so it
+            # is closed when that is done.
+            for bound in server.sockets:
+                self._loop.remove_reader(bound)
+            self._loop.call_soon(self._loop.call_soon, server.close)
         self._servers.clear()
 
     async def _serve(self) -> None:

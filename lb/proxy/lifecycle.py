@@ -140,8 +140,8 @@ class Proxy:
 
     async def _close_the_door(self) -> None:
         """Listen no more. Whoever has come is let in, and read what he has said."""
-        self._door.close()
         self.clients.expect_no_more()
+        await self._door.shut()
         await self._door.settled()
         for _ in range(ROUNDS):
             await asyncio.sleep(0)
