@@ -83,7 +83,7 @@ class Proxy:
         if scenario.server.access_log:
             context.access_log = self._log_access
         self._door = Door(
-            self._connection,
+            partial(ClientConnection, context, self.timers, self.dispatcher, self.clients),
             self.clients,
             self._spare,
             room_for_clients(scenario.limits.client_connections, len(scenario.backends)),
@@ -149,9 +149,6 @@ class Proxy:
     def hurry(self) -> None:
         """Let `stop` wait no longer for what is in flight."""
         self.clients.hurry()
-
-    def _connection(self) -> ClientConnection:
-        return ClientConnection(self.context, self.timers, self.dispatcher, self.clients)
 
     def _spare(self) -> bool:
         """Close the client that has been idle longest, if one is."""

@@ -27,6 +27,8 @@ class Clients:
     def __init__(self) -> None:
         self._all: set[Connected] = set()
         self._coming = 0
+        self.present = 0
+        """How many there are, those included who are just coming."""
         self._draining = self._hurried = False
         self._deserted = asyncio.Event()  # the last one has gone
 
@@ -36,29 +38,30 @@ class Clients:
     def __iter__(self) -> Iterator[Connected]:
         return iter(self._all)
 
-    @property
-    def present(self) -> int:
-        """How many there are, those included who are just coming."""
-        return len(self._all) + self._coming
-
     def expect(self) -> None:
         """One is coming that will have joined in a moment, or be missed."""
         self._coming += 1
+        self.present += 1
 
     def missed(self) -> None:
         """It has left before it could join."""
         if self._coming:
             self._coming -= 1
+            self.present -= 1
 
     def joined(self, client: Connected) -> None:
         if self._coming:
             self._coming -= 1
+        else:
+            self.present += 1
         self._all.add(client)
         if self._draining:
             client.drain()
 
     def left(self, client: Connected) -> None:
-        self._all.discard(client)
+        if client in self._all:
+            self._all.remove(client)
+            self.present -= 1
         if self._draining and not self._all:
             self._deserted.set()
 
