@@ -78,7 +78,7 @@ def test_nobody_needs_a_command() -> None:
             assert not [other for other in others if other.startswith("lb.cli")], name
 
 
-@pytest.mark.parametrize("room", ["lb", "sim", "loadtests"])
+@pytest.mark.parametrize("room", ["lb", "sim", "loadtests", "tests"])
 def test_no_file_is_longer_than_one_can_take_in(room: str) -> None:
     lines = {
         str(path.relative_to(HOUSE)): len(path.read_text().splitlines())

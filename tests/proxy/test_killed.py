@@ -11,7 +11,7 @@ import pytest
 from lb.balancing import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import Origin, Proxy, Wire, echo, get, ok, origin, post, proxy
-from tests.proxy.test_failures import connecting
+from tests.proxy.test_departures import connecting
 
 CHECKED = "[health]\n"
 """Checks as they are by default: one in 30 seconds."""
