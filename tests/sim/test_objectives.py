@@ -62,6 +62,11 @@ def held(value: float, low: float | None, high: float | None, *, steady: bool = 
             "p99: met: 239.80 to 240.20 ms, at most 250 ms wanted",
         ),
         (
+            held(0.24, 0.23998, 0.24002),
+            Answer.MET,
+            "p99: met: 239.980 to 240.020 ms, at most 250 ms wanted",
+        ),
+        (
             held(0.24, 0.24, 0.24),
             Answer.MET,
             "p99: met: 240.00 to 240.00 ms, at most 250 ms wanted",
