@@ -9,7 +9,7 @@ import pytest
 
 from lb.balancing import Outcome, Why
 from lb.proxy.exchange.exchange import Exchange
-from lb.proxy.exchange.transitions import NEVER, TRANSITIONS, Event, State, transition
+from lb.proxy.exchange.transitions import NEVER, TRANSITIONS, Event, Stage, transition
 from lb.proxy.http.framing import Framing
 from lb.proxy.http.message import Answer
 from lb.proxy.http.request import Hop
@@ -59,7 +59,7 @@ lease that is not the exchange's own cannot be cancelled.
 """
 
 
-class Stage:
+class Scene:
     """An exchange and all that it needs to get anywhere."""
 
     def __init__(self) -> None:
@@ -76,19 +76,19 @@ class Stage:
             other.begin()
             self.others.append(other)
 
-    def bring_to(self, state: State) -> None:
-        if state is State.WAITING:
+    def bring_to(self, state: Stage) -> None:
+        if state is Stage.WAITING:
             self.occupy()
-        if state in (State.NEW, State.OVER):
-            if state is State.OVER:
+        if state in (Stage.NEW, Stage.OVER):
+            if state is Stage.OVER:
                 self.it.client_gone()
             return
         self.it.begin()
-        if state in (State.SENT, State.ANSWERING, State.TUNNEL):
+        if state in (Stage.SENT, Stage.ANSWERING, Stage.TUNNEL):
             connected(self.it, self.upstream)
-        if state is State.ANSWERING:
+        if state is Stage.ANSWERING:
             begin_answer(self.it, response())
-        if state is State.TUNNEL:
+        if state is Stage.TUNNEL:
             self.do(Event.SWITCH)
 
     def do(self, event: Event) -> None:
@@ -129,10 +129,10 @@ class Stage:
         self.it.start(self.driver.balancer._start(self.it, backend, self.driver.clock))
 
 
-def expected() -> dict[tuple[Event, State], str]:
+def expected() -> dict[tuple[Event, Stage], str]:
     head, *rows = (line.split() for line in EXPECTED.strip().splitlines())
     return {
-        (Event[name], State[state]): cell
+        (Event[name], Stage[state]): cell
         for name, *cells in rows
         for state, cell in zip(head, cells, strict=True)
     }
@@ -142,14 +142,14 @@ CELLS = expected()
 
 
 def test_every_pair_is_in_the_expectations() -> None:
-    assert set(CELLS) == set(product(Event, State))
+    assert set(CELLS) == set(product(Event, Stage))
 
 
 @pytest.mark.parametrize(
     ("event", "state"), CELLS, ids=[f"{event.name}-{state.name}" for event, state in CELLS]
 )
-def test_pair(event: Event, state: State) -> None:
-    stage = Stage()
+def test_pair(event: Event, state: Stage) -> None:
+    stage = Scene()
     stage.bring_to(state)
     assert stage.it.state == state
     if CELLS[event, state] == "-":
@@ -160,7 +160,7 @@ def test_pair(event: Event, state: State) -> None:
         assert len(stage.driver.outcomes) == before
     else:
         stage.do(event)
-        assert State(stage.it.state).name == CELLS[event, state]
+        assert Stage(stage.it.state).name == CELLS[event, state]
     stage.it.client_gone()
     for other in stage.others:
         other.client_gone()
@@ -174,4 +174,4 @@ def test_the_table_names_acts_that_exist() -> None:
         for state, (after, act) in row.items():
             assert transition(event, state) == (after, act)
             assert callable(getattr(Exchange, f"_{act}"))
-    assert transition(Event.BEGIN, State.OVER) == (State.OVER, NEVER)
+    assert transition(Event.BEGIN, Stage.OVER) == (Stage.OVER, NEVER)

@@ -13,7 +13,7 @@ from lb.proxy.context import Context
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import ClientSide, UpstreamSide
-from lb.proxy.exchange.transitions import State
+from lb.proxy.exchange.transitions import Stage
 from lb.proxy.exchange.tunnel import join
 from lb.proxy.exchange.turns import Turns
 from lb.proxy.http.framing import CHUNKED, LENGTH, NO_BODY
@@ -33,7 +33,7 @@ from lb.proxy.timers import Timers
 
 OK, SERVER_ERROR = Outcome.OK, Outcome.SERVER_ERROR
 CANCELLED, CLIENT_GONE = Outcome.CANCELLED, Outcome.CLIENT_GONE
-NEW = int(State.NEW)
+NEW = int(Stage.NEW)
 INFINITY = float("inf")
 
 

@@ -14,7 +14,7 @@ from lb.balancing import Lease, Outcome, Why
 from lb.proxy.exchange.acts import Acts
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import UpstreamSide
-from lb.proxy.exchange.transitions import Event, State, transition
+from lb.proxy.exchange.transitions import Event, Stage, transition
 from lb.proxy.http.message import Answer
 from lb.proxy.http.response import Response
 
@@ -28,7 +28,7 @@ class Exchange(Acts):
 
     def __repr__(self) -> str:
         method, target = self.request.method.decode(), self.request.target.decode("latin-1")
-        return f"<Exchange {method} {target} {State(self.state).name.lower()} {self.status}>"
+        return f"<Exchange {method} {target} {Stage(self.state).name.lower()} {self.status}>"
 
     # --- events of the request and the balancer
 
@@ -158,14 +158,14 @@ class Exchange(Acts):
     def timed_out(self) -> None:
         """It takes longer than any request may."""
         # Who is to blame? A backend that has the whole request and has said nothing.
-        blamed = self.state == State.SENT and self.complete
+        blamed = self.state == Stage.SENT and self.complete
         self.state, act = _TIMED_OUT[self.state]
         act(self, self.attempt, TIMEOUT if blamed else CANCELLED)
 
 
 def _row(event: Event) -> tuple[tuple[int, Callable[..., Any]], ...]:
     """An event's transitions, by state: the next one, and the method that acts."""
-    transitions = (transition(event, state) for state in State)
+    transitions = (transition(event, state) for state in Stage)
     return tuple((int(state), getattr(Exchange, "_" + act)) for state, act in transitions)
 
 

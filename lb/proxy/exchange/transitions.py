@@ -1,11 +1,11 @@
-"""What may happen to an exchange, and when: states, events, and the table of both."""
+"""What may happen to an exchange, and when: stages, events, and the table of both."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
 
-class State(IntEnum):
+class Stage(IntEnum):
     """How far a request has got."""
 
     NEW = 0
@@ -58,11 +58,11 @@ class Event(IntEnum):
     TIMED_OUT = 23
 
 
-S = State
+S = Stage
 NEVER = "never"
 """The act of a pair that cannot happen: it would be a defect, and says so."""
 
-TRANSITIONS: dict[Event, dict[State, tuple[State, str]]] = {
+TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
     Event.BEGIN: {S.NEW: (S.WAITING, "ask")},
     Event.LOCAL: {S.NEW: (S.OVER, "respond")},
     Event.REQUEST_BODY: {
@@ -157,6 +157,6 @@ TRANSITIONS: dict[Event, dict[State, tuple[State, str]]] = {
 """For each event and state: the next state, and the act of the exchange. No other pair may come."""
 
 
-def transition(event: Event, state: State) -> tuple[State, str]:
+def transition(event: Event, state: Stage) -> tuple[Stage, str]:
     """What `event` leads to in `state`."""
     return TRANSITIONS[event].get(state, (state, NEVER))
