@@ -39,6 +39,8 @@ from lb.strategies import Outcome, Random, create, spec
 
 TROUBLE = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
 """Ends of an attempt that make its backend suspect."""
+REASONS = (*Why, *TROUBLE, Outcome.SERVER_ERROR, Outcome.CANCELLED)
+"""Why a call may be refused."""
 
 
 class Balancer(Generic[C]):
@@ -56,7 +58,7 @@ class Balancer(Generic[C]):
         self.setup = setup
         self._rng = rng
         self._retried = self._turned_away = self._left_line = 0
-        self._refused: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter({why.value: 0 for why in REASONS})
         self._agenda = Agenda()
         self._budget = RetryBudget(setup.retries, now)
         self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._waited_too_long)

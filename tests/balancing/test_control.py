@@ -249,7 +249,8 @@ def test_books_balance_and_reasons_are_counted() -> None:
     lb.failed(leases[3], 3.0, Outcome.TIMEOUT, sent=True)
     now = lb.snapshot(4.0)
     assert (now.requests, now.retried, now.waiting, now.left_line) == (6, 1, 0, 1)
-    assert now.refused == {"queue_full": 1}
+    assert {why: n for why, n in now.refused.items() if n} == {"queue_full": 1}
+    assert {"no_backend", "queue_timeout", "timeout", "cancelled"} <= set(now.refused)
     assert now.turned_away == 1
     for row in now.backends:
         assert row.picked == (
