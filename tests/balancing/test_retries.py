@@ -85,6 +85,15 @@ def test_the_share_covers_one_lost_backend_unless_given(backends: int, share: fl
     assert RetryPolicy(budget=0.1).share(backends) == 0.1
 
 
+def test_requests_are_counted_once_a_slice() -> None:
+    service = Service(RetryPolicy(window=10.0))
+    assert service.budget.sample_at == 1.0
+    service.request(0.5, 100)
+    assert service.budget.sample_at == 1.0
+    service.request(1.5, 100)
+    assert service.budget.sample_at == 2.5
+
+
 def test_requests_of_long_ago_count_no_more() -> None:
     service = Service(RetryPolicy(budget=0.1, min_per_second=0.0, window=10.0))
     for tenth in range(100):

@@ -168,6 +168,8 @@ def test_an_answer_that_is_used_up_is_thrown_away() -> None:
     assert left(strategy) == "cd"
     assert strategy.pick(0.0) is members[2]
     assert left(strategy) == "cd"
+    assert strategy.pick(0.0) is members[3]
+    assert left(strategy) == "c"
 
 
 def test_an_answer_is_good_for_its_age_and_no_longer() -> None:
@@ -192,6 +194,13 @@ def test_the_coldest_of_the_hot_is_the_first_of_them() -> None:
     told(strategy, (a, 0, 0.1), (b, 2, 0.1), (c, 2, 0.01))
     strategy.block(a, 0.0)  # the count it told stays
     assert strategy.pick(0.0) is b
+
+
+def test_answers_that_leave_as_fast_as_they_come_are_never_used_up() -> None:
+    """n = 32, m = 16, 2 probes: half of what is asked is removed anyway, and nothing is left."""
+    strategy, members = prequal(32, probes=2)
+    told(strategy, (members[0], 1, 0.01))
+    assert strategy._answers[0].uses_left == float("inf")
 
 
 def test_an_answer_is_used_as_often_as_the_paper_allows() -> None:

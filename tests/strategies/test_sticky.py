@@ -73,12 +73,12 @@ def test_a_retry_goes_elsewhere_and_changes_nothing() -> None:
 
 
 def test_the_table_is_bounded_and_forgets_who_was_away_longest() -> None:
-    strategy, (a, b) = sticky(2, table=2)
+    strategy, (a, b, c) = sticky(3, table=2)
     assert [strategy.pick(0.0, key) for key in (b"ann", b"bob", b"ann")] == [a, b, a]
-    assert strategy.pick(0.0, b"cy") is a  # bob is forgotten
+    assert strategy.pick(0.0, b"cy") is c  # bob is forgotten
     assert strategy.pick(0.0, b"ann") is a
-    assert strategy.pick(0.0, b"bob") is b
-    assert strategy.pick(0.0, b"cy") is a
+    assert strategy.pick(0.0, b"bob") is a  # a newcomer again, and now cy is forgotten
+    assert strategy.pick(0.0, b"cy") is b
 
 
 def test_the_inner_algorithm_may_have_settings_and_probes() -> None:
