@@ -157,13 +157,13 @@ class Balancer(Generic[C]):
         if backend not in self._checks:
             return
         if result.ours:
-            self._checks.answered(backend, now, changed=False, asked=False)
+            self._checks.answered(backend, now, changed=False, urgent=True)
             return
         backend.checked_at = now
         if result.latency is not None and not backend.succeeded:
             backend.measured(result.latency)  # until real requests say better
         changed = self._judge(backend, now, result.ok, result.why, True)
-        self._checks.answered(backend, now, changed=changed)
+        self._checks.answered(backend, now, changed=changed, urgent=self.pool.empty)
 
     def wake(self, now: float) -> None:
         """Do what has fallen due."""
@@ -305,6 +305,7 @@ class Balancer(Generic[C]):
         if not self.pool.empty:
             self._serve_waiting(now)
             return
+        self._checks.hurry(now)
         if self._line.policy.hold:
             return
         for call in self._line.disband():

@@ -67,8 +67,8 @@ class Checks:
             check.asked = True
             self._ask(check.backend)
 
-    def answered(self, backend: Backend, now: float, *, changed: bool, asked: bool = True) -> None:
-        """Set the next check, `changed`, being decided or not even `asked` sooner.
+    def answered(self, backend: Backend, now: float, *, changed: bool, urgent: bool) -> None:
+        """Set the next check: sooner while it is being decided, or when it is `urgent`.
 
         A check that was asked beside the schedule leaves it as it is, unless it brought news.
         """
@@ -78,7 +78,7 @@ class Checks:
         if extra and not changed and not backend.health.deciding and check.due_at < INFINITY:
             return
         spread = 1 + self.policy.jitter * (2 * self._draw() - 1)
-        pause = backend.health.pause if asked else self.policy.fast_interval
+        pause = self.policy.fast_interval if urgent else backend.health.pause
         self._agenda.set(check, now + pause * spread)
 
     def hasten(self, backend: Backend, now: float) -> None:
@@ -92,6 +92,13 @@ class Checks:
             self._ask(backend)
         elif backend.health.deciding:
             self._agenda.set(check, min(check.due_at, now + self.policy.fast_interval))
+
+    def hurry(self, now: float) -> None:
+        """Nobody is usable: whoever comes back is to be found fast."""
+        soon = now + self.policy.fast_interval
+        for check in self._checks.values():
+            if not check.asked:
+                self._agenda.set(check, min(check.due_at, soon))
 
     def adopt(self, policy: HealthPolicy, backends: Iterable[Backend], now: float) -> None:
         """Another policy; what is known of each backend stays."""

@@ -70,11 +70,13 @@ def simulate(
     scenario = scenario.model_copy(update={"run": run})
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
     terminal = Terminal(stderr=as_json, quiet=quiet)
-    for sentence in offered(scenario, names):
-        terminal.say(sentence)
     directory = out or (None if as_json else Path("lb-report"))
+    for name in names:
+        scenario.setup(name)  # what cannot be meant is told before anything is said
     if directory is not None:
         try_directory(directory, REPORT)
+    for sentence in offered(scenario, names):
+        terminal.say(sentence)
 
     bar = Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()

@@ -57,7 +57,7 @@ class Objective:
             return "without a steady state latencies grow with the length of the run"
         if not math.isfinite(self.seen.value):
             return "no request succeeded"
-        bound = f"{self.bound * 1e3:.4g} ms"
+        bound = f"{round(self.bound * 1e3, 3):.12g} ms"
         if low is None or high is None:
             return f"{self.seen.value * 1e3:.4g} ms without an interval, and at most {bound} wanted"
         digits = _digits((high - low) * 1e3)

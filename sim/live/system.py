@@ -21,6 +21,8 @@ from typing import Self
 from lb.config import Run, Scenario, host_and_port
 from lb.errors import LbError
 
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that end us; a terminal that closes sends the second."""
 READY_WITHIN = 20.0
 """Seconds for backends and proxy to come up."""
 STOPPED_WITHIN = 10.0
@@ -98,7 +100,9 @@ class LiveSystem:
 
     def __enter__(self) -> Self:
         # Ended from outside, we still stop what we have started.
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        for name in ENDING:
+            if signal.getsignal(name) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(name, lambda number, _: sys.exit(128 + number))
         try:
             self._start("backend")
             self._wait(self._backends_listen, "the backends did not start")
@@ -116,7 +120,9 @@ class LiveSystem:
         at: TracebackType | None,
     ) -> None:
         self._stop()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for name in ENDING:
+            if signal.getsignal(name) is not signal.SIG_IGN:
+                signal.signal(name, signal.SIG_DFL)
 
     def _start(self, name: str) -> None:
         with self._log(name).open("wb") as log:

@@ -8,6 +8,7 @@ from lb.balancing import (
     Changed,
     HealthPolicy,
     Left,
+    Probe,
     ProbeResult,
     Refuse,
     State,
@@ -39,12 +40,50 @@ def test_every_backend_is_probed_at_once_and_only_once() -> None:
 
 
 def test_probes_follow_the_interval_and_quicken_while_deciding() -> None:
-    lb = checked(1)
-    times, answers = [], [GOOD, GOOD, BAD, BAD, BAD, BAD, GOOD, GOOD, GOOD]
+    lb = checked(2)
+    answers = [GOOD, GOOD, BAD, BAD, BAD, BAD, GOOD, GOOD, GOOD]
+    first = lb.pool.backends[0]
+    times = []
     for answer in answers:
-        times.append(lb.wakes_at)
-        answered(lb, {"a": answer}, lb.wakes_at)
+        while True:  # the other one is always well
+            at = lb.wakes_at
+            lb.wake(at)
+            asked = [action.backend for action in drained(lb) if isinstance(action, Probe)]
+            for backend in asked:
+                lb.observed(backend, at, answer if backend is first else GOOD)
+            drained(lb)
+            if first in asked:
+                break
+        times.append(at)
     assert times == [0, 10, 20, 21, 22, 32, 42, 43, 53]
+
+
+def test_while_nobody_is_usable_all_are_asked_fast() -> None:
+    lb = checked(2)
+    answered(lb, {}, 0.0)
+    first, second = lb.pool.backends
+    lb.set_state(second, State.MAINT, 1.0)
+    for at in (10.0, 11.0, 12.0):
+        answered(lb, {"a": BAD}, at)
+    assert lb.pool.empty
+    times = []
+    for _ in range(8):  # long after it is decided
+        times.append(lb.wakes_at)
+        answered(lb, {"a": BAD}, lb.wakes_at)
+    assert [at for at in times if at < 18.0] == [13.0, 14.0, 15.0, 16.0, 17.0]
+    assert answered(lb, {}, lb.wakes_at)[:1] == []
+    answered(lb, {}, lb.wakes_at)
+    assert first.usable
+
+
+def test_who_was_down_for_long_is_asked_soon_when_the_last_one_goes() -> None:
+    lb = checked(2)
+    answered(lb, {"b": BAD}, 0.0)
+    for at in (1.0, 2.0):
+        answered(lb, {"b": BAD}, at)
+    assert lb.wakes_at == 10.0, "all is settled"
+    lb.set_state(lb.pool.backends[0], State.DRAIN, 5.0)
+    assert probed(lb, 6.0) == ["a", "b"]
 
 
 def test_a_check_that_could_not_be_asked_says_nothing_and_comes_again_soon() -> None:

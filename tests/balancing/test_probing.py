@@ -38,7 +38,7 @@ class Schedule:
 
     def answer(self, ok: bool) -> None:
         changed = self.backend.health.observe(ok)
-        self.checks.answered(self.backend, self.now, changed=changed)
+        self.checks.answered(self.backend, self.now, changed=changed, urgent=False)
 
 
 def up(*draws: float, **changed: Any) -> Schedule:
@@ -168,7 +168,7 @@ def test_after_the_end_nobody_is_asked() -> None:
 def test_what_could_not_be_asked_is_asked_again_fast() -> None:
     schedule = up()
     schedule.until(30.0)
-    schedule.checks.answered(schedule.backend, 30.0, changed=False, asked=False)
+    schedule.checks.answered(schedule.backend, 30.0, changed=False, urgent=True)
     assert schedule.agenda.next_at == 31.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import urllib.request
@@ -137,6 +138,19 @@ def test_it_is_up_inside_and_gone_afterwards(
     assert "event=listening" in log
     assert {word for word in log.split() if word.startswith("level=")} == {"level=info"}
     assert "backend two on http://" in (tmp_path / "backend.log").read_text()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it_too(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "scenario.toml"
+    file.write_text(relocated(TEXT), encoding="utf-8")
+    with pytest.raises(SystemExit) as ended, LiveSystem(file, tmp_path) as system:  # noqa: PT012
+        started = list(processes(system).values())
+        signal.raise_signal(getattr(signal, name))
+    assert ended.value.code == 128 + getattr(signal, name)
+    assert len(started) == 2
+    assert all(process.poll() is not None for process in started)
+    assert signal.getsignal(getattr(signal, name)) is signal.SIG_DFL
 
 
 def test_an_error_inside_ends_it_too(tmp_path: Path) -> None:

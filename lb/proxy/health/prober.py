@@ -96,7 +96,8 @@ class Prober:
             except aiohttp.ClientConnectorError as error:
                 raise error.os_error from None
             except aiohttp.ClientError as error:
-                raise _Broken(str(error) or type(error).__name__) from None
+                said = str(error).partition("\n")[0].rstrip(": ")
+                raise _Broken(said or type(error).__name__) from None
 
         return await self._names.name(host).each(ask, self._settings.timeout)
 
