@@ -21,6 +21,8 @@ async def working(wire: Wire, it: Origin) -> None:
     while (request := await it.take(wire)) is not None:
         if request.target != "/health":
             await asyncio.sleep(0.001)  # so that some are always in flight
+        if wire.writer.is_closing():
+            return  # killed
         wire.send(ok(b"done"))
 
 
