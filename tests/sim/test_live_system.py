@@ -144,6 +144,8 @@ def test_it_is_up_inside_and_gone_afterwards(
 def test_a_signal_ends_it_too(tmp_path: Path, name: str) -> None:
     file = tmp_path / "scenario.toml"
     file.write_text(relocated(TEXT), encoding="utf-8")
+    # Where tests run without a terminal, SIGHUP may be ignored, and that would be inherited.
+    before = signal.signal(getattr(signal, name), signal.SIG_DFL)
     with pytest.raises(SystemExit) as ended, LiveSystem(file, tmp_path) as system:  # noqa: PT012
         started = list(processes(system).values())
         signal.raise_signal(getattr(signal, name))
@@ -151,6 +153,17 @@ def test_a_signal_ends_it_too(tmp_path: Path, name: str) -> None:
     assert len(started) == 2
     assert all(process.poll() is not None for process in started)
     assert signal.getsignal(getattr(signal, name)) is signal.SIG_DFL
+    signal.signal(getattr(signal, name), before)
+
+
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    file = tmp_path / "scenario.toml"
+    file.write_text(relocated(TEXT), encoding="utf-8")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with LiveSystem(file, tmp_path) as system:
+        signal.raise_signal(signal.SIGHUP)  # as nohup has it
+        assert get(f"{system.url}/lb-health")["healthy_backends"] == 2
+    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
 
 
 def test_an_error_inside_ends_it_too(tmp_path: Path) -> None:
