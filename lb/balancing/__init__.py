@@ -9,6 +9,7 @@ from lb.balancing.actions import (
     LoadReport,
     Probe,
     ProbeKind,
+    Recall,
     Refuse,
     Start,
     Swapped,
@@ -17,11 +18,16 @@ from lb.balancing.actions import (
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.balancer import Balancer
 from lb.balancing.health import HealthPolicy, ProbeResult
+from lb.balancing.hedges import HedgePolicy
 from lb.balancing.lease import Call, Lease
+from lb.balancing.outliers import OutlierPolicy
+from lb.balancing.panic import PanicPolicy
 from lb.balancing.retries import RetryPolicy
 from lb.balancing.setup import Setup
+from lb.balancing.slow_start import SlowStartPolicy
 from lb.balancing.snapshot import BackendView, Snapshot
 from lb.balancing.subset import SubsetPolicy
+from lb.balancing.tiers import TierPolicy
 from lb.balancing.waiting import QueuePolicy
 from lb.strategies import Outcome
 
@@ -34,23 +40,29 @@ __all__ = [
     "Cancel",
     "Changed",
     "HealthPolicy",
+    "HedgePolicy",
     "Joined",
     "Lease",
     "Left",
     "LoadReport",
     "Outcome",
+    "OutlierPolicy",
+    "PanicPolicy",
     "Probe",
     "ProbeKind",
     "ProbeResult",
     "QueuePolicy",
+    "Recall",
     "Refuse",
     "RetryPolicy",
     "Settings",
     "Setup",
+    "SlowStartPolicy",
     "Snapshot",
     "Start",
     "State",
     "SubsetPolicy",
     "Swapped",
+    "TierPolicy",
     "Why",
 ]

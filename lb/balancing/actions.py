@@ -41,6 +41,13 @@ class Refuse(Generic[C]):
     why: Why | Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The backend is silent: end every attempt there as TIMEOUT that may be tried elsewhere."""
+
+    backend: Backend
+
+
 class ProbeKind(Enum):
     """What a probe asks for: a ProbeResult, or a LoadReport."""
 
@@ -55,6 +62,12 @@ class LoadReport:
     in_flight: int
     latency: float
     """Seconds it takes for one request at present."""
+    utilisation: float | None = None
+    """Of what it can do, from 0; above 1 it does not keep up. None where it does not say."""
+    rate: float | None = None
+    """Requests per second that it answers."""
+    errors: float | None = None
+    """Of those, answers that are errors, per second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +108,4 @@ class Changed:
     why: str
 
 
-Action = Start[C] | Cancel[C] | Refuse[C] | Probe | Joined | Left | Swapped | Changed
+Action = Start[C] | Cancel[C] | Recall | Refuse[C] | Probe | Joined | Left | Swapped | Changed

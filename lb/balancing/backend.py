@@ -35,6 +35,9 @@ class Settings:
     name: str = ""
     """What people call it; its address unless given."""
     max_in_flight: int | None = None
+    priority: int = 0
+    """Backends of the lowest number come first."""
+    zone: str = ""
 
     @property
     def label(self) -> str:
@@ -54,6 +57,8 @@ class Backend:
         "cancelled",
         "checked_at",
         "configured_weight",
+        "draining",
+        "ejected",
         "failed",
         "gone",
         "health",
@@ -61,6 +66,8 @@ class Backend:
         "name",
         "order",
         "picked",
+        "priority",
+        "refusing",
         "response_time",
         "site",
         "state",
@@ -68,6 +75,7 @@ class Backend:
         "usable",
         "weight",
         "why",
+        "zone",
     )
 
     def __init__(self, settings: Settings, order: int, policy: HealthPolicy) -> None:
@@ -77,8 +85,13 @@ class Backend:
         self.weight = settings.weight  # effective: what strategies see
         self.limit = settings.max_in_flight or sys.maxsize
         self.order = order
+        self.priority = settings.priority
+        self.zone = settings.zone
         self.state = State.UP
         self.health = HealthMachine(policy)
+        self.draining = False  # by its own wish
+        self.ejected = False  # for what became of attempts there
+        self.refusing = False  # nobody listened when it was last heard of
         self.usable = False  # whether it may be picked now, limits aside
         self.active = 0
         self.picked = 0
@@ -96,8 +109,15 @@ class Backend:
 
     @property
     def standing(self) -> str:
-        """In one word: an operator's wish first, then health."""
-        return self.health.state.value if self.state is State.UP else self.state.value
+        """In one word: an operator's wish first, then its own, then what is known of it."""
+        if self.state is not State.UP:
+            return self.state.value
+        if self.draining:
+            return State.DRAIN.value
+        if self.ejected:
+            return "ejected"
+        known: str = self.health.state.value
+        return known
 
     @property
     def healthy(self) -> bool:

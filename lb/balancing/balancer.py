@@ -9,36 +9,20 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Generic
 
-from lb.balancing.actions import (
-    Action,
-    Changed,
-    Joined,
-    Left,
-    LoadReport,
-    Probe,
-    ProbeKind,
-    Refuse,
-    Start,
-    Swapped,
-    Why,
-)
+from lb.balancing.actions import Action, LoadReport, Probe, ProbeKind, Refuse, Start, Why
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.fleet import TROUBLE, Fleet
 from lb.balancing.health import ProbeResult
 from lb.balancing.lease import C, Lease
-from lb.balancing.pool import Pool
-from lb.balancing.probing import Checks
 from lb.balancing.retries import RetryBudget
 from lb.balancing.setup import Setup
 from lb.balancing.snapshot import Snapshot, view
 from lb.balancing.waiting import WaitingLine
-from lb.strategies import Outcome, Random, create, spec
+from lb.strategies import Outcome, Random
 
-TROUBLE = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
-"""Ends of an attempt that make its backend suspect."""
 REASONS = (*Why, *TROUBLE, Outcome.SERVER_ERROR, Outcome.CANCELLED)
 """Why a call may be refused."""
 
@@ -55,22 +39,23 @@ class Balancer(Generic[C]):
         """
         self.out: deque[Action[C]] = deque()
         self.admitted = 0
-        self.setup = setup
-        self._rng = rng
         self._retried = self._turned_away = self._left_line = 0
         self._refused: Counter[str] = Counter({why.value: 0 for why in REASONS})
         self._agenda = Agenda()
         self._budget = RetryBudget(setup.retries, now)
         self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._waited_too_long)
-        self._checks = Checks(setup.health, self._agenda, rng, self._ask)
-        self._next_order = 0
-        self.pool = Pool(lambda: create(setup.algorithm, rng, setup.settings), setup.subset)
+        self.fleet = Fleet(setup, rng, self.out, self._agenda, self._settled)
+        self.pool = self.fleet.pool
         self._look_up()
-        for row in setup.backends:
-            self._add(row, now)
+        self.fleet.begin(now)
 
     def __repr__(self) -> str:
         return f"<Balancer {self.algorithm} {self.pool!r} {len(self._line)} waiting>"
+
+    @property
+    def setup(self) -> Setup:
+        """What would make this balancer as it is configured now."""
+        return self.fleet.setup
 
     @property
     def algorithm(self) -> str:
@@ -80,7 +65,7 @@ class Balancer(Generic[C]):
     @property
     def needs(self) -> frozenset[str]:
         """What the algorithm needs of the driver, see `Spec.needs`."""
-        return spec(self.setup.algorithm).needs
+        return self.fleet.needs
 
     @property
     def wakes_at(self) -> float:
@@ -142,8 +127,8 @@ class Balancer(Generic[C]):
         else:
             backend.failed += 1
         made_room = self.give(backend, now, outcome, latency)
-        if outcome in TROUBLE:  # before anybody who waits is sent to the same place
-            self._suspect(backend, now, outcome)
+        # Before anybody who waits is sent to the same place.
+        self.fleet.suffered(backend, now, outcome)
         if made_room:
             self._serve_waiting(now)
 
@@ -151,55 +136,29 @@ class Balancer(Generic[C]):
 
     def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         """The answer of a probe; a load report may also come without having been asked for."""
-        if isinstance(result, LoadReport):
-            self.pool.probed(backend, now, result.in_flight, result.latency)
-            return
-        if backend not in self._checks:
-            return
-        if result.ours:
-            self._checks.answered(backend, now, changed=False, urgent=True)
-            return
-        backend.checked_at = now
-        if result.latency is not None and not backend.succeeded:
-            backend.measured(result.latency)  # until real requests say better
-        changed = self._judge(backend, now, result.ok, result.why, True)
-        self._checks.answered(backend, now, changed=changed, urgent=self.pool.empty)
+        self.fleet.observed(backend, now, result)
 
     def wake(self, now: float) -> None:
         """Do what has fallen due."""
         self._agenda.wake(now)
 
-    # --- control
+    # --- control: see fleet.py
 
     def add(self, settings: Settings, now: float) -> Backend:
         """A new backend, last in order; unknown until its first probe answers."""
-        self.setup = replace(self.setup, backends=(*self.setup.backends, settings))
-        return self._add(settings, now)
+        return self.fleet.add(settings, now)
 
     def remove(self, backend: Backend, now: float) -> None:
         """No new calls; those in flight end as they would."""
-        rows = tuple(row for row in self.setup.backends if row.label != backend.name)
-        self.setup = replace(self.setup, backends=rows)
-        self._checks.end(backend)
-        self.pool.remove(backend, now)
-        self.out.append(Left(backend))
-        self._settled(now)
+        self.fleet.remove(backend, now)
 
     def set_state(self, backend: Backend, state: State, now: float) -> None:
         """What the operator wants of a backend."""
-        backend.state = state
-        self.pool.refresh(now)
-        self._settled(now)
+        self.fleet.set_state(backend, state, now)
 
     def set_weight(self, backend: Backend, weight: float, now: float) -> None:
         """Another configured weight."""
-        backend.configured_weight = weight
-        rows = (
-            replace(row, weight=weight) if row.label == backend.name else row
-            for row in self.setup.backends
-        )
-        self.setup = replace(self.setup, backends=tuple(rows))
-        self.pool.reweigh(backend, weight, now)
+        self.fleet.set_weight(backend, weight, now)
 
     def swap(
         self, algorithm: str, settings: Mapping[str, object] | None = None, now: float = 0.0
@@ -208,12 +167,7 @@ class Balancer(Generic[C]):
 
         Raises UsageError for an unknown algorithm or parameter, and changes nothing then.
         """
-        chosen = dict(settings or {})
-        self.pool.swap(lambda: create(algorithm, self._rng, chosen), now)
-        self.setup = replace(self.setup, algorithm=algorithm, settings=chosen)
-        self._look_up()
-        self.out.append(Swapped(self.needs))
-        self._serve_waiting(now)
+        self.fleet.swap(algorithm, dict(settings or {}), now)
 
     def apply(self, setup: Setup, now: float) -> None:
         """Move to another setup: backends are the same when name and address are.
@@ -222,30 +176,10 @@ class Balancer(Generic[C]):
         """
         before = self.setup
         if (setup.algorithm, setup.settings) != (before.algorithm, before.settings):
-            self.swap(setup.algorithm, setup.settings, now)
+            self.fleet.swap(setup.algorithm, setup.settings, now)
         self._budget.policy = setup.retries
         self._line.policy = setup.queue
-        if setup.subset != before.subset:
-            self.pool.share_out(setup.subset, now)
-        wanted = {(row.label, row.address): row for row in setup.backends}
-        kept = {}
-        for backend in list(self.pool.backends):
-            row = wanted.get((backend.name, backend.address))
-            if row is None:
-                self.remove(backend, now)
-            else:
-                kept[row] = backend
-                if row.weight != backend.configured_weight:
-                    self.set_weight(backend, row.weight, now)
-                self.pool.limit(backend, row.max_in_flight, now)
-        if setup.health != before.health:
-            self._checks.adopt(setup.health, self.pool.backends, now)
-            self.pool.refresh(now)
-        self.setup = setup
-        for row in setup.backends:
-            if row not in kept:
-                self._add(row, now)
-        self._settled(now)
+        self.fleet.apply(setup, now)
 
     def snapshot(self, now: float) -> Snapshot:
         """What is known at this moment."""
@@ -267,15 +201,6 @@ class Balancer(Generic[C]):
         # Looked up once, asked for every call.
         self._pick, self._take, self.give = self.pool.pick, self.pool.take, self.pool.give
         self._probing = self.pool.probing
-
-    def _add(self, settings: Settings, now: float) -> Backend:
-        backend = Backend(settings, self._next_order, self._checks.policy)
-        self._next_order += 1
-        self.out.append(Joined(backend))
-        self._checks.begin(backend, now)
-        self.pool.add(backend, now)
-        self._serve_waiting(now)
-        return backend
 
     def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
         self._take(backend, now)
@@ -301,15 +226,13 @@ class Balancer(Generic[C]):
             self.out.append(Start(self._start(call, backend, now)))
 
     def _settled(self, now: float) -> None:
-        """Who is usable may have changed: the line goes on, or is told that nobody is left."""
+        """Who may be picked may have changed: the line goes on, or hears that nobody is left."""
+        self._look_up()
         if not self.pool.empty:
             self._serve_waiting(now)
-            return
-        self._checks.hurry(now)
-        if self._line.policy.hold:
-            return
-        for call in self._line.disband():
-            self._turn_away(call, Why.NO_BACKEND)
+        elif not self._line.policy.hold:
+            for call in self._line.disband():
+                self._turn_away(call, Why.NO_BACKEND)
 
     def _waited_too_long(self, call: C) -> None:
         self._turn_away(call, Why.QUEUE_TIMEOUT)
@@ -321,27 +244,3 @@ class Balancer(Generic[C]):
     def _refuse(self, call: C, why: Why | Outcome) -> None:
         self._refused[why.value] += 1
         self.out.append(Refuse(call, why))
-
-    def _ask(self, backend: Backend) -> None:
-        self.out.append(Probe(backend))
-
-    def _judge(self, backend: Backend, now: float, ok: bool, why: str, checked: bool) -> bool:
-        """Take one answer about a backend; True when it went up or down."""
-        backend.why = why
-        changed = backend.health.observe(ok, checked=checked)
-        if changed:
-            self.pool.refresh(now)
-            self.out.append(Changed(backend, why))
-            self._settled(now)
-        return changed
-
-    def _suspect(self, backend: Backend, now: float, outcome: Outcome) -> None:
-        """An attempt broke. A refused connection says as much as a failed check.
-
-        It does not take out the last one that is usable, though: its checks say whether it is back.
-        """
-        if not self._checks.policy.attempts or backend not in self._checks:
-            return
-        if outcome is Outcome.CONNECT and backend.usable and self.pool.has_another(backend):
-            self._judge(backend, now, False, "connection refused", False)
-        self._checks.hasten(backend, now)

@@ -52,6 +52,10 @@ class ProbeResult:
     """Seconds; None when nothing was measured."""
     ours: bool = False
     """It could not be asked for trouble of the balancer's own: nothing was learned of it."""
+    refused: bool = False
+    """Nobody listens there, or there is no such name."""
+    drain: bool = False
+    """It wishes to be given no new calls."""
 
 
 class HealthMachine:

@@ -12,8 +12,13 @@ from typing import Any
 
 from lb.balancing.backend import Settings
 from lb.balancing.health import HealthPolicy
+from lb.balancing.hedges import HedgePolicy
+from lb.balancing.outliers import OutlierPolicy
+from lb.balancing.panic import PanicPolicy
 from lb.balancing.retries import RetryPolicy
+from lb.balancing.slow_start import SlowStartPolicy
 from lb.balancing.subset import SubsetPolicy
+from lb.balancing.tiers import TierPolicy
 from lb.balancing.waiting import QueuePolicy
 
 
@@ -26,8 +31,13 @@ class Setup:
     settings: Mapping[str, object] = field(default_factory=dict)
     """Of the algorithm, by name; the others have their defaults."""
     health: HealthPolicy = field(default_factory=HealthPolicy)
+    outliers: OutlierPolicy = field(default_factory=OutlierPolicy)
+    panic: PanicPolicy = field(default_factory=PanicPolicy)
+    slow_start: SlowStartPolicy = field(default_factory=SlowStartPolicy)
     retries: RetryPolicy = field(default_factory=RetryPolicy)
+    hedging: HedgePolicy = field(default_factory=HedgePolicy)
     queue: QueuePolicy = field(default_factory=QueuePolicy)
+    tiers: TierPolicy = field(default_factory=TierPolicy)
     subset: SubsetPolicy = field(default_factory=SubsetPolicy)
 
     def as_dict(self) -> dict[str, Any]:
@@ -36,11 +46,13 @@ class Setup:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Setup:
-        """What `as_dict` gave. Raises TypeError for anything else."""
-        given = dict(values)
-        backends = tuple(Settings(**row) for row in given.pop("backends"))
+        """What `as_dict` gave, by this version or an earlier one. Raises TypeError otherwise."""
+        given = {**BEFORE, **values}
+        backends = tuple(Settings(**_frozen(row)) for row in given.pop("backends"))
         policies = {
-            name: policy(**given.pop(name)) for name, policy in POLICIES.items() if name in given
+            name: policy(**_frozen(given.pop(name)))
+            for name, policy in POLICIES.items()
+            if name in given
         }
         return cls(backends, **given, **policies)
 
@@ -49,3 +61,13 @@ POLICIES: dict[str, Any] = {
     row.name: row.default_factory for row in fields(Setup) if is_dataclass(row.default_factory)
 }
 """Types of the policies, by their names in a setup."""
+BEFORE: Mapping[str, Mapping[str, Any]] = {
+    "outliers": {"enabled": False},
+    "panic": {"threshold": 0.0},
+}
+"""What balancers did that did not know a policy yet, where that is not its default."""
+
+
+def _frozen(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has lists where policies have tuples."""
+    return {name: tuple(it) if isinstance(it, list) else it for name, it in row.items()}

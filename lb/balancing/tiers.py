@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from lb.balancing.backend import Backend
 from lb.strategies import Strategy
+
+
+@dataclass(frozen=True)
+class TierPolicy:
+    """Which backends come first, and how much they are asked to take for those that are missing."""
+
+    local_zone: str = ""
+    """The balancer's own: of one priority, backends there come first. None unless given."""
+    overprovisioning: float = 1.4
+    """A tier of which the share h is usable takes this times h of the traffic, and at most all."""
 
 
 class Tier:

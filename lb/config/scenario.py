@@ -164,7 +164,11 @@ class Scenario(Table):
             ),
             chosen.name,
             chosen.settings,
-            **{name: policy_of(getattr(self, name), kind) for name, kind in POLICIES.items()},
+            **{
+                name: policy_of(getattr(self, name), kind)
+                for name, kind in POLICIES.items()
+                if name in type(self).model_fields
+            },
         )
 
     def notes(self, algorithm: str | None = None) -> list[str]:

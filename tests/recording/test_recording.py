@@ -29,7 +29,7 @@ def snapshot(balancer: Balancer[Any]) -> dict[str, Any]:
         "balancer": repr(balancer),
         "admitted": balancer.admitted,
         "wakes_at": balancer.wakes_at,
-        "rng": balancer._rng.getstate(),  # type: ignore[attr-defined]
+        "rng": balancer.fleet.rng.getstate(),  # type: ignore[attr-defined]
         "spent": list(balancer._budget._spent),
         "backends": [
             {

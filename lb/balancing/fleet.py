@@ -1,0 +1,192 @@
+"""The backends' side of a balancer: who there is, how each one stands, and what is learnt of it.
+
+Its counterpart are the calls, which the balancer keeps: it hears through `settled` that those who
+may be picked have changed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lb.balancing.actions import Changed, Joined, Left, LoadReport, Probe, Swapped
+from lb.balancing.agenda import Agenda
+from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.health import ProbeResult
+from lb.balancing.pool import Pool
+from lb.balancing.probing import Checks
+from lb.balancing.setup import Setup
+from lb.strategies import Outcome, Random, create, spec
+
+TROUBLE = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
+"""Ends of an attempt that make its backend suspect."""
+
+
+class Fleet:
+    """All backends, their checks, and what else takes them out and brings them back."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        rng: Random,
+        out: deque[Any],
+        agenda: Agenda,
+        settled: Callable[[float], None],
+    ) -> None:
+        """`out` takes the actions; `settled` is told when who may be picked may have changed.
+
+        Raises UsageError for an unknown algorithm or parameter.
+        """
+        self.setup = setup
+        self.rng = rng
+        self._out = out
+        self._settled = settled
+        self._next_order = 0
+        self.checks = Checks(setup.health, agenda, rng, self._ask)
+        self.pool = Pool(lambda: create(setup.algorithm, rng, setup.settings), setup.subset)
+
+    def begin(self, now: float) -> None:
+        """All backends of the setup join."""
+        for row in self.setup.backends:
+            self._add(row, now)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the algorithm needs of the driver, see `Spec.needs`."""
+        return spec(self.setup.algorithm).needs
+
+    # --- what is learnt of a backend
+
+    def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
+        """The answer of a probe; a load report may also come without having been asked for."""
+        if isinstance(result, LoadReport):
+            self.pool.probed(backend, now, result.in_flight, result.latency)
+            return
+        if backend not in self.checks:
+            return
+        if result.ours:
+            self.checks.answered(backend, now, changed=False, urgent=True)
+            return
+        backend.checked_at = now
+        if result.latency is not None and not backend.succeeded:
+            backend.measured(result.latency)  # until real requests say better
+        changed = self._judge(backend, now, result.ok, result.why, True)
+        self.checks.answered(backend, now, changed=changed, urgent=self.pool.empty)
+
+    def suffered(self, backend: Backend, now: float, outcome: Outcome) -> None:
+        """An attempt at `backend` was no success; it is counted already, and strategies know.
+
+        A refused connection says as much as a failed check. It does not take out the last backend
+        that is usable, though: its checks say whether it is back.
+        """
+        if outcome not in TROUBLE or not self.checks.policy.attempts or backend not in self.checks:
+            return
+        if outcome is Outcome.CONNECT and backend.usable and self.pool.has_another(backend):
+            self._judge(backend, now, False, "connection refused", False)
+        self.checks.hasten(backend, now)
+
+    # --- control
+
+    def add(self, settings: Settings, now: float) -> Backend:
+        """A new backend, last in order; unknown until its first probe answers."""
+        self.setup = replace(self.setup, backends=(*self.setup.backends, settings))
+        return self._add(settings, now)
+
+    def remove(self, backend: Backend, now: float) -> None:
+        """No new calls; those in flight end as they would."""
+        rows = tuple(row for row in self.setup.backends if row.label != backend.name)
+        self.setup = replace(self.setup, backends=rows)
+        self.checks.end(backend)
+        self.pool.remove(backend, now)
+        self._out.append(Left(backend))
+        self._settle(now)
+
+    def set_state(self, backend: Backend, state: State, now: float) -> None:
+        """What the operator wants of a backend."""
+        backend.state = state
+        self._refresh(now)
+        self._settle(now)
+
+    def set_weight(self, backend: Backend, weight: float, now: float) -> None:
+        """Another configured weight."""
+        backend.configured_weight = weight
+        rows = (
+            replace(row, weight=weight) if row.label == backend.name else row
+            for row in self.setup.backends
+        )
+        self.setup = replace(self.setup, backends=tuple(rows))
+        self.pool.reweigh(backend, weight, now)
+
+    def swap(self, algorithm: str, settings: Mapping[str, object], now: float) -> None:
+        """Another algorithm from the next pick on; backends forget nothing.
+
+        Raises UsageError for an unknown algorithm or parameter, and changes nothing then.
+        """
+        self.pool.swap(lambda: create(algorithm, self.rng, settings), now)
+        self.setup = replace(self.setup, algorithm=algorithm, settings=settings)
+        self._out.append(Swapped(self.needs))
+        self._settled(now)
+
+    def apply(self, setup: Setup, now: float) -> None:
+        """Move to another setup of the same algorithm; see `swap`.
+
+        Backends are the same when name and address are.
+        """
+        before = self.setup
+        if setup.subset != before.subset:
+            self.pool.share_out(setup.subset, now)
+        wanted = {(row.label, row.address): row for row in setup.backends}
+        kept = {}
+        for backend in list(self.pool.backends):
+            row = wanted.get((backend.name, backend.address))
+            if row is None:
+                self.remove(backend, now)
+            else:
+                kept[row] = backend
+                if row.weight != backend.configured_weight:
+                    self.set_weight(backend, row.weight, now)
+                self.pool.limit(backend, row.max_in_flight, now)
+        if setup.health != before.health:
+            self.checks.adopt(setup.health, self.pool.backends, now)
+            self._refresh(now)
+        self.setup = setup
+        for row in setup.backends:
+            if row not in kept:
+                self._add(row, now)
+        self._settle(now)
+
+    # --- inside
+
+    def _add(self, settings: Settings, now: float) -> Backend:
+        backend = Backend(settings, self._next_order, self.checks.policy)
+        self._next_order += 1
+        self._out.append(Joined(backend))
+        self.checks.begin(backend, now)
+        self.pool.add(backend, now)
+        self._settled(now)
+        return backend
+
+    def _ask(self, backend: Backend) -> None:
+        self._out.append(Probe(backend))
+
+    def _judge(self, backend: Backend, now: float, ok: bool, why: str, checked: bool) -> bool:
+        """Take one answer about a backend; True when it went up or down."""
+        backend.why = why
+        changed = backend.health.observe(ok, checked=checked)
+        if changed:
+            self._refresh(now)
+            self._out.append(Changed(backend, why))
+            self._settle(now)
+        return changed
+
+    def _refresh(self, now: float) -> None:
+        """Somebody's standing may have changed."""
+        self.pool.refresh(now)
+
+    def _settle(self, now: float) -> None:
+        """Who is usable may have changed; while nobody is, whoever comes back is found fast."""
+        if self.pool.empty:
+            self.checks.hurry(now)
+        self._settled(now)
