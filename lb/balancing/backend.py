@@ -111,13 +111,10 @@ class Backend:
     def standing(self) -> str:
         """In one word: an operator's wish first, then its own, then what is known of it."""
         if self.state is not State.UP:
-            return self.state.value
+            return str(self.state.value)
         if self.draining:
-            return State.DRAIN.value
-        if self.ejected:
-            return "ejected"
-        known: str = self.health.state.value
-        return known
+            return "drain"
+        return "ejected" if self.ejected else str(self.health.state.value)
 
     @property
     def healthy(self) -> bool:
