@@ -54,7 +54,7 @@ class Plan:
 
     def introduce(self) -> None:
         """Say what is going to be sent."""
-        rate, load = self.scenario.offered().arrivals.rate, self.scenario.utilisation
+        rate, load = self.scenario.rate, self.scenario.utilisation
         self.terminal.say(
             f"{len(self.schedule)} requests at {rate:g}/s on average, "
             f"{load:.3g} of the modelled capacity"

@@ -61,7 +61,7 @@ def simulate(
             wall[name] += time.perf_counter() - started
             if on_replication is not None:
                 on_replication()
-    rate = scenario.offered().arrivals.rate if schedule is None else schedule.rate
+    rate = scenario.rate if schedule is None else schedule.rate
     runs = [_run(scenario, name, records[name], wall[name], rate) for name in names]
     comparison = [
         compare(

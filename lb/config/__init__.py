@@ -8,6 +8,7 @@ from lb.config.faults import FaultTable, Pause, Slow
 from lb.config.flags import backend_flag, backend_flags, law_flag
 from lb.config.laws import (
     Arrivals,
+    ArrivalsTable,
     Deterministic,
     Erlang,
     Exponential,
@@ -18,18 +19,29 @@ from lb.config.laws import (
     Lognormal,
     Paced,
     Poisson,
+    Profile,
     Uniform,
     Zipf,
 )
-from lb.config.model import BackendTable, Expect, Model, Run, Traffic, VerdictTable
+from lb.config.model import (
+    DEFAULT_REQUESTS,
+    BackendTable,
+    Expect,
+    Model,
+    Run,
+    Traffic,
+    VerdictTable,
+)
 from lb.config.scenario import DEFAULT_BACKENDS, Scenario
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.values import Table, address, host_and_port
 
 __all__ = [
     "DEFAULT_BACKENDS",
+    "DEFAULT_REQUESTS",
     "Algorithm",
     "Arrivals",
+    "ArrivalsTable",
     "BackendTable",
     "Deterministic",
     "Erlang",
@@ -47,6 +59,7 @@ __all__ = [
     "Paced",
     "Pause",
     "Poisson",
+    "Profile",
     "Queue",
     "Retries",
     "Run",

@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from lb.config.laws import Arrivals, Law, Zipf
 from lb.config.values import Address, PositiveDuration, Share, Table, Weight, backend_row, duration
 
+DEFAULT_REQUESTS = 100_000
+"""Length of a replication when the file gives none."""
+
 
 def _warmup(value: object, info: ValidationInfo) -> float | None:
     return None if value is None or value == "auto" else duration(value, info)
@@ -55,6 +58,18 @@ class Traffic(Table):
     keys: Zipf | None = None
     network: Law | None = None
     """One-way delay between balancer and backend."""
+    patience: Law | None = None
+    """How long a client waits from its arrival, all tries together; then it leaves and is gone."""
+    client_retries: Annotated[int, Field(ge=0)] = 0
+    """How often a client whose request failed comes again, as a request like any other: 0.1 s after
+    its first failure, and twice as long after each further one."""
+    cancels: bool = False
+    """A backend stops serving whom nobody waits for; else only its line loses them."""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether backends notice that a client has gone."""
+        return self.cancels or self.patience is not None
 
 
 class Run(Table):

@@ -21,7 +21,15 @@ from lb.balancing import Settings, Setup
 from lb.balancing.setup import POLICIES
 from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable, check
-from lb.config.model import BackendTable, Expect, Model, Run, Traffic, VerdictTable
+from lb.config.model import (
+    DEFAULT_REQUESTS,
+    BackendTable,
+    Expect,
+    Model,
+    Run,
+    Traffic,
+    VerdictTable,
+)
 from lb.config.places import Origin, lines_of
 from lb.config.problems import not_toml, problems
 from lb.config.serving import Limits, Server, Timeouts
@@ -207,7 +215,12 @@ class Scenario(Table):
         ]
 
     @property
+    def rate(self) -> float:
+        """Requests per second on average over a run. Raises ConfigError without traffic."""
+        run = self.run
+        return self.offered().arrivals.mean_rate(run.duration, run.requests or DEFAULT_REQUESTS)
+
+    @property
     def utilisation(self) -> float:
         """Offered load over capacity, all backends together."""
-        capacity = sum(model.capacity for _, model in self.modelled())
-        return self.offered().arrivals.rate / capacity
+        return self.rate / sum(model.capacity for _, model in self.modelled())

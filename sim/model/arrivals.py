@@ -18,22 +18,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb import wire
-from lb.config import Paced, Poisson, Scenario, Zipf
+from lb.config import DEFAULT_REQUESTS, ArrivalsTable, Paced, Poisson, Profile, Scenario, Zipf
 from lb.errors import ConfigError
 from lb.system import reason
 from sim.model.laws import Floats, draw, draw_shape, shape
 
-DEFAULT_REQUESTS = 100_000
-"""Length of a replication when the file gives none."""
 
-
-def arrival_times(process: Poisson | Paced, rng: np.random.Generator, n: int) -> Floats:
-    """The first `n` arrival times in seconds, ascending; shape (n,)."""
+def arrival_times(process: ArrivalsTable, rng: np.random.Generator, n: int) -> Floats:
+    """The first `n` arrival times in seconds, ascending; shape (n,), less when no more come."""
     match process:
         case Poisson():
             return np.cumsum(rng.standard_exponential(n)) / process.rate
         case Paced():
             return np.arange(1, n + 1) / process.rate
+        case Profile():
+            return _inverted(process, np.cumsum(rng.standard_exponential(n)))
+
+
+def _inverted(profile: Profile, operational: Floats) -> Floats:
+    """When arrivals of a unit rate come if time runs as fast as the profile's rate.
+
+    Exact, by inversion of the expected number of arrivals (Cinlar 1975, section 4.7), which is a
+    quadratic in each piece; shape (k,), k of them come at all.
+    """
+    pieces = list(profile.pieces)
+    since, first, slope = np.array([(p.since, p.first, p.slope) for p in pieces]).T
+    before = np.cumsum([0.0, *(piece.holds for piece in pieces[:-1])])
+    if not pieces[-1].last:
+        operational = operational[operational < before[-1]]
+    at = np.searchsorted(before, operational, side="right") - 1
+    more = operational - before[at]
+    root = np.sqrt(np.maximum(first[at] ** 2 + 2 * slope[at] * more, 0.0))
+    pace = first[at] + root
+    times = since[at] + np.divide(2 * more, pace, out=np.zeros_like(more), where=pace > 0)
+    return np.maximum.accumulate(times)  # rounding between two pieces must not turn time back
 
 
 def zipf_keys(law: Zipf, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
@@ -45,7 +63,7 @@ def zipf_keys(law: Zipf, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Times, sizes and keys of n requests."""
+    """Times, sizes, keys and patience of n requests."""
 
     times: Floats
     """Intended arrivals in seconds from the start, ascending; shape (n,)."""
@@ -55,6 +73,8 @@ class Schedule:
     """Work relative to a backend's mean service; shape (len(shapes), n)."""
     keys: NDArray[np.int64] | None = None
     """What hash strategies see; shape (n,)."""
+    patience: Floats | None = None
+    """Seconds from its arrival after which a client leaves; shape (n,)."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -77,7 +97,10 @@ class Schedule:
             # A stream of its own for each shape: adding a backend changes nobody else's sizes.
             sizes[row] = draw_shape(law, streams(run.seed, replication, shape(law))[0], n)
         drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
-        return cls(times, tuple(laws), sizes, drawn)
+        patience = None
+        if traffic.patience is not None:
+            patience = draw(traffic.patience, streams(run.seed, replication, "patience")[0], n)
+        return cls(times, tuple(laws), sizes, drawn, patience)
 
     def check(self, scenario: Scenario) -> None:
         """Raise ConfigError unless the schedule can drive `scenario`."""
@@ -94,7 +117,8 @@ class Schedule:
     def head(self, n: int) -> Schedule:
         """The first `n` requests."""
         keys = None if self.keys is None else self.keys[:n]
-        return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys)
+        patience = None if self.patience is None else self.patience[:n]
+        return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys, patience)
 
     def fields(self, index: int) -> dict[str, str]:
         """The header fields that carry request `index`'s work and key to a live backend.
@@ -113,6 +137,8 @@ class Schedule:
         arrays: dict[str, NDArray[Any]] = {"times": self.times, "sizes": self.sizes}
         if self.keys is not None:
             arrays["keys"] = self.keys
+        if self.patience is not None:
+            arrays["patience"] = self.patience
         header = np.frombuffer(json.dumps({"schema": 1, "shapes": self.shapes}).encode(), np.uint8)
         with path.open("wb") as file:  # under this very name; numpy would append a suffix
             np.savez_compressed(file, allow_pickle=False, header=header, **arrays)
@@ -124,8 +150,9 @@ class Schedule:
             with path.open("rb") as file:  # numpy leaves it open when it is no archive
                 archive = np.load(file, allow_pickle=False)
                 header = json.loads(archive["header"].tobytes())
-                keys = archive.get("keys")
-                return cls(archive["times"], tuple(header["shapes"]), archive["sizes"], keys)
+                times, sizes = archive["times"], archive["sizes"]
+                keys, patience = archive.get("keys"), archive.get("patience")
+                return cls(times, tuple(header["shapes"]), sizes, keys, patience)
         except OSError as error:
             raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
         except (
@@ -141,14 +168,14 @@ class Schedule:
 
 
 def _times(
-    process: Poisson | Paced,
+    process: ArrivalsTable,
     rng: np.random.Generator,
     duration: float | None,
     requests: int | None,
 ) -> Floats:
     if duration is None:
         return arrival_times(process, rng, requests or DEFAULT_REQUESTS)
-    expected = process.rate * duration
+    expected = process.mean_rate(duration, 0) * duration
     times = arrival_times(process, rng, int(expected + 10 * expected**0.5) + 10)
     return times[times < duration]
 

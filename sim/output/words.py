@@ -16,7 +16,7 @@ MANY = 8
 
 def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     """What can be said before anything is simulated."""
-    rate, load = scenario.offered().arrivals.rate, scenario.utilisation
+    rate, load = scenario.rate, scenario.utilisation
     yield f"Offered load {load:.3g} of capacity: {rate:g} requests/s."
     for name in algorithms:
         for note in scenario.notes(name):

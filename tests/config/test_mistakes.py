@@ -70,6 +70,46 @@ MISTAKES = {
         "lb.toml:2 traffic.arrivals",
         "did you mean 'poisson'",
     ),
+    "times of a profile that do not ascend": (
+        TRAFFIC.format('process = "profile", points = [["5s", 1], ["5s", 2]]'),
+        "lb.toml:2 traffic.arrivals.points[1][0]",
+        "5 s is not after the time before, 5 s",
+    ),
+    "a negative rate in a profile": (
+        TRAFFIC.format('process = "profile", points = [["0s", 1], ["5s", -2]]'),
+        "lb.toml:2 traffic.arrivals.points[1][1]",
+        "greater than or equal to 0, not -2",
+    ),
+    "a profile in which nobody comes": (
+        TRAFFIC.format('process = "profile", points = [["0s", 0], ["5s", 0]]'),
+        "lb.toml:2 traffic.arrivals.points",
+        "nobody would ever come",
+    ),
+    "a profile without points": (
+        TRAFFIC.format('process = "profile", points = []'),
+        "lb.toml:2 traffic.arrivals.points",
+        "give at least one time and rate",
+    ),
+    "a point without a rate": (
+        TRAFFIC.format('process = "profile", points = [["0s"]]'),
+        "lb.toml:2 traffic.arrivals.points[0]",
+        "a time and the rate there",
+    ),
+    "a profile of an unknown shape": (
+        TRAFFIC.format('process = "profile", points = [["0s", 1]], shape = "stairs"'),
+        "lb.toml:2 traffic.arrivals.shape",
+        "linear, step",
+    ),
+    "a client that comes again less than never": (
+        TRAFFIC.format('process = "poisson", rate = 1') + "client_retries = -1\n",
+        "lb.toml:3 traffic.client_retries",
+        "greater than or equal to 0, not -1",
+    ),
+    "patience without a law": (
+        TRAFFIC.format('process = "poisson", rate = 1') + 'patience = { mean = "1s" }\n',
+        "lb.toml:3 traffic.patience",
+        "key 'law' is missing",
+    ),
     "process missing": (TRAFFIC.format("rate = 5"), "lb.toml:2 traffic.arrivals", "process"),
     "traffic without arrivals": ("[traffic]\n", "lb.toml:1 traffic.arrivals", "missing"),
     "unknown law": (
