@@ -21,11 +21,22 @@ class _Stdout(io.FileIO):
             raise OSError(error.errno, error.strerror, "stdout") from None
 
 
+class _Stderr(io.FileIO):
+    """Descriptor 2, which loses what it cannot take: a result is worth more than words about it."""
+
+    def write(self, data: object) -> int:
+        try:
+            return super().write(data)  # type: ignore[arg-type]  # any buffer
+        except OSError:
+            return memoryview(data).nbytes  # type: ignore[arg-type]
+
+
 def prepare() -> None:
     """Give the three standard descriptors something to be.
 
     Else the next file or socket would take the number of a closed one. What is written to a
-    closed stdout is refused like what a full one is given; a closed stderr swallows everything.
+    closed stdout is refused like what a full one is given; a stderr that is closed or full swallows
+    everything.
     """
     for number in (0, 1, 2):
         try:
@@ -39,8 +50,13 @@ def prepare() -> None:
             errors=sys.stdout.errors if sys.stdout else "replace",
             line_buffering=os.isatty(1),
         )
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = io.TextIOWrapper(
+            _Stderr(2, "w", closefd=False),
+            encoding=sys.stderr.encoding if sys.stderr else "utf-8",
+            errors="backslashreplace",
+            write_through=True,
+        )
 
 
 def complain(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -62,6 +63,21 @@ def test_a_full_stdout_is_one_line(arguments: list[str]) -> None:
 def test_with_stderr_full_as_well_the_status_tells() -> None:
     with FULL.open("wb") as full:
         assert lb_into(full.fileno(), "strategies", stderr=full.fileno())[0] == 1
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is full")
+def test_a_full_stderr_costs_no_result() -> None:
+    with FULL.open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "lb", "simulate", "--requests", "2000", "--json"],
+            env=environment({}),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=LIMIT,
+            check=False,
+        )
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["runs"][0]["requests"] == 2000
 
 
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
