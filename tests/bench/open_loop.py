@@ -1,4 +1,4 @@
-"""Open-loop load: every request leaves at its planned time; each answer is kept with its figures."""
+"""Open-loop load: requests leave at planned times, and each answer is kept with its figures."""
 
 from __future__ import annotations
 

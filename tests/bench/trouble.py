@@ -1,4 +1,4 @@
-"""Backends in trouble, live: `lb serve` before `lb backend`s that are killed, frozen, or have faults.
+"""Backends in trouble, live: `lb serve` before `lb backend`s that are killed, frozen or faulty.
 
 Each crisis is a file of the proxy, a plan of requests, and what is done to whom when.
 """
