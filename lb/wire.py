@@ -1,29 +1,115 @@
 """The fields X-LB-*: what lb's own parts tell each other over HTTP, written and read in one place.
 
-A backend says in `X-LB-Load` how busy it is. A request that was drawn beforehand carries its work
-in `X-LB-Size` and its key in `X-LB-Key`, so that a live run and its simulation see the same work.
+A backend says in `X-LB-Load` how busy it is; `endpoint-load-metrics`, the field of ORCA that gRPC
+and Envoy know, is read as well. A request that was drawn beforehand carries its work in `X-LB-Size`
+and its key in `X-LB-Key`, so that a live run and its simulation see the same work.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from typing import NamedTuple
 
 LOAD, SIZE, KEY = "X-LB-Load", "X-LB-Size", "X-LB-Key"
+ORCA = "endpoint-load-metrics"
 
-_LOAD = re.compile(
-    r"[ \t]*in_flight=([0-9]{1,9}),[ \t]*latency_ms=([0-9]{1,9}(?:\.[0-9]{1,9})?)[ \t]*"
-)
-
-
-def write_load(in_flight: int, latency: float) -> str:
-    """`in_flight=3, latency_ms=12.500`; `latency` in seconds, of one request at that number."""
-    return f"in_flight={in_flight}, latency_ms={latency * 1e3:.3f}"
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_LARGEST = 1e9
 
 
-def read_load(text: str) -> tuple[int, float] | None:
-    """Requests in flight and the latency in seconds; None for anything that is no load report."""
-    match = _LOAD.fullmatch(text)
-    return match and (int(match[1]), float(match[2]) / 1e3)
+class Load(NamedTuple):
+    """What a load report says; None where it says nothing."""
+
+    in_flight: int | None
+    latency: float | None
+    """Seconds, of one request at that number in flight."""
+    utilisation: float | None
+    rate: float | None
+    """Answers per second, errors among them."""
+    errors: float | None
+    """Answers per second that are errors."""
+
+
+def write_load(
+    in_flight: int,
+    latency: float,
+    utilisation: float | None = None,
+    rate: float | None = None,
+    errors: float | None = None,
+) -> str:
+    """`in_flight=3, latency_ms=12.500, utilisation=0.6100, rate=120.000, errors=0.000`."""
+    said = [f"in_flight={in_flight}, latency_ms={latency * 1e3:.3f}"]
+    if utilisation is not None:
+        said.append(f"utilisation={utilisation:.4f}")
+    said += [
+        f"{key}={value:.3f}"
+        for key, value in (("rate", rate), ("errors", errors))
+        if value is not None
+    ]
+    return ", ".join(said)
+
+
+def read_load(text: str) -> Load | None:
+    """A field's value, ours or ORCA's; None for anything that is no load report."""
+    text = text.strip(" \t")
+    if text.startswith("TEXT "):
+        return _orca(dict(_pairs(text[5:].replace(":", "="))))
+    if text.startswith("JSON "):
+        try:
+            said = json.loads(text[5:])
+        except (ValueError, RecursionError):
+            return None
+        return _orca(said) if isinstance(said, dict) else None
+    said = {}
+    for key, value in _pairs(text):
+        if key in said or key not in _OURS or not _NUMBER.fullmatch(value):
+            return None
+        said[key] = float(value)
+    in_flight, latency = said.get("in_flight"), said.get("latency_ms")
+    if not said or (in_flight or 0) % 1:
+        return None
+    return Load(
+        None if in_flight is None else int(in_flight),
+        None if latency is None else latency / 1e3,
+        said.get("utilisation"),
+        said.get("rate"),
+        said.get("errors"),
+    )
+
+
+_OURS = frozenset({"in_flight", "latency_ms", "utilisation", "rate", "errors"})
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """`a=1, b=2` -> its keys and values; what has no value has an empty one."""
+    parts = (part.partition("=") for part in text.split(","))
+    return [(key.strip(" \t"), value.strip(" \t")) for key, _, value in parts]
+
+
+def _orca(said: dict[str, object]) -> Load | None:
+    """An application's own word on its utilisation counts before that on its processor.
+
+    Names are those of the protocol buffer or of its JSON; others are for somebody else.
+    """
+
+    def figure(*names: str) -> float | None:
+        for name in names:
+            try:
+                value = float(str(said.get(name)))
+            except ValueError:
+                continue
+            if 0 <= value <= _LARGEST:
+                return value
+        return None
+
+    used = figure("application_utilization", "applicationUtilization")
+    used = used or figure("cpu_utilization", "cpuUtilization")
+    rate = figure("rps_fractional", "rpsFractional")
+    errors = figure("eps")
+    if used is None and rate is None:
+        return None
+    return Load(None, None, used, rate, errors)
 
 
 def write_size(size: float) -> str:

@@ -12,24 +12,79 @@ from lb import wire
 @pytest.mark.parametrize(
     ("value", "report"),
     [
-        ("in_flight=3, latency_ms=12.5", (3, 0.0125)),
-        ("in_flight=0,latency_ms=0", (0, 0.0)),
-        (" in_flight=7,   latency_ms=1.000 ", (7, 0.001)),
+        ("in_flight=3, latency_ms=12.5", (3, 0.0125, None, None, None)),
+        ("in_flight=0,latency_ms=0", (0, 0.0, None, None, None)),
+        (" in_flight=7,   latency_ms=1.000 ", (7, 0.001, None, None, None)),
+        (
+            "in_flight=3, latency_ms=12.5, utilisation=0.61, rate=120, errors=0",
+            (3, 0.0125, 0.61, 120.0, 0.0),
+        ),
+        ("rate=120,utilisation=1.25", (None, None, 1.25, 120.0, None)),
+        ("in_flight=3", (3, None, None, None, None)),
         ("", None),
-        ("in_flight=3", None),
+        ("in_flight=3.5", None),
+        ("in_flight=3, in_flight=3", None),
+        ("utilisation", None),
+        ("utilisation=-0.1", None),
+        ("utilisation=1e3", None),
         ("in_flight=-3, latency_ms=1", None),
         ("in_flight=3, latency_ms=nan", None),
         ("in_flight=99999999999999999999, latency_ms=1", None),
         ("in_flight=3, latency_ms=1, more=2", None),
     ],
 )
-def test_what_is_a_load_report(value: str, report: tuple[int, float] | None) -> None:
+def test_what_is_a_load_report(value: str, report: tuple[float | None, ...] | None) -> None:
     assert wire.read_load(value) == report
+
+
+@pytest.mark.parametrize(
+    ("value", "used", "rate", "errors"),
+    [
+        ("TEXT cpu_utilization=0.3, rps_fractional=10", 0.3, 10.0, None),
+        ("TEXT cpu_utilization:0.3,rps_fractional:10.5,eps:1", 0.3, 10.5, 1.0),
+        ("TEXT cpu_utilization=0.3,application_utilization=0.9", 0.9, None, None),
+        ("TEXT cpu_utilization=0.3,application_utilization=0", 0.3, None, None),
+        ("TEXT cpu_utilization=0.3, mem_utilization=1, named_metrics.kv=7", 0.3, None, None),
+        ('JSON {"cpu_utilization": 0.3, "rps_fractional": 10.0, "eps": 2}', 0.3, 10.0, 2.0),
+        ('JSON {"applicationUtilization": 0.5, "rpsFractional": 3}', 0.5, 3.0, None),
+        ('JSON {"cpu_utilization": "0.25", "utilization": {"disk": 1}}', 0.25, None, None),
+    ],
+)
+def test_what_orca_says_is_a_load_report(
+    value: str, used: float | None, rate: float | None, errors: float | None
+) -> None:
+    assert wire.read_load(value) == (None, None, used, rate, errors)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "TEXT ",
+        "TEXT named_metrics.kv=7",
+        "TEXT cpu_utilization=nan",
+        "TEXT cpu_utilization=-1",
+        "TEXT cpu_utilization=1e300",
+        "TEXT cpu_utilization=inf, rps_fractional=",
+        "JSON",
+        "JSON [1]",
+        'JSON {"cpu_utilization": 0.3',
+        'JSON {"cpu_utilization": NaN}',
+        'JSON {"cpu_utilization": true}',
+        "JSON " + "[" * 100_000,
+        "BIN AAAA",
+        "text cpu_utilization=0.3",
+    ],
+)
+def test_what_of_orca_is_none(value: str) -> None:
+    assert wire.read_load(value) is None
 
 
 def test_a_load_report_is_read_as_it_was_written() -> None:
     for in_flight, latency in ((0, 0.0), (3, 0.0125), (10**8, 4000.0)):
-        assert wire.read_load(wire.write_load(in_flight, latency)) == (in_flight, latency)
+        said = wire.read_load(wire.write_load(in_flight, latency))
+        assert said == (in_flight, latency, None, None, None)
+        said = wire.read_load(wire.write_load(in_flight, latency, 0.6125, 120.5, 0.25))
+        assert said == (in_flight, latency, 0.6125, 120.5, 0.25)
 
 
 def test_a_size_is_read_exactly_as_it_was_written() -> None:
@@ -45,6 +100,6 @@ def test_what_is_no_size(text: str) -> None:
 
 def test_each_field_is_named_in_one_place() -> None:
     root = Path(__file__).parents[1]
-    for name in (wire.LOAD, wire.SIZE, wire.KEY):
+    for name in (wire.LOAD, wire.ORCA, wire.SIZE, wire.KEY):
         code = (path for room in ("lb", "sim") for path in (root / room).rglob("*.py"))
         assert [p.name for p in code if f'"{name.lower()}"' in p.read_text().lower()] == ["wire.py"]

@@ -6,7 +6,6 @@ from lb.balancing.actions import (
     Changed,
     Joined,
     Left,
-    LoadReport,
     Probe,
     ProbeKind,
     Recall,
@@ -29,7 +28,7 @@ from lb.balancing.snapshot import BackendView, Snapshot
 from lb.balancing.subset import SubsetPolicy
 from lb.balancing.tiers import TierPolicy
 from lb.balancing.waiting import QueuePolicy
-from lb.strategies import Outcome
+from lb.strategies import LoadReport, Outcome
 
 __all__ = [
     "Action",

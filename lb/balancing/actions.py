@@ -56,21 +56,6 @@ class ProbeKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadReport:
-    """What a backend says of its load, in a probe's answer or with a response."""
-
-    in_flight: int
-    latency: float
-    """Seconds it takes for one request at present."""
-    utilisation: float | None = None
-    """Of what it can do, from 0; above 1 it does not keep up. None where it does not say."""
-    rate: float | None = None
-    """Requests per second that it answers."""
-    errors: float | None = None
-    """Of those, answers that are errors, per second."""
-
-
-@dataclass(frozen=True, slots=True)
 class Probe:
     """Ask the backend how it is, and bring the answer to `observed`."""
 

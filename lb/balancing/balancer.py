@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Generic
 
-from lb.balancing.actions import Action, LoadReport, Probe, ProbeKind, Refuse, Start, Why
+from lb.balancing.actions import Action, Probe, ProbeKind, Refuse, Start, Why
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.fleet import TROUBLE, Fleet
@@ -21,7 +21,7 @@ from lb.balancing.retries import RetryBudget
 from lb.balancing.setup import Setup
 from lb.balancing.snapshot import Snapshot, view
 from lb.balancing.waiting import WaitingLine
-from lb.strategies import Outcome, Random
+from lb.strategies import LoadReport, Outcome, Random
 
 REASONS = (*Why, *TROUBLE, Outcome.SERVER_ERROR, Outcome.CANCELLED)
 """Why a call may be refused."""

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lb.balancing.actions import Changed, Joined, Left, LoadReport, Probe, Swapped
+from lb.balancing.actions import Changed, Joined, Left, Probe, Swapped
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.health import ProbeResult
 from lb.balancing.pool import Pool
 from lb.balancing.probing import Checks
 from lb.balancing.setup import Setup
-from lb.strategies import Outcome, Random, create, spec
+from lb.strategies import LoadReport, Outcome, Random, create, spec
 
 TROUBLE = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
 """Ends of an attempt that make its backend suspect."""
@@ -62,7 +62,7 @@ class Fleet:
     def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         """The answer of a probe; a load report may also come without having been asked for."""
         if isinstance(result, LoadReport):
-            self.pool.probed(backend, now, result.in_flight, result.latency)
+            self.pool.reported(backend, now, result)
             return
         if backend not in self.checks:
             return

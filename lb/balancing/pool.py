@@ -16,7 +16,7 @@ from lb.balancing.backend import Backend, State
 from lb.balancing.health import Health
 from lb.balancing.subset import SubsetPolicy, subset
 from lb.balancing.tiers import Tier
-from lb.strategies import Outcome, Probing, Strategy
+from lb.strategies import Fed, LoadReport, Outcome, Probing, Strategy
 
 Factory = Callable[[], Strategy[Backend]]
 
@@ -37,6 +37,7 @@ class Pool:
         self.pick = strategy.pick
         self._started, self._finished = strategy.started, strategy.finished
         self._prober = strategy if isinstance(strategy, Probing) else None
+        self._fed = strategy if isinstance(strategy, Fed) else None
 
     def __repr__(self) -> str:
         up = sum(backend.healthy for backend in self.backends)
@@ -119,7 +120,7 @@ class Pool:
         self._tier.swap(factory(), now)
         self._use(self._tier.strategy)
 
-    # --- load probes
+    # --- what backends say of their load
 
     @property
     def probing(self) -> bool:
@@ -130,10 +131,13 @@ class Pool:
         """Whom to ask for their load now."""
         return () if self._prober is None else self._prober.probes(now)
 
-    def probed(self, backend: Backend, now: float, in_flight: int, latency: float) -> None:
-        """A backend has said how loaded it is; latency in seconds."""
-        if self._prober is not None:
+    def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
+        """A backend has said how loaded it is."""
+        in_flight, latency = report.in_flight, report.latency
+        if self._prober is not None and in_flight is not None and latency is not None:
             self._prober.probed(backend, now, in_flight, latency)
+        if self._fed is not None:
+            self._fed.fed(backend, now, report)
 
 
 def _wanted(backends: Sequence[Backend]) -> list[Backend]:

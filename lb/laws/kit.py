@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from lb.strategies.base import Outcome, Probing, Random, Strategy
+from lb.strategies.base import Fed, LoadReport, Outcome, Probing, Random, Strategy
 from lb.strategies.registry import build
 from lb.strategies.spec import Spec
 
@@ -138,13 +138,16 @@ class Fleet:
             self.strategy.reweigh(self.servers[order], 0.0)
 
     def send(self, avoid: frozenset[int] = frozenset()) -> None:
-        """One call with a key of its own; whoever asks backends for their load is answered."""
+        """One call with a key of its own; whoever wants to know the load is told."""
         avoided = tuple(self.servers[order] for order in sorted(avoid))
         picked = send(self.strategy, avoided, key=b"%d" % len(self.picks))
         self.picks.append(None if picked is None else picked.order)
         if isinstance(self.strategy, Probing):
             for asked in self.strategy.probes(0.0):
                 self.strategy.probed(asked, 0.0, asked.active, 0.001 * (asked.order + 1))
+        if picked is not None and isinstance(self.strategy, Fed):
+            busy = 0.1 * (picked.order + 1)
+            self.strategy.fed(picked, 0.0, LoadReport(picked.active, 0.01, busy, 10.0, 0.0))
 
     def end(self, order: int) -> None:
         """One of a server's calls ends well."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lb.laws import cost, latency, membership, shares
+from lb.laws import cost, latency, membership, reports, shares
 from lb.laws.kit import Seeded
 from lb.strategies.spec import Spec
 
@@ -70,5 +70,17 @@ LAWS = (
         latency.failing_fast_attracts_nobody,
         _claims("failure_penalty"),
         "claims no penalty for failures",
+    ),
+    Law(
+        "backends that report their utilisation come to be as busy as each other",
+        reports.reports_even_out_the_load,
+        lambda row: "reports" in row.needs,
+        "goes by no reports",
+    ),
+    Law(
+        "backends that stop reporting are picked on",
+        reports.silence_loses_nobody,
+        lambda row: "reports" in row.needs,
+        "goes by no reports",
     ),
 )

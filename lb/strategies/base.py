@@ -7,6 +7,7 @@ answers `pick` from what it keeps; it never scans, never waits, never looks at a
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -52,6 +53,25 @@ class Candidate(Protocol):
         """Smoothed seconds to the first byte; None when nothing was measured."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a backend says of its load, in a probe's answer or with a response.
+
+    Whoever does not say a figure has None there.
+    """
+
+    in_flight: int | None
+    """Requests that it holds."""
+    latency: float | None
+    """Seconds it takes for one request at present."""
+    utilisation: float | None = None
+    """Of what it can do, from 0; above 1 it does not keep up."""
+    rate: float | None = None
+    """Requests per second that it answers."""
+    errors: float | None = None
+    """Of those, answers that are errors, per second."""
+
+
 class Random(Protocol):
     """The one thing asked of a source of randomness."""
 
@@ -60,6 +80,7 @@ class Random(Protocol):
 
 
 B = TypeVar("B", bound=Candidate)
+B_contra = TypeVar("B_contra", bound=Candidate, contravariant=True)
 
 
 class Strategy(Protocol[B]):
@@ -109,6 +130,14 @@ class Probing(Protocol[B]):
 
     def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
         """An answer: requests at the backend, and the seconds it takes for one."""
+
+
+@runtime_checkable
+class Fed(Protocol[B_contra]):
+    """What a strategy also is that goes by the load reports of the backends."""
+
+    def fed(self, backend: B_contra, now: float, report: LoadReport) -> None:
+        """`backend` has reported, with an answer or to a probe; it need not be a member."""
 
 
 def pick_avoiding(

@@ -24,6 +24,7 @@ from lb.strategies import (
     rendezvous,
     round_robin,
     sticky,
+    weighted_feedback,
     weighted_random,
     weighted_round_robin,
 )
@@ -47,6 +48,7 @@ REGISTRY: dict[str, Spec] = {
         maglev,
         rendezvous,
         prequal,
+        weighted_feedback,
         sticky,
     )
 }

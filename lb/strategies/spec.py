@@ -33,7 +33,7 @@ class Spec:
     """Of one pick, n backends."""
     avoid_when: str
     needs: frozenset[str] = frozenset()
-    """Any of key, weights, latency, probes, sets_cookie."""
+    """Any of key, weights, latency, probes, reports, sets_cookie."""
     claims: frozenset[str] = frozenset()
     """Laws it is held to beside those for all: any of CLAIMS."""
     variants: tuple[Mapping[str, object], ...] = field(default=(), hash=False)

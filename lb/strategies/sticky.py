@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any, Generic
 
 from lb.errors import UsageError
-from lb.strategies.base import B, Outcome, Probing, Random, Strategy
+from lb.strategies.base import B, Fed, LoadReport, Outcome, Probing, Random, Strategy
 from lb.strategies.spec import Inner, Spec
 
 
@@ -46,6 +46,7 @@ class Sticky(Generic[B]):
     def __init__(self, inner: Strategy[B], table: int) -> None:
         self._inner = inner
         self._prober = inner if isinstance(inner, Probing) else None
+        self._fed = inner if isinstance(inner, Fed) else None
         self._size = table
         self._joined: dict[int, B] = {}  # by order, blocked ones too
         self._usable: dict[int, B] = {}  # by order
@@ -104,6 +105,10 @@ class Sticky(Generic[B]):
         if self._prober is not None:
             self._prober.probed(backend, now, in_flight, latency)
 
+    def fed(self, backend: B, now: float, report: LoadReport) -> None:
+        if self._fed is not None:
+            self._fed.fed(backend, now, report)
+
     def _remember(self, key: bytes, place: int) -> None:
         self._places[key] = place
         if len(self._places) > self._size:
@@ -132,6 +137,7 @@ SPEC = Spec(
         {"inner": "p2c:choices=3"},
         {"inner": "peak_ewma"},
         {"inner": "prequal"},
+        {"inner": "weighted_feedback"},
     ),
     nests=True,
 )

@@ -278,7 +278,7 @@ def test_its_row_says_what_people_must_know(row: Spec) -> None:
     assert row.summary
     assert row.cost.startswith("O(")
     assert row.avoid_when
-    assert row.needs <= {"key", "weights", "latency", "probes", "sets_cookie"}
+    assert row.needs <= {"key", "weights", "latency", "probes", "reports", "sets_cookie"}
     assert row.claims <= CLAIMS
     assert is_dataclass(row.params)
 

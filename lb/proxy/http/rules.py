@@ -93,6 +93,7 @@ RESPONSE_RULES = {
     **_HOP_BY_HOP,
     b"date": Field.PASS,
     wire.LOAD.lower().encode(): Field.LOAD,
+    wire.ORCA.encode(): Field.LOAD,
 }
 
 

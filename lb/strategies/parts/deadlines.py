@@ -1,0 +1,91 @@
+"""A heap of deadlines: who is due first is picked, and of those due together who waited longest.
+
+Whoever is picked is due again one step later. How long a step is, in whole numbers so that ties are
+ties, is what the algorithms built on this say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heappush
+from typing import Generic
+
+from lb.strategies.base import B, Outcome, pick_avoiding
+
+Entry = tuple[int, int, int]
+"""Deadline, the turn it was set at, order. The turn makes ties first in, first out."""
+
+
+class Deadlines(Generic[B]):
+    """The heap, in a virtual time of its own. Stale entries are dropped when they come up."""
+
+    def __init__(self) -> None:
+        self._members: dict[int, B] = {}  # by order, blocked ones too
+        self._entry: dict[int, Entry] = {}  # of those that take turns, by order
+        self._kept: dict[int, int] = {}  # what was left to the deadline of the blocked, by order
+        self._heap: list[Entry] = []
+        self._now = 0
+        self._turn = 0
+
+    def _step(self, order: int) -> int:
+        """From one deadline of a member to its next."""
+        raise NotImplementedError
+
+    def join(self, backend: B, now: float) -> None:
+        order = backend.order
+        self._members[order] = backend
+        self._enter(order, self._now + self._step(order))
+
+    def leave(self, backend: B, now: float) -> None:
+        order = backend.order
+        self._members.pop(order, None)
+        self._entry.pop(order, None)
+        self._kept.pop(order, None)
+
+    def block(self, backend: B, now: float) -> None:
+        entry = self._entry.pop(backend.order, None)
+        if entry is not None:
+            self._kept[backend.order] = entry[0] - self._now
+
+    def unblock(self, backend: B, now: float) -> None:
+        left = self._kept.pop(backend.order, None)
+        if left is not None:
+            self._enter(backend.order, self._now + left)
+
+    def reweigh(self, backend: B, now: float) -> None:
+        order = backend.order
+        if order in self._members:
+            step = self._step(order)
+            # A heavier backend need not sit out the long wait of a light one.
+            if order in self._kept:
+                self._kept[order] = min(self._kept[order], step)
+            else:
+                self._enter(order, min(self._entry[order][0], self._now + step))
+
+    def started(self, backend: B, now: float) -> None: ...
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
+        if avoid:
+            return pick_avoiding(self, self._entry, now, key, avoid)
+        heap = self._heap
+        while heap:
+            entry = heappop(heap)
+            order = entry[2]
+            if self._entry.get(order) == entry:
+                self._now = entry[0]
+                self._turn += 1
+                self._enter(order, entry[0] + self._step(order))
+                return self._members[order]
+        return None
+
+    def _enter(self, order: int, deadline: int) -> None:
+        entry = self._entry[order] = (deadline, self._turn, order)
+        heappush(self._heap, entry)
+        if len(self._heap) > 2 * len(self._entry) + 8:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._heap = list(self._entry.values())
+        heapify(self._heap)
