@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from lb.config import Scenario
+from lb.config import Profile, Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import parse, spec
 from sim.analysis.record import Record, occupancy, time_average
@@ -62,7 +62,8 @@ def simulate(
             if on_replication is not None:
                 on_replication()
     rate = scenario.rate if schedule is None else schedule.rate
-    runs = [_run(scenario, name, records[name], wall[name], rate) for name in names]
+    cut = _warmup(scenario, [record for name in names for record in records[name]])
+    runs = [_run(scenario, name, records[name], wall[name], rate, cut) for name in names]
     comparison = [
         compare(
             metric,
@@ -85,43 +86,59 @@ def _refuse_without_keys(names: Sequence[str], place: str) -> None:
 
 
 def _run(
-    scenario: Scenario, name: str, records: list[Record], wall: float, rate: float
+    scenario: Scenario, name: str, records: list[Record], wall: float, rate: float, cut: float
 ) -> AlgorithmRun:
-    warmups = [_warmup(scenario, record) for record in records]
-    kept = [record.after(cut) for record, cut in zip(records, warmups, strict=True)]
-    latency, blocks = latency_estimates([record.latency for record in kept])
-    seconds = sum(r.until - cut for r, cut in zip(kept, warmups, strict=True))
-    by_until = sum(int(np.count_nonzero(r.ended <= r.until)) for r in kept)
+    latency, blocks = latency_estimates([record.after(cut).latency for record in records])
+    seconds = sum(record.until - cut for record in records)
+    answered = sum(
+        int(np.count_nonzero((record.ended >= cut) & (record.ended <= record.until)))
+        for record in records
+    )
     simulated = sum(record.requests for record in records)
+    whys = {why for record in records for why in record.refused}
+
+    def mean(numbers: Sequence[float]) -> float:
+        return float(np.mean(numbers))
+
     return AlgorithmRun(
         algorithm=name,
-        **{count: float(np.mean([getattr(r, count) for r in records])) for count in COUNTS},
+        **{count: mean([getattr(r, count) for r in records]) for count in COUNTS},
+        came_again=mean([record.came_again for record in records]),
+        refused={why: mean([r.refused.get(why, 0) for r in records]) for why in sorted(whys)},
         latency=latency,
-        throughput=by_until / seconds if seconds > 0 else 0.0,
-        backends=_backend_use(scenario, records, warmups, rate),
+        throughput=answered / seconds if seconds > 0 else 0.0,
+        backends=_backend_use(scenario, records, cut, rate),
         wall_seconds=wall,
         requests_per_wall_second=simulated / wall,
         blocks=blocks,
         records=records,
-        warmups=warmups,
+        warmup=cut,
     )
 
 
-def _warmup(scenario: Scenario, record: Record) -> float:
-    """Seconds to cut: the file's, or MSER-5 on the latencies by arrival."""
+def _warmup(scenario: Scenario, records: Sequence[Record]) -> float:
+    """Seconds to cut, of all replications and algorithms alike: the file's, or found.
+
+    Found by MSER-5 on the latencies by arrival, averaged over the records (as Welch does): one of
+    them alone says little. Where faults or a profile leave no steady state, nothing is cut.
+    """
     if scenario.run.warmup is not None:
         return scenario.run.warmup
-    cut = mser5(record.latency)
-    return float(record.arrived[cut]) if cut else 0.0
+    if scenario.faults or isinstance(scenario.offered().arrivals, Profile):
+        return 0.0
+    shortest = min(record.completed for record in records)
+    cut = mser5(np.mean([record.latency[:shortest] for record in records], axis=0))
+    return max(float(record.arrived[cut]) for record in records) if cut else 0.0
 
 
 def _backend_use(
-    scenario: Scenario, records: list[Record], warmups: list[float], rate: float
+    scenario: Scenario, records: list[Record], cut: float, rate: float
 ) -> list[BackendUse]:
+    impatient = scenario.offered().patience is not None
     rows = []
     for order, (backend, model) in enumerate(scenario.modelled()):
         share, busy, in_flight, sent = [], [], [], []
-        for record, cut in zip(records, warmups, strict=True):
+        for record in records:
             mine = record.backend == order
             counted = record.arrived >= cut
             share.append(float(np.sum(mine & counted)) / max(float(np.sum(counted)), 1.0))
@@ -138,7 +155,7 @@ def _backend_use(
                 utilisation=float(np.mean(busy)),
                 mean_in_flight=float(np.mean(in_flight)),
                 offered=float(np.mean(sent)) * rate / model.capacity,
-                bounded=model.queue is not None or backend.max_in_flight is not None,
+                bounded=impatient or model.queue is not None or backend.max_in_flight is not None,
             )
         )
     return rows

@@ -14,8 +14,9 @@ from sim.model.laws import Floats
 
 COMPARED = ("mean", "p50", "p95", "p99")
 """Metrics that algorithms are compared by."""
-COUNTS = ("requests", "completed", "failed", "rejected", "timed_out", "retried")
-"""Counts of a run, per replication."""
+COUNTS = ("requests", "completed", "failed", "rejected", "timed_out", "gone", "retried")
+"""Of a replication: `completed` + `failed` = `requests`, and the three after them are parts of
+`failed`."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,17 @@ class AlgorithmRun:
     failed: float
     rejected: float
     timed_out: float
+    gone: float
+    """Clients who lost patience."""
     retried: float
+    came_again: float
+    """Requests of clients who had failed before."""
+    refused: dict[str, float]
+    """Failed requests by reason, in the words of `/lb-stats`."""
     latency: dict[str, Estimate]
     """mean, p50, p90, p95, p99, p999 in seconds, as clients see them, of successful requests."""
     throughput: float
-    """Successful requests per second."""
+    """Good answers per second, from the warm-up to the last arrival, whoever arrived when."""
     backends: list[BackendUse]
     wall_seconds: float
     requests_per_wall_second: float
@@ -67,7 +74,7 @@ class AlgorithmRun:
     """Latency metrics of each replication (of each batch, when there is one replication)."""
     records: list[Record]
     """Every replication in full, warm-up included."""
-    warmups: list[float]
+    warmup: float
     """Seconds cut from the start of each replication."""
 
     @property
@@ -78,25 +85,20 @@ class AlgorithmRun:
     @property
     def samples(self) -> list[Floats]:
         """Latencies after warm-up, one array per replication."""
-        return [
-            record.after(cut).latency
-            for record, cut in zip(self.records, self.warmups, strict=True)
-        ]
+        return [record.after(self.warmup).latency for record in self.records]
 
     def as_dict(self) -> dict[str, Any]:
         """The RUN object of `lb simulate --json`."""
         return {
             "algorithm": self.algorithm,
-            **{name: _plain(getattr(self, name)) for name in COUNTS},
+            **{name: _plain(getattr(self, name)) for name in (*COUNTS, "came_again")},
+            "refused": {why: _plain(number) for why, number in self.refused.items()},
             "latency": {name: value.as_dict() for name, value in self.latency.items()},
             "throughput": self.throughput,
             "backends": [backend.as_dict() for backend in self.backends],
             "wall_seconds": self.wall_seconds,
             "requests_per_wall_second": self.requests_per_wall_second,
         }
-
-
-COUNTS = ("requests", "completed", "failed", "rejected", "timed_out", "retried")
 
 
 @dataclass(frozen=True)

@@ -59,16 +59,18 @@ class Traffic(Table):
     network: Law | None = None
     """One-way delay between balancer and backend."""
     patience: Law | None = None
-    """How long a client waits from its arrival, all tries together; then it leaves and is gone."""
+    """How long a client waits from its arrival, all tries together; then it leaves: the balancer's
+    line, or its backend's. Whom it waits for is not told that it is gone but by the connection,
+    which closes; with patience in the file backends' lines lose everybody whose connection does."""
     client_retries: Annotated[int, Field(ge=0)] = 0
     """How often a client whose request failed comes again, as a request like any other: 0.1 s after
     its first failure, and twice as long after each further one."""
     cancels: bool = False
-    """A backend stops serving whom nobody waits for; else only its line loses them."""
+    """A backend stops serving, too, whom nobody waits for."""
 
     @property
-    def leaving(self) -> bool:
-        """Whether backends notice that a client has gone."""
+    def noticed(self) -> bool:
+        """Whether backends notice that nobody waits for an answer."""
         return self.cancels or self.patience is not None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,9 @@ from lb.balancing import Outcome, Why
 from sim.model.laws import Floats
 
 TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT)
-REJECTIONS = (Why.NO_BACKEND, Why.QUEUE_FULL)
+GONE = Outcome.CLIENT_GONE
+Refusal = tuple[int, float, Why | Outcome]
+"""Index of a request, when its client heard, and why."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,17 @@ class Record:
     until: float
     """The last arrival: rates and occupancies are taken up to here, before the system empties."""
     failed: int = 0
+    """Requests without a good answer, whatever became of them; the next three are parts of it."""
     rejected: int = 0
+    """Turned away without an attempt, before any time limit."""
     timed_out: int = 0
+    gone: int = 0
+    """Clients who left without an answer."""
     retried: int = 0
+    came_again: int = 0
+    """Requests of clients who had failed before."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Failed requests by reason."""
     lost: Lost = field(default_factory=Lost.of)
 
     @classmethod
@@ -72,8 +82,9 @@ class Record:
         backend: array[int],
         started: array[float],
         ended: array[float],
-        refused: Sequence[tuple[int, float, Why | Outcome]] = (),
+        refused: Sequence[Refusal] = (),
         retried: int = 0,
+        came_again: int = 0,
         lost: Collection[Sequence[float]] = (),
     ) -> Record:
         """From what a world wrote down for each request; `ended` is NaN where none succeeded."""
@@ -83,7 +94,7 @@ class Record:
         there, back = (0.0, 0.0) if delays is None else delays[:, who]
         whys = Counter(why for _, _, why in refused)
         timed_out = sum(whys[why] for why in TIMEOUTS)
-        rejected = sum(whys[why] for why in REJECTIONS)
+        rejected = sum(n for why, n in whys.items() if isinstance(why, Why) and why not in TIMEOUTS)
         return cls(
             requests=len(arrivals),
             arrived=arrivals[who],
@@ -93,10 +104,13 @@ class Record:
             reached=starts + there,
             left=ends - back,
             until=float(arrivals.max()) if len(arrivals) else 0.0,
-            failed=len(refused) - timed_out - rejected,
+            failed=len(refused),
             rejected=rejected,
             timed_out=timed_out,
+            gone=whys[GONE],
             retried=retried,
+            came_again=came_again,
+            refused={why.value: number for why, number in whys.items()},
             lost=Lost.of(lost),
         )
 

@@ -23,6 +23,7 @@ from lb.balancing import (
     Refuse,
     Start,
     Swapped,
+    Why,
 )
 from sim.engine.journal import Journal
 from sim.engine.request import Request
@@ -130,7 +131,7 @@ class Dispatcher:
         else:
             turned_away = now - self._way(self._back, index)
             self._lose(lease, now, turned_away, turned_away)
-            journal.refuse(request, now, outcome)
+            self._refuse(request, now, outcome)
         if self._out:
             self._drain(now)
 
@@ -144,7 +145,7 @@ class Dispatcher:
                     self._journal.retried += bool(lease.call.tried)
                     self._send(lease, now)
                 case Refuse(call, why):
-                    self._journal.refuse(call, now, why)
+                    self._refuse(call, now, why)
                 case Probe(backend, ProbeKind.LOAD):
                     self._ask_for_load(backend, now)
                 case Probe(backend):
@@ -198,6 +199,10 @@ class Dispatcher:
         self._drain(now)
 
     # --- bookkeeping
+
+    def _refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
+        """The client hears that there is no answer for it."""
+        self._journal.refuse(request, now, why)
 
     def _lose(self, lease: Lease[Request], now: float, reached: float, left: float) -> None:
         self._journal.lose(lease, lease.backend.site.place, now, reached, left)

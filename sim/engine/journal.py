@@ -30,6 +30,8 @@ class Journal:
         self.started = array("d")
         self.ended = array("d")
         self.retried = 0
+        self.came_again = 0
+        """Requests whose client had come before."""
         self._refused: list[tuple[int, float, Why | Outcome]] = []
         self._lost: dict[Lease[Request], list[float]] = {}
 
@@ -70,5 +72,6 @@ class Journal:
             ended=self.ended,
             refused=self._refused,
             retried=self.retried,
+            came_again=self.came_again,
             lost=self._lost.values(),
         )

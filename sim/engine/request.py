@@ -26,4 +26,8 @@ class Request:
     key = b""
     tried: tuple[Backend, ...] = ()
     idempotent = True
+    leases: tuple[Lease[Request], ...] = ()
+    """Every attempt; kept where clients may leave."""
+    failures = 0
+    """How often its client has come before."""
     deadline = INFINITY

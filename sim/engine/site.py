@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappush
+from typing import Any
 
 from lb.balancing import Lease, LoadReport, Outcome
 from sim.engine.request import Request
@@ -72,6 +73,20 @@ class Site:
                 )
         else:
             lease.call.home.answered(lease, now, SERVER_ERROR)
+
+    def renege(self, lease: Lease[Request], now: float, served: bool) -> bool:
+        """Nobody waits for its answer any more; True when that ended its work, or spared it."""
+        station: Any = self.station  # of the kind that can
+        if not station.renege(lease, now, served):
+            return False
+        if self._found is not None:
+            self._found.pop(lease, None)
+        due = station.next_departure()
+        if due != self._set_to:
+            self._set_to = due
+            if due < INFINITY:
+                self._timeline.set(self._alarm, due, DEPARTURES_FIRST)
+        return True
 
     def _depart(self, now: float) -> None:
         if now < self._set_to:

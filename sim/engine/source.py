@@ -47,6 +47,7 @@ class OpenLoop:
         }
         self._times: list[float] = schedule.times.tolist()
         self._keys = [] if schedule.keys is None else [b"%d" % key for key in schedule.keys]
+        self.patience: list[float] = [] if schedule.patience is None else schedule.patience.tolist()
         self._next = 0
         self._alarm = Alarm(self._arrive)
 

@@ -6,13 +6,15 @@ SimPy keeps the time, the balancer of the live proxy decides.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 
 from lb.balancing import Balancer
 from lb.config import Scenario
 from sim.analysis.record import Record
+from sim.engine.clients import Attended
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.journal import Journal
 from sim.engine.site import Site
@@ -21,6 +23,7 @@ from sim.engine.timeline import Timeline
 from sim.model.arrivals import Schedule, network_delays, streams
 from sim.model.faults import faulty_station
 from sim.model.laws import shape
+from sim.model.reneging import reneging_station
 
 
 class World(Timeline):
@@ -48,13 +51,15 @@ class World(Timeline):
         if balancers > 1:
             drawn = streams(seed, replication, "balancers")[0]
             self._routes = drawn.integers(balancers, size=len(source)).tolist()
+        traffic = scenario.offered()
+        build = reneging_station if traffic.noticed else faulty_station
         self._over = self.event()
         self._journal = Journal(lambda now: self.succeed(self._over, now))
         self.sites = {
             row.address: Site(
                 self,
                 place,
-                faulty_station(model, [f for f in scenario.faults if f.strikes(row)]),
+                build(model, [f for f in scenario.faults if f.strikes(row)]),
                 model.service.mean,
                 source.sizes[shape(model.service)],
             )
@@ -62,11 +67,20 @@ class World(Timeline):
         }
         self._delays = network_delays(scenario, network, len(source))
         there, back = ([], []) if self._delays is None else self._delays.tolist()
-        law = scenario.offered().network
+        law = traffic.network
         ways = Ways(there, back, probe=0.0 if law is None else law.mean)
         timed = "response" in scenario.timeouts.model_fields_set
+        make: Callable[..., Dispatcher] = Dispatcher
+        if traffic.noticed or traffic.client_retries:
+            make = partial(
+                Attended,
+                patience=source.patience if isinstance(source, OpenLoop) else [],
+                retries=traffic.client_retries,
+                noticed=traffic.noticed,
+                cancels=traffic.cancels,
+            )
         self.dispatchers = [
-            Dispatcher(
+            make(
                 Balancer(scenario.setup(algorithm), Random(int(picks.integers(2**63)))),
                 self,
                 self.sites,

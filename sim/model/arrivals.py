@@ -106,6 +106,8 @@ class Schedule:
         """Raise ConfigError unless the schedule can drive `scenario`."""
         if not len(self):
             raise ConfigError(["the schedule holds no request"])
+        if self.patience is None and scenario.offered().patience is not None:
+            raise ConfigError(["the schedule does not say how patient its clients are"])
         for row, model in scenario.modelled():
             if shape(model.service) not in self.shapes:
                 why = (

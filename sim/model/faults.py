@@ -82,9 +82,12 @@ class Clocked(Generic[J]):
         return at, job
 
 
+def clock_of(faults: Sequence[Slow | Pause], start: float = 0.0) -> Clock:
+    """The clock that goes by `faults`, whose times count from `start`."""
+    return Clock([(f.since, f.until, f.factor) for f in faults], start)
+
+
 def faulty_station(model: Model, faults: Sequence[Slow | Pause], start: float = 0.0) -> Station[J]:
     """An empty station for `model` that suffers `faults`, whose times count from `start`."""
     plain: Station[J] = station(model)
-    if not faults:
-        return plain
-    return Clocked(plain, Clock([(f.since, f.until, f.factor) for f in faults], start))
+    return Clocked(plain, clock_of(faults, start)) if faults else plain

@@ -21,7 +21,7 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     for name in algorithms:
         for note in scenario.notes(name):
             yield f"Note: {note}."
-    bounded = all(
+    bounded = scenario.offered().patience is not None or all(
         model.queue is not None or backend.max_in_flight is not None
         for backend, model in scenario.modelled()
     )
@@ -40,10 +40,13 @@ def sentences(result: Result) -> Iterator[str]:
     for run in result.runs:
         yield from keeping_up(run)
     for run in result.runs:
-        if lost := run.requests - run.completed:
+        if run.failed:
+            parts = [(run.rejected, "rejected"), (run.timed_out, "timed out"), (run.gone, "gone")]
+            other = run.failed - sum(number for number, _ in parts)
+            told = [f"{n:.4g} {word}" for n, word in [*parts, (other, "broken or wrong")] if n > 0]
             yield (
-                f"{run.algorithm}: {lost:g} of {run.requests:g} requests were not served "
-                f"(failed {run.failed:g}, rejected {run.rejected:g}, timed out {run.timed_out:g})"
+                f"{run.algorithm}: {run.failed:.4g} of {run.requests:.4g} requests were not served "
+                f"({', '.join(told)})"
             )
     if len(result.runs) > 1:
         for metric in ("mean", "p99"):

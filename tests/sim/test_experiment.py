@@ -62,7 +62,10 @@ def test_the_document_has_these_keys(document: dict[str, Any], file: Scenario) -
             "failed",
             "rejected",
             "timed_out",
+            "gone",
             "retried",
+            "came_again",
+            "refused",
             "latency",
             "throughput",
             "backends",
@@ -98,8 +101,7 @@ def test_the_scenario_stands_in_the_document_with_times_in_seconds(
 
 def test_counts_add_up(document: dict[str, Any]) -> None:
     for run in document["runs"]:
-        fates = ("completed", "failed", "rejected", "timed_out")
-        assert sum(run[fate] for fate in fates) == run["requests"] == 2000
+        assert run["completed"] + run["failed"] == run["requests"] == 2000
         assert sum(backend["share"] for backend in run["backends"]) == pytest.approx(1)
         assert run["throughput"] == pytest.approx(2.4, rel=0.1)
         load = sum(backend["utilisation"] for backend in run["backends"]) / 3
@@ -126,7 +128,8 @@ def test_nothing_completed_is_null() -> None:
     file = scenario(serves(CONSTANT), run="requests = 20\nreplications = 2", more=GIVE_UP)
     document = reread(simulate(file, ["random", "round_robin"]))
     for run in document["runs"]:
-        assert (run["completed"], run["timed_out"], run["throughput"]) == (0, 20, 0)
+        assert (run["completed"], run["failed"], run["timed_out"]) == (0, 20, 20)
+        assert (run["refused"], run["throughput"]) == ({"timeout": 20}, 0)
         assert run["latency"]["p99"] == {"value": None, "low": None, "high": None}
     for pair in document["comparison"]["pairs"]:
         assert pair["difference"]["value"] is None

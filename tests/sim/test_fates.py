@@ -20,7 +20,7 @@ NO_RETRY = "[retries]\nmax = 0"
 def test_a_full_station_fails_what_it_has_no_place_for() -> None:
     file = scenario(serves(CONSTANT, queue=1), rate=2, process="deterministic", run="requests = 5")
     record = replicated(file)  # at 0.5, 1, 1.5, 2, 2.5; served from 0.5 and from 1.5
-    assert counts(record) == {"completed": 4, "failed": 1}
+    assert counts(record) == {"completed": 4, "broken": 1}
     assert record.arrived.tolist() == [0.5, 1.0, 1.5, 2.5]
 
 

@@ -45,7 +45,8 @@ def test_only_what_succeeded_has_a_latency() -> None:
 
 def test_each_refusal_is_counted_once_for_what_it_was() -> None:
     seen = record()
-    assert (seen.failed, seen.timed_out, seen.rejected, seen.retried) == (1, 1, 1, 2)
+    assert (seen.failed, seen.timed_out, seen.rejected, seen.retried) == (3, 1, 1, 2)
+    assert seen.refused == {"reset": 1, "queue_timeout": 1, "queue_full": 1}
 
 
 def test_without_delays_an_attempt_is_there_at_once() -> None:

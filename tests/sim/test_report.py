@@ -75,7 +75,7 @@ def test_what_was_not_served_is_counted_by_reason() -> None:
         backend=["max_in_flight = 1"],
     )
     assert row(printed(simulate(file)), "round_robin:", "3") == (
-        "round_robin: 3 of 6 requests were not served (failed 0, rejected 3, timed out 0)"
+        "round_robin: 3 of 6 requests were not served (3 rejected)"
     )
 
 

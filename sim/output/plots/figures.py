@@ -125,7 +125,7 @@ def in_flight(result: Result) -> Figure:
     edges = np.linspace(0, until, BINS + 1)
     middles = (edges[1:] + edges[:-1]) / 2
     for ax, (run, look) in zip(panels, _dressed(result), strict=True):
-        record, cut, colour = run.records[0], run.warmups[0], look.colour
+        record, cut, colour = run.records[0], run.warmup, look.colour
         said = _label(run)
         if record.completed:
             mean, low, high = binned(*occupancy(*record.in_flight()), edges)

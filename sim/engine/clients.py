@@ -1,0 +1,99 @@
+"""Clients that leave, and clients that come again: a dispatcher that sees to them.
+
+A client whose request failed comes again as another request of the same entry in the journal, so
+its latency counts from its first try. One who leaves is gone and comes no more.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+from lb.balancing import Lease, Outcome, Why
+from sim.engine.dispatcher import Dispatcher
+from sim.engine.request import Request
+from sim.engine.timeline import Alarm
+
+BACK_OFF = 0.1
+"""Seconds from a client's first failure to its next try; every further time twice as long."""
+
+
+class Attended(Dispatcher):
+    """A dispatcher whose clients have their own mind.
+
+    `patience` holds seconds by the index of a request; it is empty where everybody waits for ever.
+    Backends that have `noticed` end what nobody waits for, see `Reneging`.
+    """
+
+    def __init__(
+        self, *world: Any, patience: list[float], retries: int, noticed: bool, cancels: bool
+    ) -> None:
+        """`world` is what any dispatcher takes."""
+        super().__init__(*world)
+        self._direct = False  # every attempt passes `_send`
+        self._patience = patience
+        self._retries = retries
+        self._noticed, self._cancels = noticed, cancels
+        self._here: dict[int, Request] = {}
+        """Those with limited patience, by index, until their time is over or they are refused."""
+
+    def arrive(self, request: Request, now: float) -> None:
+        """A client comes for the first time."""
+        if self._patience:
+            index = request.index
+            self._here[index] = request
+            self._timeline.set(Alarm(partial(self._leave, index)), now + self._patience[index])
+        super().arrive(request, now)
+
+    def _send(self, lease: Lease[Request], now: float) -> None:
+        lease.call.leases += (lease,)
+        super()._send(lease, now)
+
+    def _refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
+        if request.failures < self._retries:
+            pause = BACK_OFF * 2**request.failures
+            self._timeline.set(Alarm(partial(self._come_again, request)), now + pause)
+        else:
+            self._here.pop(request.index, None)
+            super()._refuse(request, now, why)
+
+    def _come_again(self, request: Request, now: float) -> None:
+        index = request.index
+        if self._patience and index not in self._here:
+            return  # it has left meanwhile
+        again = Request()
+        again.index, again.home, again.key = index, request.home, request.key
+        again.failures = request.failures + 1
+        if self._patience:
+            self._here[index] = again
+        self._journal.came_again += 1
+        super().arrive(again, now)
+
+    def _leave(self, index: int, now: float) -> None:
+        """Its time is over, if it is still here."""
+        request = self._here.pop(index, None)
+        if request is None or math.isfinite(self._journal.ended[index]):
+            return
+        self.balancer.abandoned(request)
+        for lease in request.leases:
+            if lease.open:
+                self._give_up(lease, now)
+                lease.done(now, Outcome.CLIENT_GONE)
+        self._journal.refuse(request, now, Outcome.CLIENT_GONE)
+        if self._out:
+            self._drain(now)
+
+    def _give_up(self, lease: Lease[Request], now: float) -> None:
+        """Its connection closes, which a backend may notice."""
+        super()._give_up(lease, now)
+        if self._noticed:
+            way = self._way(self._there, lease.call.index)
+            if way:
+                self._timeline.set(Alarm(partial(self._closed, lease)), now + way)
+            else:
+                self._closed(lease, now)
+
+    def _closed(self, lease: Lease[Request], now: float) -> None:
+        if lease.backend.site.renege(lease, now, self._cancels):
+            self._journal.late(lease, now)
