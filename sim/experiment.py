@@ -57,7 +57,9 @@ def simulate(
             raise ConfigError([f"{scenario.place('run', 'warmup')}: {why}"])
         for name in names:
             started = time.perf_counter()
-            records[name].append(World(scenario, drawn, name, replication).replicate())
+            struck = replication if schedule is None else 0  # one schedule has one set of faults
+            world = World(scenario, drawn, name, replication, struck=struck)
+            records[name].append(world.replicate())
             wall[name] += time.perf_counter() - started
             if on_replication is not None:
                 on_replication()

@@ -4,7 +4,19 @@ Every mistake in a file is reported at once as `file:line key: why`. Durations b
 """
 
 from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset
-from lb.config.faults import FaultTable, Pause, Slow
+from lb.config.faults import (
+    BlackHole,
+    ColdStart,
+    Down,
+    Errors,
+    FailFast,
+    FaultTable,
+    Flapping,
+    HealthLost,
+    Pause,
+    Reset,
+    Slow,
+)
 from lb.config.flags import backend_flag, backend_flags, law_flag
 from lb.config.laws import (
     Arrivals,
@@ -43,12 +55,19 @@ __all__ = [
     "Arrivals",
     "ArrivalsTable",
     "BackendTable",
+    "BlackHole",
+    "ColdStart",
     "Deterministic",
+    "Down",
     "Erlang",
+    "Errors",
     "Expect",
     "Exponential",
+    "FailFast",
     "FaultTable",
+    "Flapping",
     "Gamma",
+    "HealthLost",
     "HealthTable",
     "Hyperexponential",
     "Law",
@@ -61,6 +80,7 @@ __all__ = [
     "Poisson",
     "Profile",
     "Queue",
+    "Reset",
     "Retries",
     "Run",
     "Scenario",

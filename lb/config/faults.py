@@ -1,16 +1,20 @@
-"""Faults of modelled backends, each from one time to another."""
+"""Faults of modelled backends, each from one time to another.
+
+Those of the clock change how fast work goes on at a backend; those of the door keep requests out of
+it, or falsify what they are answered.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from lb.config.model import BackendTable
-from lb.config.values import Duration, Mistakes, Table
+from lb.config.values import Duration, Mistakes, PositiveDuration, Table
 from lb.errors import nearest
 
 
@@ -20,15 +24,23 @@ def _list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+Hold = tuple[str, float, float]
+"""What a fault has for itself, the clock or the door, from when, and until when."""
+
+
 class Fault(Table):
     """What every kind has. Times count from the start of the schedule."""
 
     backends: Annotated[
         tuple[str, ...], BeforeValidator(_list), Field(alias="backend", strict=False)
     ]
-    """Names or addresses."""
+    """Names or addresses; several suffer together."""
     since: Annotated[Duration, Field(alias="from")] = 0.0
     until: Annotated[Duration, Field(alias="to")]
+
+    place: ClassVar[str] = "door"
+    shuts: ClassVar[bool] = False
+    """Whether no request reaches the station, so that nothing else can be seen of it."""
 
     @model_validator(mode="after")
     def _lasts(self) -> Fault:
@@ -41,18 +53,42 @@ class Fault(Table):
         """Whether `row` is one of its backends."""
         return row.address in self.backends or row.label in self.backends
 
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """What no other fault of the same backend may have meanwhile."""
+        return ((self.place, self.since, self.until),)
 
-class Slow(Fault):
+
+class Recurring(Fault):
+    """A fault that may come and go at random within its time."""
+
+    mttf: PositiveDuration | None = None
+    """Mean time to the failure, exponential; with `mttr` in place of one long span. The backends of
+    one line fail together, those of several lines independently."""
+    mttr: PositiveDuration | None = None
+    """Mean time to the repair, exponential."""
+
+    @model_validator(mode="after")
+    def _both(self) -> Recurring:
+        if (self.mttf is None) != (self.mttr is None):
+            given, missing = ("mttf", "mttr") if self.mttr is None else ("mttr", "mttf")
+            raise Mistakes(((missing,), f"missing; {given} is given, and one needs the other"))
+        return self
+
+
+class Slow(Recurring):
     """Everything takes `factor` times as long."""
 
     kind: Literal["slow"]
     factor: Annotated[float, Field(ge=1)]
+    place = "clock"
 
 
-class Pause(Fault):
-    """Nothing goes on; what is there stays."""
+class Pause(Recurring):
+    """Nothing goes on and nothing is answered, health checks neither; what is there stays."""
 
     kind: Literal["pause"]
+    place = "clock"
 
     @property
     def factor(self) -> float:
@@ -60,11 +96,102 @@ class Pause(Fault):
         return math.inf
 
 
-FaultTable = Annotated[Slow | Pause, Field(discriminator="kind")]
+class ColdStart(Recurring):
+    """Just started: work takes `factor` times as long at first, and ever less.
+
+    It is warm at `to`, the factor falling evenly with time, or evenly with each of `requests`.
+    """
+
+    kind: Literal["cold_start"]
+    factor: Annotated[float, Field(ge=1)]
+    requests: Annotated[int, Field(ge=1)] | None = None
+    """Served after which it is warm."""
+    down: PositiveDuration | None = None
+    """How long it is down before; without it nothing in flight is lost."""
+    place = "clock"
+
+    @model_validator(mode="after")
+    def _comes_up(self) -> ColdStart:
+        if self.down is not None and self.mttf is None and self.since + self.down >= self.until:
+            length = f"{self.until - self.since:g} s"
+            raise Mistakes((("down",), f"it never comes up; make it shorter than {length}"))
+        return self
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        if self.down is None:
+            return super().holds
+        until = self.until if self.mttf is not None else self.since + self.down
+        return (*super().holds, ("door", self.since, until))
+
+
+class Down(Recurring):
+    """Connections are refused, and what is in flight when it begins is lost."""
+
+    kind: Literal["down"]
+    shuts = True
+
+
+class BlackHole(Recurring):
+    """Connections are accepted and nothing is ever answered, health checks neither.
+
+    What was there before is worked off.
+    """
+
+    kind: Literal["black_hole"]
+    shuts = True
+
+
+class FailFast(Recurring):
+    """Every request is answered 503 within a millisecond; health checks are fine."""
+
+    kind: Literal["fail_fast"]
+    shuts = True
+
+
+class Errors(Recurring):
+    """A share `rate` of the requests is answered 500 after its work; health checks are fine."""
+
+    kind: Literal["errors"]
+    rate: Annotated[float, Field(gt=0, le=1)]
+
+
+class Reset(Recurring):
+    """A share `rate` of the requests has its connection reset at once; health checks are fine."""
+
+    kind: Literal["reset"]
+    rate: Annotated[float, Field(gt=0, le=1)]
+
+
+class HealthLost(Recurring):
+    """Health checks and load probes are never answered; requests are."""
+
+    kind: Literal["health_lost"]
+
+
+class Flapping(Fault):
+    """Down and up in turns, half a `period` each, down first."""
+
+    kind: Literal["flapping"]
+    period: PositiveDuration
+
+    @model_validator(mode="after")
+    def _alternates(self) -> Flapping:
+        length = self.until - self.since
+        if self.period >= 2 * length:
+            why = f"down all the time; make it shorter than {2 * length:g} s"
+            raise Mistakes((("period",), why))
+        return self
+
+
+FaultTable = Annotated[
+    Slow | Pause | ColdStart | Down | BlackHole | FailFast | Errors | Reset | HealthLost | Flapping,
+    Field(discriminator="kind"),
+]
 
 
 def check(faults: Sequence[Fault], backends: Sequence[BackendTable]) -> None:
-    """Raise Mistakes for backends that do not exist, and for two faults of one at one time."""
+    """Raise Mistakes for backends that do not exist, and for faults that cannot be at one time."""
     found = [*_unknown(faults, backends), *_overlapping(faults, backends)]
     if found:
         raise Mistakes(*found)
@@ -83,8 +210,20 @@ def _unknown(faults: Sequence[Fault], backends: Sequence[BackendTable]) -> Found
 
 def _overlapping(faults: Sequence[Fault], backends: Sequence[BackendTable]) -> Found:
     for (a, first), (b, second) in combinations(enumerate(faults), 2):
-        if first.since < second.until and second.since < first.until:
-            for row in backends:
-                if first.strikes(row) and second.strikes(row):
-                    span = f"{first.since:g} s to {first.until:g} s"
-                    yield (b, "from"), f"overlaps fault[{a}] of {row.label}, which is from {span}"
+        both = [row.label for row in backends if first.strikes(row) and second.strikes(row)]
+        if both and (why := _clash(first, second)) is not None:
+            span = f"{first.since:g} s to {first.until:g} s"
+            for label in both:
+                yield (b, "from"), f"overlaps fault[{a}] of {label}, which is from {span}{why}"
+
+
+def _clash(first: Fault, second: Fault) -> str | None:
+    """What keeps the two from being at one time; None when they may, or are not."""
+    for here, since, until in first.holds:
+        for there, begin, end in second.holds:
+            if since < end and begin < until:
+                if here == there:
+                    return ""
+                if first.shuts or second.shuts:
+                    return " and shuts the rest out" if first.shuts else " and would be shut out"
+    return None

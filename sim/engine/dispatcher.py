@@ -26,6 +26,7 @@ from lb.balancing import (
     Why,
 )
 from sim.engine.journal import Journal
+from sim.engine.prober import Prober
 from sim.engine.request import Request
 from sim.engine.site import Site
 from sim.engine.timeline import Alarm, Timeline
@@ -65,7 +66,8 @@ class Dispatcher:
         self._out = balancer.out
         self._timeline = timeline
         self._journal = journal
-        self._there, self._back, self._probe_way = ways.there, ways.back, ways.probe
+        self._there, self._back = ways.there, ways.back
+        self._prober = Prober(timeline, ways.probe, self._observed)
         self._response = response
         self._owed: deque[tuple[float, Lease[Request]]] = deque()
         self._wake = Alarm(self._woken)
@@ -106,20 +108,36 @@ class Dispatcher:
         else:
             site.receive(lease, now)
 
-    def _travel_back(self, lease: Lease[Request], now: float, outcome: Outcome = OK) -> None:
+    def _travel_back(
+        self,
+        lease: Lease[Request],
+        now: float,
+        outcome: Outcome = OK,
+        reached: float | None = None,
+    ) -> None:
         arrives = now + self._back[lease.call.index]
-        self._timeline.set(Alarm(partial(self._end, lease, outcome=outcome)), arrives)
+        if outcome is OK:
+            end = partial(self._end, lease)
+        else:
+            end = partial(self._end, lease, outcome=outcome, reached=reached)
+        self._timeline.set(Alarm(end), arrives)
 
-    def _end(self, lease: Lease[Request], now: float, outcome: Outcome = OK) -> None:
-        """The answer is with the client."""
+    def _end(
+        self,
+        lease: Lease[Request],
+        now: float,
+        outcome: Outcome = OK,
+        reached: float | None = None,
+    ) -> None:
+        """The answer is with the client, or the balancer knows that there will be none."""
         request = lease.call
         index = request.index
         journal = self._journal
         if not lease.open:  # given up before: its client has an answer already
             journal.late(lease, now - self._way(self._back, index))
             return
-        lease.done(now, outcome)
         if outcome is OK:
+            lease.done(now)
             journal.backend[index] = lease.backend.site.place
             journal.started[index] = lease.started_at
             journal.ended[index] = now
@@ -129,9 +147,13 @@ class Dispatcher:
             if not journal.left:
                 journal.over(now)
         else:
-            turned_away = now - self._way(self._back, index)
-            self._lose(lease, now, turned_away, turned_away)
-            self._refuse(request, now, outcome)
+            left = now - self._way(self._back, index)
+            self._lose(lease, now, left if reached is None else reached, left)
+            if outcome is Outcome.SERVER_ERROR:
+                lease.done(now, outcome)
+                self._refuse(request, now, outcome)
+            else:
+                self.balancer.failed(lease, now, outcome, sent=outcome is not Outcome.CONNECT)
         if self._out:
             self._drain(now)
 
@@ -147,9 +169,9 @@ class Dispatcher:
                 case Refuse(call, why):
                     self._refuse(call, now, why)
                 case Probe(backend, ProbeKind.LOAD):
-                    self._ask_for_load(backend, now)
+                    self._prober.load(backend, now)
                 case Probe(backend):
-                    balancer.observed(backend, now, ProbeResult(ok=True))
+                    self._check(backend, now)
                 case Joined(backend):
                     backend.site = self._sites[backend.address]
                     if balancer.pool.probing:
@@ -168,20 +190,14 @@ class Dispatcher:
             if self._wake_set_to < INFINITY:
                 self._timeline.set(self._wake, self._wake_set_to)
 
-    def _ask_for_load(self, backend: Backend, now: float) -> None:
-        """A load probe: it travels like a request, takes no worker, and comes back."""
-        timeline, way = self._timeline, self._probe_way
+    def _check(self, backend: Backend, now: float) -> None:
+        told = self._prober.check(backend, now, self.balancer.setup.health.timeout)
+        if told is not None:
+            self.balancer.observed(backend, now, told)
 
-        def reach(now: float) -> None:
-            report = backend.site.load
-            timeline.set(Alarm(lambda now: reported(now, report)), now + way)
-
-        def reported(now: float, report: LoadReport) -> None:
-            self.balancer.observed(backend, now, report)
-            if self._out:
-                self._drain(now)
-
-        timeline.set(Alarm(reach), now + way)
+    def _observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
+        self.balancer.observed(backend, now, result)
+        self._drain(now)
 
     def _woken(self, now: float) -> None:
         self.balancer.wake(now)
@@ -208,9 +224,9 @@ class Dispatcher:
         self._journal.lose(lease, lease.backend.site.place, now, reached, left)
 
     def _give_up(self, lease: Lease[Request], now: float) -> None:
-        """Wait no longer for an answer; its work goes on."""
+        """Wait no longer for an answer; its work goes on, if there is any."""
         reached = lease.started_at + self._way(self._there, lease.call.index)
-        self._lose(lease, now, reached, INFINITY)
+        self._lose(lease, now, reached, INFINITY if lease.backend.site.holds(lease) else reached)
 
     @staticmethod
     def _way(delays: list[float], index: int) -> float:

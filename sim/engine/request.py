@@ -11,8 +11,17 @@ from sim.model.stations import INFINITY
 class Home(Protocol):
     """Where a request came in, and where its answers go."""
 
-    def answered(self, lease: Lease[Request], now: float, outcome: Outcome = ...) -> None:
-        """The answer leaves the backend."""
+    def answered(
+        self,
+        lease: Lease[Request],
+        now: float,
+        outcome: Outcome = ...,
+        reached: float | None = ...,
+    ) -> None:
+        """The answer leaves the backend, or the news that there will be none.
+
+        `reached`: since when it was worked at, when that did not bring success.
+        """
 
 
 class Request:

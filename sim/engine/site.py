@@ -8,6 +8,7 @@ from typing import Any
 from lb.balancing import Lease, LoadReport, Outcome
 from sim.engine.request import Request
 from sim.engine.timeline import DEPARTURES_FIRST, Alarm, Timeline
+from sim.model.door import Door
 from sim.model.stations import INFINITY, LoadMeter, Station
 
 SERVER_ERROR = Outcome.SERVER_ERROR
@@ -24,6 +25,7 @@ class Site:
         "_set_to",
         "_sizes",
         "_timeline",
+        "door",
         "place",
         "station",
     )
@@ -37,6 +39,8 @@ class Site:
         sizes: list[float],
     ) -> None:
         """`sizes` is each request's work by its index, relative to the `mean` service time."""
+        self.door: Door | None = None
+        """What its faults do to requests and probes."""
         self.place = place
         self.station = station
         self._timeline = timeline
@@ -58,8 +62,12 @@ class Site:
         held = len(self.station)
         return LoadReport(held, self._meter.expected(held))
 
+    def holds(self, lease: Lease[Request]) -> bool:
+        """Whether work goes on for a request that nobody waits for any more."""
+        return True
+
     def receive(self, lease: Lease[Request], now: float) -> None:
-        """The request is here. There is no other way in: faults that keep it out stand here."""
+        """The request is here. There is no other way in."""
         station = self.station
         if self._found is not None:
             self._found[lease] = (len(station), now)
@@ -81,12 +89,15 @@ class Site:
             return False
         if self._found is not None:
             self._found.pop(lease, None)
-        due = station.next_departure()
+        self._set(station.next_departure())
+        return True
+
+    def _set(self, due: float) -> None:
+        """Ring when the next departure is due."""
         if due != self._set_to:
             self._set_to = due
             if due < INFINITY:
                 self._timeline.set(self._alarm, due, DEPARTURES_FIRST)
-        return True
 
     def _depart(self, now: float) -> None:
         if now < self._set_to:

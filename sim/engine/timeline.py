@@ -21,7 +21,7 @@ class Alarm:
 
     __slots__ = ("action",)
 
-    def __init__(self, action: Callable[[float], None]) -> None:
+    def __init__(self, action: Callable[[float], object]) -> None:
         self.action = action
 
 

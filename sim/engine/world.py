@@ -12,17 +12,20 @@ from functools import partial
 from random import Random
 
 from lb.balancing import Balancer
-from lb.config import Scenario
+from lb.config import BlackHole, Scenario
 from sim.analysis.record import Record
 from sim.engine.clients import Attended
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.journal import Journal
 from sim.engine.site import Site
 from sim.engine.source import OpenLoop, Source
+from sim.engine.struck import StruckSite
 from sim.engine.timeline import Timeline
 from sim.model.arrivals import Schedule, network_delays, streams
+from sim.model.door import Door
 from sim.model.faults import faulty_station
 from sim.model.laws import shape
+from sim.model.occurrences import occurrences
 from sim.model.reneging import reneging_station
 
 
@@ -40,8 +43,12 @@ class World(Timeline):
         algorithm: str | None = None,
         replication: int = 0,
         balancers: int = 1,
+        struck: int | None = None,
     ) -> None:
-        """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind."""
+        """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind.
+
+        `struck` is the replication whose random faults strike here; its own unless given.
+        """
         super().__init__()
         seed = scenario.run.seed
         *_, picks, network = streams(seed, replication)
@@ -55,21 +62,25 @@ class World(Timeline):
         build = reneging_station if traffic.noticed else faulty_station
         self._over = self.event()
         self._journal = Journal(lambda now: self.succeed(self._over, now))
-        self.sites = {
-            row.address: Site(
-                self,
-                place,
-                build(model, [f for f in scenario.faults if f.strikes(row)]),
-                model.service.mean,
-                source.sizes[shape(model.service)],
+        faults = occurrences(scenario.faults, seed, replication if struck is None else struck)
+        self.sites: dict[str, Site] = {}
+        for place, (row, model) in enumerate(scenario.modelled()):
+            mine = [fault for fault in faults if fault.strikes(row)]
+            mean, sizes = model.service.mean, source.sizes[shape(model.service)]
+            station = partial(build, model, mine)
+            door = Door(mine, Random(f"{row.address} {seed} {replication}"))
+            self.sites[row.address] = (
+                StruckSite(self, place, station, mean, sizes, door)
+                if door
+                else Site(self, place, station(), mean, sizes)
             )
-            for place, (row, model) in enumerate(scenario.modelled())
-        }
         self._delays = network_delays(scenario, network, len(source))
         there, back = ([], []) if self._delays is None else self._delays.tolist()
         law = traffic.network
         ways = Ways(there, back, probe=0.0 if law is None else law.mean)
-        timed = "response" in scenario.timeouts.model_fields_set
+        # The live limit is long: where nothing is swallowed, only a file that names it means it.
+        swallows = any(isinstance(fault, BlackHole) for fault in faults)
+        timed = swallows or "response" in scenario.timeouts.model_fields_set
         make: Callable[..., Dispatcher] = Dispatcher
         if traffic.noticed or traffic.client_retries:
             make = partial(

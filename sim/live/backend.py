@@ -18,14 +18,14 @@ import numpy as np
 from aiohttp import web
 
 from lb import wire
-from lb.config import BackendTable, Model, Pause, Slow, host_and_port
+from lb.config import BackendTable, FaultTable, Model, host_and_port
 from lb.errors import CannotListen
 from lb.system import reason
 from sim.model.faults import faulty_station
 from sim.model.laws import draw_shape
 from sim.model.stations import INFINITY, LoadMeter, Station, station
 
-Faults = Sequence[Slow | Pause]
+Faults = Sequence[FaultTable]
 
 
 class Beginning:

@@ -1,9 +1,8 @@
-"""Faults of a backend: a clock around its station that goes slower, or stands still.
+"""Faults of a backend's time: a clock around its station that goes slower, or stands still.
 
 Stations work in time of their own, so a fault needs no word from them: arrivals are mapped into the
 station's time and departures out of it. A backend without faults has no clock at all. Faults that
-keep requests out or falsify answers (down, errors, black holes) would be no matter of time: they
-stand before the station, where `Site.receive` and `LiveStation.serve` let requests in.
+keep requests out or falsify answers are no matter of time: see `sim.model.door`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Generic
 
-from lb.config import Model, Pause, Slow
+from lb.config import ColdStart, FaultTable, Model, Pause, Slow
 from sim.model.stations import INFINITY, J, Station, station
 
 Span = tuple[float, float, float]
@@ -82,12 +81,65 @@ class Clocked(Generic[J]):
         return at, job
 
 
-def clock_of(faults: Sequence[Slow | Pause], start: float = 0.0) -> Clock:
-    """The clock that goes by `faults`, whose times count from `start`."""
-    return Clock([(f.since, f.until, f.factor) for f in faults], start)
+class Warming(Generic[J]):
+    """A station that is slow while it is cold: what comes in then is more work.
+
+    How much more is settled when it comes, by the time or by the requests served since the start.
+    """
+
+    def __init__(self, inner: Station[J], colds: Iterable[ColdStart], start: float) -> None:
+        self._inner = inner
+        self._start = start
+        self._colds = sorted(colds, key=lambda cold: cold.since)
+        self._cold: ColdStart | None = None
+        self._served = 0
+
+    def arrive(self, job: J, now: float, service: float) -> bool:
+        return self._inner.arrive(job, now, service * self._factor(now - self._start))
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def next_departure(self) -> float:
+        return self._inner.next_departure()
+
+    def depart(self) -> tuple[float, J]:
+        self._served += 1
+        return self._inner.depart()
+
+    def _factor(self, now: float) -> float:
+        present = (cold for cold in self._colds if cold.since <= now < cold.until)
+        cold = next(present, None)
+        if cold is not self._cold:
+            self._cold, self._served = cold, 0
+        if cold is None:
+            return 1.0
+        if cold.requests is not None:
+            warmth = min(self._served / cold.requests, 1.0)
+        else:
+            warmth = (now - cold.since) / (cold.until - cold.since)
+        return cold.factor - (cold.factor - 1.0) * warmth
 
 
-def faulty_station(model: Model, faults: Sequence[Slow | Pause], start: float = 0.0) -> Station[J]:
-    """An empty station for `model` that suffers `faults`, whose times count from `start`."""
-    plain: Station[J] = station(model)
-    return Clocked(plain, clock_of(faults, start)) if faults else plain
+def clock_of(faults: Iterable[FaultTable], start: float = 0.0) -> Clock | None:
+    """What `faults`, plain ones with times from `start` on, make of the time; None for nothing."""
+    paces = [(f.since, f.until, f.factor) for f in faults if isinstance(f, Slow | Pause)]
+    return Clock(paces, start) if paces else None
+
+
+def colds_of(faults: Iterable[FaultTable]) -> list[ColdStart]:
+    """The cold starts among them."""
+    return [fault for fault in faults if isinstance(fault, ColdStart)]
+
+
+def faulty_station(model: Model, faults: Sequence[FaultTable], start: float = 0.0) -> Station[J]:
+    """An empty station for `model` that suffers `faults`, plain ones with times from `start` on.
+
+    Those that are no matter of time it does not know.
+    """
+    it: Station[J] = station(model)
+    if clock := clock_of(faults, start):
+        it = Clocked(it, clock)
+    if colds := colds_of(faults):
+        it = Warming(it, colds, start)
+    return it

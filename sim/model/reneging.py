@@ -7,12 +7,12 @@ stations do as long as nobody leaves, and take a little longer over it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Generic, Protocol
 
-from lb.config import Model, Pause, Slow
-from sim.model.faults import Clock, Clocked, clock_of
+from lb.config import ColdStart, FaultTable, Model
+from sim.model.faults import Clock, Clocked, Warming, clock_of, colds_of
 from sim.model.stations import INFINITY, J, ProcessorSharing, Station
 
 
@@ -112,10 +112,22 @@ class RenegingClocked(Clocked[J]):
         return self._left(job, self._shown, served)
 
 
+class RenegingWarming(Warming[J]):
+    """The same while it is cold."""
+
+    def __init__(self, inner: Reneging[J], colds: Iterable[ColdStart], start: float) -> None:
+        super().__init__(inner, colds, start)
+        self.renege = inner.renege
+
+
 def reneging_station(
-    model: Model, faults: Sequence[Slow | Pause] = (), start: float = 0.0
+    model: Model, faults: Sequence[FaultTable] = (), start: float = 0.0
 ) -> Reneging[J]:
-    """An empty station for `model` that jobs may leave; `faults` count from `start`."""
+    """An empty station for `model` that jobs may leave; `faults` as for `faulty_station`."""
     kind = RenegingSharing if model.discipline == "ps" else RenegingFifo
-    plain: Reneging[J] = kind(model.workers, model.queue)
-    return RenegingClocked(plain, clock_of(faults, start)) if faults else plain
+    it: Reneging[J] = kind(model.workers, model.queue)
+    if clock := clock_of(faults, start):
+        it = RenegingClocked(it, clock)
+    if colds := colds_of(faults):
+        it = RenegingWarming(it, colds, start)
+    return it

@@ -213,7 +213,7 @@ def test_a_fault_names_backends_by_name_or_address() -> None:
         ),
         (
             'kind = "pause"\nbackend = "one"\nto = "1s"\nfactor = 2',
-            "11 fault[0].factor: unknown key; known: backend, from, kind, to",
+            "11 fault[0].factor: unknown key; known: backend, from, kind, mttf, mttr, to",
         ),
         ('kind = "slow"\nbackend = "one"\nto = "1s"', "7 fault[0].factor: missing"),
         (
