@@ -93,4 +93,30 @@ class Changed:
     why: str
 
 
-Action = Start[C] | Cancel[C] | Recall | Refuse[C] | Probe | Joined | Left | Swapped | Changed
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """News for the log: nothing is in flight any more at a backend that drains."""
+
+    backend: Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Panicked:
+    """News for the log: from here on, backends that are down are used too; or no more."""
+
+    on: bool
+
+
+Action = (
+    Start[C]
+    | Cancel[C]
+    | Recall
+    | Refuse[C]
+    | Probe
+    | Joined
+    | Left
+    | Swapped
+    | Changed
+    | Drained
+    | Panicked
+)

@@ -57,6 +57,7 @@ class Backend:
         "cancelled",
         "checked_at",
         "configured_weight",
+        "desperate",
         "draining",
         "ejected",
         "failed",
@@ -93,6 +94,7 @@ class Backend:
         self.ejected = False  # for what became of attempts there
         self.refusing = False  # nobody listened when it was last heard of
         self.usable = False  # whether it may be picked now, limits aside
+        self.desperate = False  # usable for want of others only: panic
         self.active = 0
         self.picked = 0
         self.succeeded = 0
@@ -115,6 +117,11 @@ class Backend:
         if self.draining:
             return "drain"
         return "ejected" if self.ejected else str(self.health.state.value)
+
+    @property
+    def drains(self) -> bool:
+        """It is wanted by those only whom it has: an operator, or itself, says so."""
+        return self.state is State.DRAIN or (self.draining and self.state is State.UP)
 
     @property
     def healthy(self) -> bool:

@@ -192,6 +192,7 @@ class Balancer(Generic[C]):
             turned_away=self._turned_away,
             waiting=len(self._line),
             left_line=self._left_line,
+            panic=self.pool.panic,
             backends=tuple(view(backend, now) for backend in self.pool.backends),
         )
 

@@ -11,14 +11,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lb.balancing.actions import Changed, Joined, Left, Probe, Swapped
+from lb.balancing.actions import (
+    Changed,
+    Drained,
+    Joined,
+    Left,
+    Panicked,
+    Probe,
+    Swapped,
+)
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.health import ProbeResult
 from lb.balancing.pool import Pool
 from lb.balancing.probing import Checks
 from lb.balancing.setup import Setup
-from lb.strategies import LoadReport, Outcome, Random, create, spec
+from lb.strategies import LoadReport, Outcome, Random, spec
 
 TROUBLE = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
 """Ends of an attempt that make its backend suspect."""
@@ -45,7 +53,8 @@ class Fleet:
         self._settled = settled
         self._next_order = 0
         self.checks = Checks(setup.health, agenda, rng, self._ask)
-        self.pool = Pool(lambda: create(setup.algorithm, rng, setup.settings), setup.subset)
+        self.pool = Pool(setup, rng, self._drained)
+        self._panic = False
 
     def begin(self, now: float) -> None:
         """All backends of the setup join."""
@@ -72,8 +81,9 @@ class Fleet:
         backend.checked_at = now
         if result.latency is not None and not backend.succeeded:
             backend.measured(result.latency)  # until real requests say better
+        self._heard(backend, now, result)
         changed = self._judge(backend, now, result.ok, result.why, True)
-        self.checks.answered(backend, now, changed=changed, urgent=self.pool.empty)
+        self.checks.answered(backend, now, changed=changed, urgent=self.pool.all_down)
 
     def suffered(self, backend: Backend, now: float, outcome: Outcome) -> None:
         """An attempt at `backend` was no success; it is counted already, and strategies know.
@@ -83,6 +93,11 @@ class Fleet:
         """
         if outcome not in TROUBLE or not self.checks.policy.attempts or backend not in self.checks:
             return
+        if outcome is Outcome.CONNECT and not backend.refusing:
+            backend.refusing = True
+            if backend.desperate:  # there is nothing to hope for
+                self._refresh(now)
+                self._settle(now)
         if outcome is Outcome.CONNECT and backend.usable and self.pool.has_another(backend):
             self._judge(backend, now, False, "connection refused", False)
         self.checks.hasten(backend, now)
@@ -124,7 +139,7 @@ class Fleet:
 
         Raises UsageError for an unknown algorithm or parameter, and changes nothing then.
         """
-        self.pool.swap(lambda: create(algorithm, self.rng, settings), now)
+        self.pool.swap(algorithm, settings, now)
         self.setup = replace(self.setup, algorithm=algorithm, settings=settings)
         self._out.append(Swapped(self.needs))
         self._settled(now)
@@ -135,8 +150,7 @@ class Fleet:
         Backends are the same when name and address are.
         """
         before = self.setup
-        if setup.subset != before.subset:
-            self.pool.share_out(setup.subset, now)
+        self.pool.adopt(setup, now)
         wanted = {(row.label, row.address): row for row in setup.backends}
         kept = {}
         for backend in list(self.pool.backends):
@@ -148,6 +162,7 @@ class Fleet:
                 if row.weight != backend.configured_weight:
                     self.set_weight(backend, row.weight, now)
                 self.pool.limit(backend, row.max_in_flight, now)
+                self.pool.rank(backend, row.priority, row.zone, now)
         if setup.health != before.health:
             self.checks.adopt(setup.health, self.pool.backends, now)
             self._refresh(now)
@@ -165,7 +180,7 @@ class Fleet:
         self._out.append(Joined(backend))
         self.checks.begin(backend, now)
         self.pool.add(backend, now)
-        self._settled(now)
+        self._tell(now)
         return backend
 
     def _ask(self, backend: Backend) -> None:
@@ -181,12 +196,33 @@ class Fleet:
             self._settle(now)
         return changed
 
+    def _heard(self, backend: Backend, now: float, result: ProbeResult) -> None:
+        """What a check says beside how the backend is: that nobody listens, or that it drains."""
+        before = backend.refusing, backend.draining
+        backend.refusing = result.refused
+        if result.ok or result.drain:  # a silent one has not changed its mind
+            backend.draining = result.drain
+        if before != (backend.refusing, backend.draining):
+            self._refresh(now)
+            if before[1] != backend.draining:
+                self._out.append(Changed(backend, result.why))
+            self._settle(now)
+
+    def _drained(self, backend: Backend) -> None:
+        self._out.append(Drained(backend))
+
     def _refresh(self, now: float) -> None:
         """Somebody's standing may have changed."""
         self.pool.refresh(now)
 
     def _settle(self, now: float) -> None:
         """Who is usable may have changed; while nobody is, whoever comes back is found fast."""
-        if self.pool.empty:
+        if self.pool.all_down:
             self.checks.hurry(now)
+        self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        if self.pool.panic is not self._panic:
+            self._panic = self.pool.panic
+            self._out.append(Panicked(self._panic))
         self._settled(now)

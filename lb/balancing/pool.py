@@ -1,8 +1,8 @@
 """Who may be picked: membership, and the tiers whose strategies index it.
 
-A backend is usable when the operator wants it up and its health is up. Backends whose health is
-unknown are usable only while none is known to be up. A balancer that is to use only some of many
-backends turns to the others when it can use none of its own.
+Backends of one rank (priority, zone) are a tier; who may be picked in each, and for how much of
+the traffic, is said in panic.py and spill.py. A balancer that is to use only some of many backends
+turns to the others when it can use none of its own, or so few that it would be in panic.
 
 Nobody else speaks to a strategy, or changes what strategies see: in flight and effective weight.
 """
@@ -10,34 +10,62 @@ Nobody else speaks to a strategy, or changes what strategies see: in flight and 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from lb.balancing.backend import Backend, State
 from lb.balancing.health import Health
-from lb.balancing.subset import SubsetPolicy, subset
-from lb.balancing.tiers import Tier
-from lb.strategies import Fed, LoadReport, Outcome, Probing, Strategy
-
-Factory = Callable[[], Strategy[Backend]]
+from lb.balancing.panic import Part, parts
+from lb.balancing.setup import Setup
+from lb.balancing.spill import Spill
+from lb.balancing.subset import subset
+from lb.balancing.tiers import Rank, Tier, by_order
+from lb.strategies import LoadReport, Outcome, Probing, Random, Strategy, create, spec
 
 
 class Pool:
-    """All backends in configured order, and one tier of them."""
+    """All backends in configured order, in tiers.
 
-    def __init__(self, factory: Factory, policy: SubsetPolicy) -> None:
-        """`factory` makes the strategy of a tier."""
+    While there is one tier `pick` is its strategy's own. It is another one after whatever may have
+    changed that: `swap`, and all that happens to members and policies.
+    """
+
+    def __init__(self, setup: Setup, rng: Random, drained: Callable[[Backend], None]) -> None:
+        """Empty. `drained` hears of backends that drain and have nothing in flight any more.
+
+        Raises UsageError for an unknown algorithm or parameter.
+        """
         self.backends: list[Backend] = []
-        self._policy = policy
-        self._own: list[Backend] = []
-        self._tier = Tier(factory())
-        self._use(self._tier.strategy)
+        self.all_down = True
+        """Nobody is usable by its own merit, though some may be in use for want of others."""
+        self._setup = setup
+        self._rng, self._drained = rng, drained
+        self._tiers: dict[Rank, Tier] = {(0, False): Tier(self._strategy())}  # in order
+        self._places: dict[Backend, Tier] = {}
+        self._ranked: dict[Rank, list[Backend]] = {}  # all members
+        self._own = self._ranked  # those of them that this balancer is to use
+        self._draining: set[Backend] = set()
+        self._awaited: set[Backend] = set()  # of those who drain, whose last has not ended yet
+        self._bind()
 
-    def _use(self, strategy: Strategy[Backend]) -> None:
+    def _strategy(self) -> Strategy[Backend]:
+        return create(self._setup.algorithm, self._rng, self._setup.settings)
+
+    def _bind(self) -> None:
         # Looked up once, asked for every call.
-        self.pick = strategy.pick
-        self._started, self._finished = strategy.started, strategy.finished
-        self._prober = strategy if isinstance(strategy, Probing) else None
-        self._fed = strategy if isinstance(strategy, Fed) else None
+        tiers = list(self._tiers.values())
+        self._started, self._finished = self._started_in_tier, self._finished_in_tier
+        if len(tiers) == 1:
+            strategy = tiers[0].strategy
+            self.pick = strategy.pick
+            self._started, self._finished = strategy.started, strategy.finished
+        else:
+            keyed = "key" in spec(self._setup.algorithm).needs
+            self.pick = Spill(tiers, self._rng, keyed).pick
+        self._ended = self._finished
+        if self._awaited:
+            self._finished = self._finished_or_drained
+        self._probers = [it.strategy for it in tiers if isinstance(it.strategy, Probing)]
 
     def __repr__(self) -> str:
         up = sum(backend.healthy for backend in self.backends)
@@ -52,27 +80,50 @@ class Pool:
         active = backend.active = backend.active + 1
         self._started(backend, now)
         if active >= backend.limit:
-            self._tier.strategy.block(backend, now)
+            self._places[backend].strategy.block(backend, now)
 
     def give(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> bool:
         """An attempt is over; True when it made room where there was none."""
         active = backend.active = backend.active - 1
         self._finished(backend, now, outcome, latency)
-        if active != backend.limit - 1 or not backend.usable:
+        if active != backend.limit - 1 or not self._indexed(backend):
             return False
-        self._tier.strategy.unblock(backend, now)
+        self._places[backend].strategy.unblock(backend, now)
         return True
+
+    def _started_in_tier(self, backend: Backend, now: float) -> None:
+        self._places[backend].strategy.started(backend, now)
+
+    def _finished_in_tier(
+        self, backend: Backend, now: float, outcome: Outcome, latency: float
+    ) -> None:
+        tier = self._places.get(backend)
+        if tier is not None:  # else it was removed, and who comes back is a stranger
+            tier.strategy.finished(backend, now, outcome, latency)
+
+    def _finished_or_drained(
+        self, backend: Backend, now: float, outcome: Outcome, latency: float
+    ) -> None:
+        self._ended(backend, now, outcome, latency)
+        if backend in self._awaited and not backend.active:
+            self._awaited.discard(backend)
+            self._drained(backend)
 
     # --- members
 
     @property
     def empty(self) -> bool:
-        """Nobody is usable, not even behind a limit."""
-        return not self._tier.usable
+        """Nobody may be picked, not even behind a limit."""
+        return not any(tier.usable for tier in self._tiers.values())
+
+    @property
+    def panic(self) -> bool:
+        """Some tier is in panic."""
+        return any(tier.desperate for tier in self._tiers.values())
 
     def has_another(self, backend: Backend) -> bool:
-        """Whether anybody else is usable."""
-        return len(self._tier.usable) > backend.usable
+        """Whether anybody else may be picked."""
+        return sum(len(tier.usable) for tier in self._tiers.values()) > backend.usable
 
     def add(self, backend: Backend, now: float) -> None:
         """A backend more, last in order."""
@@ -84,18 +135,74 @@ class Pool:
         self.backends.remove(backend)
         self._share_out(now)
 
-    def refresh(self, now: float) -> None:
-        """Call when anyone's standing may have changed."""
-        self._tier.settle(_wanted(self._own) or _wanted(self.backends), now)
-
-    def share_out(self, policy: SubsetPolicy, now: float) -> None:
-        """Another policy says which backends are our own."""
-        self._policy = policy
+    def adopt(self, setup: Setup, now: float) -> None:
+        """Other policies."""
+        self._setup = setup
         self._share_out(now)
 
+    def rank(self, backend: Backend, priority: int, zone: str, now: float) -> None:
+        """Another place among the tiers."""
+        if (priority, zone) != (backend.priority, backend.zone):
+            backend.priority, backend.zone = priority, zone
+            self._share_out(now)
+
     def _share_out(self, now: float) -> None:
-        self._own = subset(self.backends, self._policy)
+        """Members or ranks may have changed: each tier has its own, and so has this balancer."""
+        own = subset(self.backends, self._setup.subset)
+        self._ranked = self._by_rank(self.backends)
+        self._own = self._ranked if len(own) == len(self.backends) else self._by_rank(own)
+        ranks = sorted(self._ranked) or [next(iter(self._tiers))]
+        before = self._tiers
+        self._tiers = {rank: before.get(rank) or Tier(self._strategy()) for rank in ranks}
+        self._places = {
+            it: self._tiers[rank] for rank, members in self._ranked.items() for it in members
+        }
+        for tier in before.values():
+            if tier not in self._tiers.values():
+                tier.dismiss(set(), set(), now)
         self.refresh(now)
+
+    def _by_rank(self, backends: Sequence[Backend]) -> dict[Rank, list[Backend]]:
+        ranked: dict[Rank, list[Backend]] = {}
+        for backend in backends:
+            ranked.setdefault(self._setup.tiers.rank(backend), []).append(backend)
+        return ranked
+
+    def refresh(self, now: float) -> None:
+        """Call when anyone's standing may have changed."""
+        plan = self._plan(self._own)
+        if self._own is not self._ranked and (
+            not any(part.usable for part in plan) or any(part.desperate for part in plan)
+        ):
+            plan = self._plan(self._ranked)
+        draining = {it for it in self.backends if it.state is not State.UP or it.draining}
+        draining = {it for it in draining if it.drains}
+        self._settle(plan, draining, now)
+        begun, self._draining = draining - self._draining, draining
+        self._awaited = {it for it in self._awaited | begun if it in draining and it.active}
+        self._bind()
+        for backend in by_order(begun - self._awaited):
+            self._drained(backend)
+
+    def _plan(self, ranked: Mapping[Rank, Sequence[Backend]]) -> list[Part]:
+        """What becomes of each tier when only these are in use."""
+        factor, threshold = self._setup.tiers.overprovisioning, self._setup.panic.threshold
+        return parts([ranked.get(rank, ()) for rank in self._tiers], factor, threshold)
+
+    def _settle(self, plan: Sequence[Part], draining: set[Backend], now: float) -> None:
+        """Tell the strategies who leaves, then who joins."""
+        tiers = list(self._tiers.values())
+        usable = [set(part.usable) for part in plan]
+        lingering: list[set[Backend]] = [set() for _ in plan]
+        for backend in draining:
+            if not backend.ejected and backend.health.state is not Health.DOWN:
+                lingering[tiers.index(self._places[backend])].add(backend)
+        for tier, those, others in zip(tiers, usable, lingering, strict=True):
+            tier.dismiss(those, others, now)
+        for tier, part, those, others in zip(tiers, plan, usable, lingering, strict=True):
+            tier.share = part.share
+            tier.admit(those, others, part.desperate, now)
+        self.all_down = all(len(part.desperate) == len(part.usable) for part in plan)
 
     # --- what strategies see
 
@@ -104,44 +211,46 @@ class Pool:
         if weight != backend.weight:
             backend.weight = weight
             if backend.usable:
-                self._tier.strategy.reweigh(backend, now)
+                self._places[backend].strategy.reweigh(backend, now)
 
     def limit(self, backend: Backend, most: int | None, now: float) -> None:
         """Another limit of what may be in flight; None is none."""
         was_full = backend.active >= backend.limit
         backend.limit = most or sys.maxsize
         is_full = backend.active >= backend.limit
-        if backend.usable and is_full != was_full:
-            tell = self._tier.strategy.block if is_full else self._tier.strategy.unblock
-            tell(backend, now)
+        if self._indexed(backend) and is_full != was_full:
+            strategy = self._places[backend].strategy
+            (strategy.block if is_full else strategy.unblock)(backend, now)
 
-    def swap(self, factory: Factory, now: float) -> None:
-        """Exchange the algorithm; the backends keep everything they know."""
-        self._tier.swap(factory(), now)
-        self._use(self._tier.strategy)
+    def _indexed(self, backend: Backend) -> bool:
+        """Whether a strategy may pick it, if only for those who are at home there."""
+        return backend.usable or (
+            backend in self._draining and backend in self._places[backend].lingering
+        )
+
+    def swap(self, algorithm: str, settings: Mapping[str, object], now: float) -> None:
+        """Exchange the algorithm; the backends keep everything they know.
+
+        Raises UsageError for an unknown algorithm or parameter, and changes nothing then.
+        """
+        strategies = [create(algorithm, self._rng, settings) for _ in self._tiers]
+        self._setup = replace(self._setup, algorithm=algorithm, settings=settings)
+        for tier, strategy in zip(self._tiers.values(), strategies, strict=True):
+            tier.swap(strategy, now)
+        self.refresh(now)
 
     # --- what backends say of their load
 
     @property
     def probing(self) -> bool:
         """Whether the algorithm asks backends for their load."""
-        return self._prober is not None
+        return bool(self._probers)
 
     def probes(self, now: float) -> Sequence[Backend]:
         """Whom to ask for their load now."""
-        return () if self._prober is None else self._prober.probes(now)
+        return [backend for it in self._probers for backend in it.probes(now)]
 
     def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
         """A backend has said how loaded it is."""
-        in_flight, latency = report.in_flight, report.latency
-        if self._prober is not None and in_flight is not None and latency is not None:
-            self._prober.probed(backend, now, in_flight, latency)
-        if self._fed is not None:
-            self._fed.fed(backend, now, report)
-
-
-def _wanted(backends: Sequence[Backend]) -> list[Backend]:
-    """Those that are up; those that may be, when none is."""
-    wanted = [backend for backend in backends if backend.state is State.UP]
-    up = [backend for backend in wanted if backend.health.state is Health.UP]
-    return up or [backend for backend in wanted if backend.health.state is Health.UNKNOWN]
+        if backend in self._places:
+            self._places[backend].reported(backend, now, report)

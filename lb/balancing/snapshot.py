@@ -20,6 +20,12 @@ class BackendView:
     """Its checks say it is up, and the operator wants it up."""
     usable: bool
     """It may be picked, limits aside."""
+    panic: bool
+    """It is usable for want of others only."""
+    draining: bool
+    """It is given nobody but those who are at home there: an operator, or itself, says so."""
+    priority: int
+    zone: str
     weight: float
     """As configured."""
     effective_weight: float
@@ -61,6 +67,8 @@ class Snapshot:
     waiting: int
     left_line: int
     """Calls whose client left while they waited."""
+    panic: bool
+    """So few are usable that others are used as well."""
     backends: tuple[BackendView, ...]
 
 
@@ -73,6 +81,10 @@ def view(backend: Backend, now: float) -> BackendView:
         state=backend.standing,
         healthy=backend.healthy,
         usable=backend.usable,
+        panic=backend.desperate,
+        draining=backend.drains,
+        priority=backend.priority,
+        zone=backend.zone,
         weight=backend.configured_weight,
         effective_weight=backend.weight,
         connections=backend.active,

@@ -1,12 +1,12 @@
-"""One tier of a pool: backends that may be used now, and the strategy that indexes them."""
+"""One tier of a pool: backends of one rank, and the strategy that indexes those of them in use."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lb.balancing.backend import Backend
-from lb.strategies import Strategy
+from lb.strategies import Fed, LoadReport, Probing, Sticking, Strategy
 
 
 @dataclass(frozen=True)
@@ -18,35 +18,101 @@ class TierPolicy:
     overprovisioning: float = 1.4
     """A tier of which the share h is usable takes this times h of the traffic, and at most all."""
 
+    def rank(self, backend: Backend) -> Rank:
+        """Of two tiers the one of the lower rank comes first."""
+        return backend.priority, bool(self.local_zone) and backend.zone != self.local_zone
+
+
+Rank = tuple[int, bool]
+"""Priority, and whether the zone is another one."""
+
 
 class Tier:
-    """Keeps one strategy told of every backend that may be used."""
+    """Keeps one strategy told of every backend that may be used.
+
+    Where clients stick to their backends, those that drain are `lingering`: there for them only.
+    """
+
+    strategy: Strategy[Backend]
+    lingering: set[Backend]
 
     def __init__(self, strategy: Strategy[Backend]) -> None:
-        self.strategy = strategy
         self.usable: set[Backend] = set()
+        self.desperate: Sequence[Backend] = ()
+        """Those that are usable for want of others only: panic."""
+        self.share = 1.0
+        """Of the traffic."""
+        self.swap(strategy, 0.0)
 
-    def settle(self, usable: Collection[Backend], now: float) -> None:
-        """These may be used now, and no others; the strategy hears the difference."""
-        wanted = set(usable)
-        for backend in sorted(self.usable - wanted, key=_order):
+    def dismiss(self, usable: set[Backend], lingering: set[Backend], now: float) -> None:
+        """Nobody else stays; the strategy hears who leaves."""
+        for backend in self.desperate:
+            backend.desperate = False
+        self.desperate = ()
+        for backend in by_order((self.usable - usable) | (self.lingering - lingering)):
             backend.usable = False
             self.strategy.leave(backend, now)
-        for backend in sorted(wanted - self.usable, key=_order):
-            backend.usable = True
+        self.usable &= usable
+        self.lingering &= lingering
+
+    def admit(
+        self,
+        usable: set[Backend],
+        lingering: set[Backend],
+        desperate: Sequence[Backend],
+        now: float,
+    ) -> None:
+        """These are here, after `dismiss` of all others; the strategy hears who joins."""
+        self.desperate = desperate
+        for backend in desperate:
+            backend.desperate = True
+        joining, self.usable = usable - self.usable, usable
+        for backend in by_order(joining):
             self._join(backend, now)
-        self.usable = wanted
+        if self._sticking is not None:
+            joining, self.lingering = lingering - self.lingering, lingering
+            for backend in by_order(joining):
+                self._drain(self._sticking, backend, now)
 
     def swap(self, strategy: Strategy[Backend], now: float) -> None:
         """Exchange the algorithm; the backends keep everything they know."""
         self.strategy = strategy
-        for backend in sorted(self.usable, key=_order):
+        self._sticking = strategy if isinstance(strategy, Sticking) else None
+        self._prober = strategy if isinstance(strategy, Probing) else None
+        self._fed = strategy if isinstance(strategy, Fed) else None
+        self.lingering = set()  # `admit` says who
+        for backend in by_order(self.usable):
             self._join(backend, now)
 
+    def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
+        """One of this tier has said how loaded it is."""
+        in_flight, latency = report.in_flight, report.latency
+        if self._prober is not None and in_flight is not None and latency is not None:
+            self._prober.probed(backend, now, in_flight, latency)
+        if self._fed is not None:
+            self._fed.fed(backend, now, report)
+
+    def has_room(self, avoid: Sequence[Backend]) -> bool:
+        """Whether anybody may be picked now who is not to be avoided."""
+        return any(it.active < it.limit and it not in avoid for it in self.usable)
+
     def _join(self, backend: Backend, now: float) -> None:
+        backend.usable = True
         self.strategy.join(backend, now)
+        self._limit(backend, now)
+
+    def _drain(self, sticking: Sticking[Backend], backend: Backend, now: float) -> None:
+        sticking.drain(backend, now)
+        self._limit(backend, now)
+
+    def _limit(self, backend: Backend, now: float) -> None:
         if backend.active >= backend.limit:
             self.strategy.block(backend, now)
+
+
+def by_order(backends: Iterable[Backend]) -> list[Backend]:
+    """In configured order."""
+    return sorted(backends, key=_order)
 
 
 def _order(backend: Backend) -> int:

@@ -46,6 +46,7 @@ from lb.config.model import (
 )
 from lb.config.scenario import DEFAULT_BACKENDS, Scenario
 from lb.config.serving import Limits, Server, Timeouts
+from lb.config.tiers import Panic, Tiers
 from lb.config.values import Table, address, host_and_port
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "Lognormal",
     "Model",
     "Paced",
+    "Panic",
     "Pause",
     "Poisson",
     "Profile",
@@ -88,6 +90,7 @@ __all__ = [
     "Slow",
     "Subset",
     "Table",
+    "Tiers",
     "Timeouts",
     "Traffic",
     "Uniform",

@@ -39,6 +39,10 @@ class BackendTable(Table):
     weight: Weight = 1
     name: str = ""
     max_in_flight: Annotated[int, Field(ge=1)] | None = None
+    priority: Annotated[int, Field(ge=0)] = 0
+    """0 comes first; the others are given what those before them cannot take."""
+    zone: str = ""
+    """Where it is; see [tiers] local_zone."""
     model: Model | None = None
 
     @model_validator(mode="before")

@@ -33,6 +33,7 @@ from lb.config.model import (
 from lb.config.places import Origin, lines_of
 from lb.config.problems import not_toml, problems
 from lb.config.serving import Limits, Server, Timeouts
+from lb.config.tiers import Panic, Tiers, check_priorities, check_zone
 from lb.config.values import Mistakes, RequestKey, Table
 from lb.errors import ConfigError
 from lb.system import reason
@@ -69,6 +70,8 @@ class Scenario(Table):
     backends: Annotated[tuple[BackendTable, ...], Field(alias="backend", strict=False)] = tuple(
         BackendTable(address=place) for place in DEFAULT_BACKENDS
     )
+    panic: Panic = Panic()
+    tiers: Tiers = Tiers()
     traffic: Traffic | None = None
     faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
     run: Run = Run()
@@ -101,7 +104,15 @@ class Scenario(Table):
                     break
         if found:
             raise Mistakes(*found)
+        check_priorities(backends)
         return backends
+
+    @field_validator("tiers")
+    @classmethod
+    def _somewhere(cls, tiers: Tiers, info: ValidationInfo) -> Tiers:
+        if "backends" in info.data:  # else they have mistakes of their own
+            check_zone(tiers, info.data["backends"])
+        return tiers
 
     @field_validator("faults")
     @classmethod
@@ -167,7 +178,9 @@ class Scenario(Table):
         chosen = self.chosen(algorithm)
         return Setup(
             tuple(
-                Settings(row.address, row.weight, row.name, row.max_in_flight)
+                Settings(
+                    row.address, row.weight, row.name, row.max_in_flight, row.priority, row.zone
+                )
                 for row in self.backends
             ),
             chosen.name,

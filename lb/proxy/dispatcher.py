@@ -12,11 +12,13 @@ from lb.balancing import (
     Call,
     Cancel,
     Changed,
+    Drained,
     Joined,
     Lease,
     Left,
     LoadReport,
     Outcome,
+    Panicked,
     Probe,
     ProbeKind,
     ProbeResult,
@@ -202,6 +204,10 @@ class Dispatcher(Generic[C]):
                     self._log(
                         level, f"backend {backend.standing}", backend=backend.name, reason=why
                     )
+                case Drained(backend):
+                    self._log("info", "backend drained", backend=backend.name)
+                case Panicked(on):
+                    self._log("warning" if on else "info", "panic" if on else "panic is over")
 
     async def _probe(self, backend: Backend) -> None:
         result = await self._prober.probe(backend)

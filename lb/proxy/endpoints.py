@@ -10,9 +10,9 @@ from lb.proxy.http.message import Answer
 
 
 def health(snapshot: Snapshot) -> Answer:
-    """200 while some backend is usable, 503 otherwise."""
+    """200 while some backend is usable, and not for want of others only; 503 otherwise."""
     backends = snapshot.backends
-    usable = any(backend.usable for backend in backends)
+    usable = any(backend.usable and not backend.panic for backend in backends)
     document = {
         "status": "ok" if usable else "unavailable",
         "healthy_backends": sum(backend.healthy for backend in backends),
@@ -34,6 +34,7 @@ def stats(snapshot: Snapshot) -> Answer:
             "turned_away": snapshot.turned_away,
             "left_line": snapshot.left_line,
             "waiting": snapshot.waiting,
+            "panic": snapshot.panic,
             "backends": [
                 {
                     **_common(backend),
@@ -41,6 +42,11 @@ def stats(snapshot: Snapshot) -> Answer:
                     "effective_weight": backend.effective_weight,
                     "last_health_check": _rounded(backend.last_check),
                     "reason": backend.why,
+                    "usable": backend.usable,
+                    "panic": backend.panic,
+                    "draining": backend.draining,
+                    "priority": backend.priority,
+                    "zone": backend.zone,
                     "picked": backend.picked,
                     "succeeded": backend.succeeded,
                     "failed": backend.failed,

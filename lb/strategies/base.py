@@ -139,6 +139,15 @@ class Fed(Protocol[B_contra]):
     def fed(self, backend: B_contra, now: float, report: LoadReport) -> None:
         """`backend` has reported, with an answer or to a probe; it need not be a member."""
 
+class Sticking(Protocol[B_contra]):
+    """What a strategy also is whose clients come back to their backends."""
+
+    def knows(self, key: bytes) -> bool:
+        """Whether `key` has a home here; room or not."""
+
+    def drain(self, backend: B_contra, now: float) -> None:
+        """In place of `join`: `backend` may be picked for those at home there, and nobody else."""
+
 
 def pick_avoiding(
     strategy: Strategy[B], usable: Container[int], now: float, key: bytes, avoid: Sequence[B]

@@ -5,6 +5,10 @@ the backend, and nothing is remembered here. With any other key, `header:NAME` s
 keys are remembered. When a backend is gone its clients are placed anew; while it is at its limit
 they go elsewhere, but come back.
 
+A backend that drains is given no newcomers, but its clients stay with it until it is gone: by an
+operator who takes it out or removes it, by its checks, or when its time is over (`drain`). Then
+they are placed anew, as all are who have lost their home. (HAProxy's "drain" does the same.)
+
 Cost: that of the inner algorithm for newcomers, O(1) for the others. Wrong when any backend can
 serve any request as well: load follows the clients then, not the backends.
 """
@@ -14,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 from typing import Any, Generic
 
 from lb.errors import UsageError
 from lb.strategies.base import B, Fed, LoadReport, Outcome, Probing, Random, Strategy
-from lb.strategies.spec import Inner, Spec
+from lb.strategies.spec import Inner, Seconds, Spec
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,14 @@ class Params:
     """The algorithm that places newcomers, such as "p2c" or "p2c:choices=3"; none that hashes."""
     table: int = 100_000
     """Keys remembered; the one unused for longest is forgotten first."""
+    drain: Seconds = inf
+    """How long the clients of a backend that drains stay with it; until it is gone unless given."""
 
     def __post_init__(self) -> None:
         if self.table < 1:
             raise ValueError(f"table must be at least 1, not {self.table}")
+        if self.drain < 0:
+            raise ValueError(f"drain must not be below zero, and is {self.drain}")
 
 
 def token(address: str) -> bytes:
@@ -43,26 +52,30 @@ def token(address: str) -> bytes:
 class Sticky(Generic[B]):
     """The inner algorithm hears of every event; its pick is asked for when no home is usable."""
 
-    def __init__(self, inner: Strategy[B], table: int) -> None:
+    def __init__(self, inner: Strategy[B], params: Params) -> None:
         self._inner = inner
         self._prober = inner if isinstance(inner, Probing) else None
         self._fed = inner if isinstance(inner, Fed) else None
-        self._size = table
+        self._size = params.table
+        self._drain = params.drain
         self._joined: dict[int, B] = {}  # by order, blocked ones too
         self._usable: dict[int, B] = {}  # by order
+        self._draining: dict[int, float] = {}  # until when, by order
         self._tokens: dict[bytes, int] = {}
         self._places: dict[bytes, int] = {}  # order by key, least recently used first
 
     def join(self, backend: B, now: float) -> None:
-        self._joined[backend.order] = self._usable[backend.order] = backend
-        self._tokens[token(backend.address)] = backend.order
+        self._enter(backend)
         self._inner.join(backend, now)
 
+    def drain(self, backend: B, now: float) -> None:
+        """In place of `join`: only for those at home there, and for no longer than `drain`."""
+        self._enter(backend)
+        self._draining[backend.order] = now + self._drain
+
     def leave(self, backend: B, now: float) -> None:
-        self._joined.pop(backend.order, None)
-        self._usable.pop(backend.order, None)
-        if self._tokens.get(token(backend.address)) == backend.order:
-            del self._tokens[token(backend.address)]
+        self._withdraw(backend)
+        self._draining.pop(backend.order, None)
         self._inner.leave(backend, now)
 
     def block(self, backend: B, now: float) -> None:
@@ -72,7 +85,8 @@ class Sticky(Generic[B]):
     def unblock(self, backend: B, now: float) -> None:
         if backend.order in self._joined:
             self._usable[backend.order] = backend
-        self._inner.unblock(backend, now)
+        if backend.order not in self._draining:
+            self._inner.unblock(backend, now)
 
     def reweigh(self, backend: B, now: float) -> None:
         self._inner.reweigh(backend, now)
@@ -87,6 +101,9 @@ class Sticky(Generic[B]):
         named = self._tokens.get(key)
         place = self._places.pop(key, None) if named is None else named
         home = None if place is None else self._usable.get(place)
+        if home is not None and self._draining and now >= self._draining.get(home.order, inf):
+            self._withdraw(home)
+            home = None
         if home is not None and home not in avoid:
             picked: B | None = home
         else:
@@ -96,6 +113,10 @@ class Sticky(Generic[B]):
         if named is None and key and place in self._joined:
             self._remember(key, place)
         return picked
+
+    def knows(self, key: bytes) -> bool:
+        """Whether `key` has a home here; room or not."""
+        return key in self._tokens or self._places.get(key) in self._joined
 
     def probes(self, now: float) -> Sequence[B]:
         """Whom the inner algorithm wants asked."""
@@ -108,6 +129,15 @@ class Sticky(Generic[B]):
     def fed(self, backend: B, now: float, report: LoadReport) -> None:
         if self._fed is not None:
             self._fed.fed(backend, now, report)
+    def _enter(self, backend: B) -> None:
+        self._joined[backend.order] = self._usable[backend.order] = backend
+        self._tokens[token(backend.address)] = backend.order
+
+    def _withdraw(self, backend: B) -> None:
+        self._joined.pop(backend.order, None)
+        self._usable.pop(backend.order, None)
+        if self._tokens.get(token(backend.address)) == backend.order:
+            del self._tokens[token(backend.address)]
 
     def _remember(self, key: bytes, place: int) -> None:
         self._places[key] = place
@@ -120,7 +150,7 @@ def make(params: Params, rng: Random, inner: Inner) -> Sticky[Any]:
     row, strategy = inner(params.inner, rng)
     if "key" in row.needs:
         raise UsageError(f"sticky: inner: {row.name} goes by a key, and newcomers have none")
-    return Sticky(strategy, params.table)
+    return Sticky(strategy, params)
 
 
 SPEC = Spec(
@@ -132,6 +162,7 @@ SPEC = Spec(
     needs=frozenset({"key", "sets_cookie"}),
     variants=(
         {"table": 2},
+        {"drain": "10s"},
         {"inner": "weighted_round_robin:sequence=edf"},
         {"inner": "least_connections"},
         {"inner": "p2c:choices=3"},

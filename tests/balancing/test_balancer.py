@@ -16,6 +16,7 @@ from lb.balancing import (
     Lease,
     Left,
     Outcome,
+    PanicPolicy,
     Probe,
     ProbeResult,
     QueuePolicy,
@@ -36,8 +37,12 @@ GOOD, BAD = ProbeResult(ok=True), ProbeResult(ok=False, why="503")
 def balancer(
     n: int = 2, algorithm: str = "round_robin", *, max_in_flight: int | None = None, **more: Any
 ) -> Balancer:
-    """`n` backends named a, b, ..; without health checks, so all are up at once, unless asked."""
+    """`n` backends named a, b, ..; without health checks, so all are up at once, unless asked.
+
+    Nobody panics, unless asked.
+    """
     rng = more.pop("rng", None) or Random(1)
+    more.setdefault("panic", PanicPolicy(threshold=0.0))
     more.setdefault("health", HealthPolicy(enabled=False))
     rows = (
         Settings(f"10.0.0.{i}:80", name="abcdef"[i], max_in_flight=max_in_flight) for i in range(n)

@@ -20,6 +20,7 @@ from lb.balancing import (
     Left,
     LoadReport,
     Outcome,
+    PanicPolicy,
     Probe,
     ProbeKind,
     ProbeResult,
@@ -45,8 +46,12 @@ FAILURES = st.sampled_from([Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT, Out
 class AnyDriver(RuleBasedStateMachine):
     """Drives a balancer as a proxy would and keeps its own, simpler account of everything."""
 
-    @initialize(algorithm=st.sampled_from(sorted(REGISTRY)), checks=st.booleans())
-    def begin(self, algorithm: str, checks: bool) -> None:
+    @initialize(
+        algorithm=st.sampled_from(sorted(REGISTRY)),
+        checks=st.booleans(),
+        threshold=st.sampled_from([0.0, 0.3, 0.6]),
+    )
+    def begin(self, algorithm: str, checks: bool, threshold: float) -> None:
         self.now = 0.0
         self.rng = Random(0)
         self.balancer = Balancer(
@@ -56,6 +61,7 @@ class AnyDriver(RuleBasedStateMachine):
                 health=HealthPolicy(enabled=checks, interval=10.0, fast_interval=1.0),
                 retries=RetryPolicy(max=2, min_per_second=0.1, window=10.0),
                 queue=LINE,
+                panic=PanicPolicy(threshold),
             ),
             self.rng,
         )
@@ -72,9 +78,23 @@ class AnyDriver(RuleBasedStateMachine):
 
     def usable(self) -> list[Backend]:
         """Who may be picked if limits did not matter, by the words of the design."""
-        wanted = [b for b in self.balancer.pool.backends if b.state is State.UP]
+        members = self.balancer.pool.backends
+        wanted = [b for b in members if b.state is State.UP]
         up = [b for b in wanted if b.health.state is Health.UP]
-        return up or [b for b in wanted if b.health.state is Health.UNKNOWN]
+        if not up:
+            unknown = [b for b in wanted if b.health.state is Health.UNKNOWN]
+            return unknown + self.desperate(unknown, members, wanted)
+        known = [b for b in members if b.health.state is not Health.UNKNOWN]
+        return up + self.desperate(up, known, [b for b in wanted if b in known])
+
+    def desperate(
+        self, usable: list[Backend], members: list[Backend], wanted: list[Backend]
+    ) -> list[Backend]:
+        """Those that panic adds."""
+        enough = 1.4 * len(usable) >= len(members)
+        if enough or len(usable) >= self.balancer.setup.panic.threshold * len(wanted):
+            return []
+        return [b for b in wanted if b.health.state is Health.DOWN and not b.refusing]
 
     def room(self) -> list[Backend]:
         return [b for b in self.usable() if b.active < b.limit]
@@ -208,10 +228,11 @@ class AnyDriver(RuleBasedStateMachine):
         self.now = until
 
     @precondition(lambda self: self.asked)
-    @rule(which=st.integers(0), ok=st.booleans())
-    def probe_answers(self, which: int, ok: bool) -> None:
+    @rule(which=st.integers(0), ok=st.booleans(), refused=st.booleans())
+    def probe_answers(self, which: int, ok: bool, refused: bool) -> None:
         backend = self.asked.pop(which % len(self.asked))
-        self.balancer.observed(backend, self.now, ProbeResult(ok, latency=0.1))
+        result = ProbeResult(ok, latency=0.1, refused=refused and not ok)
+        self.balancer.observed(backend, self.now, result)
         self.drain()
 
     # --- control

@@ -259,7 +259,12 @@ async def proxy(
     lookup: Lookup = system_lookup,
     **rows: str,
 ) -> AsyncIterator[Proxy]:
-    """A proxy in front of backends a, b, c ...; no test ends with a lease open."""
+    """A proxy in front of backends a, b, c ...; no test ends with a lease open.
+
+    Unless the text says otherwise it never panics: those who are down get nothing.
+    """
+    if "[panic]" not in toml:
+        health += "\n[panic]\nthreshold = 0.0\n"
     log: list[tuple[str, str, dict[str, object]]] = []
     driver = lifecycle.Proxy(
         scenario(*backends, toml=toml + "\n" + health, **rows),
