@@ -20,6 +20,8 @@ from lb.balancing.backend import Backend, State
 from lb.balancing.health import Health
 from lb.balancing.spill import ALL, shares
 
+UP, UNKNOWN = Health.UP, Health.UNKNOWN
+
 
 @dataclass(frozen=True)
 class PanicPolicy:
@@ -49,14 +51,13 @@ def parts(
     tiers: Sequence[Sequence[Backend]], overprovisioning: float, threshold: float
 ) -> list[Part]:
     """Who may be picked in each tier, and for what share of the traffic."""
-    eligible = [[it for it in tier if _eligible(it)] for tier in tiers]
-    known = any(it.health.state is Health.UP for tier in eligible for it in tier)
-    fit = Health.UP if known else Health.UNKNOWN
-    found = [Part([it for it in tier if it.health.state is fit]) for tier in eligible]
-    sizes = [sum(not known or _is_known(it) for it in tier) for tier in tiers]
+    found = [Part(_fit(tier, UP)) for tier in tiers]
+    known = any(part.usable for part in found)
+    if not known:
+        found = [Part(_fit(tier, UNKNOWN)) for tier in tiers]
     capacities = [
-        min(ALL, overprovisioning * len(part.usable) / size) if size else 0.0
-        for part, size in zip(found, sizes, strict=True)
+        _capacity(len(part.usable), tier, known, overprovisioning)
+        for part, tier in zip(found, tiers, strict=True)
     ]
     if sum(capacities) < ALL - 1e-9:  # what rounding may take away
         for part, tier in zip(found, tiers, strict=True):
@@ -70,24 +71,34 @@ def parts(
     return found
 
 
+def _fit(tier: Sequence[Backend], health: Health) -> list[Backend]:
+    """Those who merit to be picked where this health is enough."""
+    wanted = State.UP
+    return [
+        it
+        for it in tier
+        if it.health.state is health and it.state is wanted and not it.draining and not it.ejected
+    ]
+
+
+def _capacity(usable: int, tier: Sequence[Backend], known: bool, overprovisioning: float) -> float:
+    """What a tier can take; where some are known to be up, the unknown do not count."""
+    if not usable or usable == len(tier):
+        return ALL if usable else 0.0
+    size = sum(it.health.state is not UNKNOWN for it in tier) if known else len(tier)
+    return min(ALL, overprovisioning * usable / size)
+
+
 def _panic(part: Part, tier: Sequence[Backend], known: bool, threshold: float) -> None:
     """Let a tier have its other members, if too few of those that are wanted are usable."""
-    wanted = [it for it in tier if _wanted(it) and (not known or _is_known(it))]
+    wanted = [it for it in tier if it.state is State.UP and not it.draining]
+    if known:
+        wanted = [it for it in wanted if it.health.state is not UNKNOWN]
     if len(part.usable) < threshold * len(wanted):
         merit = set(part.usable)
         part.desperate = [
-            it for it in wanted if it not in merit and _is_known(it) and not it.refusing
+            it
+            for it in wanted
+            if it not in merit and it.health.state is not UNKNOWN and not it.refusing
         ]
         part.usable = [*part.usable, *part.desperate]
-
-
-def _wanted(backend: Backend) -> bool:
-    return backend.state is State.UP and not backend.draining
-
-
-def _eligible(backend: Backend) -> bool:
-    return _wanted(backend) and not backend.ejected
-
-
-def _is_known(backend: Backend) -> bool:
-    return backend.health.state is not Health.UNKNOWN

@@ -164,8 +164,9 @@ class Pool:
 
     def _by_rank(self, backends: Sequence[Backend]) -> dict[Rank, list[Backend]]:
         ranked: dict[Rank, list[Backend]] = {}
+        rank_of = self._setup.tiers.rank
         for backend in backends:
-            ranked.setdefault(self._setup.tiers.rank(backend), []).append(backend)
+            ranked.setdefault(rank_of(backend), []).append(backend)
         return ranked
 
     def refresh(self, now: float) -> None:
@@ -175,8 +176,9 @@ class Pool:
             not any(part.usable for part in plan) or any(part.desperate for part in plan)
         ):
             plan = self._plan(self._ranked)
-        draining = {it for it in self.backends if it.state is not State.UP or it.draining}
-        draining = {it for it in draining if it.drains}
+        wanted = State.UP
+        others = [it for it in self.backends if it.draining or it.state is not wanted]
+        draining = {it for it in others if it.drains}
         self._settle(plan, draining, now)
         begun, self._draining = draining - self._draining, draining
         self._awaited = {it for it in self._awaited | begun if it in draining and it.active}
