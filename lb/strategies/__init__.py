@@ -1,6 +1,15 @@
 """Whom to pick: one file per algorithm, their common `parts`, and the registry that names them."""
 
-from lb.strategies.base import Candidate, Fed, LoadReport, Outcome, Probing, Random, Sticking, Strategy
+from lb.strategies.base import (
+    Candidate,
+    Fed,
+    LoadReport,
+    Outcome,
+    Probing,
+    Random,
+    Sticking,
+    Strategy,
+)
 from lb.strategies.registry import REGISTRY, all_specs, create, parse, spec
 from lb.strategies.spec import Seconds, Spec
 

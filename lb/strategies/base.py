@@ -139,6 +139,8 @@ class Fed(Protocol[B_contra]):
     def fed(self, backend: B_contra, now: float, report: LoadReport) -> None:
         """`backend` has reported, with an answer or to a probe; it need not be a member."""
 
+
+@runtime_checkable
 class Sticking(Protocol[B_contra]):
     """What a strategy also is whose clients come back to their backends."""
 

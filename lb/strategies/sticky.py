@@ -129,6 +129,7 @@ class Sticky(Generic[B]):
     def fed(self, backend: B, now: float, report: LoadReport) -> None:
         if self._fed is not None:
             self._fed.fed(backend, now, report)
+
     def _enter(self, backend: B) -> None:
         self._joined[backend.order] = self._usable[backend.order] = backend
         self._tokens[token(backend.address)] = backend.order
