@@ -33,8 +33,10 @@ from lb.errors import LbError, UsageError, nearest
 from lb.system import try_directory
 from lb.terminal import Terminal
 from sim import Scenario, Schedule
+from sim.engine.clients import back_off
 from sim.live.load import LEAD, PATIENCE
-from sim.live.verdict import Measurement, judge
+from sim.live.measurement import Measurement
+from sim.live.verdict import judge
 from sim.output.report import print_verdict, verdict_files, write_verdict
 
 streams.prepare()
@@ -196,30 +198,59 @@ class OpenLoop(User):
         start: float,
         places: dict[str, int],
     ) -> None:
-        measured = self.plan.measured
+        plan, measured = self.plan, self.plan.measured
+        due = plan.schedule.times[index]
         measured.sent[index] = perf_counter() - start
+        limits = plan.schedule.patience
+        until = None if limits is None else max(start + due + limits[index] - perf_counter(), 0.0)
         error: Exception | None = None
         length = 0
         try:
-            answer = client.get(path, headers=fields)
-            length = len(answer.read())
-            measured.backend[index] = places.get(answer.get("X-Backend-Server", ""), -1)
-            if answer.status_code == 200:
-                measured.ended[index] = perf_counter() - start
-            else:
-                error = RuntimeError(f"status {answer.status_code}")
-        # Refused, reset, silent, or not HTTP.
-        except (OSError, ValueError, HTTPException) as trouble:
-            error = trouble
-        since = perf_counter() - start - self.plan.schedule.times[index]
+            with gevent.Timeout(until, Impatient):
+                for failures in range(1 + plan.scenario.offered().client_retries):
+                    if failures:
+                        gevent.sleep(back_off(failures))
+                    length, error = self._try(client, index, path, fields, places)
+                    if error is None:
+                        measured.ended[index] = perf_counter() - start
+                        break
+        except Impatient as left:
+            error = left
+            measured.gone[index] = True
+        over = perf_counter() - start
+        if error is not None:
+            measured.lost[index] = over
         self.environment.events.request.fire(
             request_type="GET",
             name=path,
-            response_time=1e3 * since,
+            response_time=1e3 * (over - due),
             response_length=length,
             exception=error,
             context={},
         )
+
+    def _try(
+        self,
+        client: HTTPClient,
+        index: int,
+        path: str,
+        fields: dict[str, str],
+        places: dict[str, int],
+    ) -> tuple[int, Exception | None]:
+        """Length of the body, and what was wrong."""
+        try:
+            answer = client.get(path, headers=fields)
+            length = len(answer.read())
+        # Refused, reset, silent, or not HTTP.
+        except (OSError, ValueError, HTTPException) as trouble:
+            return 0, trouble
+        self.plan.measured.backend[index] = places.get(answer.get("X-Backend-Server", ""), -1)
+        status = answer.status_code
+        return length, None if status == 200 else RuntimeError(f"status {status}")
+
+
+class Impatient(Exception):
+    """The client has left: its connection closes."""
 
 
 def _refuse(why: str, status: int) -> None:

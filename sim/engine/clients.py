@@ -19,6 +19,11 @@ BACK_OFF = 0.1
 """Seconds from a client's first failure to its next try; every further time twice as long."""
 
 
+def back_off(failures: int) -> float:
+    """Seconds between a client's last failure, of so many, and its next try."""
+    return BACK_OFF * 2.0 ** (failures - 1)
+
+
 class Attended(Dispatcher):
     """A dispatcher whose clients have their own mind.
 
@@ -52,8 +57,8 @@ class Attended(Dispatcher):
 
     def _refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
         if request.failures < self._retries:
-            pause = BACK_OFF * 2**request.failures
-            self._timeline.set(Alarm(partial(self._come_again, request)), now + pause)
+            again = now + back_off(request.failures + 1)
+            self._timeline.set(Alarm(partial(self._come_again, request)), again)
         else:
             self._here.pop(request.index, None)
             super()._refuse(request, now, why)

@@ -1,23 +1,26 @@
 """Open-loop load: each request leaves at its scheduled time, whatever became of those before it.
 
-Latency counts from the scheduled time, so a stall shows in every request it delays.
+Latency counts from the scheduled time, so a stall shows in every request it delays. Clients leave
+and come again as the file says, with the very patience that the simulator gives them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Mapping
 
 import aiohttp
 
 from lb.config import Scenario
-from sim.live.verdict import Measurement
+from sim.engine.clients import back_off
+from sim.live.measurement import Measurement
 from sim.model.arrivals import Schedule
 
 LEAD = 0.5
 """Seconds before the first request, for the generator to be ready."""
 PATIENCE = 30.0
-"""Seconds after which a request counts as failed."""
+"""Seconds after which a try counts as failed."""
 
 
 async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
@@ -26,19 +29,34 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
     measured = Measurement.blank(len(schedule))
     places = {row.address: order for order, row in enumerate(scenario.backends)}
     times = schedule.times.tolist()
+    patience = None if schedule.patience is None else (schedule.times + schedule.patience).tolist()
+    tries = 1 + scenario.offered().client_retries
     fields = [schedule.fields(i) for i in range(len(schedule))]
     under_way: set[asyncio.Task[None]] = set()
 
     async def send(index: int, start: float) -> None:
         measured.sent[index] = loop.time() - start
+        until = None if patience is None else start + patience[index]
         try:
-            async with session.get(url, headers=fields[index], allow_redirects=False) as answer:
+            async with asyncio.timeout_at(until):
+                for failures in range(tries):
+                    if failures:
+                        await asyncio.sleep(back_off(failures))
+                    if await answered(index, fields[index]):
+                        measured.ended[index] = loop.time() - start
+                        return
+        except TimeoutError:
+            measured.gone[index] = True
+        measured.lost[index] = loop.time() - start
+
+    async def answered(index: int, headers: Mapping[str, str]) -> bool:
+        try:
+            async with session.get(url, headers=headers, allow_redirects=False) as answer:
                 await answer.read()
         except (aiohttp.ClientError, TimeoutError):
-            return
+            return False
         measured.backend[index] = places.get(answer.headers.get("X-Backend-Server", ""), -1)
-        if answer.status == 200:
-            measured.ended[index] = loop.time() - start
+        return answer.status == 200
 
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),

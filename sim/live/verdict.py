@@ -10,11 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lb.config import Scenario
 from sim.analysis.objectives import Answer, Objective, objectives
@@ -22,6 +20,7 @@ from sim.analysis.record import Record
 from sim.analysis.statistics import Estimate, latency_estimates, latency_metrics, prediction
 from sim.experiment import simulate
 from sim.live.lateness import Lateness
+from sim.live.measurement import Measurement
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from sim.result import Result
@@ -34,38 +33,6 @@ COLD_START = 0.05
 are being opened."""
 FAILURES = 0.005
 """Failed requests beyond the predicted share that a run may have."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What a load generator saw, one entry per request of its schedule; times in seconds.
-
-    All times count from the start of the schedule.
-    """
-
-    sent: Floats
-    """When the request really left; NaN where the run ended before."""
-    ended: Floats
-    """When the last byte was there; NaN where no successful answer came."""
-    backend: NDArray[np.int64]
-    """Place of the backend in the file, -1 where no answer named one."""
-
-    @classmethod
-    def blank(cls, n: int) -> Measurement:
-        return cls(np.full(n, np.nan), np.full(n, np.nan), np.full(n, -1, np.int64))
-
-    def save(self, path: Path) -> None:
-        with path.open("wb") as file:
-            np.savez_compressed(file, sent=self.sent, ended=self.ended, backend=self.backend)
-
-    def truncated(self, schedule: Schedule) -> tuple[Schedule, Measurement]:
-        """Both up to the last request that was sent at all."""
-        n = int(np.flatnonzero(np.isfinite(self.sent))[-1]) + 1 if self.any_sent else 0
-        return schedule.head(n), Measurement(self.sent[:n], self.ended[:n], self.backend[:n])
-
-    @property
-    def any_sent(self) -> bool:
-        return bool(np.isfinite(self.sent).any())
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from lb.errors import CannotWrite
 from lb.system import writing
 from lb.terminal import Terminal
-from sim.live.verdict import Judgement, Line, Measurement, Verdict
+from sim.live.measurement import Measurement
+from sim.live.verdict import Judgement, Line, Verdict
 from sim.model.arrivals import Schedule
 from sim.output.words import MANY, milliseconds, sentences
 from sim.result import AlgorithmRun, BackendUse, Result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def played(schedule: Schedule, answer: Answer, file: Scenario = FILE) -> tuple[S
     async def test() -> Measurement:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", server.handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -148,6 +149,46 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     _, measured = played(at(0.0, 0.01, 0.02), silent)
     assert np.isnan(measured.ended).tolist() == [False, True, False]
     assert measured.backend.tolist() == [0, -1, 2]
+
+
+def test_who_loses_patience_closes_its_connection_and_is_gone() -> None:
+    """The second leaves after 0.2 s; what it would have been answered then reaches nobody."""
+    left: list[int] = []
+
+    async def silent(index: int, _: web.Request) -> web.StreamResponse:
+        try:
+            await asyncio.Event().wait() if index == 1 else None
+        except asyncio.CancelledError:  # its connection is closed
+            left.append(index)
+            raise
+        return by(index)
+
+    schedule = replace(at(0.0, 0.01, 0.02), patience=np.array([9.0, 0.2, 9.0]))
+    _, measured = played(schedule, silent)
+    assert left == [1]
+    assert measured.gone.tolist() == [False, True, False]
+    assert measured.lost[1] >= 0.21 - 1e-6
+    assert np.isnan(measured.ended).tolist() == np.isfinite(measured.lost).tolist() == [0, 1, 0]
+
+
+def test_a_client_that_failed_comes_again_after_a_while() -> None:
+    seen: dict[int, list[float]] = {}
+
+    async def busy(index: int, _: web.Request) -> web.StreamResponse:
+        seen.setdefault(index, []).append(asyncio.get_running_loop().time())
+        return by(index, 503 if len(seen[index]) <= 2 * index else 200)
+
+    file = FILE.model_copy(
+        update={"traffic": FILE.offered().model_copy(update={"client_retries": 2})}
+    )
+    _, measured = played(at(0.0, 0.01, 0.02), busy, file)
+    assert [len(seen[index]) for index in range(3)] == [1, 3, 3]
+    first, second, third = seen[1]
+    assert second - first >= 0.1 - 1e-3
+    assert third - second >= 0.2 - 1e-3
+    assert measured.ended[1] >= 0.31 - 1e-3, "latency counts from the first try"
+    assert np.isfinite(measured.lost).tolist() == [False, False, True]
+    assert not measured.gone.any()
 
 
 def test_where_nobody_listens_nothing_ends() -> None:
