@@ -17,6 +17,7 @@ class Why(Enum):
     NO_BACKEND = "no_backend"
     QUEUE_FULL = "queue_full"
     QUEUE_TIMEOUT = "queue_timeout"
+    OVERLOADED = "overloaded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ class Settings:
     weight: float = 1
     name: str = ""
     """What people call it; its address unless given."""
-    max_in_flight: int | None = None
+    max_in_flight: int | str | None = None
+    """A number, "adaptive", or None for no limit."""
     priority: int = 0
     """Backends of the lowest number come first."""
     zone: str = ""
@@ -84,7 +85,7 @@ class Backend:
         self.name = settings.label
         self.configured_weight = settings.weight
         self.weight = settings.weight  # effective: what strategies see
-        self.limit = settings.max_in_flight or sys.maxsize
+        self.limit = sys.maxsize  # of what may be in flight
         self.order = order
         self.priority = settings.priority
         self.zone = settings.zone

@@ -8,7 +8,7 @@ ever decided in the middle of something else. One timer, set to `wakes_at`, serv
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Generic
 
 from lb.balancing.actions import Action, Probe, ProbeKind, Refuse, Start, Why
@@ -19,6 +19,7 @@ from lb.balancing.health import ProbeResult
 from lb.balancing.lease import C, Lease
 from lb.balancing.retries import RetryBudget
 from lb.balancing.setup import Setup
+from lb.balancing.shedding import Shedding
 from lb.balancing.snapshot import Snapshot, view
 from lb.balancing.waiting import WaitingLine
 from lb.strategies import LoadReport, Outcome, Random
@@ -43,7 +44,9 @@ class Balancer(Generic[C]):
         self._refused: Counter[str] = Counter({why.value: 0 for why in REASONS})
         self._agenda = Agenda()
         self._budget = RetryBudget(setup.retries, now)
-        self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._waited_too_long)
+        self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._turn_away)
+        self._shedding = Shedding(setup.queue.max_lag)
+        self._shed = False  # the call that is being admitted is to be refused
         self.fleet = Fleet(setup, rng, self.out, self._agenda, self._settled)
         self.pool = self.fleet.pool
         self._look_up()
@@ -85,7 +88,10 @@ class Balancer(Generic[C]):
             if self._probing:
                 self._ask_for_loads(now)
             return self.lease_type(self, call, backend, now)
-        if self.pool.empty:
+        if self._shed:
+            self._shed = False
+            self._turn_away(call, Why.OVERLOADED)
+        elif self.pool.empty:
             self._turn_away(call, Why.NO_BACKEND)
         elif not self._line.enter(call, now):
             self._turn_away(call, Why.QUEUE_FULL)
@@ -100,7 +106,7 @@ class Balancer(Generic[C]):
         call.tried += (lease.backend,)
         lease.done(now, outcome)
         if (call.idempotent or not sent) and now < call.deadline and self._may_retry(call, now):
-            backend = self._pick(now, call.key, call.tried)
+            backend = self.pool.pick(now, call.key, call.tried)
             if backend is not None:
                 self._budget.spend(now)
                 self._retried += 1
@@ -137,6 +143,12 @@ class Balancer(Generic[C]):
     def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         """The answer of a probe; a load report may also come without having been asked for."""
         self.fleet.observed(backend, now, result)
+
+    def lagged(self, seconds: float, now: float) -> None:
+        """The driver's event loop was late by so much when it was looked at, which is regularly."""
+        if self._shedding.minds(seconds):
+            self._shedding.lagged(seconds)
+            self._look_up()
 
     def wake(self, now: float) -> None:
         """Do what has fallen due."""
@@ -179,6 +191,7 @@ class Balancer(Generic[C]):
             self.fleet.swap(setup.algorithm, setup.settings, now)
         self._budget.policy = setup.retries
         self._line.policy = setup.queue
+        self._shedding.allowed = setup.queue.max_lag
         self.fleet.apply(setup, now)
 
     def snapshot(self, now: float) -> Snapshot:
@@ -193,6 +206,7 @@ class Balancer(Generic[C]):
             waiting=len(self._line),
             left_line=self._left_line,
             panic=self.pool.panic,
+            shedding=self._shedding.share,
             backends=tuple(view(backend, now) for backend in self.pool.backends),
         )
 
@@ -200,8 +214,15 @@ class Balancer(Generic[C]):
 
     def _look_up(self) -> None:
         # Looked up once, asked for every call.
-        self._pick, self._take, self.give = self.pool.pick, self.pool.take, self.pool.give
+        self._pick = self._pick_or_shed if self._shedding else self.pool.pick
+        self._take = self.pool.take
+        self.give = self.fleet.limits.give if self.fleet.limits else self.pool.give
         self._probing = self.pool.probing
+
+    def _pick_or_shed(self, now: float, key: bytes, tried: Sequence[Backend]) -> Backend | None:
+        """For a call that comes, while the event loop is late."""
+        self._shed = self._shedding.refuses()
+        return None if self._shed else self.pool.pick(now, key, tried)
 
     def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
         self._take(backend, now)
@@ -219,8 +240,8 @@ class Balancer(Generic[C]):
 
     def _serve_waiting(self, now: float) -> None:
         while self._line:
-            call = self._line.first()
-            backend = self._pick(now, call.key, call.tried)
+            call = self._line.next(now)
+            backend = self.pool.pick(now, call.key, call.tried)
             if backend is None:
                 return
             self._line.leave(call)
@@ -234,9 +255,6 @@ class Balancer(Generic[C]):
         elif not self._line.policy.hold:
             for call in self._line.disband():
                 self._turn_away(call, Why.NO_BACKEND)
-
-    def _waited_too_long(self, call: C) -> None:
-        self._turn_away(call, Why.QUEUE_TIMEOUT)
 
     def _turn_away(self, call: C, why: Why) -> None:
         self._turned_away += 1

@@ -23,6 +23,7 @@ from lb.balancing.actions import (
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.health import ProbeResult
+from lb.balancing.limits import Limits
 from lb.balancing.pool import Pool
 from lb.balancing.probing import Checks
 from lb.balancing.setup import Setup
@@ -55,6 +56,7 @@ class Fleet:
         self.checks = Checks(setup.health, agenda, rng, self._ask)
         self.pool = Pool(setup, rng, self._drained)
         self._panic = False
+        self.limits = Limits(self.pool)
 
     def begin(self, now: float) -> None:
         """All backends of the setup join."""
@@ -114,6 +116,7 @@ class Fleet:
         rows = tuple(row for row in self.setup.backends if row.label != backend.name)
         self.setup = replace(self.setup, backends=rows)
         self.checks.end(backend)
+        self.limits.forget(backend)
         self.pool.remove(backend, now)
         self._out.append(Left(backend))
         self._settle(now)
@@ -161,8 +164,8 @@ class Fleet:
                 kept[row] = backend
                 if row.weight != backend.configured_weight:
                     self.set_weight(backend, row.weight, now)
-                self.pool.limit(backend, row.max_in_flight, now)
                 self.pool.rank(backend, row.priority, row.zone, now)
+                self.limits.set(backend, row.max_in_flight, now)
         if setup.health != before.health:
             self.checks.adopt(setup.health, self.pool.backends, now)
             self._refresh(now)
@@ -178,6 +181,7 @@ class Fleet:
         backend = Backend(settings, self._next_order, self.checks.policy)
         self._next_order += 1
         self._out.append(Joined(backend))
+        self.limits.set(backend, settings.max_in_flight, now)
         self.checks.begin(backend, now)
         self.pool.add(backend, now)
         self._tell(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ class BackendView:
     effective_weight: float
     connections: int
     """Requests in flight, connecting included."""
+    max_in_flight: int | None
+    """As many may be at present; None without a limit."""
     picked: int
     succeeded: int
     failed: int
@@ -69,6 +72,8 @@ class Snapshot:
     """Calls whose client left while they waited."""
     panic: bool
     """So few are usable that others are used as well."""
+    shedding: float
+    """Share of the calls that is refused because the event loop is late."""
     backends: tuple[BackendView, ...]
 
 
@@ -88,6 +93,7 @@ def view(backend: Backend, now: float) -> BackendView:
         weight=backend.configured_weight,
         effective_weight=backend.weight,
         connections=backend.active,
+        max_in_flight=None if backend.limit == sys.maxsize else backend.limit,
         picked=backend.picked,
         succeeded=backend.succeeded,
         failed=backend.failed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -115,6 +115,26 @@ class Queue(Table):
 
     limit: Annotated[int, Field(ge=0)] = QueuePolicy.limit
     timeout: PositiveDuration = QueuePolicy.timeout
+    discipline: Literal["fifo", "adaptive"] = "fifo"
+    """`adaptive`: first come first served while the line empties again and again, else newest
+    first."""
+    interval: PositiveDuration | None = QueuePolicy.interval
+    """For `adaptive`: not empty for so long, the line is crowded, and who comes waits no longer
+    than that. A tenth of the timeout unless given."""
+    max_lag: PositiveDuration = QueuePolicy.max_lag
+    """How late the event loop may be, smoothed; beyond it a share of the calls is refused."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Queue:
+        if self.discipline == "adaptive" and not self.limit:
+            raise Mistakes(
+                (("discipline",), "nobody waits in line; give limit, such as limit = 100")
+            )
+        if self.interval is not None and self.discipline != "adaptive":
+            raise Mistakes((("interval",), 'is for discipline = "adaptive", and this is "fifo"'))
+        if self.interval is not None and self.interval > self.timeout:
+            raise Mistakes((("interval",), "is longer than timeout, which ends every wait"))
+        return self
 
 
 class Subset(Table):

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from lb.config.laws import Arrivals, Law, Zipf
-from lb.config.values import Address, PositiveDuration, Share, Table, Weight, backend_row, duration
+from lb.config.values import (
+    Address,
+    MaxInFlight,
+    PositiveDuration,
+    Share,
+    Table,
+    Weight,
+    backend_row,
+    duration,
+)
 
 DEFAULT_REQUESTS = 100_000
 """Length of a replication when the file gives none."""
@@ -38,11 +47,12 @@ class BackendTable(Table):
     address: Address
     weight: Weight = 1
     name: str = ""
-    max_in_flight: Annotated[int, Field(ge=1)] | None = None
     priority: Annotated[int, Field(ge=0)] = 0
     """0 comes first; the others are given what those before them cannot take."""
     zone: str = ""
     """Where it is; see [tiers] local_zone."""
+    max_in_flight: MaxInFlight = None
+    """Requests at a time; "adaptive" finds it by how answers slow down."""
     model: Model | None = None
 
     @model_validator(mode="before")

@@ -17,6 +17,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from lb.balancing.limits import ADAPTIVE
 from lb.units import seconds, size
 
 
@@ -116,6 +117,17 @@ def duration(value: object, info: ValidationInfo) -> float:
     return seconds(value)
 
 
+def max_in_flight(value: object) -> int | str | None:
+    """A whole number from 1 up, "adaptive", or nothing. Raises ValueError."""
+    if value is None or value == ADAPTIVE:
+        return value if value is None else ADAPTIVE
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        near = isinstance(value, str) and difflib.get_close_matches(value, [ADAPTIVE], 1)
+        hint = f'; did you mean "{ADAPTIVE}"?' if near else ""
+        raise ValueError(f'{value!r} is neither a whole number from 1 up nor "{ADAPTIVE}"{hint}')
+    return value
+
+
 Duration = Annotated[float, BeforeValidator(duration)]
 Size = Annotated[int, BeforeValidator(size)]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
@@ -125,6 +137,7 @@ Weight = Annotated[float, PlainValidator(weight)]
 UrlPath = Annotated[str, AfterValidator(url_path)]
 UrlPathOrNone = Annotated[str, AfterValidator(url_path_or_none)]
 RequestKey = Annotated[str, AfterValidator(request_key)]
+MaxInFlight = Annotated[int | str | None, PlainValidator(max_in_flight)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -141,6 +141,10 @@ class Dispatcher(Generic[C]):
         """A backend has said how loaded it is."""
         self.balancer.observed(backend, self._context.now(), report)
 
+    def lagged(self, seconds: float) -> None:
+        """The event loop was late by so much."""
+        self.balancer.lagged(seconds, self._context.now())
+
     # --- control
 
     def add(self, settings: Settings) -> Backend:

@@ -22,8 +22,11 @@ def health(snapshot: Snapshot) -> Answer:
     return _json(200 if usable else 503, document)
 
 
-def stats(snapshot: Snapshot) -> Answer:
-    """All that is counted; each backend's books balance, and so do those of the whole."""
+def stats(snapshot: Snapshot, loop_lag: float) -> Answer:
+    """All that is counted; each backend's books balance, and so do those of the whole.
+
+    `loop_lag` is how late the event loop was when it was looked at last, in seconds.
+    """
     return _json(
         200,
         {
@@ -35,6 +38,8 @@ def stats(snapshot: Snapshot) -> Answer:
             "left_line": snapshot.left_line,
             "waiting": snapshot.waiting,
             "panic": snapshot.panic,
+            "loop_lag": round(loop_lag, 6),
+            "shedding": _rounded(snapshot.shedding),
             "backends": [
                 {
                     **_common(backend),
@@ -47,6 +52,7 @@ def stats(snapshot: Snapshot) -> Answer:
                     "draining": backend.draining,
                     "priority": backend.priority,
                     "zone": backend.zone,
+                    "max_in_flight": backend.max_in_flight,
                     "picked": backend.picked,
                     "succeeded": backend.succeeded,
                     "failed": backend.failed,

@@ -78,7 +78,7 @@ class Proxy:
             )
         if path := scenario.server.stats_path:
             context.endpoints[path.encode()] = lambda: endpoints.stats(
-                self.balancer.snapshot(context.now())
+                self.balancer.snapshot(context.now()), self._lag
             )
         if scenario.server.access_log:
             context.access_log = self._log_access
@@ -91,6 +91,7 @@ class Proxy:
         )
         context.make_room = self._make_room
         self._timer: asyncio.TimerHandle | None = None
+        self._look_at = self._lag = 0.0  # when the next tick is due, and how late the last one was
 
     def _identify(self, needs: frozenset[str]) -> None:
         """See to it that requests have the keys and cookies that the algorithm needs."""
@@ -160,8 +161,11 @@ class Proxy:
         self._door.make_room()
 
     def _tick(self) -> None:
-        self._timer = self.context.loop.call_later(TICK, self._tick)
         now = self.context.now()
+        self._lag = max(now - self._look_at, 0.0) if self._timer is not None else 0.0
+        self._look_at = now + TICK
+        self._timer = self.context.loop.call_later(TICK, self._tick)
+        self.dispatcher.lagged(self._lag)
         self.timers.sweep(now)
         self._door.look()
         self.dispatcher.close_idle(now - self.context.timeouts.idle)

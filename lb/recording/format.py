@@ -49,6 +49,7 @@ class Kind(IntEnum):
     SWAP = 21
     REPORTED = 22
     APPLY = 23
+    LAGGED = 24
 
 
 DECIDED = 0x80

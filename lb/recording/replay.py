@@ -169,6 +169,9 @@ class _Twin:
             Kind.SET_WEIGHT: self._set_weight,
             Kind.SWAP: self._swap,
             Kind.APPLY: self._apply,
+            Kind.LAGGED: lambda body: self._read(
+                lambda seconds: self._balancer.lagged(seconds, self._now), body
+            ),
         }
 
     def play(self, event: Entry) -> None:

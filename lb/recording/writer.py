@@ -202,6 +202,11 @@ class RecordedBalancer(Balancer[C]):
         if self.recording:
             self._note(WAKE.pack(Kind.WAKE, now), before)
 
+    def lagged(self, seconds: float, now: float) -> None:
+        if self._shedding.minds(seconds):
+            self._note_json(Kind.LAGGED, now, len(self.out), seconds=seconds)
+        super().lagged(seconds, now)
+
     def add(self, settings: Settings, now: float) -> Backend:
         before = len(self.out)
         backend = super().add(settings, now)

@@ -35,7 +35,11 @@ GOOD, BAD = ProbeResult(ok=True), ProbeResult(ok=False, why="503")
 
 
 def balancer(
-    n: int = 2, algorithm: str = "round_robin", *, max_in_flight: int | None = None, **more: Any
+    n: int = 2,
+    algorithm: str = "round_robin",
+    *,
+    max_in_flight: int | str | None = None,
+    **more: Any,
 ) -> Balancer:
     """`n` backends named a, b, ..; without health checks, so all are up at once, unless asked.
 

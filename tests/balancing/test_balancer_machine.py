@@ -165,8 +165,14 @@ class AnyDriver(RuleBasedStateMachine):
         call = Request(idempotent=idempotent, deadline=self.now + patience)
         self.calls.append(call)
         room, usable = self.room(), self.usable()
+        share = self.balancer.snapshot(self.now).shedding
         lease = self.balancer.admit(call, self.now)
-        if room:
+        if self.balancer.out and self.balancer.out[0] == Refuse(call, Why.OVERLOADED):
+            assert share > 0
+            assert lease is None
+            self.balancer.out.popleft()
+            self.fates[call] += 1
+        elif room:
             assert lease is not None
             assert lease.backend in room
             self.take(lease)
@@ -227,6 +233,10 @@ class AnyDriver(RuleBasedStateMachine):
             self.drain()
         self.now = until
 
+    @rule(seconds=st.sampled_from([0.0, 0.3, 9.0]))
+    def the_loop_is_late(self, seconds: float) -> None:
+        self.balancer.lagged(seconds, self.now)
+
     @precondition(lambda self: self.asked)
     @rule(which=st.integers(0), ok=st.booleans(), refused=st.booleans())
     def probe_answers(self, which: int, ok: bool, refused: bool) -> None:
@@ -238,8 +248,8 @@ class AnyDriver(RuleBasedStateMachine):
     # --- control
 
     @precondition(lambda self: len(self.balancer.pool.backends) < 5)
-    @rule(weight=st.integers(1, 4), limit=st.sampled_from([None, 1, 2]))
-    def add(self, weight: int, limit: int | None) -> None:
+    @rule(weight=st.integers(1, 4), limit=st.sampled_from([None, 1, 2, "adaptive"]))
+    def add(self, weight: int, limit: int | str | None) -> None:
         address = f"10.0.0.{len(self.known) + 1}:80"
         backend = self.balancer.add(Settings(address, weight, max_in_flight=limit), self.now)
         assert backend.order == max(b.order for b in self.known) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lb.balancing import Why
 from lb.balancing.agenda import Agenda
 from lb.balancing.waiting import QueuePolicy, WaitingLine
 
@@ -17,9 +18,13 @@ class Line:
         self.agenda = Agenda()
         self.over: list[str] = []
         policy = QueuePolicy(limit, timeout)
-        self.waiting: WaitingLine[str] = WaitingLine(policy, self.agenda, self.over.append)
+        self.waiting: WaitingLine[str] = WaitingLine(policy, self.agenda, self.turn_away)
         for now, call in enumerate(calls):
             assert self.waiting.enter(call, float(now))
+
+    def turn_away(self, call: str, why: Why) -> None:
+        assert why is Why.QUEUE_TIMEOUT
+        self.over.append(call)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
@@ -33,14 +38,14 @@ def test_a_place_that_is_left_is_free() -> None:
     waiting = Line("ab", limit=2).waiting
     assert waiting.leave("a")
     assert waiting.enter("c", 2.0)
-    assert [waiting.first(), len(waiting)] == ["b", 2]
+    assert [waiting.next(9.0), len(waiting)] == ["b", 2]
 
 
 def test_first_come_first_served() -> None:
     waiting = Line("abc").waiting
     served = []
     while waiting:
-        served.append(waiting.first())
+        served.append(waiting.next(9.0))
         waiting.leave(served[-1])
     assert served == ["a", "b", "c"]
 

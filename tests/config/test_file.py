@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lb.balancing import Balancer, Settings, Setup
+from lb.balancing import Balancer, QueuePolicy, Settings, Setup
 from lb.config import Scenario
 from lb.errors import ConfigError
 from lb.units import seconds
@@ -322,3 +322,13 @@ def test_limits_have_defaults() -> None:
     assert (limits.request_line, limits.header_bytes, limits.header_count) == (8192, 65536, 200)
     assert limits.body is None
     assert Scenario.parse("").timeouts.tunnel == 3600.0
+
+
+def test_a_line_and_limits_that_adapt() -> None:
+    scenario = Scenario.parse(
+        '[queue]\nlimit = 9\ndiscipline = "adaptive"\ninterval = "50ms"\nmax_lag = "1s"\n'
+        '[[backend]]\naddress = "h:1"\nmax_in_flight = "adaptive"\n'
+    )
+    setup = scenario.setup()
+    assert setup.queue == QueuePolicy(9, 1.0, discipline="adaptive", interval=0.05, max_lag=1.0)
+    assert [row.max_in_flight for row in setup.backends] == ["adaptive"]

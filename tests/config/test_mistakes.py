@@ -25,7 +25,11 @@ MISTAKES = {
         "lb.toml:3 server.litsen",
         "did you mean 'listen'",
     ),
-    "unknown key, nothing near": ("[queue]\nxyz = 1\n", "lb.toml:2 queue.xyz", "limit, timeout"),
+    "unknown key, nothing near": (
+        "[queue]\nxyz = 1\n",
+        "lb.toml:2 queue.xyz",
+        "discipline, interval, limit, max_lag, timeout",
+    ),
     "unknown algorithm": (
         '# one\nalgorithm = "least_conections"\n',
         "lb.toml:2 algorithm",

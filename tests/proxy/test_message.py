@@ -50,6 +50,14 @@ def test_a_date_is_computed_once_a_second() -> None:
 def test_every_refusal_has_words_and_a_status() -> None:
     broken = {outcome for outcome in Outcome if outcome.teaches} - {Outcome.OK}
     assert set(REFUSALS) == {*Why, *broken, Outcome.CANCELLED}
-    for status, message in REFUSALS.values():
-        assert 500 <= status < 600
-        assert message
+    for why, answer in REFUSALS.items():
+        assert 500 <= answer.status < 600
+        said = json.loads(answer.body)
+        assert said["error"] == why.value
+        assert said["message"]
+
+
+def test_who_is_refused_for_trouble_that_passes_hears_when_to_come_again() -> None:
+    told = {why for why, answer in REFUSALS.items() if b"\r\nRetry-After: 1" in answer.fields}
+    assert told == {why for why, answer in REFUSALS.items() if answer.status == 503}
+    assert told == {*Why, Outcome.CANCELLED}

@@ -31,7 +31,7 @@ UNCHECKED = HealthPolicy(enabled=False)
 BACKENDS = (
     Settings("10.0.0.1:80", name="a", max_in_flight=2),
     Settings("10.0.0.2:80", weight=2, name="b", max_in_flight=3),
-    Settings("10.0.0.3:80", weight=0.5, name="c"),
+    Settings("10.0.0.3:80", weight=0.5, name="c", max_in_flight="adaptive"),
 )
 
 WHICH = st.integers(0, 1000)
@@ -39,7 +39,7 @@ EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("admit"), WHICH),
         st.tuples(st.sampled_from(["admit", "done", "failed", "abandoned", "probed"]), WHICH),
-        st.tuples(st.just("reported"), WHICH),
+        st.tuples(st.sampled_from(["reported", "lagged"]), WHICH),
         st.tuples(st.just("passes"), st.floats(0.001, 12.0)),
         st.tuples(
             st.sampled_from(["drain", "add", "remove", "state", "weight", "swap", "applied"]), WHICH
@@ -143,6 +143,9 @@ class Player:
         backend = self.known[which % len(self.known)]
         self.balancer.observed(backend, self.now, LoadReport(which % 9, which / 900))
 
+    def lagged(self, which: int = 0) -> None:
+        self.balancer.lagged(which / 500, self.now)
+
     def passes(self, seconds: float) -> None:
         self.now += seconds
         if self.balancer.wakes_at <= self.now:
@@ -158,14 +161,16 @@ class Player:
         rows = list(before.backends[which % 2 :])
         if rows:
             rows[-1] = replace(rows[-1], weight=1 + which % 4, max_in_flight=1 + which % 5)
-        rows.append(Settings(f"10.0.2.{which}:80", max_in_flight=2))
+        rows.append(Settings(f"10.0.2.{which}:80", max_in_flight=2 if which % 3 else "adaptive"))
         names = ("p2c", "prequal", before.algorithm)
         setup = replace(
             before,
             backends=tuple({row.label: row for row in rows}.values()),
             algorithm=names[which % 3],
             settings={},
-            queue=QueuePolicy(limit=which % 5, timeout=4.0),
+            queue=QueuePolicy(
+                limit=which % 5, timeout=4.0, discipline=("fifo", "adaptive")[which % 2]
+            ),
             health=replace(before.health, fall=1 + which % 3),
         )
         self.balancer.apply(setup, self.now)
@@ -198,5 +203,5 @@ def full_policies() -> dict[str, Any]:
     return {
         "health": HealthPolicy(interval=8.0, fast_interval=1.0, fall=2),
         "retries": RetryPolicy(max=2, min_per_second=0.2, window=10.0),
-        "queue": QueuePolicy(limit=3, timeout=5.0),
+        "queue": QueuePolicy(limit=3, timeout=5.0, discipline="adaptive", max_lag=0.1),
     }

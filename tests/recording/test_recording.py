@@ -172,6 +172,7 @@ def busy() -> Player:
         if step % 20 == 0:
             player.balancer.flush()
         if step == 40:
+            player.lagged(1000)
             for control in ("add", "weight", "swap", "state", "remove", "applied"):
                 getattr(player, control)(4)
     player.drain()

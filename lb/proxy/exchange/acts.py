@@ -23,7 +23,6 @@ from lb.proxy.http.message import (
     Answer,
     chunk,
     date,
-    error,
     last_chunk,
 )
 from lb.proxy.http.request import Request
@@ -303,8 +302,7 @@ class Acts(Turns):
         self._respond(TOO_LATE)
 
     def _refuse(self, why: Why | Outcome) -> None:
-        status, message = REFUSALS[why]
-        self._respond(error(status, why.value, message))
+        self._respond(REFUSALS[why])
 
     def _respond(self, answer: Answer) -> None:
         """Answer the client in the backend's stead."""

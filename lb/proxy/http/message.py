@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -35,18 +35,6 @@ def date_at(second: int) -> bytes:
 def date() -> bytes:
     """The line for an answer that lacks it (RFC 9110, 6.6.1)."""
     return date_at(int(time.time()))
-
-
-REFUSALS: dict[Why | Outcome, tuple[int, str]] = {
-    Why.NO_BACKEND: (503, "no backend is healthy"),
-    Why.QUEUE_FULL: (503, "every backend is at its limit and the line is full"),
-    Why.QUEUE_TIMEOUT: (503, "every backend stayed at its limit for too long"),
-    Outcome.CONNECT: (502, "the backend refused the connection"),
-    Outcome.RESET: (502, "the backend broke off before it answered"),
-    Outcome.SERVER_ERROR: (502, "the backend did not answer in HTTP"),
-    Outcome.TIMEOUT: (504, "the backend did not answer in time"),
-    Outcome.CANCELLED: (503, "the proxy could not reach the backend, through no fault of its own"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +68,29 @@ def error(status: int, code: str, message: str) -> Answer:
     return Answer(status, json.dumps({"error": code, "message": message}).encode() + b"\n")
 
 
+def _come_again(code: str, message: str) -> Answer:
+    """The same for trouble that passes: its client is told to wait (RFC 9110, 10.2.3)."""
+    answer = error(503, code, message)
+    return replace(answer, fields=answer.fields + b"\r\nRetry-After: %d" % RETRY_AFTER)
+
+
+RETRY_AFTER = 1
+"""Seconds. Clients that hear it one after the other come back one after the other."""
+REFUSALS: dict[Why | Outcome, Answer] = {
+    why: _come_again(why.value, message) if status == 503 else error(status, why.value, message)
+    for why, status, message in (
+        (Why.NO_BACKEND, 503, "no backend is healthy"),
+        (Why.QUEUE_FULL, 503, "every backend is at its limit and the line is full"),
+        (Why.QUEUE_TIMEOUT, 503, "every backend stayed at its limit for too long"),
+        (Why.OVERLOADED, 503, "the proxy has more to do than it can"),
+        (Outcome.CONNECT, 502, "the backend refused the connection"),
+        (Outcome.RESET, 502, "the backend broke off before it answered"),
+        (Outcome.SERVER_ERROR, 502, "the backend did not answer in HTTP"),
+        (Outcome.TIMEOUT, 504, "the backend did not answer in time"),
+        (Outcome.CANCELLED, 503, "the proxy could not reach the backend for trouble of its own"),
+    )
+}
+"""What a call is told that the balancer refuses. Made once: in a crowd most hear one of them."""
 TOO_LATE = error(504, "too_late", "the request took longer than any may")
 """What a request is told that runs into timeouts.total."""
 LOOP = error(508, "loop", "the request has come back to where it was")
