@@ -41,10 +41,10 @@ class Answered(Protocol):
 class Context:
     """Made inside a running event loop."""
 
-    now: Callable[[], float] = staticmethod(time.monotonic)
-
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` is the time that everything goes by, seconds; that of the loop may be coarser."""
         self.loop = asyncio.get_running_loop()
+        self.now = now
         self.timeouts = scenario.timeouts
         self.total = scenario.timeouts.total
         self.limits = scenario.limits

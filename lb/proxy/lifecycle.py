@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
+from time import monotonic
 
 from lb.balancing import Balancer
 from lb.config import Scenario, host_and_port
@@ -47,9 +48,10 @@ class Proxy:
         rng: Random | None = None,
         recorder: Recorder | None = None,
         lookup: Lookup = system_lookup,
+        now: Callable[[], float] = monotonic,
     ) -> None:
         """Must be made inside a running event loop. A `recorder` brings its own `rng`."""
-        self.context = context = Context(scenario)
+        self.context = context = Context(scenario, now)
         self.timers = Timers(scenario.timeouts)
         self.clients = Clients()
         self._log = log

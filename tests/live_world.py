@@ -1,0 +1,111 @@
+"""A file lived: its proxy, its backends and its clients in one process, in virtual time.
+
+What `lb serve`, `lb backend` and the open-loop load of `lb demo` do, over real sockets; the same
+file in the simulator is what was predicted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+
+from lb.balancing import Snapshot
+from lb.config import Scenario, host_and_port
+from lb.proxy.lifecycle import Proxy
+from sim.live.backend import Beginning, application
+from sim.live.load import play
+from sim.live.system import relocated
+from sim.live.verdict import Measurement
+from sim.model.arrivals import Schedule, streams
+from tests.virtual import run
+
+Line = tuple[float, str, str, dict[str, Any]]
+"""When (seconds from the first request), level, event, fields."""
+
+
+@dataclass
+class Lived:
+    """What came of it."""
+
+    scenario: Scenario
+    schedule: Schedule
+    measured: Measurement
+    """What clients saw, by request; NaN in `ended` where there was no good answer."""
+    log: list[Line]
+    snapshot: Snapshot
+    """Of the balancer, when every request had ended."""
+
+    def lines(self, event: str) -> list[Line]:
+        """The log's lines that tell of `event`."""
+        return [line for line in self.log if line[2] == event]
+
+    @property
+    def lost(self) -> int:
+        """Requests without a good answer."""
+        return int(np.count_nonzero(np.isnan(self.measured.ended)))
+
+
+@dataclass
+class System:
+    """A running one."""
+
+    scenario: Scenario
+    proxy: Proxy
+    log: list[Line] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.scenario.server.listen}"
+
+
+@asynccontextmanager
+async def system(text: str) -> AsyncIterator[System]:
+    """Backends and proxy of a file, on ports of their own."""
+    loop = asyncio.get_running_loop()
+    scenario = Scenario.parse(relocated(text))
+    beginning = Beginning()
+    runners = []
+    for number, (row, model) in enumerate(scenario.modelled()):
+        rng = np.random.default_rng([scenario.run.seed, number])
+        app = application(row, model, rng, scenario.faults, beginning)
+        runners.append(web.AppRunner(app, access_log=None))
+        await runners[-1].setup()
+        await web.TCPSite(runners[-1], *host_and_port(row.address)).start()
+    log: list[Line] = []
+
+    def note(level: str, event: str, **fields: object) -> None:
+        log.append((loop.time(), level, event, fields))
+
+    picks = streams(scenario.run.seed, 0)[2]  # as the simulator's first replication has them
+    rng = Random(int(picks.integers(2**63)))
+    proxy = Proxy(scenario, note, rng, now=loop.time)
+    await proxy.start()
+    yield System(scenario, proxy, log)
+    await proxy.stop()
+    for runner in runners:
+        await runner.cleanup()
+
+
+def lived(text: str, meanwhile: Callable[[System], None] | None = None) -> Lived:
+    """Play a file's traffic against its proxy and its backends, from beginning to end."""
+
+    async def live() -> Lived:
+        loop = asyncio.get_running_loop()
+        async with system(text) as it:
+            schedule = Schedule.draw(it.scenario)
+            begins = loop.time()
+            if meanwhile is not None:
+                meanwhile(it)
+            measured = await play(it.scenario, schedule, it.url)
+            log = [(at - begins, *rest) for at, *rest in it.log]
+            snapshot = it.proxy.balancer.snapshot(loop.time())
+        return Lived(it.scenario, schedule, measured, log, snapshot)  # type: ignore[arg-type]
+
+    return run(live())
