@@ -62,7 +62,7 @@ class System:
 
     @property
     def url(self) -> str:
-        return f"http://{self.scenario.server.listen}"
+        return f"http://{self.proxy.addresses[0]}"
 
 
 @asynccontextmanager
@@ -70,6 +70,8 @@ async def system(text: str) -> AsyncIterator[System]:
     """Backends and proxy of a file, on ports of their own."""
     loop = asyncio.get_running_loop()
     scenario = Scenario.parse(relocated(text))
+    anywhere = scenario.server.model_copy(update={"listen": "127.0.0.1:0"})
+    scenario = scenario.model_copy(update={"server": anywhere})
     beginning = Beginning()
     runners = []
     for number, (row, model) in enumerate(scenario.modelled()):

@@ -44,7 +44,7 @@ ALIKE = (
 
 
 def test_it_comes_out_the_same_every_time() -> None:
-    first, second = (lived(TEXT.format(algorithm="peak_ewma")) for _ in range(2))
+    first, second = (lived(TEXT.format(algorithm="least_connections")) for _ in range(2))
     np.testing.assert_array_equal(first.measured.ended, second.measured.ended)
     np.testing.assert_array_equal(first.measured.backend, second.measured.backend)
     assert first.lost == 0
