@@ -12,8 +12,8 @@ import selectors
 import socket
 import struct
 import termios
-from fcntl import ioctl
 from collections.abc import Coroutine
+from fcntl import ioctl
 from typing import Any, TypeVar
 
 T = TypeVar("T")
