@@ -1,8 +1,9 @@
 """The fields X-LB-*: what lb's own parts tell each other over HTTP, written and read in one place.
 
 A backend says in `X-LB-Load` how busy it is; `endpoint-load-metrics`, the field of ORCA that gRPC
-and Envoy know, is read as well. A request that was drawn beforehand carries its work in `X-LB-Size`
-and its key in `X-LB-Key`, so that a live run and its simulation see the same work.
+and Envoy know, is read as well. One that wants no new requests says `X-LB-State: drain` when it is
+asked for its health. A request that was drawn beforehand carries its work in `X-LB-Size` and its
+key in `X-LB-Key`, so that a live run and its simulation see the same work.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import json
 import re
 from typing import NamedTuple
 
-LOAD, SIZE, KEY = "X-LB-Load", "X-LB-Size", "X-LB-Key"
+LOAD, SIZE, KEY, STATE = "X-LB-Load", "X-LB-Size", "X-LB-Key", "X-LB-State"
 ORCA = "endpoint-load-metrics"
+DRAIN, UP = "drain", "up"
+"""What a backend may say of itself in the `X-LB-State` of a health answer."""
 
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _LARGEST = 1e9

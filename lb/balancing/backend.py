@@ -39,11 +39,19 @@ class Settings:
     priority: int = 0
     """Backends of the lowest number come first."""
     zone: str = ""
+    health: HealthPolicy | None = None
+    """Its own policy of checks, where it has one."""
 
     @property
     def label(self) -> str:
         """The name by which it is known."""
         return self.name or self.address
+
+    @classmethod
+    def from_dict(cls, **values: Any) -> Settings:
+        """What `asdict` gave, JSON in between. Raises TypeError otherwise."""
+        own = values.pop("health", None)
+        return cls(**values, health=None if own is None else HealthPolicy(**own))
 
 
 class Backend:

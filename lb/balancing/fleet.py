@@ -53,7 +53,7 @@ class Fleet:
         self._out = out
         self._settled = settled
         self._next_order = 0
-        self.checks = Checks(setup.health, agenda, rng, self._ask)
+        self.checks = Checks(agenda, rng, self._ask)
         self.pool = Pool(setup, rng, self._drained)
         self._panic = False
         self.limits = Limits(self.pool)
@@ -93,7 +93,11 @@ class Fleet:
         A refused connection says as much as a failed check. It does not take out the last backend
         that is usable, though: its checks say whether it is back.
         """
-        if outcome not in TROUBLE or not self.checks.policy.attempts or backend not in self.checks:
+        if (
+            outcome not in TROUBLE
+            or not backend.health.policy.attempts
+            or backend not in self.checks
+        ):
             return
         if outcome is Outcome.CONNECT and not backend.refusing:
             backend.refusing = True
@@ -152,7 +156,6 @@ class Fleet:
 
         Backends are the same when name and address are.
         """
-        before = self.setup
         self.pool.adopt(setup, now)
         wanted = {(row.label, row.address): row for row in setup.backends}
         kept = {}
@@ -166,9 +169,10 @@ class Fleet:
                     self.set_weight(backend, row.weight, now)
                 self.pool.rank(backend, row.priority, row.zone, now)
                 self.limits.set(backend, row.max_in_flight, now)
-        if setup.health != before.health:
-            self.checks.adopt(setup.health, self.pool.backends, now)
-            self._refresh(now)
+                policy = row.health or setup.health
+                if policy != backend.health.policy:
+                    self.checks.adopt(backend, policy, now)
+                    self._refresh(now)
         self.setup = setup
         for row in setup.backends:
             if row not in kept:
@@ -178,7 +182,8 @@ class Fleet:
     # --- inside
 
     def _add(self, settings: Settings, now: float) -> Backend:
-        backend = Backend(settings, self._next_order, self.checks.policy)
+        policy = settings.health or self.setup.health
+        backend = Backend(settings, self._next_order, policy)
         self._next_order += 1
         self._out.append(Joined(backend))
         self.limits.set(backend, settings.max_in_flight, now)

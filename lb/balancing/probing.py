@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from lb.balancing.agenda import INFINITY, Agenda
 from lb.balancing.backend import Backend, State
@@ -29,12 +29,12 @@ class Check:
 
 
 class Checks:
-    """The schedules of all backends; `ask` is told whom to ask."""
+    """The schedules of all backends; `ask` is told whom to ask.
 
-    def __init__(
-        self, policy: HealthPolicy, agenda: Agenda, rng: Random, ask: Callable[[Backend], None]
-    ) -> None:
-        self.policy = policy
+    Each goes by the policy of its backend's health, which may be its own.
+    """
+
+    def __init__(self, agenda: Agenda, rng: Random, ask: Callable[[Backend], None]) -> None:
         self._agenda = agenda
         self._draw = rng.random
         self._ask = ask
@@ -45,7 +45,7 @@ class Checks:
 
     def begin(self, backend: Backend, now: float) -> None:
         """The first check of a backend is due at once; without checks it is simply up."""
-        if not self.policy.enabled:
+        if not backend.health.policy.enabled:
             backend.health.state = Health.UP
             return
         check = self._checks[backend] = Check(self, backend)
@@ -62,7 +62,7 @@ class Checks:
         if check.asked:
             check.extra = False
         elif check.backend.state is State.MAINT:
-            self._agenda.set(check, now + self.policy.interval)
+            self._agenda.set(check, now + check.backend.health.policy.interval)
         else:
             check.asked = True
             self._ask(check.backend)
@@ -77,8 +77,9 @@ class Checks:
         extra, check.extra = check.extra, False
         if extra and not changed and not backend.health.deciding and check.due_at < INFINITY:
             return
-        spread = 1 + self.policy.jitter * (2 * self._draw() - 1)
-        pause = self.policy.fast_interval if urgent else backend.health.pause
+        health = backend.health
+        spread = 1 + health.policy.jitter * (2 * self._draw() - 1)
+        pause = health.policy.fast_interval if urgent else health.pause
         self._agenda.set(check, now + pause * spread)
 
     def hasten(self, backend: Backend, now: float) -> None:
@@ -86,27 +87,26 @@ class Checks:
         check = self._checks[backend]
         if check.asked or backend.state is State.MAINT:
             return
-        if now - check.hastened_at >= self.policy.fast_interval:
+        fast = backend.health.policy.fast_interval
+        if now - check.hastened_at >= fast:
             check.hastened_at = now
             check.asked = check.extra = True
             self._ask(backend)
         elif backend.health.deciding:
-            self._agenda.set(check, min(check.due_at, now + self.policy.fast_interval))
+            self._agenda.set(check, min(check.due_at, now + fast))
 
     def hurry(self, now: float) -> None:
         """Nobody is usable: whoever comes back is to be found fast."""
-        soon = now + self.policy.fast_interval
         for check in self._checks.values():
             if not check.asked:
+                soon = now + check.backend.health.policy.fast_interval
                 self._agenda.set(check, min(check.due_at, soon))
 
-    def adopt(self, policy: HealthPolicy, backends: Iterable[Backend], now: float) -> None:
-        """Another policy; what is known of each backend stays."""
-        had, self.policy = self.policy, policy
-        for backend in backends:
-            backend.health.policy = policy
-            if had.enabled != policy.enabled:
-                self.end(backend)
-                self.begin(backend, now)
-            elif (check := self._checks.get(backend)) is not None and not check.asked:
-                self._agenda.set(check, min(check.due_at, now + backend.health.pause))
+    def adopt(self, backend: Backend, policy: HealthPolicy, now: float) -> None:
+        """Another policy for one backend; what is known of it stays."""
+        had, backend.health.policy = backend.health.policy, policy
+        if had.enabled != policy.enabled:
+            self.end(backend)
+            self.begin(backend, now)
+        elif (check := self._checks.get(backend)) is not None and not check.asked:
+            self._agenda.set(check, min(check.due_at, now + backend.health.pause))

@@ -48,7 +48,7 @@ class Setup:
     def from_dict(cls, values: Mapping[str, Any]) -> Setup:
         """What `as_dict` gave, by this version or an earlier one. Raises TypeError otherwise."""
         given = {**BEFORE, **values}
-        backends = tuple(Settings(**_frozen(row)) for row in given.pop("backends"))
+        backends = tuple(Settings.from_dict(**_frozen(row)) for row in given.pop("backends"))
         policies = {
             name: policy(**_frozen(given.pop(name)))
             for name, policy in POLICIES.items()

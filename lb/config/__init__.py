@@ -3,7 +3,7 @@
 Every mistake in a file is reported at once as `file:line key: why`. Durations become seconds.
 """
 
-from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset
+from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.faults import (
     BlackHole,
     ColdStart,
@@ -18,6 +18,7 @@ from lb.config.faults import (
     Slow,
 )
 from lb.config.flags import backend_flag, backend_flags, law_flag
+from lb.config.health import HealthTable
 from lb.config.laws import (
     Arrivals,
     ArrivalsTable,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from lb import strategies
-from lb.balancing import HealthPolicy, QueuePolicy, RetryPolicy, SubsetPolicy
-from lb.config.values import Mistakes, PositiveDuration, Share, Table, UrlPath
+from lb.balancing import QueuePolicy, RetryPolicy, SubsetPolicy
+from lb.config.values import Mistakes, PositiveDuration, Share, Table
 from lb.errors import UsageError
 
 
@@ -71,34 +70,6 @@ class Algorithm(Table):
             except UsageError as error:
                 found.append(((key,), str(error)))
         return Mistakes(*found) if found else None
-
-
-class HealthTable(Table):
-    """Active health checks: the policy, and how a check is made."""
-
-    enabled: bool = HealthPolicy.enabled
-    path: UrlPath = "/health"
-    expect: str = "200-299"
-    interval: PositiveDuration = HealthPolicy.interval
-    fast_interval: PositiveDuration = HealthPolicy.fast_interval
-    timeout: PositiveDuration = HealthPolicy.timeout
-    rise: Annotated[int, Field(ge=1)] = HealthPolicy.rise
-    fall: Annotated[int, Field(ge=1)] = HealthPolicy.fall
-    jitter: Annotated[float, Field(ge=0, lt=1)] = HealthPolicy.jitter
-
-    @field_validator("expect")
-    @classmethod
-    def _statuses(cls, expect: str) -> str:
-        if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", expect):
-            raise ValueError(f'{expect!r} is no status or range of them, such as "200-299"')
-        low, dash, high = expect.partition("-")
-        if dash and high < low:
-            raise ValueError(f"{expect!r} ends before it begins")
-        return expect
-
-    def expects(self, status: int) -> bool:
-        low, _, high = self.expect.partition("-")
-        return int(low) <= status <= int(high or low)
 
 
 class Retries(Table):

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
+from lb.config.health import HealthTable, Port
 from lb.config.laws import Arrivals, Law, Zipf
 from lb.config.values import (
     Address,
     MaxInFlight,
+    Mistakes,
     PositiveDuration,
     Share,
     Table,
@@ -53,6 +55,10 @@ class BackendTable(Table):
     """Where it is; see [tiers] local_zone."""
     max_in_flight: MaxInFlight = None
     """Requests at a time; "adaptive" finds it by how answers slow down."""
+    health_port: Port | None = None
+    """Where its health checks go, when not to its own port."""
+    health: HealthTable | None = None
+    """What holds for its health checks, before the file's own [health]."""
     model: Model | None = None
 
     @model_validator(mode="before")
@@ -60,9 +66,19 @@ class BackendTable(Table):
     def _short_form(cls, value: object) -> object:
         return backend_row(value) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _one_port(self) -> BackendTable:
+        if self.health_port and self.health is not None and self.health.port:
+            raise Mistakes((("health_port",), "is given as health.port too; give one of them"))
+        return self
+
     @property
     def label(self) -> str:
         return self.name or self.address
+
+    def checked_by(self, common: HealthTable) -> HealthTable:
+        """How this backend is checked where `common` is the file's own table."""
+        return common.with_own(self.health, self.health_port)
 
 
 class Traffic(Table):

@@ -17,10 +17,11 @@ from pydantic import (
 )
 
 from lb import strategies
-from lb.balancing import Settings, Setup
+from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
-from lb.config.decisions import Algorithm, HealthTable, Queue, Retries, Subset, policy_of
+from lb.config.decisions import Algorithm, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable, check
+from lb.config.health import HealthTable
 from lb.config.model import (
     DEFAULT_REQUESTS,
     BackendTable,
@@ -114,6 +115,22 @@ class Scenario(Table):
             check_zone(tiers, info.data["backends"])
         return tiers
 
+    @field_validator("backends")
+    @classmethod
+    def _checkable(
+        cls, backends: tuple[BackendTable, ...], info: ValidationInfo
+    ) -> tuple[BackendTable, ...]:
+        common = info.data.get("health", HealthTable())  # else it has mistakes of its own
+        found = [
+            ((number, "health", *key), why)
+            for number, row in enumerate(backends)
+            if row.health is not None
+            for key, why in row.checked_by(common).useless(row.health)
+        ]
+        if found:
+            raise Mistakes(*found)
+        return backends
+
     @field_validator("faults")
     @classmethod
     def _possible(
@@ -179,7 +196,13 @@ class Scenario(Table):
         return Setup(
             tuple(
                 Settings(
-                    row.address, row.weight, row.name, row.max_in_flight, row.priority, row.zone
+                    row.address,
+                    row.weight,
+                    row.name,
+                    row.max_in_flight,
+                    row.priority,
+                    row.zone,
+                    health=self._own_health(row),
                 )
                 for row in self.backends
             ),
@@ -191,6 +214,11 @@ class Scenario(Table):
                 if name in type(self).model_fields
             },
         )
+
+    def _own_health(self, row: BackendTable) -> HealthPolicy | None:
+        """A backend's policy of checks, where it is not the common one."""
+        own = policy_of(row.checked_by(self.health), HealthPolicy)
+        return None if own == policy_of(self.health, HealthPolicy) else own
 
     def notes(self, algorithm: str | None = None) -> list[str]:
         """What an algorithm (the file's unless given) needs and is not given, one line each."""

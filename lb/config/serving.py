@@ -6,9 +6,9 @@ import re
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from lb.config.values import Address, PositiveDuration, Size, Table, UrlPathOrNone, each
+from lb.config.values import Address, Mistakes, PositiveDuration, Size, Table, UrlPathOrNone, each
 
 OTHER_HTTP = frozenset({"http", "h2", "h2c", "h3"})
 """Protocols never switched to: requests would pass that nobody here has looked at."""
@@ -42,6 +42,16 @@ class Server(Table):
     @classmethod
     def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         return each(networks, ip_network)
+
+    @model_validator(mode="after")
+    def _two_paths(self) -> Server:
+        if self.stats_path and self.stats_path == self.health_path:
+            key, other = "stats_path", "health_path"
+            if key not in self.model_fields_set:
+                key, other = other, key
+            why = f"{self.stats_path!r} is {other} too; the two answers are not the same"
+            raise Mistakes(((key,), why))
+        return self
 
 
 def _protocol(name: str) -> None:

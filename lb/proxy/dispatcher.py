@@ -20,7 +20,6 @@ from lb.balancing import (
     Outcome,
     Panicked,
     Probe,
-    ProbeKind,
     ProbeResult,
     Refuse,
     Settings,
@@ -32,6 +31,7 @@ from lb.balancing import (
 )
 from lb.balancing.health import Health
 from lb.proxy.context import Context
+from lb.proxy.health.asking import Asking, Prober
 from lb.proxy.logs.log import Log
 
 NEVER = float("inf")
@@ -47,14 +47,6 @@ class Dispatched(Call, Protocol):
     def refuse(self, why: Why | Outcome) -> None: ...
 
     def cancel(self, lease: Lease[Any]) -> None: ...
-
-
-class Prober(Protocol):
-    """Carries out probes."""
-
-    async def probe(self, backend: Backend) -> ProbeResult: ...
-
-    async def load(self, backend: Backend) -> LoadReport | None: ...
 
 
 class Site(Protocol):
@@ -95,11 +87,10 @@ class Dispatcher(Generic[C]):
         self.out = balancer.out
         """What is to be drained."""
         self._context = context
-        self._prober = prober
+        self._asking = Asking(context.loop, prober, self._heard)
         self._log = log
         self._site = site
         self._swapped = swapped
-        self._probes: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
         self._carry_out()
@@ -114,9 +105,7 @@ class Dispatcher(Generic[C]):
     async def close(self) -> None:
         """Ask and decide no more."""
         self._set_alarm(NEVER)
-        for probe in self._probes:
-            probe.cancel()
-        await asyncio.gather(*self._probes, return_exceptions=True)
+        await self._asking.close()
         for backend in self.balancer.pool.backends:
             backend.site.close()
 
@@ -192,11 +181,8 @@ class Dispatcher(Generic[C]):
                     call.refuse(why)
                 case Cancel(lease):
                     lease.call.cancel(lease)
-                case Probe(backend, kind):
-                    ask = self._probe if kind is ProbeKind.HEALTH else self._ask_for_load
-                    task = self._context.loop.create_task(ask(backend))
-                    self._probes.add(task)
-                    task.add_done_callback(self._probes.discard)
+                case Probe() as probe:
+                    self._asking.ask(probe)
                 case Joined(backend):
                     backend.site = self._site(backend, self.reported)
                 case Left(backend):
@@ -213,18 +199,13 @@ class Dispatcher(Generic[C]):
                 case Panicked(on):
                     self._log("warning" if on else "info", "panic" if on else "panic is over")
 
-    async def _probe(self, backend: Backend) -> None:
-        result = await self._prober.probe(backend)
+    def _heard(self, backend: Backend, result: ProbeResult | LoadReport) -> None:
         self.balancer.observed(backend, self._context.now(), result)
         self.drain()
-        if result.ours:
-            self.answered.set()  # who knows when
-        self._look()
-
-    async def _ask_for_load(self, backend: Backend) -> None:
-        report = await self._prober.load(backend)
-        if report is not None:
-            self.reported(backend, report)
+        if isinstance(result, ProbeResult) and not self.answered.is_set():
+            if result.ours:
+                self.answered.set()  # who knows when
+            self._look()
 
     def _look(self) -> None:
         if all(it.health.state is not Health.UNKNOWN for it in self.balancer.pool.backends):

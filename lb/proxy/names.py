@@ -18,6 +18,7 @@ from threading import Thread
 from typing import TypeVar
 
 from lb.proxy.logs.log import Log
+from lb.proxy.patience import Patience
 from lb.system import ours, reason, scarce
 
 Lookup = Callable[[str], Sequence[str]]
@@ -31,8 +32,16 @@ APART = 1.0
 T = TypeVar("T")
 
 
+_NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+
+
 class Unresolved(Exception):
     """A name of which no address is known, and why."""
+
+    def __init__(self, why: str, unknown: bool = False) -> None:
+        """`unknown`: there is no such name. Else nobody could be asked."""
+        super().__init__(why)
+        self.unknown = unknown
 
 
 class Name:
@@ -48,6 +57,7 @@ class Name:
         self._known: tuple[str, ...] = ()
         self._at = 0  # which of them is in use
         self._why = ""  # the last lookup failed
+        self._unknown = False  # and there is no such name
         self._due = 0.0
         self._answered_at = 0.0
         self._asking = False
@@ -74,7 +84,7 @@ class Name:
         address = ""
         failure: OSError | None = None
         try:
-            async with asyncio.timeout(within):
+            async with Patience(within):
                 await self._resolved()
                 for address in self.addresses:
                     try:
@@ -114,7 +124,7 @@ class Name:
         if not self._known:
             await self._asked.wait()
             if not self._known:
-                raise Unresolved(self._why)
+                raise Unresolved(self._why, self._unknown)
 
     # --- lookups
 
@@ -125,22 +135,23 @@ class Name:
         try:
             Thread(target=self._look_up, name=f"lookup of {self.host}", daemon=True).start()
         except RuntimeError as error:  # no thread can be had
-            self._answered((), str(error))
+            self._answered((), str(error), False)
 
     def _look_up(self) -> None:
         """On a thread of its own."""
         addresses: tuple[str, ...] = ()
-        why = "it has no address"
+        why, unknown = "it has no address", True
         try:
             addresses = tuple(self._lookup(self.host))
         except OSError as error:
             why = reason(error)
+            unknown = error.errno in _NO_SUCH_NAME
         except ValueError as error:  # a name that cannot be one
             why = str(error)
         with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._answered, addresses, why)
+            self._loop.call_soon_threadsafe(self._answered, addresses, why, unknown)
 
-    def _answered(self, addresses: tuple[str, ...], why: str) -> None:
+    def _answered(self, addresses: tuple[str, ...], why: str, unknown: bool) -> None:
         self._asking = False
         self._asked.set()
         now = self._answered_at = self._loop.time()
@@ -148,7 +159,7 @@ class Name:
             self._due = now + APART
             if not self._why:
                 self._log("warning", "lookup failed", name=self.host, reason=why, kept=self._in_use)
-            self._why = why
+            self._why, self._unknown = why, unknown
             return
         self._due = now + FRESH
         before = self._in_use

@@ -262,7 +262,7 @@ class _Twin:
         self._balancer.observed(backend, self._now, self._read(LoadReport, body))
 
     def _add(self, body: dict[str, Any]) -> None:
-        self._balancer.add(self._read(Settings, body), self._now)
+        self._balancer.add(self._read(Settings.from_dict, body), self._now)
         self._meet()
 
     def _remove(self, body: dict[str, Any]) -> None:

@@ -23,9 +23,7 @@ class Schedule:
         self.policy = HealthPolicy(**{**vars(POLICY), **changed})
         self.agenda, self.asked, self.now = Agenda(), list[float](), 0.0
         script = Draws(*(draws or [0.5] * 50))
-        self.checks = Checks(
-            self.policy, self.agenda, script, lambda _: self.asked.append(self.now)
-        )
+        self.checks = Checks(self.agenda, script, lambda _: self.asked.append(self.now))
         self.backend = Backend(Settings("h:1"), 0, self.policy)
         self.checks.begin(self.backend, 0.0)
 
@@ -183,7 +181,7 @@ def test_another_policy_takes_hold_at_once_where_it_is_sooner() -> None:
     for interval, next_at in ((5.0, 15.0), (60.0, 30.0)):
         schedule = up()
         schedule.until(10.0)
-        schedule.checks.adopt(HealthPolicy(interval=interval), [schedule.backend], 10.0)
+        schedule.checks.adopt(schedule.backend, HealthPolicy(interval=interval), 10.0)
         assert schedule.backend.health.policy.interval == interval
         assert schedule.agenda.next_at == next_at
 
@@ -191,14 +189,14 @@ def test_another_policy_takes_hold_at_once_where_it_is_sooner() -> None:
 def test_another_policy_asks_nobody_whose_answer_is_awaited() -> None:
     schedule = Schedule()
     schedule.until(0.0)
-    schedule.checks.adopt(HealthPolicy(interval=5.0), [schedule.backend], 1.0)
+    schedule.checks.adopt(schedule.backend, HealthPolicy(interval=5.0), 1.0)
     assert schedule.agenda.next_at == INFINITY
 
 
 def test_checks_can_be_switched_off_and_on() -> None:
     schedule = up()
-    schedule.checks.adopt(HealthPolicy(enabled=False), [schedule.backend], 1.0)
+    schedule.checks.adopt(schedule.backend, HealthPolicy(enabled=False), 1.0)
     assert schedule.backend not in schedule.checks
-    schedule.checks.adopt(POLICY, [schedule.backend], 2.0)
+    schedule.checks.adopt(schedule.backend, POLICY, 2.0)
     schedule.until(2.0)
     assert schedule.asked == [0.0, 2.0]

@@ -20,6 +20,7 @@ from tests.proxy.doubles import (
     ok,
     origin,
     proxy,
+    resets,
 )
 from tests.proxy.test_health import QUICK, UP, Checked, news
 
@@ -27,9 +28,24 @@ from tests.proxy.test_health import QUICK, UP, Checked, news
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        (closing_after(b""), "broken answer: Server disconnected"),
-        (closing_after(b"nonsense\r\n\r\n"), "broken answer: "),
-        (answering(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), "broken answer: "),
+        (closing_after(b""), "broken answer: closed without an answer"),
+        (
+            closing_after(b"nonsense\r\n\r\n"),
+            "broken answer: the status line is not one of HTTP/1.1",
+        ),
+        (
+            answering(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+            "broken answer: the response is not HTTP/1.1",
+        ),
+        (
+            closing_after(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+            "broken answer: closed in the middle of the answer",
+        ),
+        (resets, "broken answer: connection reset by peer"),
+        (
+            answering(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+            "broken answer: an answer that does not come to its point",
+        ),
     ],
 )
 def test_a_broken_answer_has_a_reason(run: Run, script: Checked, reason: str) -> None:
@@ -114,15 +130,16 @@ def test_a_body_that_trickles_ends_with_the_time_there_is(run: Run) -> None:
     run(test())
 
 
-def test_what_nobody_foresaw_ends_a_probe_and_not_the_checking(run: Run) -> None:
+def test_what_nobody_foresaw_ends_a_probe_and_not_the_checking(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test() -> None:
         script = Checked(b"a", UP)
         async with origin(script) as a, proxy(a, health=QUICK.replace("10s", "20ms")) as lb:
-            prober = probing(lb)
-            session, prober._session = prober._session, None  # type: ignore[assignment]
+            monkeypatch.setattr(Prober, "_connect", None)
             while not any(event == "backend down" for _, event, _ in lb.log):
                 await asyncio.sleep(0)
-            prober._session = session
+            monkeypatch.undo()
             while lb.log[-1][1] != "backend up":
                 await asyncio.sleep(0)
             broke = [(level, fields) for level, event, fields in lb.log if event == "probe broke"]
@@ -130,19 +147,19 @@ def test_what_nobody_foresaw_ends_a_probe_and_not_the_checking(run: Run) -> None
             level, fields = broke[0]
             assert level == "error"
             assert fields["backend"] == "a"
-            assert str(fields["reason"]).startswith("AttributeError: ")
+            assert str(fields["reason"]).startswith("TypeError: ")
 
     run(test())
 
 
-def test_what_nobody_foresaw_ends_a_load_probe_too(run: Run) -> None:
+def test_what_nobody_foresaw_ends_a_load_probe_too(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test() -> None:
         async with origin(answering(UP)) as a, proxy(a) as lb:
-            prober = probing(lb)
-            session, prober._kept = prober._kept, None  # type: ignore[assignment]
-            assert await prober.load(lb.backends[0]) is None
+            monkeypatch.setattr(Prober, "_connect", None)
+            assert await probing(lb).load(lb.backends[0]) is None
             assert [event for _, event, _ in lb.log] == ["probe broke"]
-            prober._kept = session
 
     run(test())
 
@@ -160,7 +177,7 @@ def test_a_lack_of_descriptors_takes_no_backend_out(
                 tries += 1
                 raise OSError(errno.EMFILE, "Too many open files")
 
-            monkeypatch.setattr(probing(lb), "_get", scarce)
+            monkeypatch.setattr(Prober, "_connect", scarce)
             while tries < 5:
                 await asyncio.sleep(0)
             assert lb.backends[0].healthy
@@ -180,7 +197,7 @@ def test_a_start_without_descriptors_is_no_start_that_waits_for_ever(
         async def scarce(*_: object, **__: object) -> None:
             raise OSError(errno.EMFILE, "Too many open files")
 
-        monkeypatch.setattr(Prober, "_get", scarce)
+        monkeypatch.setattr(Prober, "_connect", scarce)
         async with origin(Checked(b"a", UP)) as a, proxy(a, health=QUICK) as lb:
             assert (await lb.get()).body == b"a"
             assert lb.log == []
