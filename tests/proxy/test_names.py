@@ -137,7 +137,7 @@ def test_a_silent_address_takes_the_time_there_is_and_the_next_attempt_another(r
     async def test() -> None:
         it, _ = name(Server(backend=["10.0.0.1", "10.0.0.2"]))
         with pytest.raises(TimeoutError):
-            await it.each(never, 0.01)
+            await it.each(never, 0.2)
         assert await it.each(taken, 1.0) == "10.0.0.2"
 
     run(test())
