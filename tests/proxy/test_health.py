@@ -165,9 +165,9 @@ def test_while_a_change_is_decided_probes_come_fast(run: Run) -> None:
         async with origin(script) as a, proxy(a, health=health) as lb:
             await until(lb, 2)
             up, first, second, third = script.times[:4]
-            assert first - up >= 0.4
+            assert first - up >= 0.398  # the clock of uvloop counts milliseconds
             assert third - first < 0.4
-            assert second - first >= 0.018  # the clock of uvloop counts milliseconds
+            assert second - first >= 0.018
 
     run(test())
 
