@@ -5,6 +5,10 @@
 Goodput is answers of status 200 per second, counted when they end. Of the flash crowd it is that of
 its two seconds; recovery is how long after them the last half second begins in which a request was
 refused, or p95 was above twice the calm one and 50 ms.
+
+Both worlds have the same arrivals, and these files' work is deterministic: while the backends have
+something to do all the time, the two come to the same counts, to the request. Latencies differ, and
+with work that each world draws for itself so do the counts.
 """
 
 from __future__ import annotations
