@@ -11,13 +11,13 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Generic
 
-from lb.balancing.actions import Action, Probe, ProbeKind, Refuse, Start, Why
+from lb.balancing.actions import Action, Cancel, Probe, ProbeKind, Refuse, Start, Why
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.extra import ExtraAttempts
 from lb.balancing.fleet import TROUBLE, Fleet
 from lb.balancing.health import ProbeResult
-from lb.balancing.lease import C, Lease
-from lb.balancing.retries import RetryBudget
+from lb.balancing.lease import OK, C, Lease, part
 from lb.balancing.setup import Setup
 from lb.balancing.shedding import Shedding
 from lb.balancing.snapshot import Snapshot, view
@@ -40,10 +40,11 @@ class Balancer(Generic[C]):
         """
         self.out: deque[Action[C]] = deque()
         self.admitted = 0
-        self._retried = self._turned_away = self._left_line = 0
+        self._turned_away = self._left_line = 0
         self._refused: Counter[str] = Counter({why.value: 0 for why in REASONS})
         self._agenda = Agenda()
-        self._budget = RetryBudget(setup.retries, now)
+        self._extra: ExtraAttempts[C] = ExtraAttempts(setup, self._agenda, rng, self, now)
+        self._budget = self._extra.retries.budget
         self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._turn_away)
         self._shedding = Shedding(setup.queue.max_lag)
         self._shed = False  # the call that is being admitted is to be refused
@@ -75,6 +76,16 @@ class Balancer(Generic[C]):
         """When `wake` wants to be called; infinity when nothing will fall due."""
         return self._agenda.next_at
 
+    @property
+    def hedging(self) -> bool:
+        """Whether `answered` is to be called."""
+        return self._extra.hedges.on
+
+    @property
+    def retry_statuses(self) -> frozenset[int]:
+        """Statuses of answers about which `declined` is to be asked."""
+        return self._extra.retries.statuses
+
     # --- calls
 
     def admit(self, call: C, now: float) -> Lease[C] | None:
@@ -83,11 +94,12 @@ class Balancer(Generic[C]):
             self._budget.sample(now, self.admitted)
         self.admitted += 1
         backend = self._pick(now, call.key, call.tried)
-        if backend is not None:  # as in `_start`, without the step into it
+        if backend is not None:  # as in `start`, without the step into it
             self._take(backend, now)
-            if self._probing:
-                self._ask_for_loads(now)
-            return self.lease_type(self, call, backend, now)
+            lease = self.lease_type(self, call, backend, now)
+            if self._attending:
+                self._attend(lease, now)
+            return lease
         if self._shed:
             self._shed = False
             self._turn_away(call, Why.OVERLOADED)
@@ -104,21 +116,58 @@ class Balancer(Generic[C]):
         """
         call = lease.call
         call.tried += (lease.backend,)
+        other = part(lease)
         lease.done(now, outcome)
-        if (call.idempotent or not sent) and now < call.deadline and self._may_retry(call, now):
-            backend = self.pool.pick(now, call.key, call.tried)
-            if backend is not None:
-                self._budget.spend(now)
-                self._retried += 1
-                self.out.append(Start(self._start(call, backend, now)))
-                return
-        self._refuse(call, outcome)
+        if other is None:  # else the call goes on with that
+            self._extra.after(call, now, outcome, sent)
+
+    def declined(self, lease: Lease[C], now: float, status: int) -> bool:
+        """The final answer has begun, with a status of `retry_statuses`; is it tried elsewhere?
+
+        If so the attempt is over, and its answer is to be forgotten: the call's other attempt goes
+        on, or the start of another one comes through `out`. Else the answer stands.
+        """
+        call, tried = lease.call, lease.call.tried
+        call.tried += (lease.backend,)
+        if part(lease) is None and not self._extra.instead(call, now):
+            call.tried = tried
+            return False
+        lease.done(now, OK if status < 500 else Outcome.SERVER_ERROR)
+        return True
+
+    def answered(self, lease: Lease[C], now: float) -> None:
+        """The final answer has begun, and stands; to be called while `hedging`."""
+        began, other = lease.started_at, part(lease)
+        if other is not None:
+            self._extra.hedges.won += other.started_at < began
+            began = min(began, other.started_at)
+            self.out.append(Cancel(other))
+        self._extra.hedges.answered(lease, now - began)
 
     def abandoned(self, call: C) -> bool:
-        """The client of a waiting call is gone; False when the call was not waiting."""
-        waited = self._line.leave(call)
-        self._left_line += waited
-        return waited
+        """The client of a waiting call is gone; False when the call was not waiting.
+
+        It may have waited in line, or for its next try.
+        """
+        if self._line.leave(call):
+            self._left_line += 1
+            return True
+        return self._extra.pauses.leave(call)
+
+    # --- for its own parts
+
+    def start(self, call: C, backend: Backend, now: float) -> Lease[C]:
+        """An attempt at a backend that was picked."""
+        self._take(backend, now)
+        lease = self.lease_type(self, call, backend, now)
+        if self._attending:
+            self._attend(lease, now)
+        return lease
+
+    def refuse(self, call: C, why: Why | Outcome) -> None:
+        """The call is over."""
+        self._refused[why.value] += 1
+        self.out.append(Refuse(call, why))
 
     def made_room(self, now: float) -> None:
         """A lease is done whose backend was full; called by the lease alone."""
@@ -189,18 +238,24 @@ class Balancer(Generic[C]):
         before = self.setup
         if (setup.algorithm, setup.settings) != (before.algorithm, before.settings):
             self.fleet.swap(setup.algorithm, setup.settings, now)
-        self._budget.policy = setup.retries
+        self._extra.adopt(before, setup)
         self._line.policy = setup.queue
         self._shedding.allowed = setup.queue.max_lag
         self.fleet.apply(setup, now)
 
     def snapshot(self, now: float) -> Snapshot:
         """What is known at this moment."""
+        extra = self._extra
         return Snapshot(
             algorithm=self.setup.algorithm,
             settings=self.setup.settings,
             requests=self.admitted,
-            retried=self._retried,
+            retried=extra.retried,
+            retry_refused=dict(extra.retries.refused),
+            backing_off=len(extra.pauses),
+            hedged=extra.hedges.started,
+            hedges_won=extra.hedges.won,
+            hedge_refused=dict(extra.hedges.refused),
             refused=dict(self._refused),
             turned_away=self._turned_away,
             waiting=len(self._line),
@@ -217,26 +272,19 @@ class Balancer(Generic[C]):
         self._pick = self._pick_or_shed if self._shedding else self.pool.pick
         self._take = self.pool.take
         self.give = self.fleet.limits.give if self.fleet.limits else self.pool.give
-        self._probing = self.pool.probing
+        self._attending = self.pool.probing or self.hedging
 
     def _pick_or_shed(self, now: float, key: bytes, tried: Sequence[Backend]) -> Backend | None:
         """For a call that comes, while the event loop is late."""
         self._shed = self._shedding.refuses()
         return None if self._shed else self.pool.pick(now, key, tried)
 
-    def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
-        self._take(backend, now)
-        if self._probing:
-            self._ask_for_loads(now)
-        return self.lease_type(self, call, backend, now)
-
-    def _ask_for_loads(self, now: float) -> None:
-        self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
-
-    def _may_retry(self, call: C, now: float) -> bool:
-        return len(call.tried) <= self._budget.policy.max and self._budget.allows(
-            now, self.admitted, len(self.pool.backends)
-        )
+    def _attend(self, lease: Lease[C], now: float) -> None:
+        """An attempt has started, and there is more to it than that."""
+        if self.pool.probing:
+            self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
+        if self.hedging:
+            self._extra.hedges.watch(lease)
 
     def _serve_waiting(self, now: float) -> None:
         while self._line:
@@ -245,7 +293,7 @@ class Balancer(Generic[C]):
             if backend is None:
                 return
             self._line.leave(call)
-            self.out.append(Start(self._start(call, backend, now)))
+            self.out.append(Start(self.start(call, backend, now)))
 
     def _settled(self, now: float) -> None:
         """Who may be picked may have changed: the line goes on, or hears that nobody is left."""
@@ -258,8 +306,4 @@ class Balancer(Generic[C]):
 
     def _turn_away(self, call: C, why: Why) -> None:
         self._turned_away += 1
-        self._refuse(call, why)
-
-    def _refuse(self, call: C, why: Why | Outcome) -> None:
-        self._refused[why.value] += 1
-        self.out.append(Refuse(call, why))
+        self.refuse(call, why)

@@ -44,7 +44,9 @@ class Ending(Protocol):
 class Lease(Generic[C]):
     """One attempt: `call` is at `backend` since `started_at`."""
 
-    __slots__ = ("_balancer", "backend", "call", "open", "started_at")
+    __slots__ = ("_balancer", "backend", "call", "open", "rival", "started_at")
+    rival: Lease[C]
+    """The other attempt at the call; set only while there are two, see `rival_of`."""
 
     def __init__(self, balancer: Ending, call: C, backend: Backend, now: float) -> None:
         self._balancer = balancer
@@ -72,3 +74,22 @@ class Lease(Generic[C]):
         backend.measured(latency)
         if balancer.give(backend, now, outcome, latency):
             balancer.made_room(now)
+
+
+def rival_of(lease: Lease[C]) -> Lease[C] | None:
+    """The other attempt that is under way at the same call, if there is one."""
+    rival: Lease[C] | None = getattr(lease, "rival", None)
+    return rival if rival is not None and rival.open else None
+
+
+def pair(first: Lease[C], second: Lease[C]) -> None:
+    """Two attempts at one call are under way."""
+    first.rival, second.rival = second, first
+
+
+def part(lease: Lease[C]) -> Lease[C] | None:
+    """It is settled which of two attempts goes on; returns the other one, if it is under way."""
+    rival = rival_of(lease)
+    if rival is not None:
+        del lease.rival, rival.rival
+    return rival

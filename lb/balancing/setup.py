@@ -47,12 +47,11 @@ class Setup:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Setup:
         """What `as_dict` gave, by this version or an earlier one. Raises TypeError otherwise."""
-        given = {**BEFORE, **values}
+        given = dict(values)
         backends = tuple(Settings.from_dict(**_frozen(row)) for row in given.pop("backends"))
         policies = {
-            name: policy(**_frozen(given.pop(name)))
+            name: policy(**{**BEFORE.get(name, {}), **_frozen(given.pop(name, {}))})
             for name, policy in POLICIES.items()
-            if name in given
         }
         return cls(backends, **given, **policies)
 
@@ -64,8 +63,10 @@ POLICIES: dict[str, Any] = {
 BEFORE: Mapping[str, Mapping[str, Any]] = {
     "outliers": {"enabled": False},
     "panic": {"threshold": 0.0},
+    "retries": {"backoff": 0.0},
 }
-"""What balancers did that did not know a policy yet, where that is not its default."""
+"""What balancers did that did not know a policy or a part of it yet, where that is not its default.
+"""
 
 
 def _frozen(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class BackendView:
 class Snapshot:
     """The whole.
 
-    `requests` + `retried` = the sum of `picked` + `turned_away` + `left_line` + `waiting`, as long
-    as no backend was removed.
+    `requests` + `retried` + `hedged` = the sum of `picked` + `turned_away` + `left_line` +
+    `waiting`, as long as no backend was removed.
     """
 
     algorithm: str
@@ -62,7 +62,17 @@ class Snapshot:
     requests: int
     """Calls admitted."""
     retried: int
-    """Attempts beyond a call's first."""
+    """Attempts beyond a call's first that followed one which broke."""
+    retry_refused: Mapping[str, int]
+    """Attempts that broke and were not followed by another, by reason; see `Refusal`."""
+    backing_off: int
+    """Calls between two tries."""
+    hedged: int
+    """Attempts beside another one that took long."""
+    hedges_won: int
+    """Those of them that answered first."""
+    hedge_refused: Mapping[str, int]
+    """Attempts that took long and got none beside them, by reason."""
     refused: Mapping[str, int]
     """Calls that were told no, by reason; those without an attempt and those after one."""
     turned_away: int

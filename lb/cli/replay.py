@@ -14,8 +14,8 @@ from lb.cli.options import AsJson
 from lb.terminal import Terminal
 
 if TYPE_CHECKING:
+    from lb.recording.comparison import Mismatch, Replayed
     from lb.recording.reader import Decision
-    from lb.recording.replay import Mismatch, Replayed
 
 
 def replay(

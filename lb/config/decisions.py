@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from lb import strategies
-from lb.balancing import QueuePolicy, RetryPolicy, SubsetPolicy
-from lb.config.values import Mistakes, PositiveDuration, Share, Table
+from lb.balancing import HedgePolicy, QueuePolicy, RetryPolicy, SubsetPolicy
+from lb.balancing.hedges import quantile
+from lb.balancing.retries import OUTCOMES
+from lb.config.values import Duration, Mistakes, PositiveDuration, Share, Table, duration, each
 from lb.errors import UsageError
 
 
@@ -72,13 +83,51 @@ class Algorithm(Table):
         return Mistakes(*found) if found else None
 
 
+def _outcome(given: object) -> None:
+    """Check a member of `RetryPolicy.on`. Raises ValueError."""
+    if isinstance(given, str) and given not in OUTCOMES:
+        near = difflib.get_close_matches(given, OUTCOMES, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"{given!r} is unknown; {hint}known: {', '.join(OUTCOMES)}, or a status")
+    if not isinstance(given, str) and (type(given) is not int or not 400 <= given <= 599):
+        raise ValueError(f"{given!r} is no status of an error, which are 400 to 599")
+
+
 class Retries(Table):
     """Whether a failed attempt may be tried again; see RetryPolicy."""
 
     max: Annotated[int, Field(ge=0)] = RetryPolicy.max
+    on: Annotated[tuple[Any, ...], Field(strict=False)] = RetryPolicy.on
+    backoff: Annotated[Duration, Field(ge=0)] = RetryPolicy.backoff
     budget: Share | None = RetryPolicy.budget
     min_per_second: Annotated[float, Field(ge=0)] = RetryPolicy.min_per_second
     window: PositiveDuration = RetryPolicy.window
+
+    @field_validator("on")
+    @classmethod
+    def _outcomes(cls, on: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        return each(on, _outcome)
+
+
+def _wait(value: object, info: ValidationInfo) -> float | str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value.startswith("p"):
+        quantile(value)
+        return value
+    try:
+        wait = duration(value, info)
+    except ValueError as error:
+        raise ValueError(f'{error}; or a quantile, such as "p95"') from None
+    if wait <= 0:
+        raise ValueError("a hedge needs a wait before it; give a duration above zero")
+    return wait
+
+
+class Hedging(Table):
+    """A second attempt beside one that takes long; see HedgePolicy."""
+
+    after: Annotated[float | str | None, BeforeValidator(_wait)] = HedgePolicy.after
 
 
 class Queue(Table):

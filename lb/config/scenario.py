@@ -19,7 +19,7 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
-from lb.config.decisions import Algorithm, Queue, Retries, Subset, policy_of
+from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable, check
 from lb.config.health import HealthTable
 from lb.config.model import (
@@ -66,6 +66,7 @@ class Scenario(Table):
     limits: Limits = Limits()
     health: HealthTable = HealthTable()
     retries: Retries = Retries()
+    hedging: Hedging = Hedging()
     queue: Queue = Queue()
     subset: Subset = Subset()
     backends: Annotated[tuple[BackendTable, ...], Field(alias="backend", strict=False)] = tuple(
@@ -130,6 +131,15 @@ class Scenario(Table):
         if found:
             raise Mistakes(*found)
         return backends
+
+    @field_validator("hedging")
+    @classmethod
+    def _affordable(cls, hedging: Hedging, info: ValidationInfo) -> Hedging:
+        retries = info.data.get("retries", Retries())  # else they have mistakes of their own
+        if hedging.after is not None and retries.budget == retries.min_per_second == 0:
+            why = "hedges draw from the budget of [retries], which is 0; give min_per_second"
+            raise Mistakes((("after",), why))
+        return hedging
 
     @field_validator("faults")
     @classmethod

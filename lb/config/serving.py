@@ -67,6 +67,9 @@ class Timeouts(Table):
     connect: PositiveDuration = 1.0
     header: PositiveDuration = 10.0
     """For a client to send a whole request head."""
+    attempt: PositiveDuration | None = None
+    """For one try, from the pick of a backend to the first byte of its answer; off unless given.
+    Then another may be tried. It does not run out while the client is still sending its body."""
     response: PositiveDuration = 60.0
     """Silence of a backend that owes an answer. The simulator applies it when the file names it."""
     idle: PositiveDuration = 15.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,8 @@ from pydantic import (
 from lb.balancing.limits import ADAPTIVE
 from lb.units import seconds, size
 
+V = TypeVar("V")
+
 
 class Mistakes(ValueError):
     """Several mistakes of one value, each with its path inside it."""
@@ -29,7 +31,7 @@ class Mistakes(ValueError):
         super().__init__("; ".join(why for _, why in found))
 
 
-def each(values: tuple[str, ...], check: Callable[[str], object]) -> tuple[str, ...]:
+def each(values: tuple[V, ...], check: Callable[[V], object]) -> tuple[V, ...]:
     """`values`, all of them checked. Raises Mistakes with what `check` raised, by number."""
     found: list[tuple[tuple[int], str]] = []
     for number, value in enumerate(values):

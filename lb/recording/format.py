@@ -9,7 +9,7 @@ Little-endian throughout:
 
 The header of format 2 holds lb's version, the seed, the time, and the setup of the balancer; that
 of format 1 has the parts of the setup at its top, and knows no checks at once after a failure.
-Calls are named by their number, in order of admission from 0, attempts by the backends tried
+Calls are named by their number, in order of admission from 0, attempts by how many the call had
 before. Bodies of frequent kinds are structs; all others are JSON, where a float is exact too. The
 last event of a recording that was closed is END.
 """
@@ -41,6 +41,8 @@ class Kind(IntEnum):
     FAILED = 3
     ABANDONED = 4
     WAKE = 5
+    ANSWERED = 6
+    DECLINED = 7
     OBSERVED = 16
     ADD = 17
     REMOVE = 18
@@ -63,6 +65,10 @@ DONE = Struct("<BdIHBd")
 """Kind, now, call, attempt, outcome, time of the first byte (NaN: none)."""
 FAILED = Struct("<BdIHBB")
 """Kind, now, call, attempt, outcome, sent."""
+ANSWERED = Struct("<BdIH")
+"""Kind, now, call, attempt."""
+DECLINED = Struct("<BdIHH")
+"""Kind, now, call, attempt, status."""
 ABANDONED = Struct("<BI")
 """Kind, call."""
 WAKE = Struct("<Bd")

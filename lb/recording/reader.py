@@ -19,11 +19,13 @@ from lb.errors import BadRecording
 from lb.recording.format import (
     ABANDONED,
     ADMIT,
+    ANSWERED,
     BLOCK,
     COUNT,
     DEADLINE,
     DECIDED,
     DECISION,
+    DECLINED,
     DONE,
     FAILED,
     HEAD,
@@ -215,14 +217,24 @@ def _admit(block: bytes, at: int) -> Body:
 
 
 def _done(block: bytes, at: int) -> Body:
-    _, now, call, _, outcome, first_byte = DONE.unpack_from(block, at)
+    _, now, call, attempt, outcome, first_byte = DONE.unpack_from(block, at)
     began = None if isnan(first_byte) else first_byte
-    return now, (call, OUTCOMES[outcome], began), at + DONE.size
+    return now, (call, attempt, OUTCOMES[outcome], began), at + DONE.size
 
 
 def _failed(block: bytes, at: int) -> Body:
-    _, now, call, _, outcome, sent = FAILED.unpack_from(block, at)
-    return now, (call, OUTCOMES[outcome], bool(sent)), at + FAILED.size
+    _, now, call, attempt, outcome, sent = FAILED.unpack_from(block, at)
+    return now, (call, attempt, OUTCOMES[outcome], bool(sent)), at + FAILED.size
+
+
+def _answered(block: bytes, at: int) -> Body:
+    _, now, call, attempt = ANSWERED.unpack_from(block, at)
+    return now, (call, attempt), at + ANSWERED.size
+
+
+def _declined(block: bytes, at: int) -> Body:
+    _, now, call, attempt, status = DECLINED.unpack_from(block, at)
+    return now, (call, attempt, status), at + DECLINED.size
 
 
 def _abandoned(block: bytes, at: int) -> Body:
@@ -249,6 +261,8 @@ _BODIES: dict[Kind, Callable[[bytes, int], Body]] = {
     Kind.ADMIT: _admit,
     Kind.DONE: _done,
     Kind.FAILED: _failed,
+    Kind.ANSWERED: _answered,
+    Kind.DECLINED: _declined,
     Kind.ABANDONED: _abandoned,
     Kind.WAKE: _wake,
 }

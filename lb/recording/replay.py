@@ -7,7 +7,7 @@ is over in the recording is over in the replay. So:
 - a call refused there and picked here is started and cancelled at once;
 - a call that still waits here when it ended there leaves the line;
 - a call refused here stays refused, whatever became of it there;
-- a retry made here alone is cancelled at once; one made there alone has no counterpart.
+- a retry or hedge made here alone ends with its call; one made there alone has no counterpart.
 
 Latencies are the recorded ones even where another backend was picked, so the further a
 latency-aware algorithm departs from the recording, the less it says.
@@ -15,18 +15,15 @@ latency-aware algorithm departs from the recording, the less it says.
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from dataclasses import replace
 from math import isnan
-from operator import eq
 from typing import Any, TypeVar
 
 from lb.balancing import (
     Backend,
     Balancer,
+    Cancel,
     Lease,
     LoadReport,
     ProbeResult,
@@ -36,59 +33,14 @@ from lb.balancing import (
     Start,
     State,
 )
+from lb.balancing.lease import rival_of
 from lb.errors import BadRecording, UsageError
+from lb.recording.comparison import Replayed, ReplayedCall
 from lb.recording.format import HEAD, Kind
 from lb.recording.reader import NONE, Decision, Entry, Header, Log
 from lb.strategies import Outcome, Random, parse, spec
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """The first decision that came out otherwise."""
-
-    event: int
-    """From 1."""
-    offset: int
-    now: float
-    recorded: Decision | None
-    replayed: Decision | None
-
-
-@dataclass
-class Replayed:
-    """What was picked and what would have been, one entry for each start in either world."""
-
-    header: Header
-    algorithm: str
-    faithful: bool
-    """The recorded algorithm was replayed, exchanges of it included."""
-    balancer: Balancer[ReplayedCall]
-    """As the replay left it."""
-    names: list[str] = field(default_factory=list)
-    """Of all backends there ever were, by order."""
-    calls: array[int] = field(default_factory=lambda: array("q"))
-    attempts: array[int] = field(default_factory=lambda: array("q"))
-    recorded: array[int] = field(default_factory=lambda: array("q"))
-    """Orders of backends; NONE where only the other world had this start."""
-    replayed: array[int] = field(default_factory=lambda: array("q"))
-    events: Counter[str] = field(default_factory=Counter)
-    """By kind."""
-    first_difference: Mismatch | None = None
-    complete: bool = False
-    """The recording was closed; else it ends in a crash, or is still being written."""
-    end: int = 0
-    """Bytes that were replayed: up to the last whole event."""
-
-    @property
-    def identical(self) -> bool:
-        return self.first_difference is None
-
-    @property
-    def agreeing(self) -> int:
-        """Starts at the same backend in both worlds."""
-        return sum(map(eq, self.recorded, self.replayed))
 
 
 def replay(
@@ -112,20 +64,6 @@ def replay(
     return twin.result
 
 
-class ReplayedCall:
-    """The `Call` that stands for a recorded one."""
-
-    __slots__ = ("deadline", "idempotent", "key", "lease", "number", "tried")
-
-    def __init__(self, number: int, key: bytes, idempotent: bool, deadline: float) -> None:
-        self.number = number
-        self.key = key
-        self.idempotent = idempotent
-        self.deadline = deadline
-        self.tried: tuple[Backend, ...] = ()
-        self.lease: Lease[ReplayedCall] | None = None
-
-
 class _Twin:
     """A balancer that is told what the recorded one was told."""
 
@@ -145,9 +83,8 @@ class _Twin:
         self._next = 0  # number of the next call
         self._now = header.now
         self._offset = 0
-        self._count = 0
+        self._recorded: Sequence[Decision] = ()
         self._made: list[Decision] = []
-        self._unmatched: dict[tuple[int, int], int] = {}  # rows that only one world has yet
         self.result = Replayed(
             header,
             algorithm or setup.algorithm,
@@ -159,6 +96,8 @@ class _Twin:
             Kind.ADMIT: self._admit,
             Kind.DONE: self._done,
             Kind.FAILED: self._failed,
+            Kind.ANSWERED: self._answered,
+            Kind.DECLINED: self._declined,
             Kind.ABANDONED: self._abandoned,
             Kind.WAKE: self._wake,
             Kind.OBSERVED: self._observed,
@@ -176,7 +115,6 @@ class _Twin:
 
     def play(self, event: Entry) -> None:
         """Tell the balancer, and compare its decisions with the recorded ones."""
-        self._count += 1
         self._offset = event.offset
         self._made.clear()
         recorded = event.decisions
@@ -186,12 +124,16 @@ class _Twin:
             self._balancer.wake(self._now)  # what waits here alone was on nobody's timer there
         if event.kind is Kind.ADMIT and event.body[3] != NONE:
             recorded = (Decision(self._next, 0, event.body[3]), *recorded)
+        self._recorded = recorded
         self._inputs[event.kind](event.body)
         self._drain()
-        for call, _, order in recorded:
+        for number, attempt, order in recorded:
+            call = self._call(number)
             if order == NONE:
-                self._over(self._call(call), Outcome.CANCELLED)
-        self._compare(recorded)
+                self._over(call, attempt, Outcome.CANCELLED)
+            else:
+                call.under_way.add(attempt)
+        self.result.compare(recorded, self._made, event.offset, self._now)
         self.result.events[event.kind.name.lower()] += 1
 
     def _drain(self) -> None:
@@ -199,13 +141,15 @@ class _Twin:
         while out:
             match out.popleft():
                 case Start(lease):
-                    lease.call.lease = lease
-                    self._decided(lease.call, lease.backend.order)
+                    call = lease.call
+                    attempt = len(call.tried) + (rival_of(lease) is not None)
+                    call.leases[attempt] = lease
+                    self._made.append(Decision(call.number, attempt, lease.backend.order))
                 case Refuse(call, _):
-                    self._decided(call, NONE)
-
-    def _decided(self, call: ReplayedCall, order: int) -> None:
-        self._made.append(Decision(call.number, len(call.tried), order))
+                    self._made.append(Decision(call.number, len(call.tried), NONE))
+                case Cancel(lease) if not self._faithful:  # else it was, which is recorded
+                    self._take(lease.call, lease)
+                    lease.done(self._now, Outcome.CANCELLED)
 
     def _call(self, number: int) -> ReplayedCall:
         """A call that is under way in the recording."""
@@ -214,13 +158,30 @@ class _Twin:
         except KeyError:
             raise BadRecording(self._offset, f"call {number} is not under way") from None
 
-    def _over(self, call: ReplayedCall, outcome: Outcome, first_byte: float | None = None) -> None:
+    def _take(self, call: ReplayedCall, lease: Lease[ReplayedCall]) -> None:
+        """The lease is about to end."""
+        call.leases = {number: it for number, it in call.leases.items() if it is not lease}
+
+    def _lease(self, call: ReplayedCall, attempt: int) -> Lease[ReplayedCall] | None:
+        """What stands here for a recorded attempt: the same, or whatever the call has."""
+        return call.leases.get(attempt, next(iter(call.leases.values()), None))
+
+    def _over(
+        self, call: ReplayedCall, attempt: int, outcome: Outcome, first_byte: float | None = None
+    ) -> None:
         """The call is over in the recording, so whatever it still holds here ends too."""
         del self._calls[call.number]
-        lease, call.lease = call.lease, None
+        lease = self._lease(call, attempt)
         if lease is None:
             self._balancer.abandoned(call)
             return
+        for other in call.leases.values():
+            if other is not lease:
+                other.done(self._now, Outcome.CANCELLED)
+        call.leases.clear()
+        self._end(lease, outcome, first_byte)
+
+    def _end(self, lease: Lease[ReplayedCall], outcome: Outcome, first_byte: float | None) -> None:
         if first_byte is not None and not self._faithful:
             first_byte = max(first_byte, lease.started_at)  # it may have waited here alone
         lease.done(self._now, outcome, first_byte)
@@ -232,23 +193,49 @@ class _Twin:
         key, idempotent, deadline, _ = body
         call = self._calls[self._next] = ReplayedCall(self._next, key, idempotent, deadline)
         self._next += 1
-        call.lease = self._balancer.admit(call, self._now)
-        if call.lease is not None:
-            self._decided(call, call.lease.backend.order)
-
-    def _done(self, body: tuple[int, Outcome, float | None]) -> None:
-        number, outcome, first_byte = body
-        self._over(self._call(number), outcome, first_byte)
-
-    def _failed(self, body: tuple[int, Outcome, bool]) -> None:
-        number, outcome, sent = body
-        call = self._call(number)
-        lease, call.lease = call.lease, None
+        lease = self._balancer.admit(call, self._now)
         if lease is not None:
+            call.leases[0] = lease
+            self._made.append(Decision(call.number, 0, lease.backend.order))
+
+    def _done(self, body: tuple[int, int, Outcome, float | None]) -> None:
+        number, attempt, outcome, first_byte = body
+        call = self._call(number)
+        call.under_way.discard(attempt)
+        if not call.under_way:
+            self._over(call, attempt, outcome, first_byte)
+        elif attempt in call.leases:
+            self._end(call.leases.pop(attempt), outcome, first_byte)
+
+    def _failed(self, body: tuple[int, int, Outcome, bool]) -> None:
+        number, attempt, outcome, sent = body
+        call = self._call(number)
+        call.under_way.discard(attempt)
+        lease = self._lease(call, attempt)
+        if lease is not None:
+            self._take(call, lease)
             self._balancer.failed(lease, self._now, outcome, sent)
 
+    def _answered(self, body: tuple[int, int]) -> None:
+        number, attempt = body
+        lease = self._lease(self._call(number), attempt)
+        if lease is not None:
+            self._balancer.answered(lease, self._now)
+
+    def _declined(self, body: tuple[int, int, int]) -> None:
+        """Recorded is that somebody asked; what came of it, the attempts say that went on."""
+        number, attempt, status = body
+        call = self._call(number)
+        over = len(call.under_way) > 1 or any(number == it.call for it in self._recorded)
+        if over:
+            call.under_way.discard(attempt)
+        lease = self._lease(call, attempt)
+        asked = lease is not None and (over or self._faithful)
+        if lease is not None and asked and self._balancer.declined(lease, self._now, status):
+            self._take(call, lease)
+
     def _abandoned(self, number: int) -> None:
-        self._over(self._call(number), Outcome.CANCELLED)
+        self._over(self._call(number), 0, Outcome.CANCELLED)
 
     def _wake(self, _: None) -> None:
         self._balancer.wake(self._now)
@@ -324,27 +311,3 @@ class _Twin:
             return make(**body)
         except (TypeError, ValueError) as error:
             raise BadRecording(self._offset, str(error)) from None
-
-    # --- the comparison
-
-    def _compare(self, recorded: Sequence[Decision]) -> None:
-        made, result = self._made, self.result
-        if result.first_difference is None and list(recorded) != made:
-            was, is_now = next((a, b) for a, b in zip_longest(recorded, made) if a != b)
-            result.first_difference = Mismatch(self._count, self._offset, self._now, was, is_now)
-        for mine, other, decisions in (
-            (result.recorded, result.replayed, recorded),
-            (result.replayed, result.recorded, made),
-        ):
-            for call, attempt, order in decisions:
-                if order == NONE:
-                    continue
-                row = self._unmatched.pop((call, attempt), None)
-                if row is not None:
-                    mine[row] = order
-                    continue
-                self._unmatched[call, attempt] = len(mine)
-                result.calls.append(call)
-                result.attempts.append(attempt)
-                mine.append(order)
-                other.append(NONE)

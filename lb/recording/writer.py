@@ -23,15 +23,17 @@ from lb.balancing import (
     Start,
     State,
 )
-from lb.balancing.lease import OK, C
+from lb.balancing.lease import OK, C, rival_of
 from lb.recording.format import (
     ABANDONED,
     ADMIT,
+    ANSWERED,
     BLOCK,
     COUNT,
     DEADLINE,
     DECIDED,
     DECISION,
+    DECLINED,
     DONE,
     FAILED,
     HEAD,
@@ -176,13 +178,36 @@ class RecordedBalancer(Balancer[C]):
         assert isinstance(lease, RecordedLease)
         before = len(self.out)
         self._failing = lease
-        self._homeless[lease.call] = lease.number
+        if rival_of(lease) is None:
+            self._homeless[lease.call] = lease.number
         super().failed(lease, now, outcome, sent)
         self._failing = None
         self._note(
             FAILED.pack(Kind.FAILED, now, lease.number, lease.attempt, _CODES[outcome], sent),
             before,
         )
+
+    def declined(self, lease: Lease[C], now: float, status: int) -> bool:
+        if not self.recording:
+            return super().declined(lease, now, status)
+        assert isinstance(lease, RecordedLease)
+        before = len(self.out)
+        self._failing = lease
+        alone = rival_of(lease) is None
+        if alone:
+            self._homeless[lease.call] = lease.number
+        over = super().declined(lease, now, status)
+        self._failing = None
+        if alone and not over:
+            del self._homeless[lease.call]
+        self._note(DECLINED.pack(Kind.DECLINED, now, lease.number, lease.attempt, status), before)
+        return over
+
+    def answered(self, lease: Lease[C], now: float) -> None:
+        super().answered(lease, now)
+        if self.recording:
+            assert isinstance(lease, RecordedLease)
+            self._log += ANSWERED.pack(Kind.ANSWERED, now, lease.number, lease.attempt)
 
     def abandoned(self, call: C) -> bool:
         waited = super().abandoned(call)
@@ -268,8 +293,14 @@ class RecordedBalancer(Balancer[C]):
             match action:
                 case Start(lease):
                     assert isinstance(lease, RecordedLease)
-                    lease.number = self._homeless.pop(lease.call)
-                    lease.attempt = len(lease.call.tried)
+                    beside = rival_of(lease)
+                    if beside is None:
+                        lease.number = self._homeless.pop(lease.call)
+                        lease.attempt = len(lease.call.tried)
+                    else:
+                        assert isinstance(beside, RecordedLease)
+                        lease.number = beside.number
+                        lease.attempt = len(lease.call.tried) + 1
                     rows.append(DECISION.pack(lease.number, lease.attempt, lease.backend.order))
                 case Refuse(call, _):
                     rows.append(DECISION.pack(self._homeless.pop(call), len(call.tried), NOBODY))

@@ -3,160 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from random import Random
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from lb.balancing import (
-    Backend,
-    Balancer,
-    Changed,
-    HealthPolicy,
-    Joined,
-    Lease,
-    Left,
-    LoadReport,
     Outcome,
-    PanicPolicy,
-    Probe,
-    ProbeKind,
     ProbeResult,
-    QueuePolicy,
     Refuse,
-    RetryPolicy,
     Settings,
-    Setup,
     Start,
     State,
-    Swapped,
     Why,
 )
-from lb.balancing.health import Health
 from lb.strategies import REGISTRY
+from tests.balancing.account import LINE, Account
 from tests.doubles import Request
 
-LINE = QueuePolicy(limit=3, timeout=5.0)
 ENDS = st.sampled_from(Outcome)
 FAILURES = st.sampled_from([Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT, Outcome.SERVER_ERROR])
 
 
-class AnyDriver(RuleBasedStateMachine):
-    """Drives a balancer as a proxy would and keeps its own, simpler account of everything."""
-
-    @initialize(
-        algorithm=st.sampled_from(sorted(REGISTRY)),
-        checks=st.booleans(),
-        threshold=st.sampled_from([0.0, 0.3, 0.6]),
-    )
-    def begin(self, algorithm: str, checks: bool, threshold: float) -> None:
-        self.now = 0.0
-        self.rng = Random(0)
-        self.balancer = Balancer(
-            Setup(
-                (Settings("10.0.0.1:80"), Settings("10.0.0.2:80", weight=3, max_in_flight=2)),
-                algorithm,
-                health=HealthPolicy(enabled=checks, interval=10.0, fast_interval=1.0),
-                retries=RetryPolicy(max=2, min_per_second=0.1, window=10.0),
-                queue=LINE,
-                panic=PanicPolicy(threshold),
-            ),
-            self.rng,
-        )
-        self.joined: set[Backend] = set()
-        self.known = list(self.balancer.pool.backends)  # those removed too
-        self.open: list[Lease] = []
-        self.line: list[tuple[Request, float]] = []  # waiting calls and when they came
-        self.asked: list[Backend] = []  # probes not answered yet
-        self.fates: Counter[Request] = Counter()  # how often each call came to an end
-        self.calls: list[Request] = []
-        self.drain()
-
-    # --- the account
-
-    def usable(self) -> list[Backend]:
-        """Who may be picked if limits did not matter, by the words of the design."""
-        members = self.balancer.pool.backends
-        wanted = [b for b in members if b.state is State.UP]
-        up = [b for b in wanted if b.health.state is Health.UP]
-        if not up:
-            unknown = [b for b in wanted if b.health.state is Health.UNKNOWN]
-            return unknown + self.desperate(unknown, members, wanted)
-        known = [b for b in members if b.health.state is not Health.UNKNOWN]
-        return up + self.desperate(up, known, [b for b in wanted if b in known])
-
-    def desperate(
-        self, usable: list[Backend], members: list[Backend], wanted: list[Backend]
-    ) -> list[Backend]:
-        """Those that panic adds."""
-        enough = 1.4 * len(usable) >= len(members)
-        if enough or len(usable) >= self.balancer.setup.panic.threshold * len(wanted):
-            return []
-        return [b for b in wanted if b.health.state is Health.DOWN and not b.refusing]
-
-    def room(self) -> list[Backend]:
-        return [b for b in self.usable() if b.active < b.limit]
-
-    def take(self, lease: Lease) -> None:
-        backend = lease.backend
-        assert backend in self.usable()
-        assert backend.active <= backend.limit
-        assert lease.open
-        assert lease.started_at == self.now
-        untried = [b for b in self.usable() if b not in lease.call.tried]
-        if backend in lease.call.tried:
-            assert all(b.active >= b.limit for b in untried)
-        self.open.append(lease)
-
-    gone = 0  # calls in line that were told that nobody is left
-
-    def drain(self, failed: Request | None = None) -> None:
-        """Carry out what the balancer asks for; `failed` is the call whose attempt just broke."""
-        while self.balancer.out:
-            match self.balancer.out.popleft():
-                case Joined(backend):
-                    assert backend not in self.joined
-                    self.joined.add(backend)
-                case Left(backend):
-                    self.joined.remove(backend)
-                case Swapped(needs):
-                    assert needs == self.balancer.needs
-                case Start(lease):
-                    assert lease.backend in self.joined
-                    if lease.call is failed:
-                        failed = None
-                    else:
-                        first, _ = self.line.pop(0)
-                        assert lease.call is first, "the line is first come, first served"
-                    self.take(lease)
-                case Refuse(call, Why.QUEUE_TIMEOUT):
-                    first, came = self.line.pop(0)
-                    assert call is first
-                    assert self.now >= came + LINE.timeout
-                    self.fates[call] += 1
-                case Refuse(call, Why.NO_BACKEND):
-                    first, _ = self.line.pop(0)
-                    assert call is first
-                    self.gone += 1
-                    self.fates[call] += 1
-                case Refuse(call, why):
-                    assert call is failed
-                    assert isinstance(why, Outcome)
-                    failed = None
-                    self.fates[call] += 1
-                case Probe(backend, ProbeKind.LOAD):
-                    assert backend.usable
-                    self.balancer.observed(backend, self.now, LoadReport(backend.active, 0.1))
-                case Probe(backend):
-                    assert backend in self.balancer.pool.backends
-                    assert backend.state is not State.MAINT
-                    assert backend not in self.asked, "one probe at a time"
-                    self.asked.append(backend)
-                case Changed(backend):
-                    assert backend.health.state is not Health.UNKNOWN
-        assert failed is None, "an attempt that broke is retried or refused"
+class AnyDriver(Account):
+    """Tells a balancer anything that a proxy might."""
 
     # --- calls
 
@@ -189,29 +60,69 @@ class AnyDriver(RuleBasedStateMachine):
         self.drain()
 
     @precondition(lambda self: self.open)
+    @rule(which=st.integers(0), status=st.sampled_from([200, 503]))
+    def answer_begins(self, which: int, status: int) -> None:
+        lease = self.open[which % len(self.open)]
+        if lease in self.answering:
+            return
+        alone = self.attempts(lease.call) == [lease]
+        if status in self.balancer.retry_statuses:
+            tried = lease.call.tried
+            self.open.remove(lease)
+            if self.balancer.declined(lease, self.now, status):
+                assert not lease.open
+                self.drain(failed=lease.call if alone else None)
+                assert lease.call not in self.pausing
+                return
+            assert alone
+            assert lease.open
+            assert lease.call.tried == tried
+            self.open.append(lease)
+        self.answering.add(lease)
+        self.balancer.answered(lease, self.now)
+        self.drain()
+        assert self.attempts(lease.call) == [lease]
+
+    @precondition(lambda self: self.open)
     @rule(which=st.integers(0), outcome=ENDS)
     def done(self, which: int, outcome: Outcome) -> None:
-        lease = self.open.pop(which % len(self.open))
-        lease.done(self.now, outcome)
+        lease = self.open[which % len(self.open)]
+        if outcome.teaches:
+            self.answer_begins(which, 200)
+        for it in self.attempts(lease.call):
+            self.open.remove(it)
+            it.done(self.now, outcome)
         self.fates[lease.call] += 1
         self.drain()
 
-    @precondition(lambda self: self.open)
+    @precondition(lambda self: any(it not in self.answering for it in self.open))
     @rule(which=st.integers(0), outcome=FAILURES, sent=st.booleans())
     def failed(self, which: int, outcome: Outcome, sent: bool) -> None:
-        lease = self.open.pop(which % len(self.open))
+        unanswered = [it for it in self.open if it not in self.answering]
+        lease = unanswered[which % len(unanswered)]
+        self.open.remove(lease)
         attempts = len(lease.call.tried) + 1
-        repeatable = lease.call.idempotent or not sent
+        repeatable = (lease.call.idempotent or not sent) and outcome is not Outcome.TIMEOUT
+        alone = not self.attempts(lease.call)
         self.balancer.failed(lease, self.now, outcome, sent)
         assert lease.call.tried[-1] is lease.backend
         again = [
             a for a in self.balancer.out if isinstance(a, Start) and a.lease.call is lease.call
         ]
         if again:
+            assert alone
             assert repeatable
             assert attempts <= 2
             assert self.now < lease.call.deadline
-        self.drain(failed=lease.call)
+        self.drain(failed=lease.call if alone else None)
+
+    @precondition(lambda self: self.pausing)
+    @rule(which=st.integers(0))
+    def leaves_between_two_tries(self, which: int) -> None:
+        call = self.pausing.pop(which % len(self.pausing))
+        assert self.balancer.abandoned(call)
+        self.fates[call] += 1
+        self.drain()
 
     @precondition(lambda self: self.line)
     @rule(which=st.integers(0))
@@ -313,14 +224,15 @@ class AnyDriver(RuleBasedStateMachine):
             assert b.picked == b.succeeded + b.failed + b.gone + b.cancelled + b.active
         now = self.balancer.snapshot(self.now)
         picked = sum(b.picked for b in self.known)
-        assert now.requests + now.retried == (
+        assert now.backing_off == len(self.pausing)
+        assert now.requests + now.retried + now.hedged == (
             picked + now.turned_away + now.left_line + now.waiting
         )
 
     @invariant()
     def every_call_has_one_fate_or_is_under_way(self) -> None:
-        under_way = [lease.call for lease in self.open] + [call for call, _ in self.line]
-        fates = self.fates + Counter(under_way)
+        under_way = {lease.call for lease in self.open} | {call for call, _ in self.line}
+        fates = self.fates + Counter([*under_way, *self.pausing])
         assert all(fates[call] == 1 for call in self.calls)
 
     @invariant()

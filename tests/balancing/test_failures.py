@@ -62,7 +62,7 @@ def test_no_retry_at_or_after_the_deadline(deadline: float, retried: bool) -> No
 
 @pytest.mark.parametrize("extra", [0, 1, 2, 5])
 def test_as_many_extra_attempts_as_allowed(extra: int) -> None:
-    lb = balancer(3, retries=RetryPolicy(max=extra))
+    lb = balancer(3, retries=RetryPolicy(max=extra, backoff=0.0))
     lease = admitted(lb)
     call, tried = lease.call, ["a"]
     for _ in range(extra):
@@ -80,7 +80,7 @@ def test_as_many_extra_attempts_as_allowed(extra: int) -> None:
     "algorithm", ["round_robin", "random", "least_connections", "weighted_round_robin"]
 )
 def test_the_only_backend_is_tried_again_and_survives_it(algorithm: str) -> None:
-    lb = balancer(1, algorithm, retries=RetryPolicy(max=3))
+    lb = balancer(1, algorithm, retries=RetryPolicy(max=3, backoff=0.0))
     lease = admitted(lb)
     for _ in range(3):
         lb.failed(lease, 1.0, Outcome.CONNECT, sent=False)

@@ -14,7 +14,8 @@ import pytest
 from lb.errors import CannotRecord
 from lb.proxy import lifecycle
 from lb.proxy.logs.recorder import Recorder
-from lb.recording.replay import Replayed, replay
+from lb.recording.comparison import Replayed
+from lb.recording.replay import replay
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import NO_HEALTH, Origin, Proxy, Wire, echo, get, origin, resets, scenario
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from lb.balancing import (
     Backend,
+    Cancel,
     HealthPolicy,
+    HedgePolicy,
     LoadReport,
     Outcome,
     Probe,
@@ -39,7 +41,7 @@ EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("admit"), WHICH),
         st.tuples(st.sampled_from(["admit", "done", "failed", "abandoned", "probed"]), WHICH),
-        st.tuples(st.sampled_from(["reported", "lagged"]), WHICH),
+        st.tuples(st.sampled_from(["reported", "lagged", "answered", "declined"]), WHICH),
         st.tuples(st.just("passes"), st.floats(0.001, 12.0)),
         st.tuples(
             st.sampled_from(["drain", "add", "remove", "state", "weight", "swap", "applied"]), WHICH
@@ -70,6 +72,7 @@ class Player:
         )
         self.known = list(self.balancer.pool.backends)
         self.open: list[Any] = []
+        self.begun: set[Any] = set()
         self.asked: list[Backend] = []
         self.calls: list[Request] = []
 
@@ -108,16 +111,41 @@ class Player:
 
     def done(self, which: int = 0) -> None:
         if self.open:
-            lease = self.open.pop(which % len(self.open))
+            lease = self.open[which % len(self.open)]
             outcome = list(Outcome)[which % 7]
             first_byte = None if which % 2 else (lease.started_at + self.now) / 2
-            lease.done(self.now, outcome, first_byte)
+            if outcome.teaches:
+                self.answered(which)
+            for it in [it for it in self.open if it.call is lease.call]:
+                self.open.remove(it)
+                it.done(self.now, outcome, first_byte if it is lease else None)
+
+    def answered(self, which: int = 0) -> None:
+        if self.open and self.balancer.hedging:
+            lease = self.open[which % len(self.open)]
+            if lease not in self.begun:
+                self.begun.add(lease)
+                self.balancer.answered(lease, self.now)
+                self.drain()
+
+    def declined(self, which: int = 0) -> None:
+        lease = self._unanswered(which)
+        if lease is not None:
+            status = 503 if which % 2 else 429
+            if self.balancer.declined(lease, self.now, status):
+                self.open.remove(lease)
+                self.drain()
 
     def failed(self, which: int = 0) -> None:
-        if self.open:
-            lease = self.open.pop(which % len(self.open))
+        lease = self._unanswered(which)
+        if lease is not None:
+            self.open.remove(lease)
             outcome = list(Outcome)[1 + which % 4]
             self.balancer.failed(lease, self.now, outcome, sent=which % 2 > 0)
+
+    def _unanswered(self, which: int) -> Any:
+        unanswered = [it for it in self.open if it not in self.begun]
+        return unanswered[which % len(unanswered)] if unanswered else None
 
     def abandoned(self, which: int = 0) -> None:
         if self.calls:
@@ -128,6 +156,9 @@ class Player:
             match self.balancer.out.popleft():
                 case Start(lease):
                     self.open.append(lease)
+                case Cancel(lease):
+                    self.open.remove(lease)
+                    lease.done(self.now, Outcome.CANCELLED)
                 case Probe(backend):
                     self.asked.append(backend)
 
@@ -202,6 +233,9 @@ def full_policies() -> dict[str, Any]:
     """Everything switched on, at sizes that are reached."""
     return {
         "health": HealthPolicy(interval=8.0, fast_interval=1.0, fall=2),
-        "retries": RetryPolicy(max=2, min_per_second=0.2, window=10.0),
+        "retries": RetryPolicy(
+            max=2, on=("connect", "reset", 503, 429), min_per_second=0.2, window=10.0
+        ),
+        "hedging": HedgePolicy(after=0.6),
         "queue": QueuePolicy(limit=3, timeout=5.0, discipline="adaptive", max_lag=0.1),
     }

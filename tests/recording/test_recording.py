@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 
 from lb.balancing import Balancer, Outcome, ProbeResult, Settings, State
+from lb.recording.comparison import Replayed
 from lb.recording.format import HEAD, JSON, Kind
 from lb.recording.reader import NONE, Decision
-from lb.recording.replay import Replayed, replay
+from lb.recording.replay import replay
 from lb.strategies import REGISTRY
 from tests.doubles import Request
 from tests.recording.recordings import EVENTS, UNCHECKED, Player, full_policies
@@ -158,6 +159,7 @@ def busy() -> Player:
                 "admit",
                 "done",
                 "failed",
+                "declined",
                 "abandoned",
                 "probed",
                 "reported",

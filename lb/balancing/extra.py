@@ -1,0 +1,140 @@
+"""Extra attempts: retries after one that broke, hedges beside one that takes long.
+
+Both draw from one budget, and neither jumps the line: they take a free place or none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Generic, Protocol
+
+from lb.balancing.actions import Start, Why
+from lb.balancing.agenda import Agenda
+from lb.balancing.backend import Backend
+from lb.balancing.backoff import Pauses
+from lb.balancing.hedges import Hedges
+from lb.balancing.lease import C, Lease, pair, rival_of
+from lb.balancing.pool import Pool
+from lb.balancing.retries import Refusal, Retries
+from lb.balancing.setup import Setup
+from lb.strategies import Outcome, Random
+
+
+class Calls(Protocol[C]):
+    """The part of a balancer that starts attempts and tells calls no."""
+
+    out: deque[Any]
+    admitted: int
+    pool: Pool
+
+    def start(self, call: C, backend: Backend, now: float) -> Lease[C]:
+        """A backend was picked: another attempt is under way."""
+
+    def refuse(self, call: C, why: Why | Outcome) -> None:
+        """The call is over."""
+
+
+class ExtraAttempts(Generic[C]):
+    """Who gets one, when, and where."""
+
+    def __init__(
+        self, setup: Setup, agenda: Agenda, rng: Random, calls: Calls[C], now: float
+    ) -> None:
+        self.retried = 0
+        self.retries = Retries(setup.retries, now)
+        self.hedges: Hedges[C] = Hedges(setup.hedging, agenda, self._hedge)
+        self.pauses: Pauses[C] = Pauses(agenda, self._back)
+        self._budget = self.retries.budget
+        self._draw = rng.random
+        self._calls = calls
+
+    def adopt(self, before: Setup, setup: Setup) -> None:
+        """Other policies; what is spent and what is known of latencies stays."""
+        self.retries.adopt(setup.retries)
+        if setup.hedging != before.hedging:
+            self.hedges.adopt(setup.hedging)
+
+    # --- retries
+
+    def after(self, call: C, now: float, outcome: Outcome, sent: bool) -> None:
+        """The last attempt of a call broke: another one, now or later, or the refusal of one."""
+        if not self.retries.policy.repeats(outcome):
+            self._give_up(call, Refusal.OUTCOME, outcome)
+        elif why := self._objection(call, now, sent):
+            self._give_up(call, why, outcome)
+        elif (backend := self._pick(call, now)) is None:
+            self._give_up(call, Refusal.NO_BACKEND, outcome)
+        elif backend in call.tried and self.retries.policy.backoff:
+            self._back_off(call, now, outcome)
+        else:
+            self._again(call, backend, now)
+
+    def instead(self, call: C, now: float) -> bool:
+        """Whether an answer is not taken, because a backend is tried that has not been."""
+        backend = None
+        why = self._objection(call, now, sent=True)
+        if why is None:
+            backend = self._pick(call, now)
+            why = Refusal.NO_BACKEND
+        if backend is None or backend in call.tried:
+            self.retries.refused[why.value] += 1
+            return False
+        self._again(call, backend, now)
+        return True
+
+    def _objection(self, call: C, now: float, sent: bool) -> Refusal | None:
+        calls = self._calls
+        return self.retries.objection(
+            call, now, sent=sent, requests=calls.admitted, backends=len(calls.pool.backends)
+        )
+
+    def _pick(self, call: C, now: float) -> Backend | None:
+        return self._calls.pool.pick(now, call.key, call.tried)
+
+    def _again(self, call: C, backend: Backend, now: float) -> None:
+        self._budget.spend(now)
+        self.retried += 1
+        self._calls.out.append(Start(self._calls.start(call, backend, now)))
+
+    def _give_up(self, call: C, why: Refusal, outcome: Outcome) -> None:
+        self.retries.refused[why.value] += 1
+        self._calls.refuse(call, outcome)
+
+    def _back_off(self, call: C, now: float, outcome: Outcome) -> None:
+        """All that there are have failed it: not at once again."""
+        until = now + self.retries.pause(len(call.tried), self._draw())
+        if until < call.deadline:
+            self.pauses.begin(call, outcome, until)
+        else:
+            self._give_up(call, Refusal.DEADLINE, outcome)
+
+    def _back(self, call: C, now: float, outcome: Outcome) -> None:
+        """Its pause is over; it goes on where there is room, if others have left it something."""
+        if why := self._objection(call, now, sent=False):
+            self._give_up(call, why, outcome)
+        elif (backend := self._pick(call, now)) is None:
+            self._give_up(call, Refusal.NO_BACKEND, outcome)
+        else:
+            self._again(call, backend, now)
+
+    # --- hedges
+
+    def _hedge(self, lease: Lease[C], now: float) -> None:
+        """An attempt has taken long. It gets another one beside it, unless it is that itself."""
+        if rival_of(lease) is not None:
+            return
+        call, calls = lease.call, self._calls
+        refused = self.hedges.refused
+        if not self._budget.allows(now, calls.admitted, len(calls.pool.backends)):
+            refused[Refusal.BUDGET.value] += 1
+            return
+        tried = (*call.tried, lease.backend)
+        backend = calls.pool.pick(now, call.key, tried)
+        if backend is None or backend in tried:
+            refused[Refusal.NO_BACKEND.value] += 1
+            return
+        self._budget.spend(now)
+        self.hedges.started += 1
+        hedge = calls.start(call, backend, now)
+        pair(lease, hedge)
+        calls.out.append(Start(hedge))
