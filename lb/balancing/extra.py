@@ -64,7 +64,7 @@ class ExtraAttempts(Generic[C]):
             self._give_up(call, why, outcome)
         elif (backend := self._pick(call, now)) is None:
             self._give_up(call, Refusal.NO_BACKEND, outcome)
-        elif backend in call.tried and self.retries.policy.backoff:
+        elif backend in call.tried and self.retries.policy.backoff and not self._another(call):
             self._back_off(call, now, outcome)
         else:
             self._again(call, backend, now)
@@ -88,6 +88,10 @@ class ExtraAttempts(Generic[C]):
             call, now, sent=sent, requests=calls.admitted, backends=len(calls.pool.backends)
         )
 
+    def _another(self, call: C) -> bool:
+        """Whether anybody is usable, full or not, whom the call has not tried."""
+        return any(it.usable and it not in call.tried for it in self._calls.pool.backends)
+
     def _pick(self, call: C, now: float) -> Backend | None:
         return self._calls.pool.pick(now, call.key, call.tried)
 
@@ -101,7 +105,7 @@ class ExtraAttempts(Generic[C]):
         self._calls.refuse(call, outcome)
 
     def _back_off(self, call: C, now: float, outcome: Outcome) -> None:
-        """All that there are have failed it: not at once again."""
+        """All that are usable have failed it: not at once again."""
         until = now + self.retries.pause(len(call.tried), self._draw())
         if until < call.deadline:
             self.pauses.begin(call, outcome, until)

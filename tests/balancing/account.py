@@ -179,5 +179,5 @@ class Account(RuleBasedStateMachine):
                 case Changed(backend):
                     assert backend.health.state is not Health.UNKNOWN
         if failed is not None:
-            assert {b for b in self.usable() if b.active < b.limit} <= set(failed.tried)
+            assert set(self.usable()) <= set(failed.tried)
             self.pausing.append(failed)

@@ -126,7 +126,7 @@ class Scene:
 
     def start(self) -> None:
         backend = self.driver.balancer.pool.backends[0]
-        self.it.start(self.driver.balancer._start(self.it, backend, self.driver.clock))
+        self.it.start(self.driver.balancer.start(self.it, backend, self.driver.clock))
 
 
 def expected() -> dict[tuple[Event, Stage], str]:
