@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lb.config import Scenario
+from sim.analysis.fates import Series, series
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.record import Record
@@ -87,8 +88,19 @@ class AlgorithmRun:
         """Latencies after warm-up, one array per replication."""
         return [record.after(self.warmup).latency for record in self.records]
 
+    @property
+    def eventful(self) -> bool:
+        """Whether it was written down who is in rotation when."""
+        return self.records[0].rotation is not None
+
+    @property
+    def timeline(self) -> Series:
+        """Second by second, warm-up included."""
+        return series([record.fates for record in self.records])
+
     def as_dict(self) -> dict[str, Any]:
-        """The RUN object of `lb simulate --json`."""
+        """The RUN object of `lb simulate --json`; an eventful one has its `timeline`."""
+        more = {"timeline": self.timeline.as_dict()} if self.eventful else {}
         return {
             "algorithm": self.algorithm,
             **{name: _plain(getattr(self, name)) for name in (*COUNTS, "came_again")},
@@ -98,6 +110,7 @@ class AlgorithmRun:
             "backends": [backend.as_dict() for backend in self.backends],
             "wall_seconds": self.wall_seconds,
             "requests_per_wall_second": self.requests_per_wall_second,
+            **more,
         }
 
 

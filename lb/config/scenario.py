@@ -22,6 +22,7 @@ from lb.balancing.setup import POLICIES
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable, check
 from lb.config.health import HealthTable
+from lb.config.laws import Profile
 from lb.config.model import (
     DEFAULT_REQUESTS,
     BackendTable,
@@ -270,6 +271,13 @@ class Scenario(Table):
         """Requests per second on average over a run. Raises ConfigError without traffic."""
         run = self.run
         return self.offered().arrivals.mean_rate(run.duration, run.requests or DEFAULT_REQUESTS)
+
+    @property
+    def eventful(self) -> bool:
+        """Whether a run changes with time: faults, a rate that changes, clients that leave."""
+        traffic = self.offered()
+        changes = isinstance(traffic.arrivals, Profile)
+        return bool(self.faults) or changes or traffic.patience is not None
 
     @property
     def utilisation(self) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb.balancing import Outcome, Why
+from sim.analysis.fates import Fates
 from sim.model.laws import Floats
 
 TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT)
@@ -72,7 +73,11 @@ class Record:
     """Requests of clients who had failed before."""
     refused: Mapping[str, int] = field(default_factory=dict)
     """Failed requests by reason."""
+    failures: Floats = field(default_factory=lambda: np.empty((2, 0)))
+    """When each failed request arrived, and when its client knew; shape (2, failed)."""
     lost: Lost = field(default_factory=Lost.of)
+    rotation: Floats | None = None
+    """Who was usable, see `Fates`."""
 
     @classmethod
     def of(
@@ -86,6 +91,7 @@ class Record:
         retried: int = 0,
         came_again: int = 0,
         lost: Collection[Sequence[float]] = (),
+        rotation: Floats | None = None,
     ) -> Record:
         """From what a world wrote down for each request; `ended` is NaN where none succeeded."""
         ends, arrivals = np.asarray(ended), np.asarray(arrived)
@@ -111,12 +117,23 @@ class Record:
             retried=retried,
             came_again=came_again,
             refused={why.value: number for why, number in whys.items()},
+            failures=np.array([(arrivals[index], at) for index, at, _ in refused]).reshape(-1, 2).T,
             lost=Lost.of(lost),
+            rotation=rotation,
         )
 
     @property
     def completed(self) -> int:
         return len(self.arrived)
+
+    @property
+    def fates(self) -> Fates:
+        """Every request by arrival, those that failed too."""
+        arrived = np.concatenate([self.arrived, self.failures[0]])
+        ended = np.concatenate([self.ended, self.failures[1]])
+        order = np.argsort(arrived, kind="stable")
+        good = order < len(self.arrived)
+        return Fates(arrived[order], ended[order], good, self.rotation)
 
     @property
     def latency(self) -> Floats:

@@ -62,8 +62,11 @@ class Journal:
         """The work of a lost attempt was done at `left`."""
         self._lost[lease][-1] = left
 
-    def record(self, delays: Floats | None) -> Record:
-        """All of it; `delays` are the ways of each request there and back, shape (2, n)."""
+    def record(self, delays: Floats | None, rotation: Floats | None = None) -> Record:
+        """All of it; `delays` are the ways of each request there and back, shape (2, n).
+
+        `rotation` is what `Rotation` has seen.
+        """
         return Record.of(
             arrived=self.arrived,
             delays=delays,
@@ -74,4 +77,5 @@ class Journal:
             retried=self.retried,
             came_again=self.came_again,
             lost=self._lost.values(),
+            rotation=rotation,
         )

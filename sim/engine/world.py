@@ -17,6 +17,7 @@ from sim.analysis.record import Record
 from sim.engine.clients import Attended
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.journal import Journal
+from sim.engine.rotation import Rotation
 from sim.engine.site import Site
 from sim.engine.source import OpenLoop, Source
 from sim.engine.struck import StruckSite
@@ -44,9 +45,11 @@ class World(Timeline):
         replication: int = 0,
         balancers: int = 1,
         struck: int | None = None,
+        watched: bool | None = None,
     ) -> None:
         """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind.
 
+        `watched`: note who is in rotation when; where a run changes with time unless given.
         `struck` is the replication whose random faults strike here; its own unless given.
         """
         super().__init__()
@@ -59,6 +62,7 @@ class World(Timeline):
             drawn = streams(seed, replication, "balancers")[0]
             self._routes = drawn.integers(balancers, size=len(source)).tolist()
         traffic = scenario.offered()
+        self._watched = scenario.eventful if watched is None else watched
         build = reneging_station if traffic.noticed else faulty_station
         self._over = self.event()
         self._journal = Journal(lambda now: self.succeed(self._over, now))
@@ -106,11 +110,12 @@ class World(Timeline):
         """Simulate until every request has been answered or refused."""
         for dispatcher in self.dispatchers:
             dispatcher.start(self.now)
+        rotation = Rotation(self, self.dispatchers, len(self.sites)) if self._watched else None
         self._source.start(self, self._journal, self.dispatchers, self._routes)
         if self._journal.left:
             with _no_garbage_collection():
                 self.run(until=self._over)
-        return self._journal.record(self._delays)
+        return self._journal.record(self._delays, None if rotation is None else rotation.seen)
 
 
 @contextmanager
