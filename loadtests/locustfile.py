@@ -14,6 +14,8 @@ import gc
 import logging
 import os
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from time import perf_counter
@@ -37,6 +39,7 @@ from sim.engine.clients import back_off
 from sim.live.load import LEAD, PATIENCE
 from sim.live.measurement import Measurement
 from sim.live.verdict import judge
+from sim.live.watch import Watch
 from sim.output.report import print_verdict, verdict_files, write_verdict
 
 streams.prepare()
@@ -171,6 +174,8 @@ class OpenLoop(User):
         gc.collect()
         gc.freeze()  # a full collection in the middle would make the generator late
         start = perf_counter() + LEAD
+        watch = Watch(plan.scenario, self.host or self.environment.host or "")
+        watching = gevent.spawn(_look, watch, client, start) if watch.url else None
         under_way = []
         try:
             for index, at in enumerate(times):
@@ -183,6 +188,9 @@ class OpenLoop(User):
                 )
         finally:  # stopped early, what was sent is still owed its answer
             gevent.joinall(under_way)
+            if watching is not None:
+                watching.kill()
+            plan.measured = replace(plan.measured, rotation=watch.rotation)
             client.close()
         runner = self.environment.runner
         # From another greenlet: both wait for this user to end. The web UI stays open for a look.
@@ -247,6 +255,15 @@ class OpenLoop(User):
         self.plan.measured.backend[index] = places.get(answer.get("X-Backend-Server", ""), -1)
         status = answer.status_code
         return length, None if status == 200 else RuntimeError(f"status {status}")
+
+
+def _look(watch: Watch, client: HTTPClient, start: float) -> None:
+    while True:
+        gevent.sleep(max(start + watch.next_look() - perf_counter(), 0.0))
+        at, told = perf_counter() - start, b""
+        with suppress(OSError, ValueError, HTTPException):
+            told = client.get(urlsplit(watch.url).path).read()
+        watch.saw(at, told)
 
 
 class Impatient(Exception):

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 import aiohttp
 
 from lb.config import Scenario
 from sim.engine.clients import back_off
 from sim.live.measurement import Measurement
+from sim.live.watch import Watch
 from sim.model.arrivals import Schedule
 
 LEAD = 0.5
@@ -58,6 +61,17 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
         measured.backend[index] = places.get(answer.headers.get("X-Backend-Server", ""), -1)
         return answer.status == 200
 
+    watch = Watch(scenario, url)
+
+    async def look(start: float) -> None:
+        while True:
+            await asyncio.sleep(start + watch.next_look() - loop.time())
+            at, told = loop.time() - start, b""
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(watch.url) as answer:
+                    told = await answer.read()
+            watch.saw(at, told)
+
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=PATIENCE),
@@ -66,6 +80,7 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
         gc.collect()
         gc.freeze()  # a full collection in the middle would make the generator late
         start = loop.time() + LEAD
+        watching = loop.create_task(look(start)) if watch.url else None
         for index, at in enumerate(times):
             delay = start + at - loop.time()
             if delay > 0:
@@ -74,4 +89,6 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
             under_way.add(task)
             task.add_done_callback(under_way.discard)
         await asyncio.gather(*under_way)
-    return measured
+        if watching is not None:
+            watching.cancel()
+    return replace(measured, rotation=watch.rotation)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.analysis.fates import Fates
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 
@@ -29,6 +30,8 @@ class Measurement:
     """When the client knew that there would be no good answer; NaN where there was one."""
     gone: NDArray[np.bool_]
     """Whether the client left before that."""
+    rotation: Floats | None = None
+    """Who was usable, see `Fates`; None where nobody looked."""
 
     @classmethod
     def blank(cls, n: int) -> Measurement:
@@ -39,12 +42,25 @@ class Measurement:
 
     def save(self, path: Path) -> None:
         with path.open("wb") as file:
-            np.savez_compressed(file, **{row.name: getattr(self, row.name) for row in fields(self)})
+            np.savez_compressed(file, **{k: v for k, v in vars(self).items() if v is not None})
 
     def truncated(self, schedule: Schedule) -> tuple[Schedule, Measurement]:
         """Both up to the last request that was sent at all."""
         n = int(np.flatnonzero(np.isfinite(self.sent))[-1]) + 1 if self.any_sent else 0
-        return schedule.head(n), Measurement(*(getattr(self, row.name)[:n] for row in fields(self)))
+        cut = Measurement(
+            self.sent[:n],
+            self.ended[:n],
+            self.backend[:n],
+            self.lost[:n],
+            self.gone[:n],
+            self.rotation,
+        )
+        return schedule.head(n), cut
+
+    def fates(self, schedule: Schedule) -> Fates:
+        """What became of the requests of `schedule`."""
+        good = np.isfinite(self.ended)
+        return Fates(schedule.times, np.where(good, self.ended, self.lost), good, self.rotation)
 
     @property
     def any_sent(self) -> bool:

@@ -6,7 +6,6 @@ and keys. What is left open, ties and network delays, gives the interval for one
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -15,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from lb.config import Scenario
+from sim.analysis.fates import series
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.record import Record
-from sim.analysis.statistics import Estimate, latency_estimates, latency_metrics, prediction
+from sim.analysis.statistics import latency_estimates, latency_metrics, prediction
 from sim.experiment import simulate
 from sim.live.lateness import Lateness
+from sim.live.line import Line
 from sim.live.measurement import Measurement
+from sim.live.ordeal import ordeal
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from sim.result import Result
@@ -31,49 +33,10 @@ JUDGED = ("p50", "p95", "p99")
 COLD_START = 0.05
 """Share of a run that is not judged on either side, unless the file gives a warm-up: connections
 are being opened."""
+LATE = 0.1
+"""Seconds by which a generator may be late (p99) when trouble is judged, to a second."""
 FAILURES = 0.005
 """Failed requests beyond the predicted share that a run may have."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One figure, measured and predicted."""
-
-    measured: float
-    predicted: Estimate
-    tolerance: float
-    """Allowed beyond the interval, relative to the prediction."""
-
-    @property
-    def most(self) -> float:
-        """What may be measured at most."""
-        high = self.predicted.high
-        most = self.predicted.value if high is None else high
-        return most + self.tolerance * self.predicted.value
-
-    @property
-    def least(self) -> float:
-        low = self.predicted.low
-        least = self.predicted.value if low is None else low
-        return least - self.tolerance * self.predicted.value
-
-    @property
-    def ok(self) -> bool:
-        return self.least <= self.measured <= self.most
-
-    @property
-    def room(self) -> float:
-        """How far above the prediction a measured figure may lie."""
-        return self.most - self.predicted.value
-
-    def as_dict(self) -> dict[str, Any]:
-        measured = self.measured if math.isfinite(self.measured) else None
-        return {
-            "measured": measured,
-            "predicted": self.predicted.as_dict(),
-            "tolerance": self.tolerance,
-            "ok": self.ok,
-        }
 
 
 class Judgement(Enum):
@@ -106,21 +69,30 @@ class Verdict:
     """Why the run says nothing about the proxy; empty when it does."""
     objectives: list[Objective] = field(default_factory=list)
     """Those of the file's [expect], held against the live run."""
+    trouble: dict[str, Line] = field(default_factory=dict)
+    """Where the file means trouble this is judged, see `ordeal`, and latencies and shares are only
+    shown: they have no steady state then."""
+    timeline: dict[str, Any] = field(default_factory=dict)
+    """Measured and predicted, second by second, where runs change with time."""
 
     @property
     def judgement(self) -> Judgement:
         if self.invalid:
             return Judgement.INVALID
-        fine = all(line.ok for line in self.latency.values()) and not self.others_missed
+        lines = (self.trouble or self.latency).values()
+        fine = all(line.ok for line in lines) and not self.others_missed
         return Judgement.PASSED if fine else Judgement.MISSED
 
     @property
     def others_missed(self) -> bool:
         """Whether anything but a latency is off: shares, failures, objectives."""
-        return (
-            not all(line.ok for line in self.shares.values())
-            or self.failed > self.failed_predicted + FAILURES * self.requests
-            or any(objective.answer is not Answer.MET for objective in self.objectives)
+        objectives = any(objective.answer is not Answer.MET for objective in self.objectives)
+        return objectives or not (
+            self.trouble
+            or (
+                all(line.ok for line in self.shares.values())
+                and self.failed <= self.failed_predicted + FAILURES * self.requests
+            )
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -133,6 +105,12 @@ class Verdict:
             "latency": {name: line.as_dict() for name, line in self.latency.items()},
             "shares": {name: line.as_dict() for name, line in self.shares.items()},
             "failed": {"measured": self.failed, "predicted": self.failed_predicted},
+            **(
+                {"trouble": {name: line.as_dict() for name, line in self.trouble.items()}}
+                if self.trouble
+                else {}
+            ),
+            **({"timeline": self.timeline} if self.timeline else {}),
             "late_by": self.late_by,
             "invalid": self.invalid,
             "objectives_missed": [
@@ -187,6 +165,8 @@ def judge(
         for order, name in enumerate(names)
     }
     lateness = _lateness(schedule, measured, cut)
+    seen_fates = measured.fates(schedule)
+    fates = [record.fates for record in predicted.runs[0].records]
     verdict = Verdict(
         algorithm=algorithm,
         requests=len(schedule),
@@ -203,6 +183,13 @@ def judge(
             latency_estimates([live.latency])[0],
             steady=predicted.runs[0].steady,
         ),
+        trouble=ordeal(scenario, seen_fates, fates, cut),
+        timeline={
+            "measured": series([seen_fates]).as_dict(),
+            "predicted": series(fates).as_dict(),
+        }
+        if scenario.eventful
+        else {},
     )
     if verdict.failed == len(schedule):
         why = "not one request was answered: is the balancer running, are its backends up?"
@@ -211,6 +198,8 @@ def judge(
             "no answer names one of the backends in X-Backend-Server: is this the balancer of "
             "that file, with [server] backend_header on?"
         )
+    elif verdict.trouble:
+        why = _slow(lateness)
     else:
         why = _busy(verdict, line("mean", scenario.verdict.p50), live, lateness)
     return replace(verdict, invalid=[why] if why else [])
@@ -219,6 +208,14 @@ def judge(
 def _lateness(schedule: Schedule, measured: Measurement, cut: float) -> Lateness:
     sent = np.isfinite(measured.sent) & (schedule.times >= cut)
     return Lateness(schedule.times[sent], (measured.sent - schedule.times)[sent])
+
+
+def _slow(lateness: Lateness) -> str:
+    """Why this machine was too busy to time trouble by; nothing when it was not."""
+    late = lateness.figures["p99"]
+    if not late > LATE:
+        return ""
+    return f"this machine was busy: the load generator was late by {late * 1e3:.3g} ms (p99)"
 
 
 def _busy(verdict: Verdict, mean: Line, live: Record, lateness: Lateness) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 from lb.errors import CannotWrite
 from lb.system import writing
 from lb.terminal import Terminal
+from sim.live.line import Line
 from sim.live.measurement import Measurement
-from sim.live.verdict import Judgement, Line, Verdict
+from sim.live.verdict import Judgement, Verdict
 from sim.model.arrivals import Schedule
 from sim.output.words import MANY, milliseconds, sentences
 from sim.result import AlgorithmRun, BackendUse, Result
@@ -90,6 +91,9 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
         rows += [
             [f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()
         ]
+        if verdict.trouble:  # and then nothing else is judged
+            rows = [[*row[:-1], ""] for row in rows]
+        rows += [[_what(name), *_cells(line, 1.0)] for name, line in verdict.trouble.items()]
         terminal.table(
             f"{verdict.algorithm}: measured beside predicted, {verdict.requests} requests",
             ("figure", "measured", "predicted", "95 % of runs", "and beyond", ""),
@@ -137,6 +141,12 @@ def write_verdict(
         return list(files)
 
 
+def _what(name: str) -> str:
+    """A figure of `Verdict.trouble`, with its unit."""
+    units = {"lost": "lost (requests)", "goodput": "goodput (1/s)", "recovery": "recovery (s)"}
+    return units.get(name, f"{name} (s)")
+
+
 def _cells(line: Line, scale: float) -> Sequence[str]:
     predicted = line.predicted
     interval = (
@@ -148,7 +158,7 @@ def _cells(line: Line, scale: float) -> Sequence[str]:
         _number(line.measured * scale),
         _number(predicted.value * scale),
         interval,
-        f"± {line.tolerance:.0%}",
+        f"± {line.slack:g}" if line.slack and not line.tolerance else f"± {line.tolerance:.0%}",
         "ok" if line.ok else "MISS",
     )
 

@@ -89,6 +89,8 @@ def test_the_scenario_stands_in_the_document_with_times_in_seconds(
         "address": "b:2",
         "weight": 1,
         "name": "",
+        "priority": 0,
+        "zone": "",
         "model": {
             "service": {"law": "exponential", "mean": 1.0},
             "discipline": "fifo",

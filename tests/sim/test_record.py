@@ -27,7 +27,7 @@ def record() -> Record:
         backend=array("q", [1, 0, 0, 1]),
         started=array("d", [0.5, 1.0, 2.0, 3.0]),
         ended=array("d", [2.5, 2.0, nan, 4.0]),
-        refused=[(2, 2.5, Outcome.RESET), (4, 3.0, Why.QUEUE_TIMEOUT), (5, 3.0, Why.QUEUE_FULL)],
+        refused=[(2, 2.5, Outcome.RESET), (2, 3.0, Why.QUEUE_TIMEOUT), (2, 3.0, Why.QUEUE_FULL)],
         retried=2,
         lost=LOST,
     )
