@@ -78,6 +78,7 @@ class Fleet:
         if backend not in self.checks:
             return
         if result.ours:
+            backend.health.lost += 1
             self.checks.answered(backend, now, changed=False, urgent=True)
             return
         backend.checked_at = now
@@ -198,7 +199,7 @@ class Fleet:
     def _judge(self, backend: Backend, now: float, ok: bool, why: str, checked: bool) -> bool:
         """Take one answer about a backend; True when it went up or down."""
         backend.why = why
-        changed = backend.health.observe(ok, checked=checked)
+        changed = backend.health.observe(ok, now, why, checked=checked)
         if changed:
             self._refresh(now)
             self._out.append(Changed(backend, why))

@@ -61,7 +61,19 @@ class ProbeResult:
 class HealthMachine:
     """One backend's health. `observe` is the only way in."""
 
-    __slots__ = ("_agreeing", "_been_up", "_opposing", "policy", "state")
+    __slots__ = (
+        "_agreeing",
+        "_been_up",
+        "_opposing",
+        "change",
+        "changed_at",
+        "checks",
+        "failed",
+        "lost",
+        "policy",
+        "state",
+        "went_down",
+    )
 
     def __init__(self, policy: HealthPolicy) -> None:
         self.policy = policy
@@ -69,12 +81,28 @@ class HealthMachine:
         self._opposing = 0  # answers in a row that speak against the state
         self._agreeing = 0  # answers in a row that speak for it
         self._been_up = False
+        self.checks = 0  # answered
+        self.failed = 0  # of those
+        self.lost = 0  # could not be asked, for trouble of our own
+        self.went_down = 0
+        self.changed_at: float | None = None
+        self.change = ""  # what was said then
 
-    def observe(self, ok: bool, *, checked: bool = True) -> bool:
+    def observe(self, ok: bool, now: float, why: str = "", *, checked: bool = True) -> bool:
         """Take one answer; True when the state changed.
 
         What no check has said, but an attempt, counts the same and is left for checks to confirm.
         """
+        if checked:
+            self.checks += 1
+            self.failed += not ok
+        if not self._decided(ok, checked):
+            return False
+        self.changed_at, self.change = now, why
+        self.went_down += not ok
+        return True
+
+    def _decided(self, ok: bool, checked: bool) -> bool:
         said = Health.UP if ok else Health.DOWN
         if said is self.state:
             self._opposing = 0

@@ -47,6 +47,18 @@ class BackendView:
     """Seconds ago; None before the first."""
     why: str
     """What the last check said."""
+    checks: int
+    """Health checks that were answered, well or not."""
+    checks_failed: int
+    """Those of them that were not well."""
+    checks_lost: int
+    """Checks that could not be made for want of our own."""
+    went_down: int
+    """How often its health has gone down."""
+    last_change: float | None
+    """Seconds since its health went up or down; None before the first time."""
+    change: str
+    """What was said when it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ class Snapshot:
 
 def view(backend: Backend, now: float) -> BackendView:
     """How a backend is at `now`."""
-    checked_at = backend.checked_at
+    checked_at, health = backend.checked_at, backend.health
     return BackendView(
         name=backend.name,
         address=backend.address,
@@ -112,4 +124,10 @@ def view(backend: Backend, now: float) -> BackendView:
         response_time=backend.response_time,
         last_check=None if checked_at is None else now - checked_at,
         why=backend.why,
+        checks=health.checks,
+        checks_failed=health.failed,
+        checks_lost=health.lost,
+        went_down=health.went_down,
+        last_change=None if health.changed_at is None else now - health.changed_at,
+        change=health.change,
     )

@@ -59,7 +59,7 @@ class Proxy:
         self._key = scenario.key
         self._recorder = recorder
         self.names = Names(log, lookup)
-        self._prober = Prober(scenario, self.names, log)
+        self._prober = Prober(scenario, self.names, log, context.now)
         self.balancer: Balancer[Exchange] = (
             Balancer(scenario.setup(), rng or Random(), context.now())
             if recorder is None

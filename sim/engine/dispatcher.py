@@ -191,7 +191,7 @@ class Dispatcher:
                 self._timeline.set(self._wake, self._wake_set_to)
 
     def _check(self, backend: Backend, now: float) -> None:
-        told = self._prober.check(backend, now, self.balancer.setup.health.timeout)
+        told = self._prober.check(backend, now, backend.health.policy.timeout)
         if told is not None:
             self.balancer.observed(backend, now, told)
 

@@ -35,7 +35,7 @@ class Schedule:
         self.now = now
 
     def answer(self, ok: bool) -> None:
-        changed = self.backend.health.observe(ok)
+        changed = self.backend.health.observe(ok, self.now)
         self.checks.answered(self.backend, self.now, changed=changed, urgent=False)
 
 
@@ -126,7 +126,7 @@ def test_an_attempt_that_began_the_decision_brings_the_next_check_near() -> None
     schedule.until(10.0)
     schedule.checks.hasten(schedule.backend, 10.0)
     schedule.answer(True)
-    schedule.backend.health.observe(False, checked=False)
+    schedule.backend.health.observe(False, 10.0, checked=False)
     schedule.checks.hasten(schedule.backend, 10.5)
     assert schedule.agenda.next_at == 11.5
 

@@ -129,8 +129,8 @@ def test_who_waits_is_not_sent_where_a_connection_was_refused_for_the_last_time(
     lb = checked(2, max_in_flight=1, queue=QueuePolicy(limit=1))
     answered(lb, {}, 0.0)
     lost, other = lb.pool.backends
-    lost.health.observe(False)
-    lost.health.observe(False)
+    lost.health.observe(False, 1.0)
+    lost.health.observe(False, 1.0)
     first, _ = admitted(lb, 1.0), admitted(lb, 1.0)
     assert first.backend is lost
     waits = Request()

@@ -188,3 +188,61 @@ def test_another_file_is_asked_by_from_then_on(run: Run) -> None:
             assert result.why == "status 200, expected 500"
 
     run(test())
+
+
+def test_the_checks_of_each_backend_are_counted_with_reason_and_time(run: Run) -> None:
+    async def test() -> None:
+        async with (
+            origin(Checked(b"a", UP, DOWN)) as a,
+            origin(Checked(b"b", UP)) as b,
+            proxy(a, b, health=QUICK.replace("10s", "30ms")) as lb,
+        ):
+            first, second = (await lb.get("/lb-stats")).json["backends"]
+            assert (second["went_down"], second["checks_failed"], second["checks_lost"]) == (
+                0,
+                0,
+                0,
+            )
+            while lb.backends[0].healthy:
+                await asyncio.sleep(0.005)
+            first, second = (await lb.get("/lb-stats")).json["backends"]
+            assert first["went_down"] == 1
+            assert first["checks"] - 1 == first["checks_failed"] == 3
+            assert first["change_reason"] == first["reason"] == "status 500, expected 200-299"
+            assert 0 <= first["last_change"] < 5
+            assert (second["change_reason"], second["went_down"]) == ("status 200", 0)
+
+    run(test())
+
+
+def test_a_backend_drains_itself_by_its_health_answer_and_comes_back(run: Run) -> None:
+    """With a 503 too, which says to others that it takes no more."""
+
+    async def test() -> None:
+        said = [UP]
+
+        async def draining(wire: Wire, it: Origin) -> None:
+            while (request := await wire.request()) is not None:
+                wire.send(said[0] if request.target == "/health" else ok(b"a"))
+
+        health = QUICK.replace("10s", "20ms")
+        async with (
+            origin(draining) as a,
+            origin(Checked(b"b", UP)) as b,
+            proxy(a, b, health=health) as lb,
+        ):
+            assert {(await lb.get()).body for _ in range(4)} == {b"a", b"b"}
+            for status in (b"200 OK", b"503 Service Unavailable"):
+                said[0] = ok(b"", b"X-LB-State: Drain", status=status)
+                while not lb.backends[0].draining:
+                    await asyncio.sleep(0.005)
+                assert {(await lb.get()).body for _ in range(4)} == {b"b"}
+                row, _ = (await lb.get("/lb-stats")).json["backends"]
+                assert (row["state"], row["went_down"]) == ("drain", 0)
+                assert row["reason"] == f"status {status[:3].decode()}, drains"
+                said[0] = ok(b"", b"X-LB-State: up")
+                while lb.backends[0].draining:
+                    await asyncio.sleep(0.005)
+                assert {(await lb.get()).body for _ in range(4)} == {b"a", b"b"}
+
+    run(test())

@@ -7,9 +7,8 @@ kept connections, because there may be several for every request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from time import monotonic
 
 from lb import wire
 from lb.balancing import Backend, LoadReport, ProbeResult
@@ -27,9 +26,12 @@ KEPT = 8
 class Prober:
     """Carries out probes; knows nothing of rising and falling. Every probe ends in a result."""
 
-    def __init__(self, scenario: Scenario, names: Names, log: Log) -> None:
-        """Must be made inside a running event loop."""
+    def __init__(
+        self, scenario: Scenario, names: Names, log: Log, now: Callable[[], float]
+    ) -> None:
+        """Must be made inside a running event loop. `now` is a clock finer than the loop's."""
         self._loop = asyncio.get_running_loop()
+        self._now = now
         self._names = names
         self._log = log
         self._common: HealthTable
@@ -95,15 +97,16 @@ class Prober:
 
     async def _check(self, question: Question) -> ProbeResult:
         """Raises Unresolved, OSError (no connection), TimeoutError, Broken."""
+        now = self._now
 
         async def ask(address: str) -> ProbeResult:
-            started = monotonic()
+            started = now()
             conversation = await self._connect(address, question.port)
             try:
                 if not question.reads:
-                    return ProbeResult(True, "accepts connections", monotonic() - started)
+                    return ProbeResult(True, "accepts connections", now() - started)
                 answer = await conversation.ask(question.request)
-                return question.judge(answer, monotonic() - started)
+                return question.judge(answer, now() - started)
             finally:
                 conversation.close()
 
