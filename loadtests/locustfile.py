@@ -91,7 +91,7 @@ def _options(parser: LocustArgumentParser) -> None:
         "--scenario",
         env_var="LB_SCENARIO",
         default=DEFAULT,
-        help="Scenario file, or a shipped one by name: round_robin, weighted, slow_backend.",
+        help="Scenario file, or a shipped one: round_robin, weighted, slow_backend, feedback.",
     )
     group.add_argument(
         "--seed", type=int, env_var="LB_SEED", default=None, help="Replaces the scenario's seed."

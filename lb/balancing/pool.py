@@ -252,6 +252,11 @@ class Pool:
         """Whom to ask for their load now."""
         return [backend for it in self._probers for backend in it.probes(now)]
 
+    @property
+    def listening(self) -> bool:
+        """Whether the algorithm goes by load reports."""
+        return self._fed is not None
+
     def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
         """A backend has said how loaded it is."""
         if backend in self._places:

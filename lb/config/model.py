@@ -10,6 +10,7 @@ from lb.config.health import HealthTable, Port
 from lb.config.laws import Arrivals, Law, Zipf
 from lb.config.values import (
     Address,
+    Duration,
     MaxInFlight,
     Mistakes,
     PositiveDuration,
@@ -36,6 +37,10 @@ class Model(Table):
     workers: Annotated[int, Field(ge=1)] = 1
     queue: Annotated[int, Field(ge=0)] | None = None
     """Requests that may wait at the backend; unlimited unless given."""
+    report_every: PositiveDuration = 1.0
+    """What a load report averages over."""
+    report_delay: Duration = 0.0
+    """How old its figures are when it is made."""
 
     @property
     def capacity(self) -> float:

@@ -55,7 +55,6 @@ class Sticky(Generic[B]):
     def __init__(self, inner: Strategy[B], params: Params) -> None:
         self._inner = inner
         self._prober = inner if isinstance(inner, Probing) else None
-        self._fed = inner if isinstance(inner, Fed) else None
         self._size = params.table
         self._drain = params.drain
         self._joined: dict[int, B] = {}  # by order, blocked ones too
@@ -126,10 +125,6 @@ class Sticky(Generic[B]):
         if self._prober is not None:
             self._prober.probed(backend, now, in_flight, latency)
 
-    def fed(self, backend: B, now: float, report: LoadReport) -> None:
-        if self._fed is not None:
-            self._fed.fed(backend, now, report)
-
     def _enter(self, backend: B) -> None:
         self._joined[backend.order] = self._usable[backend.order] = backend
         self._tokens[token(backend.address)] = backend.order
@@ -146,11 +141,24 @@ class Sticky(Generic[B]):
             del self._places[next(iter(self._places))]
 
 
+class FedSticky(Sticky[B]):
+    """Sticky over an algorithm that goes by load reports."""
+
+    def __init__(self, inner: Strategy[B], params: Params, fed: Fed[B]) -> None:
+        super().__init__(inner, params)
+        self._fed = fed
+
+    def fed(self, backend: B, now: float, report: LoadReport) -> None:
+        self._fed.fed(backend, now, report)
+
+
 def make(params: Params, rng: Random, inner: Inner) -> Sticky[Any]:
     """Sticky over its inner algorithm. Raises UsageError when that cannot be inside another."""
     row, strategy = inner(params.inner, rng)
     if "key" in row.needs:
         raise UsageError(f"sticky: inner: {row.name} goes by a key, and newcomers have none")
+    if isinstance(strategy, Fed):
+        return FedSticky(strategy, params, strategy)
     return Sticky(strategy, params)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,6 +33,8 @@ from sim.engine.timeline import Alarm, Timeline
 from sim.model.stations import INFINITY
 
 OK = Outcome.OK
+ANSWERS = (OK, Outcome.SERVER_ERROR)
+"""Ends of an attempt that come with a head, and so with what it says of the load."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Dispatcher:
         # Where nothing delays or limits a request, its way to its backend is its arrival there,
         # and its answer's way back is its end.
         self._direct = not ways.there and response is None
-        self.answered = self._travel_back if ways.back else self._end
+        self._answer = self._travel_back if ways.back else self._end
+        self.answered = self._answer
         self._sites = sites
 
     def start(self, now: float) -> None:
@@ -121,6 +124,24 @@ class Dispatcher:
         else:
             end = partial(self._end, lease, outcome=outcome, reached=reached)
         self._timeline.set(Alarm(end), arrives)
+
+    def _answer_and_report(
+        self,
+        lease: Lease[Request],
+        now: float,
+        outcome: Outcome = OK,
+        reached: float | None = None,
+    ) -> None:
+        """An answer leaves with a word of the backend on its load, which is read first."""
+        if outcome in ANSWERS:
+            backend = lease.backend
+            report = backend.site.report(now)
+            if self._back:
+                arrives = now + self._back[lease.call.index]
+                self._timeline.set(Alarm(partial(self._observed, backend, result=report)), arrives)
+            else:
+                self._observed(backend, now, report)
+        self._answer(lease, now, outcome, reached)
 
     def _end(
         self,
@@ -174,21 +195,26 @@ class Dispatcher:
                     self._check(backend, now)
                 case Joined(backend):
                     backend.site = self._sites[backend.address]
-                    if balancer.pool.probing:
-                        backend.site.measure()
+                    self._listen([backend])
                 case Cancel(lease):
                     self._give_up(lease, now)
                     lease.done(now, Outcome.CANCELLED)
                 case Swapped():
-                    if balancer.pool.probing:
-                        for backend in balancer.pool.backends:
-                            backend.site.measure()
+                    self._listen(balancer.pool.backends)
                 case Left() | Changed():
                     pass
         if balancer.wakes_at != self._wake_set_to:
             self._wake_set_to = balancer.wakes_at
             if self._wake_set_to < INFINITY:
                 self._timeline.set(self._wake, self._wake_set_to)
+
+    def _listen(self, backends: Iterable[Backend]) -> None:
+        """Let backends measure what the algorithm wants to know, and say it with their answers."""
+        pool = self.balancer.pool
+        if pool.probing or pool.listening:
+            for backend in backends:
+                backend.site.measure()
+        self.answered = self._answer_and_report if pool.listening else self._answer
 
     def _check(self, backend: Backend, now: float) -> None:
         told = self._prober.check(backend, now, backend.health.policy.timeout)

@@ -72,7 +72,7 @@ class Prober:
         if site.door is not None:
             answered = site.door.answers_at(now) if site.door.listens(now) else INFINITY
         if answered == now:
-            self._at(now + self._way, partial(self._observed, backend, result=site.load))
+            self._at(now + self._way, partial(self._observed, backend, result=site.report(now)))
         elif answered < INFINITY:
             self._at(answered, partial(self._looked, backend))
 

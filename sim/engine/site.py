@@ -6,10 +6,12 @@ from heapq import heappush
 from typing import Any
 
 from lb.balancing import Lease, LoadReport, Outcome
+from lb.config import Model
 from sim.engine.request import Request
 from sim.engine.timeline import DEPARTURES_FIRST, Alarm, Timeline
 from sim.model.door import Door
-from sim.model.stations import INFINITY, LoadMeter, Station
+from sim.model.measures import Measures
+from sim.model.stations import INFINITY, Station
 
 SERVER_ERROR = Outcome.SERVER_ERROR
 
@@ -19,9 +21,9 @@ class Site:
 
     __slots__ = (
         "_alarm",
-        "_found",
         "_mean",
-        "_meter",
+        "_measures",
+        "_model",
         "_set_to",
         "_sizes",
         "_timeline",
@@ -35,32 +37,32 @@ class Site:
         timeline: Timeline,
         place: int,
         station: Station[Lease[Request]],
-        mean: float,
+        model: Model,
         sizes: list[float],
     ) -> None:
-        """`sizes` is each request's work by its index, relative to the `mean` service time."""
+        """`sizes` is each request's work by its index, relative to the mean service time."""
         self.door: Door | None = None
         """What its faults do to requests and probes."""
         self.place = place
         self.station = station
         self._timeline = timeline
-        self._mean = mean
+        self._model = model
+        self._mean = model.service.mean
         self._sizes = sizes
-        self._meter = LoadMeter()
-        self._found: dict[Lease[Request], tuple[int, float]] | None = None
+        self._measures: Measures[Lease[Request]] | None = None
         self._alarm = Alarm(self._depart)
         self._set_to = INFINITY
 
     def measure(self) -> None:
-        """Learn from here on what `load` tells: how long requests take beside how many others."""
-        if self._found is None:
-            self._found = {}
+        """Learn from here on what `report` tells."""
+        if self._measures is None:
+            self._measures = Measures(self._model)
 
-    @property
-    def load(self) -> LoadReport:
-        """What a probe finds."""
-        held = len(self.station)
-        return LoadReport(held, self._meter.expected(held))
+    def report(self, now: float) -> LoadReport:
+        """What a probe finds, and an answer says."""
+        held, measures = len(self.station), self._measures
+        assert measures is not None, "nothing was measured"
+        return LoadReport(held, measures.expected(held), *measures.figures(now))
 
     def holds(self, lease: Lease[Request]) -> bool:
         """Whether work goes on for a request that nobody waits for any more."""
@@ -69,8 +71,8 @@ class Site:
     def receive(self, lease: Lease[Request], now: float) -> None:
         """The request is here. There is no other way in."""
         station = self.station
-        if self._found is not None:
-            self._found[lease] = (len(station), now)
+        if self._measures is not None:
+            self._measures.came(lease, len(station), now)
         if station.arrive(lease, now, self._sizes[lease.call.index] * self._mean):
             due = station.next_departure()
             if due != self._set_to:
@@ -80,6 +82,9 @@ class Site:
                     timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), self._alarm)
                 )
         else:
+            if self._measures is not None:
+                self._measures.gone(lease, len(station), now)
+                self._measures.turned_away(now)
             lease.call.home.answered(lease, now, SERVER_ERROR)
 
     def renege(self, lease: Lease[Request], now: float, served: bool) -> bool:
@@ -87,8 +92,8 @@ class Site:
         station: Any = self.station  # of the kind that can
         if not station.renege(lease, now, served):
             return False
-        if self._found is not None:
-            self._found.pop(lease, None)
+        if self._measures is not None:
+            self._measures.gone(lease, len(station), now)
         self._set(station.next_departure())
         return True
 
@@ -105,9 +110,8 @@ class Site:
         station, due = self.station, now
         while due <= now:
             _, lease = station.depart()
-            if self._found is not None and lease in self._found:
-                found, since = self._found.pop(lease)
-                self._meter.left(found, now - since)
+            if self._measures is not None:
+                self._measures.left(lease, len(station), now)
             lease.call.home.answered(lease, now)
             due = station.next_departure()
         if due != self._set_to:

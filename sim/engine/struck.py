@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from lb.balancing import Lease, Outcome
+from lb.config import Model
 from sim.engine.request import Request
 from sim.engine.site import Site
 from sim.engine.timeline import Alarm, Timeline
@@ -34,12 +35,12 @@ class StruckSite(Site):
         timeline: Timeline,
         place: int,
         station: Callable[[], Station[Lease[Request]]],
-        mean: float,
+        model: Model,
         sizes: list[float],
         door: Door,
     ) -> None:
         """`station` makes an empty one, at first and after each crash."""
-        super().__init__(timeline, place, station(), mean, sizes)
+        super().__init__(timeline, place, station(), model, sizes)
         self.door = self._door = door
         self._renewed = station
         self._inside: dict[Lease[Request], Stay] = {}
@@ -72,8 +73,7 @@ class StruckSite(Site):
             case Fate.SPOILED:
                 self._take_in(lease, now, (now, kept, SERVER_ERROR))
             case Fate.FAILED:
-                self._kept += 1
-                self._answer(lease, now + FAILS_AFTER, SERVER_ERROR)
+                self._turn_away(lease, now + FAILS_AFTER)
             case Fate.SWALLOWED if lease.open:
                 self._swallowed[lease] = kept
             case _:  # reset, or gone before it was swallowed
@@ -83,11 +83,10 @@ class StruckSite(Site):
         station = self.station
         found = len(station)
         if not station.arrive(lease, now, self._sizes[lease.call.index] * self._mean):
-            self._kept += 1
-            self._answer(lease, now, SERVER_ERROR)
+            self._turn_away(lease, now)
             return
-        if self._found is not None:
-            self._found[lease] = (found, now)
+        if self._measures is not None:
+            self._measures.came(lease, found, now)
         self._inside[lease] = stay
         self._set(station.next_departure())
 
@@ -97,9 +96,9 @@ class StruckSite(Site):
         while (due := self.station.next_departure()) <= now:
             _, lease = self.station.depart()
             since, _, outcome = self._inside.pop(lease)
-            if self._found is not None and lease in self._found:
-                found, came = self._found.pop(lease)
-                self._meter.left(found, now - came)
+            if self._measures is not None:
+                error = outcome is SERVER_ERROR
+                self._measures.left(lease, len(self.station), now, error=error)
             self._kept += lease.open  # who has gone has closed it
             lease.call.home.answered(lease, now, outcome, since)
         self._set(due)
@@ -111,12 +110,19 @@ class StruckSite(Site):
         self.station = self._renewed()
         self._set_to = INFINITY
         self._kept = 0
-        if self._found is not None:
-            self._found = {}
+        if self._measures is not None:
+            self._measures.lost(now)
         for lease, (since, kept, _) in inside.items():
             lease.call.home.answered(lease, now, _broken(lease, kept), since)
         for lease, kept in swallowed.items():
             lease.call.home.answered(lease, now, _broken(lease, kept))
+
+    def _turn_away(self, lease: Lease[Request], at: float) -> None:
+        """An error, without its having been worked at."""
+        self._kept += 1
+        if self._measures is not None:
+            self._measures.turned_away(at)
+        self._answer(lease, at, SERVER_ERROR)
 
     def _answer(self, lease: Lease[Request], at: float, outcome: Outcome) -> None:
         """Without its having been worked at."""

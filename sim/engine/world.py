@@ -70,13 +70,13 @@ class World(Timeline):
         self.sites: dict[str, Site] = {}
         for place, (row, model) in enumerate(scenario.modelled()):
             mine = [fault for fault in faults if fault.strikes(row)]
-            mean, sizes = model.service.mean, source.sizes[shape(model.service)]
+            sizes = source.sizes[shape(model.service)]
             station = partial(build, model, mine)
             door = Door(mine, Random(f"{row.address} {seed} {replication}"))
             self.sites[row.address] = (
-                StruckSite(self, place, station, mean, sizes, door)
+                StruckSite(self, place, station, model, sizes, door)
                 if door
-                else Site(self, place, station(), mean, sizes)
+                else Site(self, place, station(), model, sizes)
             )
         self._delays = network_delays(scenario, network, len(source))
         there, back = ([], []) if self._delays is None else self._delays.tolist()

@@ -23,7 +23,8 @@ from lb.errors import CannotListen
 from lb.system import reason
 from sim.model.faults import faulty_station
 from sim.model.laws import draw_shape
-from sim.model.stations import INFINITY, LoadMeter, Station, station
+from sim.model.measures import Measures
+from sim.model.stations import INFINITY, Station, station
 
 Faults = Sequence[FaultTable]
 
@@ -61,13 +62,15 @@ class LiveStation:
         self._timer: asyncio.TimerHandle | None = None
         self._set_to = INFINITY
         self._sizes: list[float] = []
-        self._meter = LoadMeter()
+        self._measures: Measures[asyncio.Future[float]] = Measures(model)
 
     @property
     def load(self) -> str:
         """The load report of this moment."""
         held = len(self._station)
-        return wire.write_load(held, self._meter.expected(held))
+        measures = self._measures
+        figures = measures.figures(self._loop.time())
+        return wire.write_load(held, measures.expected(held), *figures)
 
     async def serve(self, size: float | None) -> tuple[float, float] | None:
         """Stay for as long as the work takes; (service, sojourn) in seconds, None when full."""
@@ -80,10 +83,11 @@ class LiveStation:
         found = len(self._station)
         job: asyncio.Future[float] = self._loop.create_future()
         if not self._station.arrive(job, now, service):
+            self._measures.turned_away(now)
             return None
+        self._measures.came(job, found, now)
         self._set_timer()
         left = await job
-        self._meter.left(found, left - now)
         return service, left - now
 
     def _draw(self) -> float:
@@ -94,6 +98,7 @@ class LiveStation:
     def _depart_due(self, now: float) -> None:
         while self._station.next_departure() <= now:
             due, job = self._station.depart()
+            self._measures.left(job, len(self._station), due)
             if not job.done():  # its client may have gone; the work was done all the same
                 job.set_result(due)
 

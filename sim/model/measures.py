@@ -1,0 +1,56 @@
+"""What a backend knows of its own load: how long requests take, and how busy it has been."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from lb.config import Model
+from sim.model.gauge import Figures, Gauge
+from sim.model.stations import J, LoadMeter
+
+UNKNOWN = (None, None, None)
+"""Figures before the first window is over."""
+
+
+class Measures(Generic[J]):
+    """Told of every job at one backend; of those that came before it was made it knows nothing."""
+
+    def __init__(self, model: Model) -> None:
+        self._meter = LoadMeter()
+        self._gauge = Gauge(model.workers, model.report_every, model.report_delay)
+        self._found: dict[J, tuple[int, float]] = {}
+
+    def came(self, job: J, found: int, now: float) -> None:
+        """`job` is taken in beside `found` others."""
+        self._found[job] = (found, now)
+        self._gauge.holds(found + 1, now)
+
+    def left(self, job: J, held: int, now: float, *, error: bool = False) -> None:
+        """`job` is answered; `held` others stay."""
+        if job in self._found:
+            found, since = self._found.pop(job)
+            self._meter.left(found, now - since)
+        self._gauge.holds(held, now)
+        self._gauge.answered(now, error=error)
+
+    def gone(self, job: J, held: int, now: float) -> None:
+        """`job` leaves without an answer."""
+        self._found.pop(job, None)
+        self._gauge.holds(held, now)
+
+    def lost(self, now: float) -> None:
+        """All that were here are gone."""
+        self._found.clear()
+        self._gauge.holds(0, now)
+
+    def turned_away(self, now: float) -> None:
+        """Somebody was answered with an error at once."""
+        self._gauge.answered(now, error=True)
+
+    def expected(self, held: int) -> float:
+        """Seconds that a request takes beside `held` others; zero while nobody has left."""
+        return self._meter.expected(held)
+
+    def figures(self, now: float) -> Figures | tuple[None, None, None]:
+        """Utilisation, answers and errors per second as it would say them now."""
+        return self._gauge.figures(now) or UNKNOWN
