@@ -20,7 +20,7 @@ from lb.balancing.setup import Setup
 from lb.balancing.spill import Spill
 from lb.balancing.subset import subset
 from lb.balancing.tiers import Rank, Tier, by_order
-from lb.strategies import LoadReport, Outcome, Probing, Random, Strategy, create, spec
+from lb.strategies import Fed, LoadReport, Outcome, Probing, Random, Strategy, create, spec
 
 
 class Pool:
@@ -255,7 +255,7 @@ class Pool:
     @property
     def listening(self) -> bool:
         """Whether the algorithm goes by load reports."""
-        return self._fed is not None
+        return any(isinstance(tier.strategy, Fed) for tier in self._tiers.values())
 
     def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
         """A backend has said how loaded it is."""
