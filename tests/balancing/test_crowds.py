@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lb.balancing import Balancer, Outcome, QueuePolicy, Refuse, RetryPolicy, Start, Why
+from lb.balancing import (
+    Balancer,
+    HedgePolicy,
+    Outcome,
+    QueuePolicy,
+    Refuse,
+    RetryPolicy,
+    Start,
+    Why,
+)
 from lb.balancing.limits import SAMPLES
 from tests.balancing.test_balancer import admitted, balancer, drained, started
 from tests.doubles import Request
@@ -63,6 +72,27 @@ def test_a_retry_does_not_jump_the_line() -> None:
     assert refusal == Refuse(first.call, Outcome.CONNECT)
     lb.failed(second, 0.2, Outcome.CONNECT, sent=False)
     assert started(lb).call is second.call, "nobody waits now, so there is a place for it"
+
+
+def test_a_hedge_does_not_jump_the_line() -> None:
+    lb = balancer(2, max_in_flight=1, queue=ADAPTIVE, hedging=HedgePolicy(after=0.1))
+    first, second = admitted(lb), admitted(lb)
+    waits = Request()
+    assert lb.admit(waits, 0.0) is None
+    lb.wake(0.1)
+    assert drained(lb) == [], "both are slow, and there is no place beside who waits"
+    assert lb.snapshot(0.1).hedged == 0
+    second.done(0.2)
+    assert started(lb).call is waits
+    assert first.open
+
+
+def test_an_answer_that_is_declined_does_not_jump_the_line() -> None:
+    lb = balancer(2, max_in_flight=1, queue=ADAPTIVE, retries=RetryPolicy(max=3, on=(503,)))
+    first, _ = admitted(lb), admitted(lb)
+    assert lb.admit(Request(), 0.0) is None
+    assert not lb.declined(first, 0.1, 503), "so the answer stands"
+    assert drained(lb) == []
 
 
 def test_a_running_balancer_takes_another_discipline() -> None:
