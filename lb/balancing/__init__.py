@@ -5,6 +5,7 @@ from lb.balancing.actions import (
     Cancel,
     Changed,
     Drained,
+    Ejected,
     Joined,
     Left,
     Panicked,
@@ -12,9 +13,11 @@ from lb.balancing.actions import (
     ProbeKind,
     Recall,
     Refuse,
+    Returned,
     Start,
     Swapped,
     Why,
+    Withheld,
 )
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.balancer import Balancer
@@ -41,6 +44,7 @@ __all__ = [
     "Cancel",
     "Changed",
     "Drained",
+    "Ejected",
     "HealthPolicy",
     "HedgePolicy",
     "Joined",
@@ -58,6 +62,7 @@ __all__ = [
     "Recall",
     "Refuse",
     "RetryPolicy",
+    "Returned",
     "Settings",
     "Setup",
     "SlowStartPolicy",
@@ -68,4 +73,5 @@ __all__ = [
     "Swapped",
     "TierPolicy",
     "Why",
+    "Withheld",
 ]

@@ -95,6 +95,23 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Ejected:
+    """News for the log: a backend is out of rotation for what became of attempts there."""
+
+    backend: Backend
+    why: str
+    span: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """News for the log: an ejection is over."""
+
+    backend: Backend
+
+
+@dataclass(frozen=True, slots=True)
 class Drained:
     """News for the log: nothing is in flight any more at a backend that drains."""
 
@@ -108,16 +125,13 @@ class Panicked:
     on: bool
 
 
-Action = (
-    Start[C]
-    | Cancel[C]
-    | Recall
-    | Refuse[C]
-    | Probe
-    | Joined
-    | Left
-    | Swapped
-    | Changed
-    | Drained
-    | Panicked
-)
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """News for the log: a backend would be ejected, were not as many out already as may be."""
+
+    backend: Backend
+    why: str
+
+
+News = Changed | Drained | Ejected | Panicked | Returned | Withheld
+Action = Start[C] | Cancel[C] | Recall | Refuse[C] | Probe | Joined | Left | Swapped | News

@@ -69,6 +69,8 @@ class Backend:
         "desperate",
         "draining",
         "ejected",
+        "ejected_until",
+        "ejections",
         "failed",
         "gone",
         "health",
@@ -101,6 +103,8 @@ class Backend:
         self.health = HealthMachine(policy)
         self.draining = False  # by its own wish
         self.ejected = False  # for what became of attempts there
+        self.ejected_until = 0.0
+        self.ejections = 0
         self.refusing = False  # nobody listened when it was last heard of
         self.usable = False  # whether it may be picked now, limits aside
         self.desperate = False  # usable for want of others only: panic

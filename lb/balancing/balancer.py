@@ -48,7 +48,7 @@ class Balancer(Generic[C]):
         self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._turn_away)
         self._shedding = Shedding(setup.queue.max_lag)
         self._shed = False  # the call that is being admitted is to be refused
-        self.fleet = Fleet(setup, rng, self.out, self._agenda, self._settled)
+        self.fleet = Fleet(setup, rng, self.out, self._agenda, self._settled, now)
         self.pool = self.fleet.pool
         self._look_up()
         self.fleet.begin(now)
@@ -183,7 +183,7 @@ class Balancer(Generic[C]):
             backend.failed += 1
         made_room = self.give(backend, now, outcome, latency)
         # Before anybody who waits is sent to the same place.
-        self.fleet.suffered(backend, now, outcome)
+        self.fleet.suffered(backend, now, outcome, latency)
         if made_room:
             self._serve_waiting(now)
 
@@ -262,6 +262,7 @@ class Balancer(Generic[C]):
             left_line=self._left_line,
             panic=self.pool.panic,
             shedding=self._shedding.share,
+            ejections_withheld=self.fleet.outliers.withheld,
             backends=tuple(view(backend, now) for backend in self.pool.backends),
         )
 

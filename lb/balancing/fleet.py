@@ -14,19 +14,25 @@ from typing import Any
 from lb.balancing.actions import (
     Changed,
     Drained,
+    Ejected,
     Joined,
     Left,
     Panicked,
     Probe,
+    Recall,
+    Returned,
     Swapped,
+    Withheld,
 )
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.health import ProbeResult
 from lb.balancing.limits import Limits
+from lb.balancing.outliers import Outliers
 from lb.balancing.pool import Pool
 from lb.balancing.probing import Checks
 from lb.balancing.setup import Setup
+from lb.balancing.slow_start import SlowStart
 from lb.strategies import LoadReport, Outcome, Random, spec
 
 TROUBLE = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
@@ -43,6 +49,7 @@ class Fleet:
         out: deque[Any],
         agenda: Agenda,
         settled: Callable[[float], None],
+        now: float,
     ) -> None:
         """`out` takes the actions; `settled` is told when who may be picked may have changed.
 
@@ -57,11 +64,15 @@ class Fleet:
         self.pool = Pool(setup, rng, self._drained)
         self._panic = False
         self.limits = Limits(self.pool)
+        self.outliers = Outliers(setup.outliers, agenda, self.pool.backends, self, now)
+        self.slow_start = SlowStart(setup.slow_start, agenda, self.pool.reweigh)
+        self._sound: set[Backend] = set()  # those with nothing against them
+        self._first: set[Backend] = set()  # those of the beginning that were not sound yet
 
     def begin(self, now: float) -> None:
         """All backends of the setup join."""
         for row in self.setup.backends:
-            self._add(row, now)
+            self._add(row, now, first=True)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -88,12 +99,13 @@ class Fleet:
         changed = self._judge(backend, now, result.ok, result.why, True)
         self.checks.answered(backend, now, changed=changed, urgent=self.pool.all_down)
 
-    def suffered(self, backend: Backend, now: float, outcome: Outcome) -> None:
+    def suffered(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
         """An attempt at `backend` was no success; it is counted already, and strategies know.
 
         A refused connection says as much as a failed check. It does not take out the last backend
         that is usable, though: its checks say whether it is back.
         """
+        self.outliers.failed(backend, now, outcome, latency)
         if (
             outcome not in TROUBLE
             or not backend.health.policy.attempts
@@ -103,11 +115,31 @@ class Fleet:
         if outcome is Outcome.CONNECT and not backend.refusing:
             backend.refusing = True
             if backend.desperate:  # there is nothing to hope for
-                self._refresh(now)
+                self._refresh(now, backend)
                 self._settle(now)
         if outcome is Outcome.CONNECT and backend.usable and self.pool.has_another(backend):
             self._judge(backend, now, False, "connection refused", False)
         self.checks.hasten(backend, now)
+
+    # --- rulings about outliers
+
+    def ejected(self, backend: Backend, now: float, why: str, span: float, silent: bool) -> None:
+        """Out of rotation; what waits at a silent backend may be tried elsewhere at once."""
+        self._refresh(now, backend)
+        self._out.append(Ejected(backend, why, span))
+        if silent:
+            self._out.append(Recall(backend))
+        self._settle(now)
+
+    def returned(self, backend: Backend, now: float) -> None:
+        """An ejection is over."""
+        self._refresh(now, backend)
+        self._out.append(Returned(backend))
+        self._settle(now)
+
+    def withheld(self, backend: Backend, why: str) -> None:
+        """As many are ejected as may be."""
+        self._out.append(Withheld(backend, why))
 
     # --- control
 
@@ -122,6 +154,10 @@ class Fleet:
         self.setup = replace(self.setup, backends=rows)
         self.checks.end(backend)
         self.limits.forget(backend)
+        self.outliers.forget(backend)
+        self.slow_start.stop(backend, now)
+        self._sound.discard(backend)
+        self._first.discard(backend)
         self.pool.remove(backend, now)
         self._out.append(Left(backend))
         self._settle(now)
@@ -129,7 +165,7 @@ class Fleet:
     def set_state(self, backend: Backend, state: State, now: float) -> None:
         """What the operator wants of a backend."""
         backend.state = state
-        self._refresh(now)
+        self._refresh(now, backend)
         self._settle(now)
 
     def set_weight(self, backend: Backend, weight: float, now: float) -> None:
@@ -140,7 +176,7 @@ class Fleet:
             for row in self.setup.backends
         )
         self.setup = replace(self.setup, backends=tuple(rows))
-        self.pool.reweigh(backend, weight, now)
+        self.slow_start.settle(backend, now)
 
     def swap(self, algorithm: str, settings: Mapping[str, object], now: float) -> None:
         """Another algorithm from the next pick on; backends forget nothing.
@@ -173,7 +209,11 @@ class Fleet:
                 policy = row.health or setup.health
                 if policy != backend.health.policy:
                     self.checks.adopt(backend, policy, now)
-                    self._refresh(now)
+                    self._refresh(now, backend)
+        if setup.outliers != self.outliers.policy:
+            self.outliers.adopt(setup.outliers, now)
+        if setup.slow_start != self.slow_start.policy:
+            self.slow_start.adopt(setup.slow_start, now)
         self.setup = setup
         for row in setup.backends:
             if row not in kept:
@@ -182,13 +222,16 @@ class Fleet:
 
     # --- inside
 
-    def _add(self, settings: Settings, now: float) -> Backend:
+    def _add(self, settings: Settings, now: float, first: bool = False) -> Backend:
         policy = settings.health or self.setup.health
         backend = Backend(settings, self._next_order, policy)
         self._next_order += 1
         self._out.append(Joined(backend))
         self.limits.set(backend, settings.max_in_flight, now)
         self.checks.begin(backend, now)
+        if first:
+            self._first.add(backend)
+        self._look_at(backend, now)
         self.pool.add(backend, now)
         self._tell(now)
         return backend
@@ -201,7 +244,7 @@ class Fleet:
         backend.why = why
         changed = backend.health.observe(ok, now, why, checked=checked)
         if changed:
-            self._refresh(now)
+            self._refresh(now, backend)
             self._out.append(Changed(backend, why))
             self._settle(now)
         return changed
@@ -213,7 +256,7 @@ class Fleet:
         if result.ok or result.drain:  # a silent one has not changed its mind
             backend.draining = result.drain
         if before != (backend.refusing, backend.draining):
-            self._refresh(now)
+            self._refresh(now, backend)
             if before[1] != backend.draining:
                 self._out.append(Changed(backend, result.why))
             self._settle(now)
@@ -221,9 +264,28 @@ class Fleet:
     def _drained(self, backend: Backend) -> None:
         self._out.append(Drained(backend))
 
-    def _refresh(self, now: float) -> None:
-        """Somebody's standing may have changed."""
+    def _refresh(self, now: float, *backends: Backend) -> None:
+        """The standing of these may have changed."""
+        for backend in backends:
+            self._look_at(backend, now)
         self.pool.refresh(now)
+
+    def _look_at(self, backend: Backend, now: float) -> None:
+        """Who comes back begins anew and slowly, but for the first time of those here first."""
+        sound = backend.healthy and not (backend.ejected or backend.draining)
+        if sound == (backend in self._sound):
+            return
+        if not sound:
+            self._sound.discard(backend)
+            self.outliers.left(backend, now)
+            self.slow_start.stop(backend, now)
+            return
+        self._sound.add(backend)
+        self.outliers.begun(backend, now)
+        if backend in self._first:
+            self._first.discard(backend)
+        else:
+            self.slow_start.begin(backend, now)
 
     def _settle(self, now: float) -> None:
         """Who is usable may have changed; while nobody is, whoever comes back is found fast."""

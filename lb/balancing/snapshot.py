@@ -43,6 +43,10 @@ class BackendView:
     """Attempts that were ended from here, or could not be made for want of our own."""
     response_time: float | None
     """Smoothed seconds to the first byte; None when nothing was measured."""
+    ejected: bool
+    ejections: int
+    ejected_for: float | None
+    """Seconds left; None while it is not ejected."""
     last_check: float | None
     """Seconds ago; None before the first."""
     why: str
@@ -96,6 +100,8 @@ class Snapshot:
     """So few are usable that others are used as well."""
     shedding: float
     """Share of the calls that is refused because the event loop is late."""
+    ejections_withheld: int
+    """Ejections that were due while as many were out as may be."""
     backends: tuple[BackendView, ...]
 
 
@@ -122,6 +128,9 @@ def view(backend: Backend, now: float) -> BackendView:
         gone=backend.gone,
         cancelled=backend.cancelled,
         response_time=backend.response_time,
+        ejected=backend.ejected,
+        ejections=backend.ejections,
+        ejected_for=backend.ejected_until - now if backend.ejected else None,
         last_check=None if checked_at is None else now - checked_at,
         why=backend.why,
         checks=health.checks,

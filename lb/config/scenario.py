@@ -32,6 +32,7 @@ from lb.config.model import (
     Traffic,
     VerdictTable,
 )
+from lb.config.outliers import Outliers, SlowStart
 from lb.config.places import Origin, lines_of
 from lb.config.problems import not_toml, problems
 from lb.config.serving import Limits, Server, Timeouts
@@ -66,6 +67,8 @@ class Scenario(Table):
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     health: HealthTable = HealthTable()
+    outliers: Outliers = Outliers()
+    slow_start: SlowStart = SlowStart()
     retries: Retries = Retries()
     hedging: Hedging = Hedging()
     queue: Queue = Queue()

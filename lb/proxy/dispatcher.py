@@ -13,6 +13,7 @@ from lb.balancing import (
     Cancel,
     Changed,
     Drained,
+    Ejected,
     Joined,
     Lease,
     Left,
@@ -22,12 +23,14 @@ from lb.balancing import (
     Probe,
     ProbeResult,
     Refuse,
+    Returned,
     Settings,
     Setup,
     Start,
     State,
     Swapped,
     Why,
+    Withheld,
 )
 from lb.balancing.health import Health
 from lb.proxy.context import Context
@@ -191,13 +194,25 @@ class Dispatcher(Generic[C]):
                     self._swapped(needs)
                 case Changed(backend, why):
                     level = "info" if backend.healthy else "warning"
-                    self._log(
-                        level, f"backend {backend.standing}", backend=backend.name, reason=why
-                    )
+                    how = backend.health.state.value if backend.ejected else backend.standing
+                    self._log(level, f"backend {how}", backend=backend.name, reason=why)
                 case Drained(backend):
                     self._log("info", "backend drained", backend=backend.name)
                 case Panicked(on):
                     self._log("warning" if on else "info", "panic" if on else "panic is over")
+                case Ejected(backend, why, span):
+                    self._log(
+                        "warning", "backend ejected", backend=backend.name, reason=why, seconds=span
+                    )
+                case Returned(backend):
+                    self._log("info", "backend returned", backend=backend.name)
+                case Withheld(backend, why):
+                    self._log(
+                        "warning",
+                        "backend not ejected: as many are out as may be",
+                        backend=backend.name,
+                        reason=why,
+                    )
 
     def _heard(self, backend: Backend, result: ProbeResult | LoadReport) -> None:
         self.balancer.observed(backend, self._context.now(), result)

@@ -45,6 +45,7 @@ def stats(snapshot: Snapshot, loop_lag: float) -> Answer:
             "panic": snapshot.panic,
             "loop_lag": round(loop_lag, 6),
             "shedding": _rounded(snapshot.shedding),
+            "ejections_withheld": snapshot.ejections_withheld,
             "backends": [
                 {
                     **_common(backend),
@@ -64,6 +65,9 @@ def stats(snapshot: Snapshot, loop_lag: float) -> Answer:
                     "priority": backend.priority,
                     "zone": backend.zone,
                     "max_in_flight": backend.max_in_flight,
+                    "ejected": backend.ejected,
+                    "ejections": backend.ejections,
+                    "ejected_for": _rounded(backend.ejected_for),
                     "picked": backend.picked,
                     "succeeded": backend.succeeded,
                     "failed": backend.failed,

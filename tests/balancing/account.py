@@ -20,6 +20,7 @@ from lb.balancing import (
     Left,
     LoadReport,
     Outcome,
+    OutlierPolicy,
     PanicPolicy,
     Probe,
     ProbeKind,
@@ -28,6 +29,7 @@ from lb.balancing import (
     RetryPolicy,
     Settings,
     Setup,
+    SlowStartPolicy,
     Start,
     State,
     Swapped,
@@ -64,6 +66,8 @@ class Account(RuleBasedStateMachine):
                 hedging=HedgePolicy(after=HEDGE_AFTER if hedging else None),
                 queue=LINE,
                 panic=PanicPolicy(threshold),
+                outliers=OutlierPolicy(consecutive_failures=2, eject=2.0),
+                slow_start=SlowStartPolicy(duration=5.0),
             ),
             self.rng,
         )
@@ -84,9 +88,10 @@ class Account(RuleBasedStateMachine):
         """Who may be picked if limits did not matter, by the words of the design."""
         members = self.balancer.pool.backends
         wanted = [b for b in members if b.state is State.UP]
-        up = [b for b in wanted if b.health.state is Health.UP]
+        fit = [b for b in wanted if not b.ejected]
+        up = [b for b in fit if b.health.state is Health.UP]
         if not up:
-            unknown = [b for b in wanted if b.health.state is Health.UNKNOWN]
+            unknown = [b for b in fit if b.health.state is Health.UNKNOWN]
             return unknown + self.desperate(unknown, members, wanted)
         known = [b for b in members if b.health.state is not Health.UNKNOWN]
         return up + self.desperate(up, known, [b for b in wanted if b in known])
@@ -98,7 +103,8 @@ class Account(RuleBasedStateMachine):
         enough = 1.4 * len(usable) >= len(members)
         if enough or len(usable) >= self.balancer.setup.panic.threshold * len(wanted):
             return []
-        return [b for b in wanted if b.health.state is Health.DOWN and not b.refusing]
+        others = [b for b in wanted if b not in usable and not b.refusing]
+        return [b for b in others if b.health.state is not Health.UNKNOWN]
 
     def attempts(self, call: Request) -> list[Lease]:
         """Those under way."""

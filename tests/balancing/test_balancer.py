@@ -16,6 +16,7 @@ from lb.balancing import (
     Lease,
     Left,
     Outcome,
+    OutlierPolicy,
     PanicPolicy,
     Probe,
     ProbeResult,
@@ -43,11 +44,12 @@ def balancer(
 ) -> Balancer:
     """`n` backends named a, b, ..; without health checks, so all are up at once, unless asked.
 
-    Nobody panics, unless asked.
+    Nobody panics or is ejected, unless asked.
     """
     rng = more.pop("rng", None) or Random(1)
     more.setdefault("panic", PanicPolicy(threshold=0.0))
     more.setdefault("health", HealthPolicy(enabled=False))
+    more.setdefault("outliers", OutlierPolicy(enabled=False))
     rows = (
         Settings(f"10.0.0.{i}:80", name="abcdef"[i], max_in_flight=max_in_flight) for i in range(n)
     )

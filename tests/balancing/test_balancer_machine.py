@@ -193,8 +193,6 @@ class AnyDriver(Account):
         self.balancer.swap(algorithm, now=self.now)
         self.drain()
 
-    # --- what holds at every moment
-
     @invariant()
     def in_flight_is_what_is_open(self) -> None:
         held = Counter(lease.backend for lease in self.open)
@@ -217,6 +215,12 @@ class AnyDriver(Account):
         assert [b for b in self.known if b.usable] == sorted(
             self.usable(), key=lambda backend: backend.order
         )
+
+    @invariant()
+    def no_more_are_ejected_than_may_be(self) -> None:
+        backends = self.balancer.pool.backends
+        assert sum(b.ejected for b in backends) <= max(1, len(self.known) / 2)
+        assert all(b.ejected == (b.ejected_until > self.now) for b in backends)
 
     @invariant()
     def the_books_balance(self) -> None:
