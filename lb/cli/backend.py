@@ -40,17 +40,19 @@ def backend(
     ] = None,
 ) -> None:
     """Serve modelled backends: every one of a file, or one described by flags."""
-    from lb.config import BackendTable, FaultTable, Model, Scenario, host_and_port, law_flag
+    from lb.config import BackendTable, Model, Scenario, host_and_port, law_flag
     from sim.live.backend import serve
+    from sim.model.occurrences import occurrences
 
-    faults: tuple[FaultTable, ...] = ()
     if config is not None:
         scenario = Scenario.load(config)
-        rows, faults = scenario.modelled(), scenario.faults
+        rows = scenario.modelled()
         if port is not None:
             rows = [row for row in rows if host_and_port(row[0].address)[1] == port]
             if not rows:
                 raise UsageError(f"--port {port}: no backend of {config} has this port")
+        luck = scenario.run.seed  # the simulator's, whatever the services are
+        serve(rows, seed, occurrences(scenario.faults, luck), luck, scenario.traffic)
     else:
         if discipline not in ("fifo", "ps"):
             raise UsageError(f"--discipline {discipline!r}: known: fifo, ps")
@@ -60,5 +62,4 @@ def backend(
             discipline="ps" if discipline == "ps" else "fifo",
         )
         place = f"127.0.0.1:{checked_port(3001 if port is None else port)}"
-        rows = [(BackendTable(address=place), model)]
-    serve(rows, seed, faults)
+        serve([(BackendTable(address=place), model)], seed)

@@ -3,9 +3,6 @@
 `X-LB-Size` says how much work a request is, relative to the backend's mean service time; without it
 the backend draws from its own law. Any method and path is work, but for GET /health. Every answer
 says in `X-LB-Load` how many requests the backend holds and how long one takes at that number.
-
-Faults count from the first request that any backend of the process serves: that is when a schedule
-starts. Health checks are no requests, and are answered in a pause too.
 """
 
 from __future__ import annotations
@@ -13,107 +10,22 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from random import Random
 
 import numpy as np
 from aiohttp import web
 
 from lb import wire
-from lb.config import BackendTable, FaultTable, Model, host_and_port
+from lb.config import BackendTable, Model, Traffic, host_and_port
 from lb.errors import CannotListen
 from lb.system import reason
-from sim.model.faults import faulty_station
-from sim.model.laws import draw_shape
-from sim.model.measures import Measures
-from sim.model.stations import INFINITY, Station, station
+from sim.live.port import Port, cut
+from sim.live.station import Beginning, Faults, LiveStation
+from sim.model.door import FAILS_AFTER, Fate
+from sim.model.stations import INFINITY
 
-Faults = Sequence[FaultTable]
-
-
-class Beginning:
-    """The time of the first request, shared by all backends of a process."""
-
-    def __init__(self) -> None:
-        self._at: float | None = None
-
-    def at(self, now: float) -> float:
-        """When it was; `now` when there has been none."""
-        if self._at is None:
-            self._at = now
-        return self._at
-
-
-class LiveStation:
-    """One station and the one timer that takes its jobs out when they are due."""
-
-    def __init__(
-        self,
-        model: Model,
-        rng: np.random.Generator,
-        faults: Faults = (),
-        beginning: Beginning | None = None,
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._model = model
-        self._rng = rng
-        self._station: Station[asyncio.Future[float]] = station(model)
-        self._faults = faults
-        self._beginning = beginning or Beginning()
-        self._begun = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._set_to = INFINITY
-        self._sizes: list[float] = []
-        self._measures: Measures[asyncio.Future[float]] = Measures(model)
-
-    @property
-    def load(self) -> str:
-        """The load report of this moment."""
-        held = len(self._station)
-        measures = self._measures
-        figures = measures.figures(self._loop.time())
-        return wire.write_load(held, measures.expected(held), *figures)
-
-    async def serve(self, size: float | None) -> tuple[float, float] | None:
-        """Stay for as long as the work takes; (service, sojourn) in seconds, None when full."""
-        now = self._loop.time()
-        if not self._begun:
-            self._begun = True
-            self._station = faulty_station(self._model, self._faults, self._beginning.at(now))
-        self._depart_due(now)
-        service = (self._draw() if size is None else size) * self._model.service.mean
-        found = len(self._station)
-        job: asyncio.Future[float] = self._loop.create_future()
-        if not self._station.arrive(job, now, service):
-            self._measures.turned_away(now)
-            return None
-        self._measures.came(job, found, now)
-        self._set_timer()
-        left = await job
-        return service, left - now
-
-    def _draw(self) -> float:
-        if not self._sizes:
-            self._sizes = draw_shape(self._model.service, self._rng, 1000).tolist()
-        return self._sizes.pop()
-
-    def _depart_due(self, now: float) -> None:
-        while self._station.next_departure() <= now:
-            due, job = self._station.depart()
-            self._measures.left(job, len(self._station), due)
-            if not job.done():  # its client may have gone; the work was done all the same
-                job.set_result(due)
-
-    def _ring(self) -> None:
-        self._set_to = INFINITY
-        self._depart_due(self._loop.time())
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        due = self._station.next_departure()
-        if due != self._set_to:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._set_to = due
-            self._timer = self._loop.call_at(due, self._ring) if due < INFINITY else None
+STATION = web.AppKey("station", LiveStation)
 
 
 def application(
@@ -122,15 +34,42 @@ def application(
     rng: np.random.Generator,
     faults: Faults = (),
     beginning: Beginning | None = None,
+    luck: Random | None = None,
+    traffic: Traffic | None = None,
 ) -> web.Application:
     """One backend; its own are chosen from `faults`. Must be made inside a running event loop."""
     own = [fault for fault in faults if fault.strikes(row)]
-    live = LiveStation(model, rng, own, beginning)
+    live = LiveStation(model, rng, own, beginning, luck, traffic)
+    answers = Answers(row, live)
+    app = web.Application()
+    app[STATION] = live
+    app.on_response_prepare.append(answers.report)
+    app.on_shutdown.append(answers.stop)
+    app.router.add_get("/health", answers.health)
+    app.router.add_route("*", "/{path:.*}", answers.work)
+    return app
 
-    async def health(_: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "server": row.label})
 
-    async def work(request: web.Request) -> web.Response:
+class Answers:
+    """What one backend says."""
+
+    def __init__(self, row: BackendTable, live: LiveStation) -> None:
+        self._row = row
+        self._live = live
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+
+    async def health(self, request: web.Request) -> web.Response:
+        now = self._loop.time()
+        if not self._live.door.listens(now):
+            return self._reset(request)
+        answered = self._live.door.answers_at(now)
+        if answered == INFINITY:
+            return await self._swallow(request)
+        await asyncio.sleep(answered - now)
+        return web.json_response({"status": "ok", "server": self._row.label})
+
+    async def work(self, request: web.Request) -> web.Response:
         given = request.headers.get(wire.SIZE)
         try:
             size = None if given is None else wire.read_size(given)
@@ -139,55 +78,133 @@ def application(
             return web.json_response({"error": "bad_size", "message": message}, status=400)
         async for _ in request.content.iter_any():  # of any length; nobody reads it
             pass
-        served = await live.serve(size)
+        now = self._loop.time()
+        match fate := self._live.fate(now):
+            case Fate.IN | Fate.SPOILED:
+                return await self._serve(size, now, fate)
+            case Fate.FAILED:
+                await asyncio.sleep(FAILS_AFTER)
+                self._live.failed()
+                return self._told("fail_fast", 503)
+            case Fate.SWALLOWED:
+                return await self._swallow(request)
+            case Fate.REFUSED | Fate.RESET:
+                return self._reset(request)
+
+    async def _serve(self, size: float | None, now: float, fate: Fate) -> web.Response:
+        served = await self._live.serve(size, now, error=fate is Fate.SPOILED)
         if served is None:
-            return web.json_response({"error": "queue_full", "server": row.label}, status=503)
+            return self._told("queue_full", 503)
+        if fate is Fate.SPOILED:
+            return self._told("errors", 500)
         service, sojourn = served
         return web.json_response(
             {
-                "server": row.label,
-                "address": row.address,
+                "server": self._row.label,
+                "address": self._row.address,
                 "service_ms": round(service * 1e3, 3),
                 "sojourn_ms": round(sojourn * 1e3, 3),
             }
         )
 
-    async def report(_: web.Request, answer: web.StreamResponse) -> None:
-        answer.headers[wire.LOAD] = live.load
+    def _told(self, error: str, status: int) -> web.Response:
+        return web.json_response({"error": error, "server": self._row.label}, status=status)
 
-    app = web.Application()
-    app.on_response_prepare.append(report)
-    app.router.add_get("/health", health)
-    app.router.add_route("*", "/{path:.*}", work)
-    return app
+    async def _swallow(self, request: web.Request) -> web.Response:
+        await self._stopping.wait()
+        return self._reset(request)
+
+    def _reset(self, request: web.Request) -> web.Response:
+        cut(request.transport)
+        return self._told("reset", 503)  # which nobody reads
+
+    async def report(self, _: web.Request, answer: web.StreamResponse) -> None:
+        answer.headers[wire.LOAD] = self._live.load
+
+    async def stop(self, _: web.Application) -> None:
+        """Who is swallowed need not wait for the end."""
+        self._stopping.set()
+
+
+class LiveBackend:
+    """One backend where it listens: down when its faults say so, with all its connections reset."""
+
+    def __init__(self, app: web.Application, beginning: Beginning) -> None:
+        self._station = app[STATION]
+        # A client that goes is noticed: what it leaves behind is the station's affair.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self.suffering: asyncio.Task[None] | None = None
+        beginning.then(self._begin)
+
+    async def listen(self, host: str, port: int) -> None:
+        """Raises OSError."""
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        self._server = server
+        self.port = Port(server)
+        await self.port.open(host, port)
+
+    async def close(self) -> None:
+        """Answer what is here, and end."""
+        if self.suffering is not None:
+            self.suffering.cancel()
+        self.port.close()
+        await self._runner.cleanup()
+
+    def _begin(self, _: float) -> None:
+        if outages := self._station.door.outages:
+            self.suffering = asyncio.create_task(self._suffer(outages))
+
+    async def _suffer(self, outages: list[tuple[float, float]]) -> None:
+        loop = asyncio.get_running_loop()
+        for since, until in outages:
+            await asyncio.sleep(since - loop.time())
+            self.port.shut()
+            for connection in self._server.connections:
+                cut(connection.transport)
+            self._station.crash()
+            await asyncio.sleep(until - loop.time())
+            await self.port.reopen()
 
 
 def serve(
-    rows: Sequence[tuple[BackendTable, Model]], seed: int | None = None, faults: Faults = ()
+    rows: Sequence[tuple[BackendTable, Model]],
+    seed: int | None = None,
+    faults: Faults = (),
+    luck: int = 0,
+    traffic: Traffic | None = None,
 ) -> None:
-    """Serve every backend of `rows` until SIGTERM or SIGINT. Raises CannotListen."""
-    asyncio.run(_serve(rows, seed, faults))
+    """Serve every backend of `rows` until SIGTERM or SIGINT.
+
+    `seed` is that of the services, `luck` that of whom a fault with a rate strikes; `traffic` says
+    whether clients that leave are noticed. Raises CannotListen.
+    """
+    asyncio.run(_serve(rows, seed, faults, luck, traffic))
 
 
 async def _serve(
-    rows: Sequence[tuple[BackendTable, Model]], seed: int | None, faults: Faults
+    rows: Sequence[tuple[BackendTable, Model]],
+    seed: int | None,
+    faults: Faults,
+    luck: int,
+    traffic: Traffic | None,
 ) -> None:
     beginning = Beginning()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    runners = []
-    try:
+    async with AsyncExitStack() as served:
         for number, (row, model) in enumerate(rows):
             rng = np.random.default_rng(None if seed is None else [seed, number])
-            runner = web.AppRunner(application(row, model, rng, faults, beginning), access_log=None)
-            await runner.setup()
-            runners.append(runner)
-            host, port = host_and_port(row.address)
+            struck = Random(f"{row.address} {luck} 0")
+            app = application(row, model, rng, faults, beginning, struck, traffic)
+            backend = LiveBackend(app, beginning)
             try:
-                await web.TCPSite(runner, host, port).start()
+                await backend.listen(*host_and_port(row.address))
             except OSError as error:
                 raise CannotListen(f"cannot listen on {row.address}: {reason(error)}") from None
+            served.push_async_callback(backend.close)
             law = model.service
             print(
                 f"backend {row.label} on http://{row.address}: {law.law}, mean "
@@ -195,6 +212,3 @@ async def _serve(
                 flush=True,
             )
         await stop.wait()
-    finally:
-        for runner in runners:
-            await runner.cleanup()

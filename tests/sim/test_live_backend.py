@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from lb import wire
 from lb.config import BackendTable, Model, Pause, Slow
-from sim.live.backend import Beginning, Faults, LiveStation, application
+from sim.live.backend import application
+from sim.live.station import Beginning, Faults, LiveStation
 from sim.model.faults import faulty_station
 from sim.model.laws import draw_shape
 from sim.model.stations import Station
