@@ -14,16 +14,17 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from aiohttp import web
 
 from lb.balancing import Snapshot
 from lb.config import Scenario, host_and_port
 from lb.proxy.lifecycle import Proxy
-from sim.live.backend import Beginning, application
+from sim.live.backend import LiveBackend, application
 from sim.live.load import play
+from sim.live.station import Beginning
 from sim.live.system import relocated
 from sim.live.verdict import Measurement
 from sim.model.arrivals import Schedule, streams
+from sim.model.occurrences import occurrences
 from tests.virtual import run
 
 Line = tuple[float, str, str, dict[str, Any]]
@@ -73,13 +74,15 @@ async def system(text: str) -> AsyncIterator[System]:
     anywhere = scenario.server.model_copy(update={"listen": "127.0.0.1:0"})
     scenario = scenario.model_copy(update={"server": anywhere})
     beginning = Beginning()
-    runners = []
+    backends = []
+    seed = scenario.run.seed
+    faults = occurrences(scenario.faults, seed)
     for number, (row, model) in enumerate(scenario.modelled()):
-        rng = np.random.default_rng([scenario.run.seed, number])
-        app = application(row, model, rng, scenario.faults, beginning)
-        runners.append(web.AppRunner(app, access_log=None))
-        await runners[-1].setup()
-        await web.TCPSite(runners[-1], *host_and_port(row.address)).start()
+        rng = np.random.default_rng([seed, number])
+        luck = Random(f"{row.address} {seed} 0")
+        app = application(row, model, rng, faults, beginning, luck, scenario.traffic)
+        backends.append(LiveBackend(app, beginning))
+        await backends[-1].listen(*host_and_port(row.address))
     log: list[Line] = []
 
     def note(level: str, event: str, **fields: object) -> None:
@@ -91,8 +94,8 @@ async def system(text: str) -> AsyncIterator[System]:
     await proxy.start()
     yield System(scenario, proxy, log)
     await proxy.stop()
-    for runner in runners:
-        await runner.cleanup()
+    for backend in backends:
+        await backend.close()
 
 
 def lived(text: str, meanwhile: Callable[[System], None] | None = None) -> Lived:
