@@ -70,7 +70,7 @@ def _policies(rng: Random) -> list[str]:
     outliers += [f"consecutive_failures = {some([3, 5, 10])}", f"max_share = {some([0.3, 0.5, 1])}"]
     retries = [f"max = {some([0, 1, 1, 2, 3])}"]
     if rng.random() < 0.3:
-        retries.append('on = ["connect", "reset", "timeout", "503"]')
+        retries.append('on = ["connect", "reset", "timeout", 503]')
     tables = {
         "health": health,
         "outliers": outliers,
