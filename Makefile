@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: demo test cover lint bench teeth mutants clean help
+.PHONY: demo test cover lint bench chaos teeth mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -40,6 +40,10 @@ lint: $(READY)   ## formatting, lint, types, import contracts
 
 bench: $(READY)  ## CPU per proxied request beside HAProxy and nginx; simulated requests per second
 	$(BIN)/python -m tests.bench
+
+chaos: $(READY)  ## 1,000 random fault schedules simulated, ten live: does everybody come back? a quarter of an hour
+	$(BIN)/python -m sim.checks.chaos
+	$(BIN)/python -m sim.live.chaos
 
 teeth: $(READY)  ## does the verdict pass when it should and fail when it must? about ten minutes
 	$(BIN)/python loadtests/_teeth.py

@@ -78,13 +78,13 @@ def trials(seeds: Sequence[int], processes: int) -> Iterator[Trial]:
         yield from executor.map(tried, seeds, chunksize=4)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Try them; the exit status is 1 when a law was broken."""
     parser = argparse.ArgumentParser(prog="python -m sim.checks.chaos", description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="schedules [1000]")
     parser.add_argument("--seed", type=int, default=0, help="of the first of them [0]")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at one time")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     seeds = range(given.seed, given.seed + given.runs)
     requests = failed = bad = 0
     for done, one in enumerate(trials(seeds, given.processes), 1):

@@ -78,8 +78,6 @@ def _policies(rng: Random) -> list[str]:
         "slow_start": [f'duration = "{some(["0s", "5s", "20s"])}"'],
         "retries": retries,
     }
-    if rng.random() < 0.4:
-        tables["hedging"] = [f'after = "{some(["p95", "300ms", "1s"])}"']
     if rng.random() < 0.6:
         discipline = some(["fifo", "adaptive"])
         tables["queue"] = [f'limit = {some([5, 100])}\ntimeout = "{some(["500ms", "3s"])}"']
