@@ -90,7 +90,7 @@ class Dispatcher(Generic[C]):
         self.out = balancer.out
         """What is to be drained."""
         self._context = context
-        self._asking = Asking(context.loop, prober, self._heard)
+        self._asking = Asking(context.loop, prober, self._heard, context.now)
         self._log = log
         self._site = site
         self._swapped = swapped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -28,6 +29,9 @@ def serve(scenario: Scenario, record: Path | None = None) -> None:
     log = open_log()
     told = Told(log)
     logging.getLogger().addHandler(told)
+    # What is there by now stays to the end; looking through it for garbage held the loop for 8 ms.
+    gc.collect()
+    gc.freeze()
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(scenario, log, record))
