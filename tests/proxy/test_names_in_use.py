@@ -19,6 +19,8 @@ from tests.proxy.doubles import (
 )
 from tests.proxy.test_names import NOT_KNOWN, Server
 
+AGAIN = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
 # --- a whole proxy
 
 CHECKED = """[health]
@@ -138,5 +140,21 @@ def test_a_silent_name_server_holds_neither_the_start_nor_the_stop(run: Run, hea
                     assert (await lb.get()).body == b"here"
         finally:
             server.go_on.set()
+
+    run(test())
+
+
+@pytest.mark.parametrize(("answer", "refused"), [(NOT_KNOWN, True), (AGAIN, False)])
+def test_a_name_that_there_is_not_is_told_apart_from_a_name_server_in_trouble(
+    run: Run, answer: socket.gaierror, refused: bool
+) -> None:
+    """Nobody can listen at the first; the second may be well."""
+
+    async def test() -> None:
+        server = Server(**{"backend.test": answer})
+        async with proxy("backend.test:80", lookup=server) as lb:
+            result = await lb.driver._prober.probe(lb.backends[0])
+            assert (result.ok, result.refused, result.ours) == (False, refused, False)
+            assert result.why.startswith("name not resolved: ")
 
     run(test())

@@ -54,7 +54,7 @@ class Prober:
             return await self._check(self._question(backend))
         except Unresolved as error:
             why = f"name not resolved: {error}"
-            return ProbeResult(False, why, ours=not error.unknown, refused=error.unknown)
+            return ProbeResult(False, why, refused=error.unknown)
         except TimeoutError:
             return ProbeResult(False, f"no answer within {self._question(backend).timeout:g} s")
         except Broken as error:
