@@ -18,8 +18,8 @@ import numpy as np
 from lb.balancing import Snapshot
 from lb.config import Scenario, host_and_port
 from lb.proxy.lifecycle import Proxy
+from sim.live import load
 from sim.live.backend import LiveBackend, application
-from sim.live.load import play
 from sim.live.station import Beginning
 from sim.live.system import relocated
 from sim.live.verdict import Measurement
@@ -59,6 +59,7 @@ class System:
 
     scenario: Scenario
     proxy: Proxy
+    beginning: Beginning
     log: list[Line] = field(default_factory=list)
 
     @property
@@ -92,7 +93,7 @@ async def system(text: str) -> AsyncIterator[System]:
     rng = Random(int(picks.integers(2**63)))
     proxy = Proxy(scenario, note, rng, now=loop.time)
     await proxy.start()
-    yield System(scenario, proxy, log)
+    yield System(scenario, proxy, beginning, log)
     await proxy.stop()
     for backend in backends:
         await backend.close()
@@ -105,10 +106,10 @@ def lived(text: str, meanwhile: Callable[[System], None] | None = None) -> Lived
         loop = asyncio.get_running_loop()
         async with system(text) as it:
             schedule = Schedule.draw(it.scenario)
-            begins = loop.time()
+            begins = it.beginning.at(loop.time() + load.LEAD)  # of the schedule, faults included
             if meanwhile is not None:
                 meanwhile(it)
-            measured = await play(it.scenario, schedule, it.url)
+            measured = await load.play(it.scenario, schedule, it.url)
             log = [(at - begins, *rest) for at, *rest in it.log]
             snapshot = it.proxy.balancer.snapshot(loop.time())
         return Lived(it.scenario, schedule, measured, log, snapshot)  # type: ignore[arg-type]
