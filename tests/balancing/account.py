@@ -51,13 +51,19 @@ class Account(RuleBasedStateMachine):
         checks=st.booleans(),
         threshold=st.sampled_from([0.0, 0.3, 0.6]),
         hedging=st.booleans(),
+        priority=st.sampled_from([0, 1]),
     )
-    def begin(self, algorithm: str, checks: bool, threshold: float, hedging: bool) -> None:
+    def begin(
+        self, algorithm: str, checks: bool, threshold: float, hedging: bool, priority: int
+    ) -> None:
         self.now = 0.0
         self.rng = Random(0)
         self.balancer = Balancer(
             Setup(
-                (Settings("10.0.0.1:80"), Settings("10.0.0.2:80", weight=3, max_in_flight=2)),
+                (
+                    Settings("10.0.0.1:80"),
+                    Settings("10.0.0.2:80", weight=3, max_in_flight=2, priority=priority),
+                ),
                 algorithm,
                 health=HealthPolicy(enabled=checks, interval=10.0, fast_interval=1.0),
                 retries=RetryPolicy(
@@ -87,21 +93,26 @@ class Account(RuleBasedStateMachine):
     def usable(self) -> list[Backend]:
         """Who may be picked if limits did not matter, by the words of the design."""
         members = self.balancer.pool.backends
-        wanted = [b for b in members if b.state is State.UP]
-        fit = [b for b in wanted if not b.ejected]
-        up = [b for b in fit if b.health.state is Health.UP]
-        if not up:
-            unknown = [b for b in fit if b.health.state is Health.UNKNOWN]
-            return unknown + self.desperate(unknown, members, wanted)
-        known = [b for b in members if b.health.state is not Health.UNKNOWN]
-        return up + self.desperate(up, known, [b for b in wanted if b in known])
+        wanted = [b for b in members if b.state is State.UP and not b.draining]
+        usable = [b for b in wanted if not b.ejected and b.health.state is Health.UP]
+        if usable:
+            members = [b for b in members if b.health.state is not Health.UNKNOWN]
+            wanted = [b for b in wanted if b in members]
+        else:
+            usable = [b for b in wanted if not b.ejected and b.health.state is Health.UNKNOWN]
+        able = 0.0
+        tiers = []
+        for priority in {b.priority for b in members}:
+            tier, mine, those = (
+                [b for b in group if b.priority == priority] for group in (members, usable, wanted)
+            )
+            able += min(1.0, 1.4 * len(mine) / len(tier))
+            tiers.append((mine, those))
+        return usable + [b for mine, those in tiers for b in self.desperate(able, mine, those)]
 
-    def desperate(
-        self, usable: list[Backend], members: list[Backend], wanted: list[Backend]
-    ) -> list[Backend]:
-        """Those that panic adds."""
-        enough = 1.4 * len(usable) >= len(members)
-        if enough or len(usable) >= self.balancer.setup.panic.threshold * len(wanted):
+    def desperate(self, able: float, usable: list[Backend], wanted: list[Backend]) -> list[Backend]:
+        """Those that panic adds to a tier."""
+        if able >= 1 or len(usable) >= self.balancer.setup.panic.threshold * len(wanted):
             return []
         others = [b for b in wanted if b not in usable and not b.refusing]
         return [b for b in others if b.health.state is not Health.UNKNOWN]

@@ -149,20 +149,26 @@ class AnyDriver(Account):
         self.balancer.lagged(seconds, self.now)
 
     @precondition(lambda self: self.asked)
-    @rule(which=st.integers(0), ok=st.booleans(), refused=st.booleans())
-    def probe_answers(self, which: int, ok: bool, refused: bool) -> None:
+    @rule(which=st.integers(0), ok=st.booleans(), refused=st.booleans(), drain=st.booleans())
+    def probe_answers(self, which: int, ok: bool, refused: bool, drain: bool) -> None:
         backend = self.asked.pop(which % len(self.asked))
-        result = ProbeResult(ok, latency=0.1, refused=refused and not ok)
+        result = ProbeResult(ok, latency=0.1, refused=refused and not ok, drain=drain and ok)
         self.balancer.observed(backend, self.now, result)
         self.drain()
 
     # --- control
 
     @precondition(lambda self: len(self.balancer.pool.backends) < 5)
-    @rule(weight=st.integers(1, 4), limit=st.sampled_from([None, 1, 2, "adaptive"]))
-    def add(self, weight: int, limit: int | str | None) -> None:
+    @rule(
+        weight=st.integers(1, 4),
+        limit=st.sampled_from([None, 1, 2, "adaptive"]),
+        priority=st.sampled_from([0, 0, 1]),
+    )
+    def add(self, weight: int, limit: int | str | None, priority: int) -> None:
         address = f"10.0.0.{len(self.known) + 1}:80"
-        backend = self.balancer.add(Settings(address, weight, max_in_flight=limit), self.now)
+        backend = self.balancer.add(
+            Settings(address, weight, max_in_flight=limit, priority=priority), self.now
+        )
         assert backend.order == max(b.order for b in self.known) + 1
         self.known.append(backend)
         self.drain()
