@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lb.balancing import Balancer, Drained, Panicked, Snapshot, State
+from lb.balancing import Backend, Snapshot, State
 from lb.config import Scenario
 from sim.engine.timeline import Alarm
 from sim.engine.world import World
+from sim.live.load import LEAD
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from tests.live_world import System, lived
 
 SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
 WORLDS = pytest.mark.parametrize("world", ["simulated", "live"])
+NEWS = ("backend drained", "panic", "panic is over")
 Commands = tuple[tuple[float, str, State], ...]
 """When the operator says what of which backend."""
 
@@ -37,8 +39,8 @@ class Seen:
     backend: np.ndarray[tuple[int], np.dtype[np.int64]]
     names: list[str]
     snapshot: Snapshot
-    news: list[str]
-    """What the balancer told, in order."""
+    news: tuple[str, ...] = ()
+    """What the log tells of it, in order; the simulator has none."""
 
     def served(self, since: float, until: float) -> Counter[str]:
         """Requests by backend, of those that came then."""
@@ -72,10 +74,10 @@ def live(text: str, commands: Commands) -> Seen:
         dispatcher, loop = system.proxy.dispatcher, asyncio.get_running_loop()
         backends = {it.name: it for it in dispatcher.balancer.pool.backends}
         for at, name, state in commands:
-            loop.call_later(at, dispatcher.set_state, backends[name], state)
+            loop.call_later(LEAD + at, dispatcher.set_state, backends[name], state)
 
     it = lived(text, command)
-    news = [line[2] for line in it.log if line[2] in ("backend drained", "panic", "panic is over")]
+    news = tuple(line[2] for line in it.log if line[2] in NEWS)
     names = [row.label for row in it.scenario.backends]
     measured = it.measured
     return Seen(it.schedule, measured.ended, measured.backend, names, it.snapshot, news)
@@ -86,13 +88,12 @@ def simulated(text: str, commands: Commands) -> Seen:
     schedule = Schedule.draw(file)
     world = World(file, schedule)
     (dispatcher,) = world.dispatchers
-    balancer, news = dispatcher.balancer, list[str]()
-    listen(balancer, news)
+    balancer = dispatcher.balancer
     for at, name, state in commands:
         backend = next(it for it in balancer.pool.backends if it.name == name)
 
-        def command(now: float, backend: object = backend, state: State = state) -> None:
-            balancer.set_state(backend, state, now)  # type: ignore[arg-type]
+        def command(now: float, backend: Backend = backend, state: State = state) -> None:
+            balancer.set_state(backend, state, now)
             dispatcher._drain(now)
 
         world.set(Alarm(command), at)
@@ -101,35 +102,14 @@ def simulated(text: str, commands: Commands) -> Seen:
     ended, place = np.full(len(schedule), np.nan), np.full(len(schedule), -1)
     ended[here], place[here] = record.ended, record.backend
     names = [row.label for row in file.backends]
-    return Seen(schedule, ended, place, names, balancer.snapshot(record.until), news)
-
-
-def listen(balancer: Balancer, news: list[str]) -> None:
-    """Note what the balancer tells when it tells it; the simulator itself has no use for that."""
-    fleet = balancer.fleet
-    drained, out = fleet.pool._drained, balancer.out
-    append = out.append
-    assert append is not None
-
-    def told(backend: object) -> None:
-        news.append("backend drained")
-        drained(backend)  # type: ignore[arg-type]
-
-    fleet.pool._drained = told  # type: ignore[method-assign]
-    tell = fleet._tell
-
-    def telling(now: float) -> None:
-        before = fleet._panic
-        tell(now)
-        if fleet._panic is not before:
-            news.append("panic" if fleet._panic else "panic is over")
-
-    fleet._tell = telling  # type: ignore[method-assign]
-    assert {Drained, Panicked}
+    return Seen(schedule, ended, place, names, balancer.snapshot(record.until))
 
 
 PANIC = {'from = "5s"': 'from = "2s"', 'to = "15s"': 'to = "8s"'}
 BACKUP = {'from = "5s"': 'from = "2s"', 'from = "10s"': 'from = "5s"', 'to = "15s"': 'to = "8s"'}
+
+IN_TURN = {'{ name = "sticky", inner = "least_connections", drain = "30s" }': '"round_robin"'}
+DRAIN = ((3.0, "two", State.DRAIN),)
 
 
 @WORLDS
@@ -139,8 +119,12 @@ def test_in_panic_backends_whose_checks_lie_work_on(world: str) -> None:
     assert set(it.served(5.5, 8.0)) == {"one", "two", "three", "four"}
     calm, then = (np.percentile(it.latencies(*span), 95) for span in ((0.5, 2.0), (5.0, 8.0)))
     assert then < 1.5 * calm
-    assert it.news == ["panic", "panic is over"]
     assert not it.snapshot.panic
+
+
+def test_the_log_tells_of_panic_and_of_its_end_and_of_drains() -> None:
+    assert seen("live", text_of("panic", **PANIC)).news == ("panic", "panic is over")
+    assert seen("live", text_of("drain", **IN_TURN), DRAIN).news == ("backend drained",)
 
 
 @WORLDS
@@ -149,7 +133,6 @@ def test_without_panic_the_one_that_is_left_has_more_than_it_can_do(world: str) 
     assert set(it.served(6.0, 8.0)) == {"one"}
     calm, then = (np.percentile(it.latencies(*span), 50) for span in ((0.5, 2.0), (6.0, 8.0)))
     assert then > 10 * calm
-    assert it.news == []
 
 
 @WORLDS
@@ -191,16 +174,13 @@ def test_clients_stay_with_a_backend_that_drains_and_move_when_it_is_gone(world:
     assert it.served(3.0, 7.0)["two"] > 50
     assert it.served(7.0, 11.0)["two"] == 0
     assert sum(len(known) == 2 for known in homes.values()) > 20
-    assert it.news == ["backend drained"]
     assert [row.state for row in it.snapshot.backends] == ["up", "maint", "up"]
 
 
 @WORLDS
 def test_a_backend_in_flight_to_the_end_is_drained_then(world: str) -> None:
     """Without homes to keep: nobody comes from there on, and what was there is answered."""
-    rules = {'{ name = "sticky", inner = "least_connections", drain = "30s" }': '"round_robin"'}
-    it = seen(world, text_of("drain", **rules), ((3.0, "two", State.DRAIN),))
+    it = seen(world, text_of("drain", **IN_TURN), DRAIN)
     assert it.lost == 0
     assert it.served(0.0, 3.0)["two"] > 150
     assert it.served(3.01, 11.0)["two"] == 0
-    assert it.news == ["backend drained"]

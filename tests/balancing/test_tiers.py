@@ -19,6 +19,7 @@ from lb.balancing import (
     Probe,
     ProbeKind,
     QueuePolicy,
+    Refuse,
     RetryPolicy,
     Settings,
     Setup,
@@ -26,6 +27,7 @@ from lb.balancing import (
     State,
     SubsetPolicy,
     TierPolicy,
+    Why,
 )
 from lb.errors import UsageError
 from lb.strategies import REGISTRY
@@ -155,8 +157,14 @@ def test_a_retry_goes_to_another_tier_before_it_repeats() -> None:
         names.append(lease.backend.name)
         lb.failed(lease, 0.0, Outcome.RESET, sent=True)
         starts = [action for action in drained(lb) if isinstance(action, Start)]
-        if starts:
-            lease = starts[0].lease
+        if not starts:  # a pause, since nobody is left who has not been tried
+            assert len(names) == 3
+            lb.wake(lb.wakes_at)
+            starts = drained(lb)
+        lease = starts[0].lease
+        if len(names) == 3:
+            names.append(lease.backend.name)
+            break
     assert sorted(names[:2]) == ["a", "b"]
     assert names[2] == "c"
     assert names[3] in "abc"
@@ -342,3 +350,33 @@ def test_the_path_of_one_tier_and_that_of_several_pick_alike(algorithm: str) -> 
             lb.out.clear()
     assert picks[0] == picks[1]
     assert len(set(picks[0])) > 2
+
+
+# --- what has left, and nobody at all
+
+
+def test_who_was_removed_from_one_of_several_tiers_ends_in_peace() -> None:
+    lb = tiered(0, 0, 1, algorithm="least_connections")
+    lease = admitted(lb)
+    lb.remove(lease.backend, 1.0)
+    lb.fleet.observed(lease.backend, 1.5, LoadReport(9, 9.0))
+    lease.done(2.0)
+    assert (lease.backend.active, lease.backend.succeeded) == (0, 1)
+    assert who(lb) == "b" if lease.backend.name == "a" else "a"
+
+
+@pytest.mark.parametrize("key", [b"", b"ann"])
+def test_when_nobody_is_left_in_any_tier_calls_are_refused(key: bytes) -> None:
+    lb = tiered(0, 1, algorithm="consistent_hash")
+    out(lb, "a", "b")
+    call = Request(key=key)
+    assert lb.admit(call, 0.0) is None
+    assert drained(lb) == [Refuse(call, Why.NO_BACKEND)]
+
+
+def test_reports_set_weights_in_every_tier() -> None:
+    lb = tiered(0, 0, 1, 1, algorithm="weighted_feedback")
+    assert lb.pool.listening
+    lb.fleet.observed(lb.pool.backends[2], 0.0, LoadReport(0, 0.1, utilisation=0.5, rate=10.0))
+    out(lb, "a", "b")
+    assert who(lb) == "cd"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lb.errors import UsageError
-from lb.strategies import Probing, Strategy, create
+from lb.strategies import Probing, Sticking, Strategy, create
 from lb.strategies.sticky import token
 from tests.doubles import Server, joined, servers
 
@@ -111,8 +111,66 @@ def test_of_two_at_one_address_the_cookie_names_the_later() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"inner": "maglev"}, {"inner": "round_robbin"}, {"inner": "sticky"}, {"table": 0}]
+    "wrong",
+    [
+        {"inner": "maglev"},
+        {"inner": "round_robbin"},
+        {"inner": "sticky"},
+        {"table": 0},
+        {"drain": "-1s"},
+    ],
 )
 def test_what_cannot_be_inside(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         create("sticky", Random(1), wrong)
+
+
+# --- backends that drain
+
+
+def draining(**settings: object) -> tuple[Any, list[Server]]:
+    """Ann is at home at the first of two, which drains from 10 s on."""
+    strategy, members = sticky(2, **settings)
+    assert strategy.pick(0.0, b"ann") is members[0]
+    strategy.leave(members[0], 10.0)
+    strategy.drain(members[0], 10.0)  # type: ignore[attr-defined]
+    return strategy, members
+
+
+def test_a_backend_that_drains_keeps_its_clients_and_gets_no_others() -> None:
+    strategy, (a, b) = draining()
+    assert isinstance(strategy, Sticking)
+    assert [strategy.pick(1e9, b"ann") for _ in range(3)] == [a, a, a]
+    assert strategy.pick(11.0, token(a.address)) is a
+    assert {strategy.pick(11.0, b"%d" % n) for n in range(6)} == {b}
+    strategy.leave(a, 12.0)
+    assert strategy.pick(12.0, b"ann") is b
+
+
+def test_a_backend_that_drains_is_lent_out_at_its_limit_and_is_nobody_elses_after_it() -> None:
+    strategy, (a, b) = draining()
+    strategy.block(a, 11.0)
+    assert strategy.pick(11.0, b"ann") is b
+    strategy.unblock(a, 12.0)
+    assert strategy.pick(12.0, b"ann") is a
+    assert {strategy.pick(12.0, b"%d" % n) for n in range(6)} == {b}
+
+
+def test_after_its_time_a_drain_is_over_and_the_clients_move() -> None:
+    strategy, (a, b) = draining(drain="5s")
+    assert strategy.pick(14.9, b"ann") is a
+    assert strategy.pick(15.0, b"ann") is b
+    strategy.unblock(a, 15.0)
+    assert {strategy.pick(16.0, key) for key in (b"ann", token(a.address), b"new")} == {b}
+    strategy.leave(a, 17.0)
+    strategy.join(a, 17.0)
+    assert strategy.pick(18.0, b"ann") is b
+    assert a in {strategy.pick(18.0, b"%d" % n) for n in range(6)}
+
+
+def test_a_home_is_known_while_its_backend_is_there() -> None:
+    strategy, (a, b) = draining()
+    known = [b"ann", token(a.address), token(b.address), b"new", b""]
+    assert [strategy.knows(key) for key in known] == [True, True, True, False, False]
+    strategy.leave(a, 11.0)
+    assert [strategy.knows(key) for key in known] == [False, False, True, False, False]
