@@ -14,6 +14,7 @@ from sim import Result, Scenario, simulate
 from sim.analysis.record import binned
 from sim.output.plots.figures import FIGURES, PERCENTILES, ccdf, tail_axes
 from sim.output.plots.pictures import draw_all
+from sim.output.plots.seconds import PANELS, timeline
 from sim.output.plots.style import LOOKS, duration, styles
 
 NAMES = ["latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png"]
@@ -279,3 +280,20 @@ def test_backend_names_do_not_run_into_each_other(backends: int) -> None:
     figure.canvas.draw()
     boxes = [label.get_window_extent() for label in figure.axes[1].get_xticklabels()]
     assert all(left.x1 <= right.x0 + 1 for left, right in pairwise(boxes))
+
+
+def test_where_runs_change_with_time_there_is_a_timeline_with_its_faults_shaded(
+    tmp_path: Path,
+) -> None:
+    fault = '[[fault]]\nbackend = "127.0.0.1:3001"\nkind = "slow"\nfactor = 9\nto = "1s"\n'
+    drawn = simulate(scenario(more="", requests=400).model_copy(update=with_faults(fault)))
+    paths = draw_all(drawn, tmp_path)
+    assert [path.name for path in paths] == [*NAMES, "timeline.png"]
+    assert (imread(paths[-1])[:, :, :3].min(axis=2) < 0.9).mean() > 0.01, "blank"
+    panels = timeline(drawn).axes
+    assert [ax.get_ylabel() for ax in panels] == [told for _, told in PANELS]
+    assert all(len(ax.patches) > 1 for ax in panels), "the fault and the steps"
+
+
+def with_faults(text: str) -> dict[str, object]:
+    return {"faults": Scenario.parse(f'{text}[[backend]]\naddress = "127.0.0.1:3001"\n').faults}

@@ -10,14 +10,21 @@ from matplotlib.figure import Figure
 from sim.live.verdict import Verdict
 from sim.model.laws import Floats
 from sim.output.plots.figures import FIGURES, measured_beside_predicted
+from sim.output.plots.seconds import timeline
 from sim.result import Result
+
+TIMELINE = "timeline"
 
 
 def draw_all(result: Result, directory: Path) -> list[Path]:
-    """Write each of `FIGURES` as a PNG into `directory`; the paths, in that order."""
+    """Write each of `FIGURES` as a PNG into `directory`; the paths, in that order.
+
+    Where runs change with time, their timeline too.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, figure in FIGURES.items():
+    figures = {**FIGURES, TIMELINE: timeline} if result.runs[0].eventful else FIGURES
+    for name, figure in figures.items():
         paths.append(directory / f"{name}.png")
         save(figure(result), paths[-1])
     return paths
