@@ -10,7 +10,7 @@ import numpy as np
 
 from lb.config import Profile, Scenario
 from lb.errors import ConfigError, UsageError
-from lb.strategies import parse, spec
+from lb.strategies import parse
 from sim.analysis.record import Record, occupancy, time_average
 from sim.analysis.statistics import compare, latency_estimates, mser5
 from sim.engine.world import World
@@ -43,8 +43,8 @@ def simulate(
     if schedule is not None:
         schedule.check(scenario)
     keys = scenario.offered().keys if schedule is None else schedule.keys
-    if keys is None:
-        _refuse_without_keys(names, scenario.place("traffic", "keys"))
+    if keys is None and (lacking := scenario.keyless(names)):
+        raise ConfigError(lacking)
     records: dict[str, list[Record]] = {name: [] for name in names}
     wall = dict.fromkeys(names, 0.0)
     for replication in range(scenario.run.replications):
@@ -78,13 +78,6 @@ def simulate(
         for metric in COMPARED
     ]
     return Result(scenario.run.seed, scenario, runs, comparison)
-
-
-def _refuse_without_keys(names: Sequence[str], place: str) -> None:
-    needy = [name for name in names if "key" in spec(parse(name)[0]).needs]
-    if needy:
-        example = 'keys = { law = "zipf", count = 10000, s = 1.1 }'
-        raise ConfigError([f"{place}: missing; {name} needs {example}" for name in needy])
 
 
 def _run(

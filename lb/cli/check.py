@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lb.cli.options import AsJson
 from lb.errors import ConfigError, UsageError
 from lb.terminal import Terminal
 
@@ -20,33 +23,58 @@ def check(
         list[Path] | None,
         typer.Argument(metavar="FILE", help="Scenario files (TOML).  [env var: LB_CONFIG]"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Validate files; print every error as file:line key: why. Exit status 3 if there is one."""
-    from lb.config import Scenario
+    """Validate files; print every error as file:line key: why. Exit status 3 if there is one.
 
+    A file with models and traffic is asked whether it can be simulated, too.
+    """
     if not files:
         given = os.environ.get("LB_CONFIG")
         if not given:
             raise UsageError("no file given, and LB_CONFIG names none")
         files = [Path(given)]
-    wrong: list[str] = []
-    for file in files:
-        try:
-            _tell(file, Scenario.load(file))
-        except ConfigError as error:
-            wrong += error.problems
+    terminal = Terminal(stderr=as_json)
+    found = [_looked_at(file, terminal) for file in files]
+    wrong = [problem for row in found for problem in row["problems"]]
+    if as_json:
+        rows = [{**row, "problems": [_parts(it) for it in row["problems"]]} for row in found]
+        typer.echo(json.dumps({"schema": 1, "fine": not wrong, "files": rows}))
     if wrong:
         raise ConfigError(wrong)
 
 
-def _tell(file: Path, scenario: Scenario) -> None:
-    say = Terminal().say
-    count = len(scenario.backends)
-    modelled = all(row.model is not None for row in scenario.backends)
-    use = "serve and simulate" if modelled and scenario.traffic else "serve"
-    say(
+def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
+    """What is to be said of a file; what is fine is said at once."""
+    from lb.config import Scenario
+
+    try:
+        scenario = Scenario.load(file)
+        use = _uses(scenario)
+        if "simulate" in use:
+            lacking = scenario.lacking()
+            if lacking:
+                raise ConfigError(lacking)
+    except ConfigError as error:
+        return {"file": str(file), "problems": error.problems, "notes": [], "ready_to": []}
+    count, notes = len(scenario.backends), scenario.notes()
+    terminal.say(
         f"{file}: fine; {scenario.algorithm.name} over {count} backend{'s' * (count != 1)}, "
-        f"ready to {use}"
+        f"ready to {' and '.join(use)}"
     )
-    for note in scenario.notes():
-        say(f"{file}: note: {note}")
+    for note in notes:
+        terminal.say(f"{file}: note: {note}")
+    return {"file": str(file), "problems": [], "notes": notes, "ready_to": use}
+
+
+def _uses(scenario: Scenario) -> list[str]:
+    modelled = all(row.model is not None for row in scenario.backends)
+    return ["serve", "simulate"] if modelled and scenario.traffic else ["serve"]
+
+
+def _parts(problem: str) -> dict[str, str | int | None]:
+    """`file:line key: why`, apart; a file that cannot be read has no line."""
+    match = re.fullmatch(r".*?:(\d+) (.+?): (.*)", problem, re.DOTALL)
+    if match is None:
+        return {"line": None, "key": None, "why": problem.partition(": ")[2] or problem}
+    return {"line": int(match[1]), "key": match[2], "why": match[3]}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lb.cli.options import AsJson
 from lb.terminal import Terminal
+
+if TYPE_CHECKING:
+    from lb.strategies import Spec
 
 
 def strategies(
@@ -15,10 +20,18 @@ def strategies(
     markdown: Annotated[
         bool, typer.Option("--markdown", envvar="LB_MARKDOWN", help="The list as a table.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the algorithms, plug-ins too, or explain one. Exit status 1 if a plug-in is broken."""
     from lb.strategies import REGISTRY, all_specs, spec
 
+    if as_json:
+        rows, broken = ({name: spec(name)}, []) if name else all_specs()
+        found = [_as_dict(row) for row in rows.values()]
+        typer.echo(json.dumps({"schema": 1, "strategies": found, "broken": broken}))
+        if broken:
+            raise typer.Exit(1)
+        return
     if markdown:
         typer.echo("| name | picks | cost | wrong when |\n|---|---|---|---|")
         for row in REGISTRY.values():
@@ -43,4 +56,26 @@ def strategies(
         terminal.paragraph(textwrap.indent(f"{text}\n", "    "))
     say(f"cost:      {row.cost}", hang=11)
     say(f"needs:     {', '.join(sorted(row.needs)) or 'nothing'}", hang=11)
+    say(f"weights:   {_weights(row)}", hang=11)
     say(f"not when:  {row.avoid_when}", hang=11)
+
+
+def _weights(row: Spec) -> str:
+    if row.nests:
+        return "as the algorithm inside it"
+    return "minded, and slow start with them" if row.weighs else "ignored, and slow start with them"
+
+
+def _as_dict(row: Spec) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "summary": row.summary,
+        "cost": row.cost,
+        "needs": sorted(row.needs),
+        "claims": sorted(row.claims),
+        "weights": None if row.nests else row.weighs,
+        "avoid_when": row.avoid_when,
+        "parameters": [
+            {"name": name, "default": default, "text": text} for name, default, text in row.manual()
+        ],
+    }

@@ -6,7 +6,7 @@ Pydantic says what is wrong and where in the data; the origin says on which line
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, time
 from typing import Any, get_args
 
@@ -37,9 +37,25 @@ _ENDLESS = re.compile(r"[0-9_]{4300,}")
 
 def problems(error: ValidationError, root: type[BaseModel], origin: Origin) -> list[str]:
     """One line per mistake, in the order of the file's lines."""
-    found = [mistake for details in error.errors() for mistake in _mistakes(details, root)]
-    found.sort(key=lambda mistake: origin.line(mistake[0]))
-    return [f"{origin.at(path)}: {why}" for path, why in found]
+    return written(mistakes(error, root), origin)
+
+
+def mistakes(error: ValidationError, root: type[BaseModel]) -> list[tuple[Place, str]]:
+    """Where in the file each is, and what."""
+    return [mistake for details in error.errors() for mistake in _mistakes(details, root)]
+
+
+def written(found: Iterable[tuple[Place, str]], origin: Origin) -> list[str]:
+    """One line per mistake, in the order of the file's lines."""
+    ordered = sorted(found, key=lambda mistake: origin.line(mistake[0]))
+    return [f"{origin.at(path)}: {why}" for path, why in ordered]
+
+
+def wrong_tables(error: ValidationError, root: type[BaseModel]) -> set[str]:
+    """The fields of `root` that are wrong in themselves, and keys that it does not know."""
+    names = {field.alias or name: name for name, field in root.model_fields.items()}
+    keys = {str(details["loc"][0]) for details in error.errors() if details["loc"]}
+    return {names.get(key, key) for key in keys}
 
 
 def not_toml(text: str, source: str, error: Exception) -> str:

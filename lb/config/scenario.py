@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +22,7 @@ from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
-from lb.config.faults import FaultTable, check
+from lb.config.faults import FaultTable
 from lb.config.health import HealthTable
 from lb.config.laws import Profile
 from lb.config.model import (
@@ -33,10 +35,11 @@ from lb.config.model import (
     VerdictTable,
 )
 from lb.config.outliers import Outliers, SlowStart
-from lb.config.places import Origin, lines_of
-from lb.config.problems import not_toml, problems
+from lb.config.places import Origin, Place, lines_of
+from lb.config.problems import mistakes, not_toml, written, wrong_tables
 from lb.config.serving import Limits, Server, Timeouts
-from lb.config.tiers import Panic, Tiers, check_priorities, check_zone
+from lb.config.tiers import Panic, Tiers
+from lb.config.together import contradictions
 from lb.config.values import Mistakes, RequestKey, Table
 from lb.errors import ConfigError
 from lb.system import reason
@@ -110,60 +113,30 @@ class Scenario(Table):
                     break
         if found:
             raise Mistakes(*found)
-        check_priorities(backends)
         return backends
-
-    @field_validator("tiers")
-    @classmethod
-    def _somewhere(cls, tiers: Tiers, info: ValidationInfo) -> Tiers:
-        if "backends" in info.data:  # else they have mistakes of their own
-            check_zone(tiers, info.data["backends"])
-        return tiers
-
-    @field_validator("backends")
-    @classmethod
-    def _checkable(
-        cls, backends: tuple[BackendTable, ...], info: ValidationInfo
-    ) -> tuple[BackendTable, ...]:
-        common = info.data.get("health", HealthTable())  # else it has mistakes of its own
-        found = [
-            ((number, "health", *key), why)
-            for number, row in enumerate(backends)
-            if row.health is not None
-            for key, why in row.checked_by(common).useless(row.health)
-        ]
-        if found:
-            raise Mistakes(*found)
-        return backends
-
-    @field_validator("hedging")
-    @classmethod
-    def _affordable(cls, hedging: Hedging, info: ValidationInfo) -> Hedging:
-        retries = info.data.get("retries", Retries())  # else they have mistakes of their own
-        if hedging.after is not None and retries.budget == retries.min_per_second == 0:
-            why = "hedges draw from the budget of [retries], which is 0; give min_per_second"
-            raise Mistakes((("after",), why))
-        return hedging
-
-    @field_validator("faults")
-    @classmethod
-    def _possible(
-        cls, faults: tuple[FaultTable, ...], info: ValidationInfo
-    ) -> tuple[FaultTable, ...]:
-        if "backends" in info.data:  # else they have mistakes of their own
-            check(faults, info.data["backends"])
-        return faults
 
     @model_validator(mode="wrap")
     @classmethod
     def _told(
         cls, data: Any, handler: ModelWrapValidatorHandler[Scenario], info: ValidationInfo
     ) -> Scenario:
-        """Mistakes become a ConfigError, each with its place."""
+        """Mistakes become a ConfigError, each with its place; those between tables too."""
+        found: list[tuple[Place, str]] = []
+        wrong: set[str] = set()
         try:
-            return handler(data)
+            file: Scenario | None = handler(data)
         except ValidationError as error:
-            raise ConfigError(problems(error, cls, info.context or Origin())) from None
+            found, wrong, file = mistakes(error, cls), wrong_tables(error, cls), None
+            if isinstance(data, dict):
+                with suppress(ValidationError):
+                    names = {field.alias: name for name, field in cls.model_fields.items()}
+                    right = {k: it for k, it in data.items() if names.get(k, k) not in wrong}
+                    file = handler(right)
+        if file is not None:
+            found += contradictions(file, wrong)
+        if found or file is None:
+            raise ConfigError(written(found, info.context or Origin()))
+        return file
 
     @model_validator(mode="after")
     def _remembered(self, info: ValidationInfo) -> Scenario:
@@ -236,11 +209,40 @@ class Scenario(Table):
 
     def notes(self, algorithm: str | None = None) -> list[str]:
         """What an algorithm (the file's unless given) needs and is not given, one line each."""
-        name = algorithm.partition(":")[0] if algorithm else self.algorithm.name
+        chosen = self.chosen(algorithm)
+        row = strategies.spec(chosen.name)
+        found = []
         alike = len(self.backends) > 1 and len({row.weight for row in self.backends}) == 1
-        if alike and "weights" in strategies.spec(name).needs:
-            return [f"{name} goes by weights, and all backends have the same"]
-        return []
+        if alike and "weights" in row.needs:
+            found.append(f"{chosen.name} goes by weights, and all backends have the same")
+        weighs = row.weighs
+        if row.nests:
+            inner = str(getattr(row.configure(chosen.settings), "inner", chosen.name))
+            weighs = strategies.spec(inner.partition(":")[0]).weighs
+        if self.slow_start.duration and not weighs:
+            found.append(f"{chosen.name} ignores weights, so [slow_start] changes nothing")
+        if self.hedging.after is not None and len(self.backends) == 1:
+            found.append("a hedge goes to another backend, and there is only one")
+        if self.subset.size is not None and self.subset.size >= len(self.backends):
+            found.append("subset.size leaves no backend out")
+        return found
+
+    def lacking(self) -> list[str]:
+        """What else a simulation of this file asks for, one line each."""
+        traffic, run = self.offered(), self.run
+        found = [] if traffic.keys is not None else self.keyless([self.algorithm.name])
+        requests = run.requests or DEFAULT_REQUESTS
+        length = run.duration or requests / traffic.arrivals.mean_rate(None, requests)
+        if (run.warmup or 0.0) >= length:
+            why = f"is not shorter than the run, about {length:.3g} s; nothing would be left of it"
+            found.append(f"{self.place('run', 'warmup')}: {why}")
+        return found
+
+    def keyless(self, names: Sequence[str]) -> list[str]:
+        """What each algorithm of `names` lacks that goes by keys, where the traffic has none."""
+        place, example = self.place("traffic", "keys"), '{ law = "zipf", count = 10000, s = 1.1 }'
+        needy = [name for name in names if "key" in strategies.spec(name.partition(":")[0]).needs]
+        return [f"{place}: missing; {name} needs keys = {example}" for name in needy]
 
     def place(self, *path: str | int) -> str:
         """Where a key stands, or would: `lb.toml:12 backend[1].model`."""

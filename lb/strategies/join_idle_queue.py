@@ -102,4 +102,5 @@ SPEC = Spec(
     params=Params,
     cost="O(log n)",
     avoid_when="the load is so high that nobody is idle",
+    weighs=False,
 )

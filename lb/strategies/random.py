@@ -44,4 +44,5 @@ SPEC = Spec(
     params=Params,
     cost="O(1)",
     avoid_when="anything better is at hand; it is the yardstick",
+    weighs=False,
 )

@@ -49,4 +49,5 @@ SPEC = Spec(
     params=Params,
     cost="O(log n)",
     avoid_when="backends differ in speed, or requests differ much in cost",
+    weighs=False,
 )

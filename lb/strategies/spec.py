@@ -38,6 +38,8 @@ class Spec:
     """Laws it is held to beside those for all: any of CLAIMS."""
     variants: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
     """Settings that the laws hold it at beside its defaults: one for every branch of its code."""
+    weighs: bool = True
+    """Whether it minds weights, and so slow start; an algorithm that nests is as its inner one."""
     nests: bool = False
     """Whether it holds another algorithm, and its factory takes an Inner to make that with."""
     preset: Mapping[str, object] = field(default_factory=dict, hash=False)

@@ -95,6 +95,8 @@ def test_the_scenario_stands_in_the_document_with_times_in_seconds(
             "service": {"law": "exponential", "mean": 1.0},
             "discipline": "fifo",
             "workers": 1,
+            "report_every": 1.0,
+            "report_delay": 0.0,
         },
     }
     assert told["run"] == {"requests": 2000, "warmup": 0.0, "replications": 4, "seed": 20261123}

@@ -1,0 +1,123 @@
+"""What the tables of one file say against each other: the one place for it.
+
+A check reads some tables and yields mistakes, each with its place. It is made whenever these tables
+are right by themselves, whatever is wrong with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from lb.config import faults as fault_lines
+from lb.config import tiers as tier_lines
+from lb.config.decisions import Hedging, Queue, Retries
+from lb.config.health import HealthTable
+from lb.config.model import BackendTable, Run
+from lb.config.outliers import Outliers
+from lb.config.places import Place
+from lb.config.serving import Timeouts
+from lb.config.values import Mistakes
+
+Found = Iterator[tuple[Place, str]]
+Backends = Sequence[BackendTable]
+
+
+def contradictions(file: Any, wrong: Collection[str]) -> Found:
+    """All there are among the tables of `file` but for those that are `wrong` in themselves."""
+    for check, *tables in CHECKS:
+        if not set(tables) & set(wrong):
+            yield from check(*(getattr(file, table) for table in tables))
+
+
+def _told(key: str, check: Callable[..., None], *tables: object) -> Found:
+    """What a check raises, under the key of its table."""
+    try:
+        check(*tables)
+    except Mistakes as mistakes:
+        for path, why in mistakes.found:
+            yield (key, *path), why
+
+
+def _priorities(backends: Backends) -> Found:
+    yield from _told("backend", tier_lines.check_priorities, backends)
+
+
+def _zones(tiers: tier_lines.Tiers, backends: Backends) -> Found:
+    yield from _told("tiers", tier_lines.check_zone, tiers, backends)
+
+
+def _faults(faults: Sequence[fault_lines.Fault], backends: Backends) -> Found:
+    yield from _told("fault", fault_lines.check, faults, backends)
+
+
+def _late_faults(faults: Sequence[fault_lines.Fault], run: Run) -> Found:
+    for number, fault in enumerate(faults):
+        if run.duration is not None and fault.since >= run.duration:
+            why = f"the run is over then, after {run.duration:g} s; begin sooner, or run for longer"
+            yield ("fault", number, "from"), why
+
+
+def _checks(health: HealthTable, backends: Backends) -> Found:
+    for number, row in enumerate(backends):
+        if row.health is not None:
+            for key, why in row.checked_by(health).useless(row.health):
+                yield ("backend", number, "health", *key), why
+
+
+def _hedges(hedging: Hedging, retries: Retries, timeouts: Timeouts) -> Found:
+    after = hedging.after
+    if after is None:
+        return
+    if retries.budget == retries.min_per_second == 0:
+        why = "hedges draw from the budget of [retries], which is 0; give min_per_second"
+        yield ("hedging", "after"), why
+    for key in ("attempt", "response", "total"):
+        limit = getattr(timeouts, key)
+        if isinstance(after, float) and limit is not None and after >= limit:
+            why = f"timeouts.{key} ends the attempt first, after {limit:g} s; hedge sooner"
+            yield ("hedging", "after"), why
+            return
+
+
+def _attempts(timeouts: Timeouts) -> Found:
+    attempt, total = timeouts.attempt, timeouts.total
+    if attempt is not None and total is not None and attempt >= total:
+        why = f"timeouts.total ends the request first, after {total:g} s; make it shorter than that"
+        yield ("timeouts", "attempt"), why
+
+
+def _lines(queue: Queue, backends: Backends) -> Found:
+    if queue.limit and all(row.max_in_flight is None for row in backends):
+        why = 'nobody ever waits: no backend has a max_in_flight, a number or "adaptive"'
+        yield ("queue", "limit"), why
+
+
+def _ejections(outliers: Outliers) -> Found:
+    reasons = ("consecutive_failures", "failure_rate", "latency_factor")
+    if not outliers.enabled:
+        return
+    if outliers.max_share == 0:
+        why = "nobody may ever be ejected; to switch it off write enabled = false"
+        yield ("outliers", "max_share"), why
+    if not any(getattr(outliers, reason) for reason in reasons):
+        why = f"nothing is left that ejects; give one of {', '.join(reasons)}, or enabled = false"
+        given = next((it for it in reasons if it in outliers.model_fields_set), reasons[0])
+        yield ("outliers", given), why
+    if outliers.eject > outliers.max_eject:
+        why = f"is longer than max_eject, {outliers.max_eject:g} s, the longest there is"
+        yield ("outliers", "eject"), why
+
+
+CHECKS: tuple[tuple[Any, ...], ...] = (
+    (_priorities, "backends"),
+    (_ejections, "outliers"),
+    (_zones, "tiers", "backends"),
+    (_faults, "faults", "backends"),
+    (_late_faults, "faults", "run"),
+    (_checks, "health", "backends"),
+    (_hedges, "hedging", "retries", "timeouts"),
+    (_attempts, "timeouts"),
+    (_lines, "queue", "backends"),
+)
+"""Each check, and the tables that it is given."""

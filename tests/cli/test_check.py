@@ -1,0 +1,116 @@
+"""`lb check` and `lb strategies`, for people and for programs; wrong files of other commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lb.strategies import REGISTRY
+from tests.cli.conftest import lb
+
+MODELLED = """\
+algorithm = "{algorithm}"
+[[backend]]
+address = "127.0.0.1:1"
+model = {{ service = "exponential:10ms" }}
+[traffic]
+arrivals = {{ process = "poisson", rate = 10 }}
+{traffic}
+[run]
+{run}
+"""
+
+
+def written(at: Path, algorithm: str = "random", traffic: str = "", run: str = "") -> Path:
+    file = at / "lb.toml"
+    file.write_text(MODELLED.format(algorithm=algorithm, traffic=traffic, run=run))
+    return file
+
+
+def test_a_file_that_only_simulate_would_refuse_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, "maglev", run='duration = "10s"\nwarmup = "20s"')
+    said = lb("check", file)
+    assert said.returncode == 3
+    assert f"{file}:5 traffic.keys: missing; maglev needs keys = " in said.stderr
+    assert f"{file}:10 run.warmup: is not shorter than the run, about 10 s" in said.stderr
+
+
+def test_a_warm_up_is_held_against_the_number_of_requests_too(tmp_path: Path) -> None:
+    said = lb("check", written(tmp_path, run='requests = 100\nwarmup = "10s"'))
+    assert said.returncode == 3
+    assert "about 10 s" in said.stderr
+    assert lb("check", written(tmp_path, run='requests = 100\nwarmup = "9s"')).returncode == 0
+
+
+def test_keys_of_a_file_that_cannot_be_simulated_are_not_missed(tmp_path: Path) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text('algorithm = "maglev"\nbackend = ["127.0.0.1:1"]')
+    assert lb("check", file).returncode == 0
+
+
+def test_check_as_json_names_every_mistake_by_line_and_key(tmp_path: Path) -> None:
+    wrong, gone, fine = tmp_path / "wrong.toml", tmp_path / "gone.toml", written(tmp_path)
+    wrong.write_text("[queue]\nlimit = 5\nx = 1")
+    said = lb("check", wrong, gone, fine, "--json")
+    document = json.loads(said.stdout)
+    assert said.returncode == 3
+    assert (document["schema"], document["fine"]) == (1, False)
+    first, second, third = document["files"]
+    assert [row["file"] for row in document["files"]] == [str(wrong), str(gone), str(fine)]
+    assert first["problems"] == [{"line": 3, "key": "queue.x", "why": first["problems"][0]["why"]}]
+    assert second["problems"][0]["line"] is None
+    assert "cannot be read" in second["problems"][0]["why"]
+    assert third == {
+        "file": str(fine),
+        "problems": [],
+        "notes": [],
+        "ready_to": ["serve", "simulate"],
+    }
+    assert "fine; random over 1 backend, ready to serve and simulate" in said.stderr
+
+
+def test_check_takes_the_file_of_the_environment_and_json_with_it(tmp_path: Path) -> None:
+    said = lb("check", LB_CONFIG=str(written(tmp_path)), LB_JSON="1")
+    assert said.returncode == 0
+    assert json.loads(said.stdout)["fine"] is True
+
+
+@pytest.mark.parametrize("command", ["simulate", "serve", "backend", "check"])
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_contradictory_tables_are_exit_status_3_of_every_command(
+    tmp_path: Path, command: str, by_environment: bool
+) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text("[outliers]\nmax_share = 0")
+    given = [file] if command == "check" else ["-c", file]
+    said = lb(command, LB_CONFIG=str(file)) if by_environment else lb(command, *given)
+    assert said.returncode == 3
+    assert f"{file}:2 outliers.max_share: nobody may ever be ejected" in said.stderr
+
+
+def test_the_list_of_algorithms_as_json_is_the_registry() -> None:
+    document = json.loads(lb("strategies", "--json").stdout)
+    rows = {row["name"]: row for row in document["strategies"]}
+    assert document["schema"] == 1
+    assert rows.keys() >= REGISTRY.keys()
+    assert rows["weighted_feedback"]["needs"] == ["reports"]
+    assert (rows["random"]["weights"], rows["p2c"]["weights"]) == (False, True)
+    assert rows["sticky"]["weights"] is None
+
+
+def test_one_algorithm_as_json_has_its_parameters() -> None:
+    (row,) = json.loads(lb("strategies", "weighted_feedback", "--json").stdout)["strategies"]
+    parameters = {it["name"]: it for it in row["parameters"]}
+    assert parameters["blackout"]["default"] == "10.0"
+    assert parameters["expiry"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("p2c", "minded"), ("random", "ignored"), ("sticky", "as the algorithm")]
+)
+def test_an_algorithm_says_whether_weights_and_slow_start_mean_anything(
+    name: str, said: str
+) -> None:
+    assert f"weights:   {said}" in lb("strategies", name).stdout
