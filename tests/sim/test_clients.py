@@ -186,7 +186,8 @@ def test_the_books_balance(
         f"client_retries = {retries}\ncancels = {cancels}\n{network}",
         run="requests = 80",
         backend=[limit] * 2,
-        more=f'[queue]\nlimit = {line}\ntimeout = "2s"\n[timeouts]\nresponse = "1500ms"',
+        more=f"[queue]\nlimit = {line if limit else 0}\n"
+        'timeout = "2s"\n[timeouts]\nresponse = "1500ms"',
     )
     world = World(file, Schedule.draw(file), algorithm)
     record = world.replicate()

@@ -143,7 +143,7 @@ def test_every_request_has_one_fate(
         traffic=network,
         run="requests = 60",
         backend=[limit] * len(models),
-        more=f'[queue]\nlimit = {line}\ntimeout = "2s"\n{timeouts}',
+        more=f'[queue]\nlimit = {line if limit else 0}\ntimeout = "2s"\n{timeouts}',
     )
     record = replicated(file, algorithm)
     assert sum(counts(record).values()) == record.requests == 60
