@@ -40,8 +40,6 @@ class Params:
     def __post_init__(self) -> None:
         if self.table < 1:
             raise ValueError(f"table must be at least 1, not {self.table}")
-        if self.drain < 0:
-            raise ValueError(f"drain must not be below zero, and is {self.drain}")
 
 
 def token(address: str) -> bytes:
