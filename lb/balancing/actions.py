@@ -44,7 +44,7 @@ class Refuse(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """The backend is silent: end every attempt there as TIMEOUT that may be tried elsewhere."""
+    """The backend is silent: end every attempt there as TIMEOUT that is `movable`."""
 
     backend: Backend
 

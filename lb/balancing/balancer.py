@@ -121,6 +121,16 @@ class Balancer(Generic[C]):
         if other is None:  # else the call goes on with that
             self._extra.after(call, now, outcome, sent)
 
+    def movable(self, lease: Lease[C], now: float, sent: bool) -> bool:
+        """Whether the call would go on elsewhere if this attempt, which waits, were to time out."""
+        call, tried = lease.call, lease.call.tried
+        if part(lease) is not None:
+            return True
+        call.tried += (lease.backend,)
+        movable = self._extra.movable(call, now, Outcome.TIMEOUT, sent)
+        call.tried = tried
+        return movable
+
     def declined(self, lease: Lease[C], now: float, status: int) -> bool:
         """The final answer has begun, with a status of `retry_statuses`; is it tried elsewhere?
 

@@ -82,6 +82,14 @@ class ExtraAttempts(Generic[C]):
         self._again(call, backend, now)
         return True
 
+    def movable(self, call: C, now: float, outcome: Outcome, sent: bool) -> bool:
+        """Whether `after` would go elsewhere at once, with the backends tried that are now."""
+        return (
+            self.retries.policy.repeats(outcome)
+            and self._objection(call, now, sent) is None
+            and self._another(call)
+        )
+
     def _objection(self, call: C, now: float, sent: bool) -> Refusal | None:
         calls = self._calls
         return self.retries.objection(

@@ -22,6 +22,7 @@ from lb.balancing import (
     Panicked,
     Probe,
     ProbeResult,
+    Recall,
     Refuse,
     Returned,
     Settings,
@@ -79,8 +80,11 @@ class Dispatcher(Generic[C]):
         log: Log,
         site: Callable[[Backend, Report], Site],
         swapped: Callable[[frozenset[str]], None],
+        recall: Callable[[Backend], None],
     ) -> None:
-        """`site` makes what is kept for a backend; `swapped` hears what another algorithm needs."""
+        """`site` makes what is kept for a backend; `swapped` hears what another algorithm needs;
+        `recall` ends what waits at a backend and can go on elsewhere.
+        """
         self.balancer = balancer
         self.answered = asyncio.Event()
         """Something is known of every backend."""
@@ -94,6 +98,7 @@ class Dispatcher(Generic[C]):
         self._log = log
         self._site = site
         self._swapped = swapped
+        self._recall = recall
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
         self._carry_out()
@@ -180,6 +185,8 @@ class Dispatcher(Generic[C]):
             match out.popleft():
                 case Start(lease):
                     lease.call.start(lease)
+                case Recall(backend):
+                    self._recall(backend)
                 case Refuse(call, why):
                     call.refuse(why)
                 case Cancel(lease):

@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 from time import monotonic
 
-from lb.balancing import Balancer
+from lb.balancing import Backend, Balancer
 from lb.config import Scenario, host_and_port
 from lb.errors import CannotListen
 from lb.proxy import endpoints
@@ -72,6 +72,7 @@ class Proxy:
             log=log,
             site=partial(UpstreamPool, context, self.names),
             swapped=self._identify,
+            recall=self._recall,
         )
         self._identify(self.balancer.needs)
         if path := scenario.server.health_path:
@@ -94,6 +95,12 @@ class Proxy:
         context.make_room = self._make_room
         self._timer: asyncio.TimerHandle | None = None
         self._look_at = self._lag = 0.0  # when the next tick is due, and how late the last one was
+
+    def _recall(self, backend: Backend) -> None:
+        """Let go on elsewhere what waits at a backend that is silent."""
+        waiting = [*backend.site.connecting, *self.timers.response.waiting]
+        for exchange in waiting:
+            exchange.recall(backend)
 
     def _identify(self, needs: frozenset[str]) -> None:
         """See to it that requests have the keys and cookies that the algorithm needs."""

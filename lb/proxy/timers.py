@@ -11,6 +11,7 @@ from heapq import merge
 from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
+from lb.balancing import Backend
 from lb.config import Timeouts
 
 INFINITY = float("inf")
@@ -76,6 +77,9 @@ class Sender(Protocol):
 
 class Waiting(Protocol):
     """An exchange."""
+
+    def recall(self, backend: Backend) -> None:
+        """The backend is silent, whether or not its time is over."""
 
     def silent(self) -> None:
         """The backend that owes it an answer is silent."""

@@ -20,6 +20,7 @@ from lb.balancing import (
     Probe,
     ProbeKind,
     ProbeResult,
+    Recall,
     Refuse,
     Start,
     Swapped,
@@ -187,6 +188,8 @@ class Dispatcher:
                 case Start(lease):
                     self._journal.retried += bool(lease.call.tried)
                     self._send(lease, now)
+                case Recall(backend):
+                    self._recall(backend, now)
                 case Refuse(call, why):
                     self._refuse(call, now, why)
                 case Probe(backend, ProbeKind.LOAD):
@@ -239,6 +242,14 @@ class Dispatcher:
         if owed:
             self._timeline.set(self._timeout, owed[0][0])
         self._drain(now)
+
+    def _recall(self, backend: Backend, now: float) -> None:
+        """Let go on elsewhere what waits at a backend that is silent."""
+        balancer = self.balancer
+        for _, lease in list(self._owed):
+            if lease.backend is backend and lease.open and balancer.movable(lease, now, True):
+                self._give_up(lease, now)
+                balancer.failed(lease, now, Outcome.TIMEOUT, sent=True)
 
     # --- bookkeeping
 

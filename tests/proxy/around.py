@@ -159,9 +159,14 @@ class Driver:
             log=lambda *_, **__: None,
             site=lambda *_: Carrier(),  # type: ignore[arg-type,return-value]
             swapped=lambda _: None,
+            recall=self._recall,
         )
         self.leases = note_leases(self.balancer)
         note_ends(self.balancer, self._ended)
+
+    def _recall(self, backend: Backend) -> None:
+        for waiting in [*self.timers.response.waiting]:
+            waiting.recall(backend)
 
     def _ended(self, backend: Backend, outcome: Outcome, latency: float) -> None:
         assert latency >= 0

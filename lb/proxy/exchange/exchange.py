@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lb.balancing import Lease, Outcome, Why
+from lb.balancing import Backend, Lease, Outcome, Why
 from lb.proxy.exchange.acts import Acts
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import UpstreamSide
@@ -112,6 +112,19 @@ class Exchange(Acts):
         """The attempt failed: no connection, or no (whole) answer."""
         self.state, act = _BROKEN[self.state]
         act(self, attempt, outcome)
+
+    def recall(self, backend: Backend) -> None:
+        """`backend` is silent: go on elsewhere, if it has said nothing and that may be."""
+        attempt = self.attempt
+        if (
+            attempt is None
+            or attempt.lease.backend is not backend
+            or attempt.first_byte_at is not None
+        ):
+            return
+        sent = attempt.upstream is not None
+        if self._dispatcher.balancer.movable(attempt.lease, self._context.now(), sent):
+            self.broken(attempt, TIMEOUT)
 
     def tunnel_closed(self) -> None:
         """Both sides have ended."""

@@ -60,6 +60,11 @@ class UpstreamPool:
                 return
         self._connecting[attempt] = self.context.loop.create_task(self._connect(attempt))
 
+    @property
+    def connecting(self) -> list[Exchange]:
+        """Those for whom a connection is being made."""
+        return [attempt.exchange for attempt in self._connecting]
+
     def forget(self, attempt: Attempt[Exchange]) -> None:
         """Stop connecting for an attempt; it has no use for a connection any more."""
         task = self._connecting.pop(attempt, None)
