@@ -11,32 +11,27 @@ from lb.balancing import (
     Balancer,
     Call,
     Cancel,
-    Changed,
-    Drained,
-    Ejected,
     Joined,
     Lease,
     Left,
     LoadReport,
     Outcome,
-    Panicked,
     Probe,
     ProbeResult,
     Recall,
     Refuse,
-    Returned,
     Settings,
     Setup,
     Start,
     State,
     Swapped,
     Why,
-    Withheld,
 )
 from lb.balancing.health import Health
 from lb.proxy.context import Context
 from lb.proxy.health.asking import Asking, Prober
 from lb.proxy.logs.log import Log
+from lb.proxy.logs.news import tell
 
 NEVER = float("inf")
 SOON = 0.001
@@ -199,27 +194,8 @@ class Dispatcher(Generic[C]):
                     backend.site.retire()
                 case Swapped(needs):
                     self._swapped(needs)
-                case Changed(backend, why):
-                    level = "info" if backend.healthy else "warning"
-                    how = backend.health.state.value if backend.ejected else backend.standing
-                    self._log(level, f"backend {how}", backend=backend.name, reason=why)
-                case Drained(backend):
-                    self._log("info", "backend drained", backend=backend.name)
-                case Panicked(on):
-                    self._log("warning" if on else "info", "panic" if on else "panic is over")
-                case Ejected(backend, why, span):
-                    self._log(
-                        "warning", "backend ejected", backend=backend.name, reason=why, seconds=span
-                    )
-                case Returned(backend):
-                    self._log("info", "backend returned", backend=backend.name)
-                case Withheld(backend, why):
-                    self._log(
-                        "warning",
-                        "backend not ejected: as many are out as may be",
-                        backend=backend.name,
-                        reason=why,
-                    )
+                case news:
+                    tell(self._log, news)
 
     def _heard(self, backend: Backend, result: ProbeResult | LoadReport) -> None:
         self.balancer.observed(backend, self._context.now(), result)

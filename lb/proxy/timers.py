@@ -55,7 +55,9 @@ class Deadlines(Generic[W]):
                 break
             ended.append(waiter)
         for waiter in ended:
-            if self.waiting.pop(waiter, None) is not None:
+            # What happened to one before may have ended the wait of another, and begun the next.
+            if self.waiting.get(waiter, INFINITY) <= now:
+                del self.waiting[waiter]
                 self._over(waiter)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lb.balancing import Backend
 from lb.proxy.context import Context
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import ClientSide, UpstreamSide
@@ -34,6 +35,9 @@ class Turns:
         return self.attempt.upstream
 
     # --- events of time: see exchange.py
+
+    def recall(self, backend: Backend) -> None:
+        raise NotImplementedError
 
     def silent(self) -> None:
         raise NotImplementedError
