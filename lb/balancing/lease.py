@@ -61,7 +61,8 @@ class Lease(Generic[C]):
     def done(self, now: float, outcome: Outcome = OK, first_byte: float | None = None) -> None:
         """End the attempt. Exactly once, after the last byte, on every path.
 
-        `first_byte` is when the answer began; `now` stands in when there is no such time.
+        `first_byte` is when the answer began; `now` stands in when there is no such time. After any
+        end but a good one `wakes_at` may be another.
         """
         assert self.open, f"{self!r}: done() twice"
         self.open = False

@@ -176,7 +176,7 @@ class Dispatcher:
                 self._refuse(request, now, outcome)
             else:
                 self.balancer.failed(lease, now, outcome, sent=outcome is not Outcome.CONNECT)
-        if self._out:
+        if outcome is not OK or self._out:  # a failure may set the alarm without a word
             self._drain(now)
 
     # --- what the balancer asks for

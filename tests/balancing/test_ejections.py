@@ -12,10 +12,12 @@ from lb.balancing import (
     Balancer,
     Changed,
     Ejected,
+    HedgePolicy,
     Outcome,
     OutlierPolicy,
     QueuePolicy,
     Recall,
+    RetryPolicy,
     Returned,
     Start,
     State,
@@ -252,3 +254,29 @@ def test_ejections_survive_another_setup_and_end_when_they_are_switched_off() ->
     assert a.usable
     serve(lb, 60, 3.0)
     assert drained(lb) == []
+
+
+def test_only_what_would_go_on_elsewhere_is_movable() -> None:
+    lb = ejecting(2)
+    lease = admitted(lb, 0.0)
+    assert lb.movable(lease, 1.0, sent=True)
+    assert lease.call.tried == ()
+    assert not lb.movable(admitted(lb, 0.0, idempotent=False), 1.0, sent=True)
+    assert lb.movable(admitted(lb, 0.0, idempotent=False), 1.0, sent=False)
+    assert not lb.movable(admitted(lb, 0.0, deadline=1.0), 1.0, sent=True)
+    assert not lb.movable(admitted(lb, 0.0, tried=(lease.backend,)), 1.0, sent=True)
+    lb.set_state(lb.pool.backends[1], State.DRAIN, 2.0)
+    assert not lb.movable(lease, 2.0, sent=True), "there is nowhere to go"
+
+
+def test_what_retries_leave_out_is_not_movable() -> None:
+    lb = ejecting(2, retries=RetryPolicy(on=("connect", "reset")))
+    assert not lb.movable(admitted(lb, 0.0), 1.0, sent=True)
+
+
+def test_one_of_two_attempts_is_movable_since_the_other_goes_on() -> None:
+    lb = ejecting(2, hedging=HedgePolicy(after=0.5), retries=RetryPolicy(max=0))
+    lease = admitted(lb, 0.0)
+    assert not lb.movable(lease, 0.1, sent=True)
+    assert [type(it) for it in wake(lb, 0.5)] == [Start]
+    assert lb.movable(lease, 0.6, sent=True)

@@ -245,7 +245,7 @@ class Acts(Turns):
         upstream.release(keep_upstream and self.complete, now)
         client.finished(self, self.keep_alive, now)
         self.attempt = None  # whose exchange we are: left to the collector, cycles cost a tenth
-        if self._dispatcher.out:
+        if outcome is not OK or self._dispatcher.out:  # a failure may fall due as something
             self._dispatcher.drain()
 
     def _close_tunnel(self) -> None:
