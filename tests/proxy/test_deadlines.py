@@ -69,3 +69,18 @@ def test_what_is_over_may_start_and_stop_others() -> None:
     waits.sweep(10.0)
     assert over == ["a", "c"]
     assert len(waits) == 1
+
+
+def test_one_that_begins_anew_while_others_end_waits_its_whole_time() -> None:
+    over: list[str] = []
+
+    def react(waiter: str) -> None:
+        over.append(waiter)
+        waits.start("b", 10.0)
+
+    waits: Deadlines[str] = Deadlines(10.0, react)
+    waits.start("a", 0.0)
+    waits.start("b", 0.0)
+    waits.sweep(10.0)
+    assert over == ["a"]
+    assert waits.waiting == {"b": 20.0}
