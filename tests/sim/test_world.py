@@ -132,7 +132,8 @@ def test_a_seed_means_the_same_for_ever(algorithm: str) -> None:
         traffic='network = { law = "exponential", mean = "200ms" }\n'
         'keys = { law = "zipf", count = 50, s = 1.1 }',
         backend=["max_in_flight = 3\nweight = 2", "", "max_in_flight = 4"],
-        more='[queue]\nlimit = 3\ntimeout = "1s"\n[timeouts]\nresponse = "4s"',
+        more='[queue]\nlimit = 3\ntimeout = "1s"\n[timeouts]\nresponse = "4s"\n'
+        "[outliers]\nenabled = false",
     )
     assert letters(replicated(file, algorithm)) == PICKS[algorithm]
 
