@@ -191,15 +191,16 @@ class Fleet:
     def apply(self, setup: Setup, now: float) -> None:
         """Move to another setup of the same algorithm; see `swap`.
 
-        Backends are the same when name and address are.
+        Backends are the same when name and address are. Others join before those leave that are
+        not there any more, so that whoever waits has somebody to wait for.
         """
         self.pool.adopt(setup, now)
         wanted = {(row.label, row.address): row for row in setup.backends}
-        kept = {}
-        for backend in list(self.pool.backends):
+        kept, gone = {}, []
+        for backend in self.pool.backends:
             row = wanted.get((backend.name, backend.address))
             if row is None:
-                self.remove(backend, now)
+                gone.append(backend)
             else:
                 kept[row] = backend
                 if row.weight != backend.configured_weight:
@@ -218,6 +219,9 @@ class Fleet:
         for row in setup.backends:
             if row not in kept:
                 self._add(row, now)
+        for backend in gone:
+            self.remove(backend, now)
+        self.setup = setup
         self._settle(now)
 
     # --- inside

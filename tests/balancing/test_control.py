@@ -153,7 +153,7 @@ def test_another_setup_keeps_what_is_known_of_those_who_stay() -> None:
     assert [backend.name for backend in lb.pool.backends] == ["a", "c", "z"]
     assert lb.pool.backends[:2] == [a, c]
     assert (a.weight, a.active, c.response_time) == (3, 1, 0.25)
-    assert [type(action) for action in lb.out] == [Left, Joined]
+    assert [type(action) for action in lb.out] == [Joined, Left]
     assert lb.setup == setup
     for lease in leases:
         lease.done(2.0)

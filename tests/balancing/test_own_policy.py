@@ -6,9 +6,21 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from lb.balancing import Balancer, Changed, HealthPolicy, Joined, Left, Probe, Settings, Setup
+from lb.balancing import (
+    Balancer,
+    Changed,
+    HealthPolicy,
+    Joined,
+    Left,
+    Probe,
+    QueuePolicy,
+    Settings,
+    Setup,
+    Start,
+)
 from lb.balancing.health import Health, ProbeResult
-from tests.balancing.test_balancer import BAD, GOOD, admitted, answered, checked, drained
+from tests.balancing.test_balancer import BAD, GOOD, admitted, answered, balancer, checked, drained
+from tests.doubles import Request
 
 COMMON = HealthPolicy(interval=10.0, fast_interval=1.0, rise=2, fall=3, jitter=0.0)
 OWN = HealthPolicy(interval=4.0, fast_interval=0.5, rise=1, fall=1, jitter=0.0)
@@ -82,8 +94,8 @@ def test_what_is_known_stays_while_name_and_address_do() -> None:
     rows = (replace(ROWS[0], weight=3), replace(ROWS[1], address="h:9"))
     lb.apply(replace(lb.setup, backends=rows), 2.0)
     assert [type(action) for action in lb.out if isinstance(action, Joined | Left)] == [
-        Left,
         Joined,
+        Left,
     ]
     kept, other = lb.pool.backends
     assert kept is a
@@ -136,3 +148,18 @@ def test_a_drain_is_told_once_and_so_is_its_end() -> None:
     lb.observed(a, 3.0, GOOD)
     assert not a.draining
     assert Changed(a, "") in drained(lb)
+
+
+def test_whoever_waits_for_the_only_one_waits_for_its_successor() -> None:
+    lb = balancer(1, max_in_flight=1, queue=QueuePolicy(limit=5))
+    lease, waiting = admitted(lb), Request()
+    assert lb.admit(waiting, 1.0) is None
+    (row,) = lb.setup.backends
+    lb.apply(replace(lb.setup, backends=(replace(row, address="10.0.0.9:80"),)), 2.0)
+    assert lb.setup.backends == (replace(row, address="10.0.0.9:80"),)
+    (successor,) = lb.pool.backends
+    (start,) = drained(lb)
+    assert isinstance(start, Start)
+    assert (start.lease.call, start.lease.backend) == (waiting, successor)
+    lease.done(3.0)
+    assert lease.backend.active == 0
