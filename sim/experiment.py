@@ -130,6 +130,9 @@ def _backend_use(
     scenario: Scenario, records: list[Record], cut: float, rate: float
 ) -> list[BackendUse]:
     impatient = scenario.offered().patience is not None
+    # Silence is held against a backend when the limit of an answer is over.
+    named = "response" in scenario.timeouts.model_fields_set
+    memory = scenario.outliers.window + (scenario.timeouts.response if named else 0.0)
     rows = []
     for order, (backend, model) in enumerate(scenario.modelled()):
         share, busy, in_flight, sent = [], [], [], []
@@ -143,6 +146,7 @@ def _backend_use(
             times, inside = occupancy(*record.in_flight(order))
             in_flight.append(time_average(times, inside, cut, record.until))
             sent.append(record.entered(order) / record.requests)
+        ejected, falsely = np.mean([it.ejections(order, memory) for it in records], axis=0)
         rows.append(
             BackendUse(
                 name=backend.label,
@@ -151,6 +155,8 @@ def _backend_use(
                 mean_in_flight=float(np.mean(in_flight)),
                 offered=float(np.mean(sent)) * rate / model.capacity,
                 bounded=impatient or model.queue is not None or backend.max_in_flight is not None,
+                ejected=float(ejected),
+                falsely_ejected=float(falsely),
             )
         )
     return rows

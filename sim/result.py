@@ -35,6 +35,10 @@ class BackendUse:
     """Work sent to it per second over its capacity; from 1 on it cannot keep up."""
     bounded: bool
     """Whether it turns requests away rather than letting them wait without end."""
+    ejected: float = 0.0
+    """How often it was ejected, per replication, the whole of it."""
+    falsely_ejected: float = 0.0
+    """How often while it had no fault, and had not had one lately."""
 
     @property
     def steadiness(self) -> Steadiness:
@@ -44,7 +48,8 @@ class BackendUse:
     def as_dict(self) -> dict[str, Any]:
         """For `lb simulate --json`."""
         names = ("name", "share", "utilisation", "mean_in_flight", "offered")
-        return {name: getattr(self, name) for name in names}
+        ejections = ("ejected", "falsely_ejected")
+        return {name: getattr(self, name) for name in (*names, *ejections)}
 
 
 @dataclass(frozen=True)

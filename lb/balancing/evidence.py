@@ -106,11 +106,6 @@ class Evidence:
         good, failures = self._samples[0]
         return self._good - good, self.failures - failures
 
-    @property
-    def watched(self) -> bool:
-        """A window is open."""
-        return bool(self._samples)
-
     def forget_window(self) -> None:
         """No window is open any more."""
         self._samples.clear()

@@ -78,6 +78,10 @@ class Record:
     lost: Lost = field(default_factory=Lost.of)
     rotation: Floats | None = None
     """Who was usable, see `Fates`."""
+    ejected: Sequence[tuple[int, float]] = ()
+    """Which backend was ejected when."""
+    troubles: Sequence[tuple[int, float, float]] = ()
+    """Which backend had a fault from when to when."""
 
     @classmethod
     def of(
@@ -92,6 +96,7 @@ class Record:
         came_again: int = 0,
         lost: Collection[Sequence[float]] = (),
         rotation: Floats | None = None,
+        ejected: Sequence[tuple[int, float]] = (),
     ) -> Record:
         """From what a world wrote down for each request; `ended` is NaN where none succeeded."""
         ends, arrivals = np.asarray(ended), np.asarray(arrived)
@@ -120,6 +125,7 @@ class Record:
             failures=np.array([(arrivals[index], at) for index, at, _ in refused]).reshape(-1, 2).T,
             lost=Lost.of(lost),
             rotation=rotation,
+            ejected=ejected,
         )
 
     @property
@@ -144,6 +150,17 @@ class Record:
     def picks(self) -> NDArray[np.int64]:
         """Backends in the order they were picked."""
         return self.backend[np.argsort(self.started, kind="stable")]
+
+    def ejections(self, order: int, memory: float) -> tuple[int, int]:
+        """How often a backend was ejected, and how often falsely.
+
+        That is when it had no fault, and had not had one within `memory` seconds: what became of
+        requests then may still have been held against it.
+        """
+        mine = [at for place, at in self.ejected if place == order]
+        spans = [(since, until) for place, since, until in self.troubles if place == order]
+        rightly = sum(any(since <= at <= until + memory for since, until in spans) for at in mine)
+        return len(mine), len(mine) - rightly
 
     def entered(self, order: int) -> int:
         """How many attempts a backend took in, those whose answer nobody waited for too."""

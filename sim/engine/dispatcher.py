@@ -12,6 +12,7 @@ from lb.balancing import (
     Balancer,
     Cancel,
     Changed,
+    Ejected,
     Joined,
     Lease,
     Left,
@@ -188,6 +189,8 @@ class Dispatcher:
                 case Start(lease):
                     self._journal.retried += bool(lease.call.tried)
                     self._send(lease, now)
+                case Ejected(backend):
+                    self._journal.ejected.append((backend.site.place, now))
                 case Recall(backend):
                     self._recall(backend, now)
                 case Refuse(call, why):

@@ -32,6 +32,8 @@ class Journal:
         self.retried = 0
         self.came_again = 0
         """Requests whose client had come before."""
+        self.ejected: list[tuple[int, float]] = []
+        """Which backend was ejected when."""
         self._refused: list[tuple[int, float, Why | Outcome]] = []
         self._lost: dict[Lease[Request], list[float]] = {}
 
@@ -78,4 +80,5 @@ class Journal:
             came_again=self.came_again,
             lost=self._lost.values(),
             rotation=rotation,
+            ejected=self.ejected,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -68,8 +69,10 @@ class World(Timeline):
         self._journal = Journal(lambda now: self.succeed(self._over, now))
         faults = occurrences(scenario.faults, seed, replication if struck is None else struck)
         self.sites: dict[str, Site] = {}
+        self._troubles: list[tuple[int, float, float]] = []
         for place, (row, model) in enumerate(scenario.modelled()):
             mine = [fault for fault in faults if fault.strikes(row)]
+            self._troubles += [(place, fault.since, fault.until) for fault in mine]
             sizes = source.sizes[shape(model.service)]
             station = partial(build, model, mine)
             door = Door(mine, Random(f"{row.address} {seed} {replication}"))
@@ -115,7 +118,8 @@ class World(Timeline):
         if self._journal.left:
             with _no_garbage_collection():
                 self.run(until=self._over)
-        return self._journal.record(self._delays, None if rotation is None else rotation.seen)
+        record = self._journal.record(self._delays, None if rotation is None else rotation.seen)
+        return replace(record, troubles=self._troubles)
 
 
 @contextmanager

@@ -48,6 +48,10 @@ def sentences(result: Result) -> Iterator[str]:
                 f"{run.algorithm}: {run.failed:.4g} of {run.requests:.4g} requests were not served "
                 f"({', '.join(told)})"
             )
+    for run in result.runs:
+        if found := [use for use in run.backends if use.ejected][:MANY]:
+            told = ", ".join(_ejections(use) for use in found)
+            yield f"{run.algorithm}: ejected, times per replication: {told}"
     if len(result.runs) > 1:
         for metric in ("mean", "p99"):
             groups = [" = ".join(group) for group in result.ranking(metric)]
@@ -74,6 +78,11 @@ def keeping_up(run: AlgorithmRun) -> Iterator[str]:
         if found := [use for use in run.backends if use.steadiness == kind]:
             verb = "" if kind == "overloaded" else "is " if len(found) == 1 else "are "
             yield f"{run.algorithm}: {_named(found)} {verb}{words} {_loads(found)}: {meaning}"
+
+
+def _ejections(use: BackendUse) -> str:
+    falsely = f" ({use.falsely_ejected:.3g} without a fault)" if use.falsely_ejected else ""
+    return f"{use.name} {use.ejected:.3g}{falsely}"
 
 
 def _named(backends: Sequence[BackendUse]) -> str:

@@ -77,7 +77,15 @@ def test_the_document_has_these_keys(document: dict[str, Any], file: Scenario) -
             assert list(figure) == ["value", "low", "high"]
             assert figure["low"] < figure["value"] < figure["high"]
         for backend in run["backends"]:
-            assert list(backend) == ["name", "share", "utilisation", "mean_in_flight", "offered"]
+            assert list(backend) == [
+                "name",
+                "share",
+                "utilisation",
+                "mean_in_flight",
+                "offered",
+                "ejected",
+                "falsely_ejected",
+            ]
 
 
 def test_the_scenario_stands_in_the_document_with_times_in_seconds(
