@@ -50,8 +50,8 @@ def sentences(result: Result) -> Iterator[str]:
             )
     for run in result.runs:
         if found := [use for use in run.backends if use.ejected][:MANY]:
-            told = ", ".join(_ejections(use) for use in found)
-            yield f"{run.algorithm}: ejected, times per replication: {told}"
+            times = ", ".join(_ejections(use) for use in found)
+            yield f"{run.algorithm}: ejected, times per replication: {times}"
     if len(result.runs) > 1:
         for metric in ("mean", "p99"):
             groups = [" = ".join(group) for group in result.ranking(metric)]
