@@ -41,15 +41,15 @@ def write_load(
     rate: float | None = None,
     errors: float | None = None,
 ) -> str:
-    """`in_flight=3, latency_ms=12.500, utilisation=0.6100, rate=120.000, errors=0.000`."""
+    """`in_flight=3, latency_ms=12.500, utilisation=0.61, rate=120, errors=0`.
+
+    The last three to nine places: what they decide live is what they decide on paper.
+    """
     said = [f"in_flight={in_flight}, latency_ms={latency * 1e3:.3f}"]
-    if utilisation is not None:
-        said.append(f"utilisation={utilisation:.4f}")
-    said += [
-        f"{key}={value:.3f}"
-        for key, value in (("rate", rate), ("errors", errors))
-        if value is not None
-    ]
+    figures = {"utilisation": utilisation, "rate": rate, "errors": errors}
+    for key, value in figures.items():
+        if value is not None:
+            said.append(f"{key}={f'{value:.9f}'.rstrip('0').rstrip('.')}")
     return ", ".join(said)
 
 

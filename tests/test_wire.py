@@ -83,6 +83,9 @@ def test_a_load_report_is_read_as_it_was_written() -> None:
     for in_flight, latency in ((0, 0.0), (3, 0.0125), (10**8, 4000.0)):
         said = wire.read_load(wire.write_load(in_flight, latency))
         assert said == (in_flight, latency, None, None, None)
+        assert wire.write_load(3, 0.0125, 0.61, 120.0, 0.0) == (
+            "in_flight=3, latency_ms=12.500, utilisation=0.61, rate=120, errors=0"
+        )
         said = wire.read_load(wire.write_load(in_flight, latency, 0.6125, 120.5, 0.25))
         assert said == (in_flight, latency, 0.6125, 120.5, 0.25)
 

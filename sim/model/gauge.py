@@ -42,6 +42,8 @@ class Gauge:
 
     def figures(self, now: float) -> Figures | None:
         """What it says now; None as long as no window is old enough."""
+        if self._ends is None:
+            return None  # health checks come before there is anything to measure
         self._advance(now)
         over = self._over
         while over and over[0][0] <= now - self._delay:

@@ -15,6 +15,7 @@ from sim import Schedule, simulate
 from sim.engine.timeline import Alarm
 from sim.engine.world import World
 from sim.live.backend import LiveStation
+from tests.live_world import lived
 from tests.sim.scenarios import CONSTANT, scenario, serves
 from tests.sim.test_live_backend import clockless, model
 
@@ -173,3 +174,14 @@ def test_a_modelled_backend_that_is_full_says_so() -> None:
 
     said = clockless(test())
     assert (said.utilisation, said.rate, said.errors) == (1.0, 0.0, 0.0)
+
+
+def test_proxy_and_simulator_are_one_where_reports_decide() -> None:
+    """Every request goes to the same backend in both worlds: so do the weights that they set."""
+    live = lived(SHIPPED.read_text().replace("network = {", "# network = {"))
+    (record,) = simulate(live.scenario, schedule=live.schedule)["weighted_feedback"].records[:1]
+    assert len(record.backend) == len(live.schedule) > 4000
+    np.testing.assert_array_equal(record.backend, live.measured.backend)
+    late = record.backend[live.schedule.times >= 8]
+    shares = np.bincount(late, minlength=3) / len(late)
+    assert shares == pytest.approx([4 / 7, 2 / 7, 1 / 7], abs=0.03)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lb.config import Model
 from sim.model.gauge import Figures, Gauge
+from sim.model.measures import UNKNOWN, Measures
 
 EVENTS = st.lists(
     st.tuples(st.floats(0, 3), st.integers(0, 5), st.integers(0, 3), st.booleans()), max_size=30
@@ -28,6 +30,7 @@ def test_figures_are_those_of_the_window_that_is_over() -> None:
 
 def test_the_first_window_opens_with_the_first_event() -> None:
     gauge = Gauge(workers=1, every=2.0, delay=0.0)
+    assert gauge.figures(999.0) is None, "to look is no event"
     gauge.holds(1, 1000.5)
     assert gauge.figures(1002.4) is None
     assert gauge.figures(1002.5) == (1.0, 0.0, 0.0)
@@ -83,3 +86,37 @@ def test_windows_add_up_to_all_that_was_done(
     assert sum(used for used, _, _ in told) * workers * every == pytest.approx(busy, abs=1e-9)
     assert sum(rate for _, rate, _ in told) * every == pytest.approx(answers)
     assert sum(bad for _, _, bad in told) * every == pytest.approx(errors)
+
+
+def measures() -> Measures[str]:
+    return Measures(Model.model_validate({"service": "exponential:1s", "workers": 2}))
+
+
+def test_a_backend_knows_how_long_its_requests_take_beside_others() -> None:
+    it = measures()
+    it.came("a", 0, 0.0)
+    it.came("b", 1, 0.5)
+    it.left("a", 1, 1.0)
+    it.left("b", 0, 4.5)
+    assert (it.expected(0), it.expected(1)) == (1.0, 4.0)
+
+
+def test_who_was_there_before_or_left_without_an_answer_teaches_no_latency() -> None:
+    it = measures()
+    assert it.figures(0.0) == UNKNOWN
+    it.left("before", 0, 0.25)
+    it.came("gone", 0, 0.25)
+    it.gone("gone", 0, 0.75)
+    it.turned_away(0.75)
+    assert it.expected(0) == 0.0
+    assert it.figures(1.0) == (0.25, 2.0, 1.0)
+
+
+def test_what_a_crash_loses_keeps_no_worker_busy() -> None:
+    it = measures()
+    it.came("a", 0, 0.0)
+    it.came("b", 1, 0.0)
+    it.lost(0.5)
+    assert it.figures(1.0) == (0.5, 0.0, 0.0)
+    it.left("a", 0, 1.0)
+    assert it.expected(0) == 0.0

@@ -232,6 +232,7 @@ def test_by_utilisation_errors_count_as_use() -> None:
 
 def test_a_report_of_strangers_is_nothing() -> None:
     strategy, _ = feedback(1, 1)
+    strategy.reweigh(Server(7), 0.0)
     strategy.fed(Server(7), 0.0, report(0.5, 100))
     assert shares(strategy) == {"a": 0.5, "b": 0.5}
 

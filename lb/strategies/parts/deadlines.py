@@ -6,6 +6,7 @@ ties, is what the algorithms built on this say.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import Generic
@@ -16,7 +17,7 @@ Entry = tuple[int, int, int]
 """Deadline, the turn it was set at, order. The turn makes ties first in, first out."""
 
 
-class Deadlines(Generic[B]):
+class Deadlines(ABC, Generic[B]):
     """The heap, in a virtual time of its own. Stale entries are dropped when they come up."""
 
     def __init__(self) -> None:
@@ -27,9 +28,9 @@ class Deadlines(Generic[B]):
         self._now = 0
         self._turn = 0
 
+    @abstractmethod
     def _step(self, order: int) -> int:
         """From one deadline of a member to its next."""
-        raise NotImplementedError
 
     def join(self, backend: B, now: float) -> None:
         order = backend.order
