@@ -109,7 +109,7 @@ def test_who_was_there_before_or_left_without_an_answer_teaches_no_latency() -> 
     it.gone("gone", 0, 0.75)
     it.turned_away(0.75)
     assert it.expected(0) == 0.0
-    assert it.figures(1.0) == (0.25, 2.0, 1.0)
+    assert it.figures(1.25) == (0.25, 2.0, 1.0)
 
 
 def test_what_a_crash_loses_keeps_no_worker_busy() -> None:
