@@ -37,11 +37,13 @@ def trial(seed: int, algorithms: Sequence[str], seconds: float) -> str:
     """The file of one trial, a function of what is given; `algorithms` take turns by `seed`."""
     rng = Random(f"trial {seed}")
     backends = rng.randint(2, 6)
+    rows = [line for number in range(backends) for line in _backend(rng, number, backends)]
+    limited = any(line.startswith("max_in_flight") for line in rows)
     lines = [
         f'algorithm = "{algorithms[seed % len(algorithms)]}"',
         *_server(rng),
-        *_policies(rng),
-        *(line for number in range(backends) for line in _backend(rng, number, backends)),
+        *_policies(rng, limited=limited),
+        *rows,
         *_traffic(rng),
         f'[run]\nduration = "{seconds:g}s"\nseed = {seed}\nwarmup = "0s"\nreplications = 1',
     ]
@@ -62,7 +64,7 @@ def _server(rng: Random) -> list[str]:
     return lines
 
 
-def _policies(rng: Random) -> list[str]:
+def _policies(rng: Random, *, limited: bool) -> list[str]:
     some = rng.choice
     health = [f'interval = "{some(["1s", "2s", "5s", "30s"])}"', f"rise = {some([1, 2, 3])}"]
     health += [f"fall = {some([1, 2, 3])}", f'timeout = "{some(["500ms", "2s"])}"']
@@ -78,7 +80,7 @@ def _policies(rng: Random) -> list[str]:
         "slow_start": [f'duration = "{some(["0s", "5s", "20s"])}"'],
         "retries": retries,
     }
-    if rng.random() < 0.6:
+    if limited and rng.random() < 0.7:
         discipline = some(["fifo", "adaptive"])
         tables["queue"] = [f'limit = {some([5, 100])}\ntimeout = "{some(["500ms", "3s"])}"']
         tables["queue"].append(f'discipline = "{discipline}"')
