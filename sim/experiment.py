@@ -98,6 +98,7 @@ def _run(
     return AlgorithmRun(
         algorithm=name,
         **{count: mean([getattr(r, count) for r in records]) for count in COUNTS},
+        hedged=mean([record.hedged for record in records]),
         came_again=mean([record.came_again for record in records]),
         refused={why: mean([r.refused.get(why, 0) for r in records]) for why in sorted(whys)},
         latency=latency,

@@ -65,6 +65,8 @@ class AlgorithmRun:
     gone: float
     """Clients who lost patience."""
     retried: float
+    hedged: float
+    """Attempts beside another one that took long."""
     came_again: float
     """Requests of clients who had failed before."""
     refused: dict[str, float]
@@ -104,8 +106,13 @@ class AlgorithmRun:
         return series([record.fates for record in self.records])
 
     def as_dict(self) -> dict[str, Any]:
-        """The RUN object of `lb simulate --json`; an eventful one has its `timeline`."""
-        more = {"timeline": self.timeline.as_dict()} if self.eventful else {}
+        """The RUN object of `lb simulate --json`.
+
+        An eventful one has its `timeline`, and one with hedges says how many it `hedged`.
+        """
+        more: dict[str, Any] = {"timeline": self.timeline.as_dict()} if self.eventful else {}
+        if self.hedged:
+            more["hedged"] = _plain(self.hedged)
         return {
             "algorithm": self.algorithm,
             **{name: _plain(getattr(self, name)) for name in (*COUNTS, "came_again")},

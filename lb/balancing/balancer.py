@@ -17,7 +17,7 @@ from lb.balancing.backend import Backend, Settings, State
 from lb.balancing.extra import ExtraAttempts
 from lb.balancing.fleet import TROUBLE, Fleet
 from lb.balancing.health import ProbeResult
-from lb.balancing.lease import OK, C, Lease, part
+from lb.balancing.lease import OK, C, Lease, part, rival_of
 from lb.balancing.setup import Setup
 from lb.balancing.shedding import Shedding
 from lb.balancing.snapshot import Snapshot, view
@@ -43,7 +43,9 @@ class Balancer(Generic[C]):
         self._turned_away = self._left_line = 0
         self._refused: Counter[str] = Counter({why.value: 0 for why in REASONS})
         self._agenda = Agenda()
-        self._extra: ExtraAttempts[C] = ExtraAttempts(setup, self._agenda, rng, self, now)
+        self._extra: ExtraAttempts[C] = ExtraAttempts(
+            setup, self._agenda, rng, self, self._start, self._refuse, now
+        )
         self._budget = self._extra.retries.budget
         self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._turn_away)
         self._shedding = Shedding(setup.queue.max_lag)
@@ -94,7 +96,7 @@ class Balancer(Generic[C]):
             self._budget.sample(now, self.admitted)
         self.admitted += 1
         backend = self._pick(now, call.key, call.tried)
-        if backend is not None:  # as in `start`, without the step into it
+        if backend is not None:  # as in `_start`, without the step into it
             self._take(backend, now)
             lease = self.lease_type(self, call, backend, now)
             if self._attending:
@@ -124,7 +126,7 @@ class Balancer(Generic[C]):
     def movable(self, lease: Lease[C], now: float, sent: bool) -> bool:
         """Whether the call would go on elsewhere if this attempt, which waits, were to time out."""
         call, tried = lease.call, lease.call.tried
-        if part(lease) is not None:
+        if rival_of(lease) is not None:
             return True
         call.tried += (lease.backend,)
         movable = self._extra.movable(call, now, Outcome.TIMEOUT, sent)
@@ -163,21 +165,6 @@ class Balancer(Generic[C]):
             self._left_line += 1
             return True
         return self._extra.pauses.leave(call)
-
-    # --- for its own parts
-
-    def start(self, call: C, backend: Backend, now: float) -> Lease[C]:
-        """An attempt at a backend that was picked."""
-        self._take(backend, now)
-        lease = self.lease_type(self, call, backend, now)
-        if self._attending:
-            self._attend(lease, now)
-        return lease
-
-    def refuse(self, call: C, why: Why | Outcome) -> None:
-        """The call is over."""
-        self._refused[why.value] += 1
-        self.out.append(Refuse(call, why))
 
     def made_room(self, now: float) -> None:
         """A lease is done whose backend was full; called by the lease alone."""
@@ -290,6 +277,19 @@ class Balancer(Generic[C]):
         self._shed = self._shedding.refuses()
         return None if self._shed else self.pool.pick(now, key, tried)
 
+    def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
+        """An attempt at a backend that was picked."""
+        self._take(backend, now)
+        lease = self.lease_type(self, call, backend, now)
+        if self._attending:
+            self._attend(lease, now)
+        return lease
+
+    def _refuse(self, call: C, why: Why | Outcome) -> None:
+        """The call is over."""
+        self._refused[why.value] += 1
+        self.out.append(Refuse(call, why))
+
     def _attend(self, lease: Lease[C], now: float) -> None:
         """An attempt has started, and there is more to it than that."""
         if self.pool.probing:
@@ -304,7 +304,7 @@ class Balancer(Generic[C]):
             if backend is None:
                 return
             self._line.leave(call)
-            self.out.append(Start(self.start(call, backend, now)))
+            self.out.append(Start(self._start(call, backend, now)))
 
     def _settled(self, now: float) -> None:
         """Who may be picked may have changed: the line goes on, or hears that nobody is left."""
@@ -317,4 +317,4 @@ class Balancer(Generic[C]):
 
     def _turn_away(self, call: C, why: Why) -> None:
         self._turned_away += 1
-        self.refuse(call, why)
+        self._refuse(call, why)

@@ -6,9 +6,10 @@ Both draw from one budget, and neither jumps the line: they take a free place or
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Generic, Protocol
 
-from lb.balancing.actions import Start, Why
+from lb.balancing.actions import Start
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend
 from lb.balancing.backoff import Pauses
@@ -20,26 +21,28 @@ from lb.balancing.setup import Setup
 from lb.strategies import Outcome, Random
 
 
-class Calls(Protocol[C]):
-    """The part of a balancer that starts attempts and tells calls no."""
+class Calls(Protocol):
+    """The part of a balancer that counts calls and knows who there is."""
 
     out: deque[Any]
     admitted: int
     pool: Pool
-
-    def start(self, call: C, backend: Backend, now: float) -> Lease[C]:
-        """A backend was picked: another attempt is under way."""
-
-    def refuse(self, call: C, why: Why | Outcome) -> None:
-        """The call is over."""
 
 
 class ExtraAttempts(Generic[C]):
     """Who gets one, when, and where."""
 
     def __init__(
-        self, setup: Setup, agenda: Agenda, rng: Random, calls: Calls[C], now: float
+        self,
+        setup: Setup,
+        agenda: Agenda,
+        rng: Random,
+        calls: Calls,
+        start: Callable[[C, Backend, float], Lease[C]],
+        refuse: Callable[[C, Outcome], None],
+        now: float,
     ) -> None:
+        """`start` begins an attempt at a backend that was picked; `refuse` ends a call."""
         self.retried = 0
         self.retries = Retries(setup.retries, now)
         self.hedges: Hedges[C] = Hedges(setup.hedging, agenda, self._hedge)
@@ -47,6 +50,8 @@ class ExtraAttempts(Generic[C]):
         self._budget = self.retries.budget
         self._draw = rng.random
         self._calls = calls
+        self._start = start
+        self._refuse = refuse
 
     def adopt(self, before: Setup, setup: Setup) -> None:
         """Other policies; what is spent and what is known of latencies stays."""
@@ -106,11 +111,11 @@ class ExtraAttempts(Generic[C]):
     def _again(self, call: C, backend: Backend, now: float) -> None:
         self._budget.spend(now)
         self.retried += 1
-        self._calls.out.append(Start(self._calls.start(call, backend, now)))
+        self._calls.out.append(Start(self._start(call, backend, now)))
 
     def _give_up(self, call: C, why: Refusal, outcome: Outcome) -> None:
         self.retries.refused[why.value] += 1
-        self._calls.refuse(call, outcome)
+        self._refuse(call, outcome)
 
     def _back_off(self, call: C, now: float, outcome: Outcome) -> None:
         """All that are usable have failed it: not at once again."""
@@ -147,6 +152,6 @@ class ExtraAttempts(Generic[C]):
             return
         self._budget.spend(now)
         self.hedges.started += 1
-        hedge = calls.start(call, backend, now)
+        hedge = self._start(call, backend, now)
         pair(lease, hedge)
         calls.out.append(Start(hedge))

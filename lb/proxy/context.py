@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Protocol
+from typing import Any, Protocol
 
 from lb.balancing import Backend
 from lb.config import Scenario
@@ -59,6 +59,8 @@ class Context:
         """Clients hear in X-Backend-Server who answered."""
         self.access_log: Callable[[Answered, bytes], None] | None = None
         """Hears of every request that has ended, and of its client's address."""
+        self.exchange: Any
+        """What is made of a request: the type of exchanges."""
         self.key_of: KeyOf | None = None
         """None while the algorithm sees no keys."""
         self.make_room: Callable[[], None] = lambda: None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -32,6 +33,7 @@ from lb.proxy.context import Context
 from lb.proxy.health.asking import Asking, Prober
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.news import tell
+from lb.proxy.timers import Deadlines
 
 NEVER = float("inf")
 SOON = 0.001
@@ -47,6 +49,8 @@ class Dispatched(Call, Protocol):
 
     def cancel(self, lease: Lease[Any]) -> None: ...
 
+    def overdue(self, lease: Lease[Any]) -> None: ...
+
 
 class Site(Protocol):
     """What is kept for a backend: the connections to it."""
@@ -57,6 +61,11 @@ class Site(Protocol):
         """The backend has left; what is in flight there ends as it would."""
 
     def close(self) -> None: ...
+
+
+def _overdue(lease: Lease[Any]) -> None:
+    if lease.open:
+        lease.call.overdue(lease)
 
 
 C = TypeVar("C", bound=Dispatched)
@@ -76,16 +85,25 @@ class Dispatcher(Generic[C]):
         site: Callable[[Backend, Report], Site],
         swapped: Callable[[frozenset[str]], None],
         recall: Callable[[Backend], None],
+        attempt: float | None = None,
     ) -> None:
         """`site` makes what is kept for a backend; `swapped` hears what another algorithm needs;
         `recall` ends what waits at a backend and can go on elsewhere.
+
+        `attempt` is how long one may take to the first byte of its answer, in seconds; None is off.
         """
         self.balancer = balancer
         self.answered = asyncio.Event()
         """Something is known of every backend."""
+        self.refused: Counter[str] = Counter({"too_late": 0, "loop": 0})
+        """Requests that the proxy told no by itself, by reason."""
+        self._limit: Deadlines[Lease[Any]] | None = (
+            None if attempt is None else Deadlines(attempt, _overdue)
+        )
         # Used for every call: looked up once.
-        self.admit = balancer.admit
+        self.admit: Callable[[C, float], Lease[C] | None] = balancer.admit
         """A lease, or None: the call waits or is refused, which only a `drain` will tell."""
+        self._look_up()
         self.out = balancer.out
         """What is to be drained."""
         self._context = context
@@ -117,7 +135,32 @@ class Dispatcher(Generic[C]):
         for backend in self.balancer.pool.backends:
             backend.site.close_idle(since)
 
+    def sweep(self, now: float) -> None:
+        """End attempts that have taken too long."""
+        if self._limit is not None:
+            self._limit.sweep(now)
+
     # --- calls
+
+    @property
+    def watching(self) -> bool:
+        """Whether `begun` is to be called, or `declined` asked."""
+        return self.balancer.hedging or bool(self.balancer.retry_statuses)
+
+    def limit(self, lease: Lease[C], now: float) -> None:
+        """The time of an attempt begins, or begins again."""
+        if self._limit is not None:
+            self._limit.start(lease, now)
+
+    def begun(self, lease: Lease[C], now: float) -> None:
+        """The final answer has begun, and stands; whoever else was asked is asked no more."""
+        self.balancer.answered(lease, now)
+        self.drain()
+
+    def declined(self, lease: Lease[C], now: float, status: int) -> bool:
+        """Whether an answer is forgotten, as its call goes on elsewhere; `drain` has to follow."""
+        balancer = self.balancer
+        return status in balancer.retry_statuses and balancer.declined(lease, now, status)
 
     def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
         """An attempt broke before its answer began; the call is started anew, or refused."""
@@ -164,13 +207,30 @@ class Dispatcher(Generic[C]):
     def apply(self, setup: Setup) -> None:
         """Move to another setup. Raises UsageError."""
         self.balancer.apply(setup, self._context.now())
+        self._look_up()
+        self._swapped(self.balancer.needs)
         self.drain()
 
     # --- what the balancer asks for
 
+    def _look_up(self) -> None:
+        """At defaults, there is nothing between a call and the balancer."""
+        plain = self._limit is None and not self.balancer.hedging
+        self.admit = self.balancer.admit if plain else self._admit
+
+    def _admit(self, call: C, now: float) -> Lease[C] | None:
+        lease = self.balancer.admit(call, now)
+        if lease is not None:
+            self.limit(lease, now)
+        self._set_alarm_by_balancer()  # it may have to be hedged soon
+        return lease
+
     def drain(self) -> None:
         """Carry out the balancer's actions, and set the alarm by what falls due next."""
         self._carry_out()
+        self._set_alarm_by_balancer()
+
+    def _set_alarm_by_balancer(self) -> None:
         if self.balancer.wakes_at != self._alarm_at:
             self._set_alarm(self.balancer.wakes_at)
 
@@ -179,6 +239,7 @@ class Dispatcher(Generic[C]):
         while out:
             match out.popleft():
                 case Start(lease):
+                    self.limit(lease, lease.started_at)
                     lease.call.start(lease)
                 case Recall(backend):
                     self._recall(backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from lb.balancing import BackendView, Snapshot
@@ -22,9 +23,10 @@ def health(snapshot: Snapshot) -> Answer:
     return _json(200 if usable else 503, document)
 
 
-def stats(snapshot: Snapshot, loop_lag: float) -> Answer:
+def stats(snapshot: Snapshot, refused: Mapping[str, int], loop_lag: float) -> Answer:
     """All that is counted; each backend's books balance, and so do those of the whole.
 
+    `refused` counts what the proxy has told no by itself, by reason;
     `loop_lag` is how late the event loop was when it was looked at last, in seconds.
     """
     return _json(
@@ -38,7 +40,7 @@ def stats(snapshot: Snapshot, loop_lag: float) -> Answer:
             "hedged": snapshot.hedged,
             "hedges_won": snapshot.hedges_won,
             "hedge_refused": snapshot.hedge_refused,
-            "refused": snapshot.refused,
+            "refused": {**snapshot.refused, **refused},
             "turned_away": snapshot.turned_away,
             "left_line": snapshot.left_line,
             "waiting": snapshot.waiting,

@@ -18,7 +18,7 @@ from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.door import Door
 from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.exchange.clients import Clients
-from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.logs.log import Log
@@ -73,6 +73,7 @@ class Proxy:
             site=partial(UpstreamPool, context, self.names),
             swapped=self._identify,
             recall=self._recall,
+            attempt=scenario.timeouts.attempt,
         )
         self._identify(self.balancer.needs)
         if path := scenario.server.health_path:
@@ -81,7 +82,7 @@ class Proxy:
             )
         if path := scenario.server.stats_path:
             context.endpoints[path.encode()] = lambda: endpoints.stats(
-                self.balancer.snapshot(context.now()), self._lag
+                self.balancer.snapshot(context.now()), self.dispatcher.refused, self._lag
             )
         if scenario.server.access_log:
             context.access_log = self._log_access
@@ -105,6 +106,7 @@ class Proxy:
     def _identify(self, needs: frozenset[str]) -> None:
         """See to it that requests have the keys and cookies that the algorithm needs."""
         context = self.context
+        context.exchange = Watched if self.dispatcher.watching else Exchange
         kind, _, name = self._key.partition(":")
         sets_cookie = "sets_cookie" in needs and kind == "cookie"
         context.cookie = name.encode() if sets_cookie else None
@@ -175,6 +177,7 @@ class Proxy:
         self._look_at = now + TICK
         self._timer = self.context.loop.call_later(TICK, self._tick)
         self.dispatcher.lagged(self._lag)
+        self.dispatcher.sweep(now)
         self.timers.sweep(now)
         self._door.look()
         self.dispatcher.close_idle(now - self.context.timeouts.idle)

@@ -69,6 +69,7 @@ class Record:
     gone: int = 0
     """Clients who left without an answer."""
     retried: int = 0
+    hedged: int = 0
     came_again: int = 0
     """Requests of clients who had failed before."""
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Record:
         ended: array[float],
         refused: Sequence[Refusal] = (),
         retried: int = 0,
+        hedged: int = 0,
         came_again: int = 0,
         lost: Collection[Sequence[float]] = (),
         rotation: Floats | None = None,
@@ -120,6 +122,7 @@ class Record:
             timed_out=timed_out,
             gone=whys[GONE],
             retried=retried,
+            hedged=hedged,
             came_again=came_again,
             refused={why.value: number for why, number in whys.items()},
             failures=np.array([(arrivals[index], at) for index, at, _ in refused]).reshape(-1, 2).T,

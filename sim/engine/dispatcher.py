@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -53,7 +53,7 @@ class Dispatcher:
     """Brings requests to one balancer and carries out what it asks for.
 
     Several of them share the sites, the journal and the ways of one world. `response` is how long
-    an answer may take.
+    an answer may take, from the pick of a backend on.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Dispatcher:
         response: float | None,
     ) -> None:
         self.balancer = balancer
-        self._admit = balancer.admit
+        self._admit: Callable[[Request, float], Lease[Request] | None] = balancer.admit
         self._out = balancer.out
         self._timeline = timeline
         self._journal = journal

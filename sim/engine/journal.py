@@ -30,6 +30,7 @@ class Journal:
         self.started = array("d")
         self.ended = array("d")
         self.retried = 0
+        self.hedged = 0
         self.came_again = 0
         """Requests whose client had come before."""
         self.ejected: list[tuple[int, float]] = []
@@ -77,6 +78,7 @@ class Journal:
             ended=self.ended,
             refused=self._refused,
             retried=self.retried,
+            hedged=self.hedged,
             came_again=self.came_again,
             lost=self._lost.values(),
             rotation=rotation,

@@ -36,7 +36,9 @@ class Request:
     tried: tuple[Backend, ...] = ()
     idempotent = True
     leases: tuple[Lease[Request], ...] = ()
-    """Every attempt; kept where clients may leave."""
+    """Every attempt; kept where clients may leave, or requests take too long."""
     failures = 0
     """How often its client has come before."""
     deadline = INFINITY
+    status = 503
+    """What an answer says that is an error of the backend."""

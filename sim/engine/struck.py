@@ -73,6 +73,7 @@ class StruckSite(Site):
             case Fate.SPOILED:
                 self._take_in(lease, now, (now, kept, SERVER_ERROR))
             case Fate.FAILED:
+                lease.call.status = 503
                 self._turn_away(lease, now + FAILS_AFTER)
             case Fate.SWALLOWED if lease.open:
                 self._swallowed[lease] = kept
@@ -100,6 +101,8 @@ class StruckSite(Site):
                 error = outcome is SERVER_ERROR
                 self._measures.left(lease, len(self.station), now, error=error)
             self._kept += lease.open  # who has gone has closed it
+            if outcome is SERVER_ERROR:
+                lease.call.status = 500
             lease.call.home.answered(lease, now, outcome, since)
         self._set(due)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from random import Random
+from typing import Any
 
 from lb.balancing import Balancer
 from lb.config import BlackHole, Scenario
@@ -18,6 +19,7 @@ from sim.analysis.record import Record
 from sim.engine.clients import Attended
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.journal import Journal
+from sim.engine.pressed import Pressed
 from sim.engine.rotation import Rotation
 from sim.engine.site import Site
 from sim.engine.source import OpenLoop, Source
@@ -89,22 +91,27 @@ class World(Timeline):
         swallows = any(isinstance(fault, BlackHole) for fault in faults)
         timed = swallows or "response" in scenario.timeouts.model_fields_set
         make: Callable[..., Dispatcher] = Dispatcher
-        if traffic.noticed or traffic.client_retries:
-            make = partial(
-                Attended,
-                patience=source.patience if isinstance(source, OpenLoop) else [],
-                retries=traffic.client_retries,
-                noticed=traffic.noticed,
-                cancels=traffic.cancels,
-            )
+        setup, limits = scenario.setup(algorithm), scenario.timeouts
+        clients: dict[str, Any] = {
+            "patience": source.patience if isinstance(source, OpenLoop) else [],
+            "retries": traffic.client_retries,
+            "noticed": traffic.noticed,
+            "cancels": traffic.cancels,
+        }
+        if setup.hedging.after is not None or setup.retries.statuses or limits.total is not None:
+            make = partial(Pressed, total=limits.total, **clients)
+        elif traffic.noticed or traffic.client_retries:
+            make = partial(Attended, **clients)
+        answer = [limits.response] if timed else []
+        answer += [] if limits.attempt is None else [limits.attempt]
         self.dispatchers = [
             make(
-                Balancer(scenario.setup(algorithm), Random(int(picks.integers(2**63)))),
+                Balancer(setup, Random(int(picks.integers(2**63)))),
                 self,
                 self.sites,
                 self._journal,
                 ways,
-                scenario.timeouts.response if timed else None,
+                min(answer, default=None),
             )
             for _ in range(balancers)
         ]

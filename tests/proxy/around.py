@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Settings, Setup
 from lb.config import Timeouts
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.attempt import Attempt
-from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.http.framing import Framing
 from lb.proxy.http.request import Hop, Request
 from lb.proxy.http.response import Aside, Response
@@ -139,7 +140,10 @@ class Driver:
 
     cookie: bytes | None = None
 
-    def __init__(self, backends: str = "ab", limit: int | None = None, line: int = 0) -> None:
+    def __init__(
+        self, backends: str = "ab", limit: int | None = None, line: int = 0, **policies: Any
+    ) -> None:
+        attempt = policies.pop("attempt", None)
         self.clock = 0.0
         self.loop = Loop()
         self.outcomes: list[Outcome] = []
@@ -149,6 +153,7 @@ class Driver:
                 tuple(Settings(f"{name}:80", name=name, max_in_flight=limit) for name in backends),
                 health=HealthPolicy(enabled=False),
                 queue=QueuePolicy(limit=line),
+                **policies,
             ),
             Random(1),
         )
@@ -160,6 +165,7 @@ class Driver:
             site=lambda *_: Carrier(),  # type: ignore[arg-type,return-value]
             swapped=lambda _: None,
             recall=self._recall,
+            attempt=attempt,
         )
         self.leases = note_leases(self.balancer)
         note_ends(self.balancer, self._ended)
@@ -210,7 +216,9 @@ def exchange(
     request = Request(
         method, b"/", minor, b"x", b"", HEAD, framing, keep_alive, Hop() if hop is None else hop
     )
-    return Exchange(driver, driver.timers, driver.dispatcher, client, request)  # type: ignore[arg-type]
+    kind: Any = Watched if driver.dispatcher.watching else Exchange
+    it: Exchange = kind(driver, driver.timers, driver.dispatcher, client, request)
+    return it
 
 
 NOTHING = Aside()

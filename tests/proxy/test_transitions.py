@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from lb.balancing import Outcome, Why
+from lb.balancing.lease import pair
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.transitions import NEVER, TRANSITIONS, Event, Stage, transition
 from lb.proxy.http.framing import Framing
@@ -26,36 +27,41 @@ from tests.proxy.around import (
 )
 
 EXPECTED = """
-                NEW         WAITING     CONNECTING  SENT        ANSWERING   TUNNEL      OVER
-BEGIN           CONNECTING  -           -           -           -           -           -
-LOCAL           OVER        -           -           -           -           -           -
-REQUEST_BODY    NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
-REQUEST_END     NEW         WAITING     CONNECTING  SENT        ANSWERING   -           OVER
-START           -           CONNECTING  -           -           -           -           OVER
-REFUSE          -           OVER        -           -           -           -           OVER
-CANCEL          NEW         WAITING     WAITING     WAITING     OVER        OVER        OVER
-SENT_ON         -           -           SENT        -           -           -           -
-INTERIM         -           -           -           SENT        -           -           -
-SWITCH          -           -           -           TUNNEL      -           -           -
-HEAD            -           -           -           ANSWERING   -           -           -
-BODY            -           -           -           -           ANSWERING   -           -
-MORE            -           -           -           SENT        ANSWERING   -           -
-END             -           -           -           -           OVER        -           -
-BROKEN          -           -           CONNECTING  OVER        OVER        -           OVER
-TUNNEL_CLOSED   -           -           -           -           -           OVER        OVER
-CLIENT_GONE     OVER        OVER        OVER        OVER        OVER        OVER        OVER
-CLIENT_FULL     -           WAITING     CONNECTING  SENT        ANSWERING   TUNNEL      OVER
-CLIENT_DRAINS   -           WAITING     CONNECTING  SENT        ANSWERING   -           OVER
-BACKEND_FULL    -           -           -           SENT        ANSWERING   -           -
-BACKEND_DRAINS  -           -           -           SENT        ANSWERING   -           -
-SILENT          -           -           -           OVER        OVER        -           -
-STALLED         -           -           -           SENT        ANSWERING   -           -
-TIMED_OUT       NEW         OVER        OVER        OVER        OVER        -           -
+                NEW        WAITING    CONNECTING SENT       RACING     ANSWERING  TUNNEL     OVER
+BEGIN           CONNECTING -          -          -          -          -          -          -
+LOCAL           OVER       -          -          -          -          -          -          -
+REQUEST_BODY    NEW        WAITING    CONNECTING SENT       -          ANSWERING  -          OVER
+REQUEST_END     NEW        WAITING    CONNECTING SENT       -          ANSWERING  -          OVER
+START           -          CONNECTING RACING     RACING     -          ANSWERING  TUNNEL     OVER
+REFUSE          -          OVER       -          -          -          -          -          OVER
+CANCEL          NEW        WAITING    WAITING    WAITING    CONNECTING OVER       OVER       OVER
+SENT_ON         -          -          SENT       -          RACING     -          -          -
+INTERIM         -          -          -          SENT       RACING     -          -          -
+SWITCH          -          -          -          TUNNEL     -          -          -          -
+HEAD            -          -          -          ANSWERING  -          -          -          -
+BODY            -          -          -          -          -          ANSWERING  -          -
+MORE            -          -          -          SENT       RACING     ANSWERING  -          -
+END             -          -          -          -          -          OVER       -          -
+BROKEN          -          -          CONNECTING OVER       CONNECTING OVER       -          OVER
+TUNNEL_CLOSED   -          -          -          -          -          -          OVER       OVER
+CLIENT_GONE     OVER       OVER       OVER       OVER       OVER       OVER       OVER       OVER
+CLIENT_FULL     -          WAITING    CONNECTING SENT       RACING     ANSWERING  TUNNEL     OVER
+CLIENT_DRAINS   -          WAITING    CONNECTING SENT       RACING     ANSWERING  -          OVER
+BACKEND_FULL    -          -          -          SENT       RACING     ANSWERING  -          -
+BACKEND_DRAINS  -          -          -          SENT       RACING     ANSWERING  -          -
+SILENT          -          -          -          OVER       CONNECTING OVER       -          -
+STALLED         -          -          -          SENT       RACING     ANSWERING  -          -
+TIMED_OUT       NEW        OVER       OVER       OVER       OVER       OVER       -          -
+OVERDUE         NEW        WAITING    CONNECTING SENT       CONNECTING ANSWERING  TUNNEL     OVER
+ALONE           -          -          -          -          SENT       -          -          -
+SENT_BEFORE     -          -          SENT       -          -          -          -          -
+DECLINED        -          -          -          WAITING    CONNECTING -          -          -
 """
 """The state after an event and all that follows from it at once; `-` is what cannot happen.
 
 A refused connection is tried at the other backend; an attempt that may have sent a body is not. A
-lease that is not the exchange's own cannot be cancelled.
+lease that is not the exchange's own cannot be cancelled. While two attempts race the first has a
+connection and the second has none; all events are those of the first.
 """
 
 
@@ -86,10 +92,35 @@ class Scene:
         self.it.begin()
         if state in (Stage.SENT, Stage.ANSWERING, Stage.TUNNEL):
             connected(self.it, self.upstream)
+        if state is Stage.RACING:
+            connected(self.it, self.upstream)
+            self.race()
         if state is Stage.ANSWERING:
             begin_answer(self.it, response())
         if state is Stage.TUNNEL:
             self.do(Event.SWITCH)
+            assert self.it.attempt is not None
+            self.it.attempt.first_byte_at = self.driver.clock
+
+    def race(self) -> None:
+        assert self.it.attempt is not None
+        balancer, first = self.driver.balancer, self.it.attempt.lease
+        (other,) = (it for it in balancer.pool.backends if it is not first.backend)
+        second = balancer._start(self.it, other, self.driver.clock)
+        pair(first, second)
+        self.it.start(second)
+
+    def go_on_alone(self) -> None:
+        if self.it.state == Stage.RACING:
+            self.it._hedge.attempt.end(self.driver.clock, Outcome.CANCELLED)
+        self.it.alone(self.it.attempt)
+
+    def decline(self) -> None:
+        """The balancer has ended the lease of the attempt, and then says so."""
+        attempt = self.it.attempt
+        self.it.declined(attempt)  # type: ignore[arg-type]
+        assert attempt is not None
+        attempt.lease.done(self.driver.clock, Outcome.SERVER_ERROR)
 
     def do(self, event: Event) -> None:
         it, now, attempt = self.it, self.driver.clock, self.it.attempt
@@ -121,12 +152,16 @@ class Scene:
             Event.SILENT: it.silent,
             Event.STALLED: it.stalled,
             Event.TIMED_OUT: it.timed_out,
+            Event.OVERDUE: lambda: it.overdue(attempt.lease if attempt else lease),
+            Event.ALONE: self.go_on_alone,
+            Event.SENT_BEFORE: it.sent_before,
+            Event.DECLINED: self.decline,
         }
         acts[event]()
 
     def start(self) -> None:
         backend = self.driver.balancer.pool.backends[0]
-        self.it.start(self.driver.balancer.start(self.it, backend, self.driver.clock))
+        self.it.start(self.driver.balancer._start(self.it, backend, self.driver.clock))
 
 
 def expected() -> dict[tuple[Event, Stage], str]:

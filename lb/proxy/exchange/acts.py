@@ -294,11 +294,13 @@ class Acts(Turns):
 
     def _end_too_late(self, attempt: Attempt[Any], outcome: Outcome) -> None:
         self._give_up(attempt, outcome)
+        self._dispatcher.refused["too_late"] += 1
         self._respond(TOO_LATE)
         self._dispatcher.drain()
 
     def _give_up_waiting(self, *_: object) -> None:
         self._dispatcher.abandoned(self)
+        self._dispatcher.refused["too_late"] += 1
         self._respond(TOO_LATE)
 
     def _refuse(self, why: Why | Outcome) -> None:

@@ -15,7 +15,7 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
 from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
-from lb.proxy.http.message import error
+from lb.proxy.http.message import LOOP, error
 from lb.proxy.http.request import Request, RequestReader
 
 if sys.platform != "win32":
@@ -230,7 +230,7 @@ class ClientConnection(Taking, asyncio.Protocol):
 
     def _enter(self, request: Request) -> None:
         context, timers = self._context, self._timers
-        exchange = Exchange(context, timers, self._dispatcher, self, request)
+        exchange = context.exchange(context, timers, self._dispatcher, self, request)
         if context.key_of is not None:
             exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         self._queue.append(exchange)
@@ -272,6 +272,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         if answer is not None and request.method in (b"GET", b"HEAD"):
             exchange.local(answer())
         elif request.hop.answer is not None:
+            self._dispatcher.refused["loop"] += request.hop.answer is LOOP
             exchange.local(request.hop.answer)
         else:
             exchange.begin()

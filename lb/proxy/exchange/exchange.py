@@ -11,17 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 from lb.balancing import Backend, Lease, Outcome, Why
-from lb.proxy.exchange.acts import Acts
 from lb.proxy.exchange.attempt import Attempt
+from lb.proxy.exchange.racing import Racing
 from lb.proxy.exchange.sides import UpstreamSide
 from lb.proxy.exchange.transitions import Event, Stage, transition
+from lb.proxy.exchange.trial import Trial
 from lb.proxy.http.message import Answer
 from lb.proxy.http.response import Response
 
 TIMEOUT, CANCELLED = Outcome.TIMEOUT, Outcome.CANCELLED
 
 
-class Exchange(Acts):
+class Exchange(Racing):
     """A `Call` of the balancer."""
 
     __slots__ = ()
@@ -68,6 +69,8 @@ class Exchange(Acts):
         if attempt is not None and attempt.lease is lease and lease.open:
             self.state, act = _CANCEL[self.state]
             act(self, attempt, CANCELLED)
+        elif self.state == Stage.RACING and self._hedge.attempt.lease is lease:
+            self._drop_hedge()
 
     # --- events of the backend
 
@@ -116,20 +119,51 @@ class Exchange(Acts):
     def recall(self, backend: Backend) -> None:
         """`backend` is silent: go on elsewhere, if it has said nothing and that may be."""
         attempt = self.attempt
-        if (
-            attempt is None
-            or attempt.lease.backend is not backend
-            or attempt.first_byte_at is not None
-        ):
-            return
-        sent = attempt.upstream is not None
-        if self._dispatcher.balancer.movable(attempt.lease, self._context.now(), sent):
+        if attempt is not None and self._moves(attempt, backend):
             self.broken(attempt, TIMEOUT)
+        elif self.state == Stage.RACING and self._moves(self._hedge.attempt, backend):
+            self.lose_hedge(self._hedge.attempt, TIMEOUT)
+
+    def _moves(self, attempt: Attempt[Exchange], backend: Backend) -> bool:
+        """Whether an attempt waits at `backend` and may be made elsewhere."""
+        if attempt.lease.backend is not backend or attempt.first_byte_at is not None:
+            return False
+        sent = attempt.upstream is not None
+        return self._dispatcher.balancer.movable(attempt.lease, self._context.now(), sent)
 
     def tunnel_closed(self) -> None:
         """Both sides have ended."""
         self.state, act = _TUNNEL_CLOSED[self.state]
         act(self)
+
+    # --- events of two attempts, and of answers that are not taken
+
+    def alone(self, attempt: Attempt[Exchange] | None) -> None:
+        """Of two attempts this one goes on."""
+        self.state, act = _ALONE[self.state]
+        act(self, attempt)
+
+    def sent_before(self) -> None:
+        """The attempt that goes on has a connection already."""
+        self.state, act = _SENT_BEFORE[self.state]
+        act(self)
+
+    def declined(self, attempt: Attempt[Exchange]) -> None:
+        """The balancer will not have the answer, and its lease is done."""
+        self.state, act = _DECLINED[self.state]
+        act(self, attempt)
+
+    def overdue(self, lease: Lease[Exchange]) -> None:
+        """The attempt under `lease` takes longer than one may."""
+        attempt = self.attempt
+        if attempt is not None and attempt.lease is lease:
+            if not self.complete and self.state == Stage.SENT:
+                self._dispatcher.limit(lease, self._context.now())  # it is the client's turn
+            elif attempt.first_byte_at is None:
+                self.state, act = _OVERDUE[self.state]
+                act(self, attempt, TIMEOUT)
+        elif self.state == Stage.RACING and self._hedge.attempt.lease is lease:
+            self.lose_hedge(self._hedge.attempt, TIMEOUT)
 
     # --- events of the client, of whoever does not read, and of time
 
@@ -185,4 +219,17 @@ def _row(event: Event) -> tuple[tuple[int, Callable[..., Any]], ...]:
 _BEGIN, _LOCAL, _REQUEST_BODY, _REQUEST_END, _START, _REFUSE = map(_row, list(Event)[:6])
 _CANCEL, _SENT_ON, _INTERIM, _SWITCH, _HEAD, _BODY, _MORE, _END = map(_row, list(Event)[6:14])
 _BROKEN, _TUNNEL_CLOSED, _CLIENT_GONE, _CLIENT_FULL, _CLIENT_DRAINS = map(_row, list(Event)[14:19])
-_BACKEND_FULL, _BACKEND_DRAINS, _SILENT, _STALLED, _TIMED_OUT = map(_row, list(Event)[19:])
+_BACKEND_FULL, _BACKEND_DRAINS, _SILENT, _STALLED, _TIMED_OUT = map(_row, list(Event)[19:24])
+_OVERDUE, _ALONE, _SENT_BEFORE, _DECLINED = map(_row, list(Event)[24:])
+
+
+class Watched(Exchange):
+    """One whose answers are asked about or told of, before they count."""
+
+    __slots__ = ()
+
+    def start(self, lease: Lease[Exchange], fresh: bool = False) -> None:
+        super().start(lease, fresh)
+        attempt = self.attempt
+        if attempt is not None and attempt.exchange is self:
+            Trial(self, attempt)

@@ -21,6 +21,9 @@ class Stage(IntEnum):
     TUNNEL = 5
     """Both sides speak another protocol."""
     OVER = 6
+    RACING = 7
+    """Two attempts are under way, connecting or sent, and no answer but interim ones. What comes
+    from the first of them is told apart from what comes from its hedge, see trial.py."""
 
 
 class Event(IntEnum):
@@ -56,6 +59,11 @@ class Event(IntEnum):
     SILENT = 21
     STALLED = 22
     TIMED_OUT = 23
+    OVERDUE = 24
+    # of two attempts, and of answers that are not taken
+    ALONE = 25
+    SENT_BEFORE = 26
+    DECLINED = 27
 
 
 S = Stage
@@ -83,6 +91,10 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
     },
     Event.START: {
         S.WAITING: (S.CONNECTING, "go"),
+        S.CONNECTING: (S.RACING, "start_hedge"),
+        S.SENT: (S.RACING, "start_hedge"),
+        S.ANSWERING: (S.ANSWERING, "give_back"),  # it has its answer meanwhile
+        S.TUNNEL: (S.TUNNEL, "give_back"),
         S.OVER: (S.OVER, "give_back"),  # the client left while the balancer chose
     },
     Event.REFUSE: {S.WAITING: (S.OVER, "refuse"), S.OVER: (S.OVER, "ignore")},
@@ -91,19 +103,25 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
         S.SENT: (S.WAITING, "give_up"),
         S.ANSWERING: (S.OVER, "cut"),
         S.TUNNEL: (S.OVER, "end_attempt"),
+        S.RACING: (S.RACING, "overtaken"),
     },
-    Event.SENT_ON: {S.CONNECTING: (S.SENT, "send")},
-    Event.INTERIM: {S.SENT: (S.SENT, "pass_interim")},
+    Event.SENT_ON: {S.CONNECTING: (S.SENT, "send"), S.RACING: (S.RACING, "send")},
+    Event.INTERIM: {S.SENT: (S.SENT, "pass_interim"), S.RACING: (S.RACING, "pass_interim")},
     Event.SWITCH: {S.SENT: (S.TUNNEL, "join")},
     Event.HEAD: {S.SENT: (S.ANSWERING, "answer")},
     Event.BODY: {S.ANSWERING: (S.ANSWERING, "pass_body")},
-    Event.MORE: {S.SENT: (S.SENT, "pass_on"), S.ANSWERING: (S.ANSWERING, "pass_on")},
+    Event.MORE: {
+        S.SENT: (S.SENT, "pass_on"),
+        S.ANSWERING: (S.ANSWERING, "pass_on"),
+        S.RACING: (S.RACING, "pass_on"),
+    },
     Event.END: {S.ANSWERING: (S.OVER, "finish")},
     Event.BROKEN: {
         S.CONNECTING: (S.WAITING, "fail"),
         S.SENT: (S.WAITING, "fail"),
         S.ANSWERING: (S.OVER, "cut"),
         S.OVER: (S.OVER, "ignore"),
+        S.RACING: (S.RACING, "fall_back"),
     },
     Event.TUNNEL_CLOSED: {S.TUNNEL: (S.OVER, "close_tunnel"), S.OVER: (S.OVER, "ignore")},
     Event.CLIENT_GONE: {
@@ -114,6 +132,7 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
         S.ANSWERING: (S.OVER, "withdraw"),
         S.TUNNEL: (S.OVER, "withdraw"),
         S.OVER: (S.OVER, "ignore"),
+        S.RACING: (S.OVER, "withdraw_both"),
     },
     Event.CLIENT_FULL: {
         S.WAITING: (S.WAITING, "ignore"),  # with interim answers of an attempt that failed
@@ -122,6 +141,7 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
         S.ANSWERING: (S.ANSWERING, "hold_backend"),
         S.TUNNEL: (S.TUNNEL, "hold_tunnel"),
         S.OVER: (S.OVER, "ignore"),  # with the end of its answer
+        S.RACING: (S.RACING, "ignore"),  # whoever goes on alone is held
     },
     Event.CLIENT_DRAINS: {
         S.WAITING: (S.WAITING, "ignore"),
@@ -129,22 +149,27 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
         S.SENT: (S.SENT, "let_backend"),
         S.ANSWERING: (S.ANSWERING, "let_backend"),
         S.OVER: (S.OVER, "ignore"),
+        S.RACING: (S.RACING, "let_first"),
     },
     Event.BACKEND_FULL: {
         S.SENT: (S.SENT, "hold_client"),
         S.ANSWERING: (S.ANSWERING, "hold_client"),
+        S.RACING: (S.RACING, "ignore"),  # a request that is hedged has no body
     },
     Event.BACKEND_DRAINS: {
         S.SENT: (S.SENT, "let_client_send"),
         S.ANSWERING: (S.ANSWERING, "let_client"),
+        S.RACING: (S.RACING, "ignore"),
     },
     Event.SILENT: {
         S.SENT: (S.WAITING, "fail"),
         S.ANSWERING: (S.OVER, "cut"),
+        S.RACING: (S.RACING, "fall_back"),
     },
     Event.STALLED: {
         S.SENT: (S.SENT, "drop_client"),
         S.ANSWERING: (S.ANSWERING, "drop_client"),
+        S.RACING: (S.RACING, "drop_client"),
     },
     Event.TIMED_OUT: {
         S.NEW: (S.NEW, "ignore"),  # its turn will come
@@ -152,7 +177,16 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
         S.CONNECTING: (S.OVER, "end_too_late"),
         S.SENT: (S.OVER, "end_too_late"),
         S.ANSWERING: (S.OVER, "cut"),
+        S.RACING: (S.OVER, "end_both_too_late"),
     },
+    Event.OVERDUE: {
+        S.CONNECTING: (S.WAITING, "fail"),
+        S.SENT: (S.WAITING, "fail"),
+        S.RACING: (S.RACING, "fall_back"),
+    },
+    Event.ALONE: {S.RACING: (S.CONNECTING, "go_on")},
+    Event.SENT_BEFORE: {S.CONNECTING: (S.SENT, "expect")},
+    Event.DECLINED: {S.SENT: (S.WAITING, "drop"), S.RACING: (S.RACING, "drop_one")},
 }
 """For each event and state: the next state, and the act of the exchange. No other pair may come."""
 

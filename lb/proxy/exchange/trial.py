@@ -1,0 +1,95 @@
+"""What a connection speaks to in its exchange's stead, where there is more to an attempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lb.balancing import Backend, Outcome
+from lb.proxy.exchange.attempt import Attempt
+from lb.proxy.exchange.sides import UpstreamSide
+from lb.proxy.http.request import Request
+from lb.proxy.http.response import Response
+
+
+class Trial:
+    """Stands between an attempt's connection and its exchange.
+
+    Before an answer counts it is asked whether it is to be tried elsewhere, and told that it has
+    begun, which ends the other attempt.
+    """
+
+    __slots__ = ("_exchange", "attempt")
+
+    def __init__(self, exchange: Any, attempt: Attempt[Any]) -> None:
+        self._exchange = exchange
+        self.attempt = attempt
+        attempt.exchange = self
+
+    @property
+    def request(self) -> Request:
+        """What was asked."""
+        request: Request = self._exchange.request
+        return request
+
+    @property
+    def complete(self) -> bool:
+        """The whole request is here."""
+        complete: bool = self._exchange.complete
+        return complete
+
+    @property
+    def _leads(self) -> bool:
+        """Whether what comes from here is for the exchange."""
+        return bool(self._exchange.attempt is self.attempt)
+
+    def sent_on(
+        self, attempt: Attempt[Any], upstream: UpstreamSide, server_field: bytes, now: float
+    ) -> None:
+        if self._leads:
+            self._exchange.sent_on(attempt, upstream, server_field, now)
+        else:
+            attempt.upstream = upstream
+            upstream.write(self.request.head + server_field)
+
+    def interim(self, response: Response) -> None:
+        if self._leads:
+            self._exchange.interim(response)
+
+    def head(self, attempt: Attempt[Any], response: Response, content: bytes = b"") -> None:
+        exchange = self._exchange
+        if exchange.declines(attempt, response.status):
+            return  # and so is what comes behind it, since we lead no more
+        exchange.settle_on(attempt)
+        exchange.head(attempt, response, content)
+
+    def switch(self, attempt: Attempt[Any], response: Response) -> None:
+        self._exchange.settle_on(attempt)
+        self._exchange.switch(attempt, response)
+
+    def body(self, data: bytes) -> None:
+        self._exchange.body(data)
+
+    def more(self, now: float) -> None:
+        if self._leads:
+            self._exchange.more(now)
+
+    def end(self, trailers: bytes, keep_upstream: bool, now: float) -> None:
+        if self._leads:
+            self._exchange.end(trailers, keep_upstream, now)
+
+    def broken(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+        if self._leads:
+            self._exchange.broken(attempt, outcome)
+        else:
+            self._exchange.lose_hedge(attempt, outcome)
+
+    def recall(self, backend: Backend) -> None:
+        self._exchange.recall(backend)
+
+    def backend_full(self) -> None:
+        if self._leads:
+            self._exchange.backend_full()
+
+    def backend_drains(self) -> None:
+        if self._leads:
+            self._exchange.backend_drains()
