@@ -17,7 +17,20 @@ from lb.proxy.logs.recorder import Recorder
 from lb.recording.comparison import Replayed
 from lb.recording.replay import replay
 from tests.proxy.conftest import Run
-from tests.proxy.doubles import NO_HEALTH, Origin, Proxy, Wire, echo, get, origin, resets, scenario
+from tests.proxy.doubles import (
+    NO_HEALTH,
+    Origin,
+    Proxy,
+    Wire,
+    answering,
+    echo,
+    get,
+    ok,
+    origin,
+    resets,
+    scenario,
+    silent,
+)
 
 CHECKED = '[health]\ninterval = "100ms"\nfast_interval = "60ms"\n'
 
@@ -61,6 +74,33 @@ def again(path: Path, algorithm: str | None = None) -> Replayed:
 
 def ended(lb: Proxy) -> list[tuple[str, str, dict[str, object]]]:
     return [entry for entry in lb.log if entry[1] == "recording ends"]
+
+
+def test_hedges_and_answers_tried_elsewhere_are_replayed_bit_for_bit(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+
+    async def test() -> None:
+        toml = NO_HEALTH + '[hedging]\nafter = "10ms"\n[retries]\non = [503]\n'
+        failing = answering(ok(status=b"503 No"))
+        async with (
+            origin(silent) as a,
+            origin(echo) as b,
+            origin(failing) as c,
+            recorded(path, a, b, c, toml=toml) as lb,
+        ):
+            assert await visit(lb, 12) == [200] * 12
+            told = lb.driver.balancer.snapshot(0.0)
+            assert told.hedged
+            assert told.retried
+
+    run(test())
+    replayed = again(path)
+    assert replayed.identical
+    assert replayed.events["answered"] == 12
+    assert replayed.events["declined"] > 0
+    assert again(path, "least_connections").complete
 
 
 @pytest.mark.parametrize("algorithm", ["round_robin", "p2c", "peak_ewma", "ip_hash"])
