@@ -60,14 +60,12 @@ class Trial:
         if exchange.declines(attempt, response.status):
             return  # and so is what comes behind it, since we lead no more
         exchange.settle_on(attempt)
+        attempt.exchange = exchange  # which is all there is to it from now on
         exchange.head(attempt, response, content)
 
     def switch(self, attempt: Attempt[Any], response: Response) -> None:
         self._exchange.settle_on(attempt)
         self._exchange.switch(attempt, response)
-
-    def body(self, data: bytes) -> None:
-        self._exchange.body(data)
 
     def more(self, now: float) -> None:
         if self._leads:
