@@ -22,7 +22,7 @@ from math import inf
 from typing import Any, Generic
 
 from lb.errors import UsageError
-from lb.strategies.base import B, Fed, LoadReport, Outcome, Probing, Random, Strategy
+from lb.strategies.base import B, Fed, Outcome, Probing, Random, Strategy
 from lb.strategies.spec import Inner, Seconds, Spec
 
 
@@ -52,7 +52,11 @@ class Sticky(Generic[B]):
 
     def __init__(self, inner: Strategy[B], params: Params) -> None:
         self._inner = inner
-        self._prober = inner if isinstance(inner, Probing) else None
+        # What its inner algorithm wants to know of backends it is told, and nothing else.
+        if isinstance(inner, Probing):
+            self.probes, self.probed = inner.probes, inner.probed
+        if isinstance(inner, Fed):
+            self.fed = inner.fed
         self._size = params.table
         self._drain = params.drain
         self._joined: dict[int, B] = {}  # by order, blocked ones too
@@ -115,14 +119,6 @@ class Sticky(Generic[B]):
         """Whether `key` has a home here; room or not."""
         return key in self._tokens or self._places.get(key) in self._joined
 
-    def probes(self, now: float) -> Sequence[B]:
-        """Whom the inner algorithm wants asked."""
-        return () if self._prober is None else self._prober.probes(now)
-
-    def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
-        if self._prober is not None:
-            self._prober.probed(backend, now, in_flight, latency)
-
     def _enter(self, backend: B) -> None:
         self._joined[backend.order] = self._usable[backend.order] = backend
         self._tokens[token(backend.address)] = backend.order
@@ -139,24 +135,11 @@ class Sticky(Generic[B]):
             del self._places[next(iter(self._places))]
 
 
-class FedSticky(Sticky[B]):
-    """Sticky over an algorithm that goes by load reports."""
-
-    def __init__(self, inner: Strategy[B], params: Params, fed: Fed[B]) -> None:
-        super().__init__(inner, params)
-        self._fed = fed
-
-    def fed(self, backend: B, now: float, report: LoadReport) -> None:
-        self._fed.fed(backend, now, report)
-
-
 def make(params: Params, rng: Random, inner: Inner) -> Sticky[Any]:
     """Sticky over its inner algorithm. Raises UsageError when that cannot be inside another."""
     row, strategy = inner(params.inner, rng)
     if "key" in row.needs:
         raise UsageError(f"sticky: inner: {row.name} goes by a key, and newcomers have none")
-    if isinstance(strategy, Fed):
-        return FedSticky(strategy, params, strategy)
     return Sticky(strategy, params)
 
 

@@ -220,7 +220,8 @@ class Dispatcher:
         if pool.probing or pool.listening:
             for backend in backends:
                 backend.site.measure()
-        self.answered = self._answer_and_report if pool.listening else self._answer
+        hears = pool.listening or pool.probing
+        self.answered = self._answer_and_report if hears else self._answer
 
     def _check(self, backend: Backend, now: float) -> None:
         told = self._prober.check(backend, now, backend.health.policy.timeout)

@@ -18,6 +18,7 @@ from sim.live.backend import LiveStation
 from tests.live_world import lived
 from tests.sim.scenarios import CONSTANT, scenario, serves
 from tests.sim.test_live_backend import clockless, model
+from tests.test_live_world import TEXT
 
 SHIPPED = Path(__file__).parents[2] / "loadtests" / "scenarios" / "feedback.toml"
 LAW = '{ law = "exponential", mean = "100ms" }'
@@ -185,3 +186,11 @@ def test_proxy_and_simulator_are_one_where_reports_decide() -> None:
     late = record.backend[live.schedule.times >= 8]
     shares = np.bincount(late, minlength=3) / len(late)
     assert shares == pytest.approx([4 / 7, 2 / 7, 1 / 7], abs=0.03)
+
+
+def test_an_algorithm_that_probes_hears_answers_too_as_it_does_live() -> None:
+    """All but a few requests go to the same backend: probes are of two clocks, answers of one."""
+    live = lived(TEXT.format(algorithm="prequal"))
+    (record,) = simulate(live.scenario, schedule=live.schedule)["prequal"].records[:1]
+    assert len(record.backend) > 1000
+    assert np.mean(record.backend != live.measured.backend) < 0.02

@@ -113,7 +113,7 @@ PICKS = {
     "least_connections": "abcbcbcbccccbcaccbcaccacbcacacbbaacaabcbbacbabbcbbcccabb",
     "p2c": "acabbcabcccccbabcbccaaccabcbacabbbcbaaabbcabcbcbbccbcbbc",
     "peak_ewma": "acabacbbbbcaacccacabaaaaccccacaaabcaaccabcabcbbbccbcba",
-    "prequal": "accbbccabbcbccaaaaccccaaacccbbbbbbbcaaaccbcbbcbbbba",
+    "prequal": "accbbcbbcbcbbcccbaacccccbbbbbbbbbbbbbbbbcccca",
     "maglev": "abcbbbbcacabbaaccacccaaaabbaabbbbcbbaccbaabbbabac",
     "weighted_feedback:blackout=0s,update=0s": "abcabcbccbbbcaccacbccbcbcbccbcbcbbbbcbbbc",
     "weighted_round_robin": "abcabcbccbcabcbaccbcbbcabcabbcaacbcbbcbcbcbccbcbbbcbcabc",

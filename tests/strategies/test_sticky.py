@@ -93,10 +93,8 @@ def test_the_inner_algorithm_may_have_settings_and_probes() -> None:
 
 def test_an_inner_algorithm_without_probes_asks_nobody() -> None:
     strategy, (a, *_) = sticky(3)
-    assert isinstance(strategy, Probing)
+    assert not isinstance(strategy, Probing)
     assert strategy.pick(0.0) is a
-    assert not strategy.probes(0.0)
-    strategy.probed(a, 0.0, 1, 0.1)
 
 
 def test_of_two_at_one_address_the_cookie_names_the_later() -> None:
