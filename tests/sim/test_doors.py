@@ -17,7 +17,7 @@ from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 from tests.sim.test_faults import fault
 from tests.sim.test_world import counts
 
-NO_EJECTION = "[outliers]\nenabled = false\n" if "outliers" in Scenario.model_fields else ""
+NO_EJECTION = "[outliers]\nenabled = false\n"
 CALM = f"[health]\nenabled = false\n[retries]\nmax = 0\n{NO_EJECTION}"
 """Nobody learns and nobody tries again."""
 RETRIES = CALM.replace("max = 0", "max = 1\nmin_per_second = 1000")

@@ -1,0 +1,50 @@
+"""The shipped files with faults, lived and simulated: what was predicted is what comes."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from sim.live.ordeal import ordeal
+from sim.live.verdict import predict
+from sim.result import Result
+from tests.live_world import Lived, lived
+
+SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
+FILES = ("black_hole", "cold_start", "crash", "errors", "fail_fast", "flapping")
+
+
+@cache
+def both(name: str) -> tuple[Lived, Result]:
+    live = lived((SCENARIOS / f"{name}.toml").read_text(encoding="utf-8"))
+    return live, predict(live.scenario, live.schedule)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_lost_requests_and_times_out_of_rotation_are_those_predicted(name: str) -> None:
+    live, predicted = both(name)
+    fates = [record.fates for record in predicted.runs[0].records]
+    lines = ordeal(live.scenario, live.measured.fates(live.schedule), fates, 0.0)
+    assert {"lost", "out: two"} <= lines.keys()
+    assert [name for name, line in lines.items() if not line.ok] == []
+    assert lines["out: two"].measured > 1.0
+    assert lines["out: one"].measured == lines["out: three"].measured == 0.0
+
+
+@pytest.mark.parametrize("name", ["black_hole", "cold_start", "crash", "flapping"])
+def test_what_breaks_without_an_answer_is_lost_to_no_client(name: str) -> None:
+    live, predicted = both(name)
+    assert live.lost == 0
+    assert predicted.runs[0].failed == 0
+    assert live.snapshot.retried > 0
+
+
+@pytest.mark.parametrize("name", ["errors", "fail_fast"])
+def test_whose_answers_are_errors_is_ejected_though_its_checks_are_fine(name: str) -> None:
+    live, _ = both(name)
+    ejected = [seconds for seconds, _, event, _ in live.log if "ejected" in event]
+    assert ejected, live.log
+    assert ejected[0] < (13.0 if name == "errors" else 7.0)
+    assert live.lost <= 25
