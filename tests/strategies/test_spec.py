@@ -216,6 +216,10 @@ def test_the_defaults_are_those_of_the_manual() -> None:
     defaults = {parameter: value for parameter, value, _ in REGISTRY["prequal"].manual()}
     assert list(defaults.values()) == ["3.0", "16", "1.0", "0.84", "1.0"]
     assert [value for _, value, _ in REGISTRY["p2c"].manual()] == ["2", "False"]
-    assert [value for _, value, _ in REGISTRY["sticky"].manual()] == ["round_robin", "100000"]
+    assert [value for _, value, _ in REGISTRY["sticky"].manual()] == [
+        "round_robin",
+        "100000",
+        "inf",
+    ]
     assert [value for _, value, _ in REGISTRY["maglev"].manual()] == ["65537"]
     assert [value for _, value, _ in REGISTRY["consistent_hash"].manual()] == ["0"]
