@@ -74,12 +74,23 @@ DOWN = '[[fault]]\nbackend = "a"\nkind = "down"\nfrom = "2.0041s"\nto = "6.0043s
 HOLE = '[[fault]]\nbackend = "b"\nkind = "black_hole"\nfrom = "3.0047s"\nto = "9.0049s"\n'
 FAST = '[[fault]]\nbackend = "c"\nkind = "fail_fast"\nfrom = "4.0053s"\nto = "7.0057s"\n'
 PAUSE = '[[fault]]\nbackend = "d"\nkind = "pause"\nfrom = "10.0061s"\nto = "10.5063s"\n'
+THREE = ((2, "a"), (3, "b"), (4, "c"))
 SCRIPTS = {
     "crash and retries": script(DOWN),
     "silence and attempts": script(SHORT + HOLE),
     "ejection": script('[outliers]\neject = "1.0007s"\nmax_eject = "4.0007s"\n' + FAST),
     "everything at once": script(SHORT + DOWN + HOLE + FAST + PAUSE, "least_connections"),
     "slow start": script('[slow_start]\nduration = "2.0011s"\n' + DOWN, "weighted_round_robin"),
+    "hedging": script('[hedging]\nafter = "31.0013ms"\n' + PAUSE),
+    "hedging and silence": script(
+        '[hedging]\nafter = "p95"\n' + SHORT + HOLE.replace('"3.0047s"', '"5.0047s"')
+    ),
+    "statuses": script('[retries]\non = ["connect", 503]\nmax = 2\n' + FAST, "p2c"),
+    "back-off": script(
+        '[retries]\nbackoff = "40.0011ms"\nmax = 2\n'
+        + "".join(DOWN.replace('"a"', f'"{it}"').replace("2.0", f"{at}.0") for at, it in THREE)
+        + '[[fault]]\nbackend = "d"\nkind = "reset"\nrate = 1\nfrom = "5.0007s"\nto = "5.0909s"\n'
+    ),
     "panic": script("[panic]\nthreshold = 0.9\n" + HOLE.replace('"b"', '["b", "c"]') + SHORT),
     "a line": script(
         '[queue]\nlimit = 20\ntimeout = "403.001ms"\n' + PAUSE.replace('"d"', '["c", "d"]') + DOWN,
