@@ -80,6 +80,8 @@ def _policies(rng: Random, *, limited: bool) -> list[str]:
         "slow_start": [f'duration = "{some(["0s", "5s", "20s"])}"'],
         "retries": retries,
     }
+    if rng.random() < 0.4:
+        tables["hedging"] = [f'after = "{some(["p95", "100ms", "300ms"])}"']
     if limited and rng.random() < 0.7:
         discipline = some(["fifo", "adaptive"])
         tables["queue"] = [f'limit = {some([5, 100])}\ntimeout = "{some(["500ms", "3s"])}"']
