@@ -123,7 +123,11 @@ def test_a_backend_that_breaks_off_as_soon_as_it_has_accepted(run: Run) -> None:
                 await asyncio.sleep(0)
             return transport, protocol
 
-        async with origin(at_once) as a, origin(echo) as b, proxy(a, b) as lb:
+        async with (
+            origin(at_once) as a,
+            origin(echo) as b,
+            proxy(a, b, toml="[outliers]\nenabled = false\n") as lb,
+        ):
             port_of_a = int(a.address.rpartition(":")[2])
             async with lb.client() as client:
                 for _ in range(10):  # as it comes
