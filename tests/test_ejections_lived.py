@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,8 @@ from sim import simulate
 from sim.analysis.record import Record
 from sim.model.laws import Floats
 from tests.live_world import Lived, lived
+
+SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
 
 BACKENDS = "".join(
     f"""
@@ -125,6 +129,17 @@ def test_where_all_have_three_errors_in_ten_nobody_is_ejected(algorithm: str) ->
     assert live.lines("backend ejected") == []
     assert live.snapshot.ejections_withheld == 0
     assert live.lost > 2500
+
+
+def test_the_scenario_file_shows_both_and_is_predicted() -> None:
+    file = (SCENARIOS / "ejection.toml").read_text()
+    live, record = lived(file), simulated(file)
+    out = [fields["backend"] for _, _, _, fields in live.lines("backend ejected")]
+    assert out[:3] == ["a", "a", "b"]
+    assert set(out[3:]) <= {"b"}, "again, where it came back before the end of the fault"
+    (a, wrongly), (b, falsely), c = (record.ejections(place, 10.0) for place in range(3))
+    assert (a, wrongly, falsely, c) == (2, 0, 0, (0, 0))
+    assert b >= 1
 
 
 # --- silence
