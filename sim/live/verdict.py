@@ -33,8 +33,9 @@ JUDGED = ("p50", "p95", "p99")
 COLD_START = 0.05
 """Share of a run that is not judged on either side, unless the file gives a warm-up: connections
 are being opened."""
-LATE = 0.1
-"""Seconds by which a generator may be late (p99) when trouble is judged, to a second."""
+LATE, TOO_LATE = 0.02, 0.1
+"""Seconds by which a generator may be late (p99) when it misses what is predicted of trouble, and
+in any case: times are judged to a second there."""
 FAILURES = 0.005
 """Failed requests beyond the predicted share that a run may have."""
 
@@ -199,7 +200,7 @@ def judge(
             "that file, with [server] backend_header on?"
         )
     elif verdict.trouble:
-        why = _slow(lateness)
+        why = _slow(verdict, lateness)
     else:
         why = _busy(verdict, line("mean", scenario.verdict.p50), live, lateness)
     return replace(verdict, invalid=[why] if why else [])
@@ -210,10 +211,14 @@ def _lateness(schedule: Schedule, measured: Measurement, cut: float) -> Lateness
     return Lateness(schedule.times[sent], (measured.sent - schedule.times)[sent])
 
 
-def _slow(lateness: Lateness) -> str:
-    """Why this machine was too busy to time trouble by; nothing when it was not."""
+def _slow(verdict: Verdict, lateness: Lateness) -> str:
+    """Why this machine was too busy to judge trouble by; nothing when it was not.
+
+    As with `_busy`, it takes less to doubt a miss: what is late loses clients that have patience.
+    """
     late = lateness.figures["p99"]
-    if not late > LATE:
+    missed = any(not line.ok for line in verdict.trouble.values())
+    if not late > (LATE if missed else TOO_LATE):
         return ""
     return f"this machine was busy: the load generator was late by {late * 1e3:.3g} ms (p99)"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,24 @@ def test_a_fault_that_lasts_longer_than_in_the_file_is_missed(down: Lived) -> No
     verdict = judge(other, down.schedule, down.measured)
     assert verdict.judgement is Judgement.MISSED
     assert [name for name, line in verdict.trouble.items() if not line.ok] == ["out: b"]
+
+
+@pytest.mark.parametrize(
+    ("late", "until", "expected"),
+    [
+        (0.01, 15.0, Judgement.MISSED),
+        (0.03, 15.0, Judgement.INVALID),
+        (0.03, 11.0, Judgement.PASSED),
+        (0.2, 11.0, Judgement.INVALID),
+    ],
+)
+def test_a_busy_machine_says_nothing_of_trouble(
+    down: Lived, late: float, until: float, expected: Judgement
+) -> None:
+    fault = down.scenario.faults[0].model_copy(update={"until": until})
+    file = down.scenario.model_copy(update={"faults": (fault,)})
+    verdict = judge(file, down.schedule, replace(down.measured, sent=down.measured.sent + late))
+    assert verdict.judgement is expected
 
 
 def test_clients_who_leave_are_counted_as_on_paper() -> None:
