@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from lb.balancing.agenda import INFINITY
@@ -207,3 +209,13 @@ def test_while_nothing_fails_nothing_is_to_be_done() -> None:
     assert court.agenda.next_at == 19.0
     court.until(19.0)
     assert court.agenda.next_at == INFINITY
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.3, 0.5])
+def test_where_all_fail_by_chance_alike_nobody_is_ejected_in_ten_minutes(rate: float) -> None:
+    court, random, now = Court(), Random(1), 0.0
+    while now < 600:
+        now += random.expovariate(60.0)
+        court.until(now)
+        court.end(random.choice("abc"), "e" if random.random() < rate else "+")
+    assert court.news == []
