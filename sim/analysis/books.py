@@ -5,7 +5,7 @@ An account is what `/lb-stats` answers, or a `Snapshot` as a dictionary, which h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Account = Mapping[str, Any]
@@ -28,6 +28,22 @@ def imbalances(account: Account) -> Iterator[str]:
     for name, count in [*account.items(), *(pair for row in rows for pair in row.items())]:
         if isinstance(count, int | float) and count < 0:
             yield f"{name} is {count}"
+
+
+def overspent(
+    accounts: Sequence[Account], window: int, at_least: float, share: float
+) -> Iterator[str]:
+    """Whether more extra attempts were made within a window than its requests allow.
+
+    `accounts` are one second apart, the last ones of two windows of `window` seconds each: the last
+    attempt in the second of them was allowed by what came in a window that ended with it.
+    """
+    last, before = accounts[-1], accounts[-1 - min(window, len(accounts) - 1)]
+    extra = sum(last[name] - before[name] for name in ("retried", "hedged"))
+    since = accounts[0]["requests"] if len(accounts) > 2 * window else 0
+    allowed = at_least + share * (last["requests"] - since)
+    if extra > allowed:
+        yield f"{extra} extra attempts within {window} s, and {allowed:g} allowed"
 
 
 def unsettled(account: Account) -> Iterator[str]:

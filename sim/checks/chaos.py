@@ -7,8 +7,10 @@ at the end every backend is in rotation again, nothing is in flight, and nobody 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,7 +18,7 @@ from itertools import islice
 
 from lb.config import Scenario
 from lb.strategies import REGISTRY
-from sim.analysis.books import imbalances, unsettled
+from sim.analysis.books import Account, imbalances, overspent, unsettled
 from sim.engine.timeline import Alarm
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
@@ -51,10 +53,17 @@ def tried(seed: int, seconds: float = SECONDS) -> Trial:
     world = World(scenario, Schedule.draw(scenario))
     (dispatcher,) = world.dispatchers
     broken: list[str] = []
+    policy = scenario.setup().retries
+    share = policy.share(len(scenario.backends))
+    seconds_of_it = math.ceil(policy.window)
+    before: deque[Account] = deque(maxlen=2 * seconds_of_it + 1)
 
     def look(now: float) -> None:
         account = asdict(dispatcher.balancer.snapshot(now))
-        broken.extend(f"at {now:.3f} s: {why}" for why in imbalances(account))
+        before.append(account)
+        at_least = policy.min_per_second * policy.window
+        found = [*imbalances(account), *overspent(before, seconds_of_it, at_least, share)]
+        broken.extend(f"at {now:.3f} s: {why}" for why in found)
         if now >= seconds + FOR_EVER:
             raise Stuck
         world.set(watch, now + 1.0)

@@ -70,7 +70,7 @@ def _policies(rng: Random, *, limited: bool) -> list[str]:
     health += [f"fall = {some([1, 2, 3])}", f'timeout = "{some(["500ms", "2s"])}"']
     outliers = ['max_eject = "30s"', f'eject = "{some(["2s", "10s"])}"']
     outliers += [f"consecutive_failures = {some([3, 5, 10])}", f"max_share = {some([0.3, 0.5, 1])}"]
-    retries = [f"max = {some([0, 1, 1, 2, 3])}"]
+    retries = [f"max = {some([0, 1, 1, 2, 3])}", f"min_per_second = {some([0.1, 1, 10])}"]
     if rng.random() < 0.3:
         retries.append('on = ["connect", "reset", "timeout", 503]')
     tables = {

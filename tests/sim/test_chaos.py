@@ -9,7 +9,7 @@ import pytest
 
 from lb.config import Scenario
 from lb.strategies import REGISTRY
-from sim.analysis.books import imbalances, unsettled
+from sim.analysis.books import imbalances, overspent, unsettled
 from sim.checks import chaos
 from sim.checks.chaos import ALGORITHMS, Trial, tried
 from sim.engine.journal import Journal
@@ -94,6 +94,16 @@ def test_a_backend_that_is_not_calm_at_the_end_is_told(change: dict[str, Any], t
 @pytest.mark.parametrize("name", ["waiting", "backing_off"])
 def test_somebody_who_still_waits_at_the_end_is_told(name: str) -> None:
     assert list(unsettled({**CALM, name: 3})) == [f"3 {name}"]
+
+
+@pytest.mark.parametrize(("seconds", "allowed"), [(21, 5 + 40), (3, 5 + 6)])
+def test_more_extra_attempts_than_the_budget_has_are_told(seconds: int, allowed: int) -> None:
+    seen = [{"requests": 10 * k, "retried": 0, "hedged": 0} for k in range(1, seconds + 1)]
+    seen[-1] = {**seen[-1], "retried": allowed - 1, "hedged": 1}
+    assert list(overspent(seen, 10, 5.0, 0.2)) == []
+    seen[-1] = {**seen[-1], "hedged": 2}
+    (why,) = overspent(seen, 10, 5.0, 0.2)
+    assert why == f"{allowed + 1} extra attempts within 10 s, and {allowed} allowed"
 
 
 # --- teeth
