@@ -6,6 +6,7 @@ Each crisis is a file of the proxy, a plan of requests, and what is done to whom
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import statistics
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 
@@ -117,9 +119,12 @@ def _suffer(crisis: Crisis) -> dict[str, Any]:
                 alive[number].send_signal(signal.SIGKILL if what == "kill" else signal.SIGSTOP)
 
         asked = asyncio.run(_play(port, crisis, act))
+        with urlopen(f"http://127.0.0.1:{port}/lb-stats", timeout=5) as answer:
+            stats = json.load(answer)
         if "traceback" in log.read_text().lower():
             print(log.read_text())
-    return _figures(asked, crisis, places)
+    told = {name: stats[name] for name in ("retried", "retry_refused", "refused")}
+    return {**_figures(asked, crisis, places), **told}
 
 
 async def _play(port: int, crisis: Crisis, act: Callable[[str, int], None]) -> list[Asked]:
