@@ -24,12 +24,14 @@ def simulate(
     *,
     schedule: Schedule | None = None,
     on_replication: Callable[[], None] | None = None,
+    timeline: bool = False,
 ) -> Result:
     """Simulate `scenario` under each of `algorithms`, names or one name (default: the file's own).
 
     All algorithms see the same requests at the same times with the same sizes. `schedule` replaces
     the drawn one in every replication; replications then differ by the balancer's own randomness
-    and the network only. `on_replication` is called after each replication.
+    and the network only. `on_replication` is called after each replication. `timeline`:
+    write down what a timeline shows, which runs that change with time do by themselves.
 
     Raises ConfigError when the scenario lacks models, traffic or keys, UsageError for an unknown or
     repeated algorithm.
@@ -58,7 +60,9 @@ def simulate(
         for name in names:
             started = time.perf_counter()
             struck = replication if schedule is None else 0  # one schedule has one set of faults
-            world = World(scenario, drawn, name, replication, struck=struck)
+            world = World(
+                scenario, drawn, name, replication, struck=struck, watched=timeline or None
+            )
             records[name].append(world.replicate())
             wall[name] += time.perf_counter() - started
             if on_replication is not None:

@@ -42,6 +42,15 @@ def simulate(
             help="Where plots and result.json go [lb-report; with --json nowhere].",
         ),
     ] = None,
+    timeline: Annotated[
+        bool,
+        typer.Option(
+            "--timeline",
+            envvar="LB_TIMELINE",
+            help="Second by second too: timeline.png and, with --json, a timeline [where runs "
+            "change with time].",
+        ),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -83,7 +92,9 @@ def simulate(
     )
     with bar:
         task = bar.add_task("simulating", total=len(names) * run.replications)
-        result = sim.simulate(scenario, names, on_replication=lambda: bar.advance(task))
+        result = sim.simulate(
+            scenario, names, on_replication=lambda: bar.advance(task), timeline=timeline
+        )
     print_result(result, terminal)
     if directory is not None:
         write_report(result, directory)

@@ -93,6 +93,8 @@ def test_the_document_holds_the_series_where_runs_change_with_time() -> None:
     assert told["usable"][19] == 2
     calm = simulate(scenario(serves(EXPONENTIAL))).runs[0].as_dict()
     assert "timeline" not in calm
+    asked = simulate(scenario(serves(EXPONENTIAL)), timeline=True).runs[0].as_dict()
+    assert set(asked["timeline"]["usable"]) == {1.0}
 
 
 def test_looking_changes_nothing() -> None:
