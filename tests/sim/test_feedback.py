@@ -15,10 +15,10 @@ from sim import Schedule, simulate
 from sim.engine.timeline import Alarm
 from sim.engine.world import World
 from sim.live.backend import LiveStation
-from tests.live_world import lived
+from tests.lived.test_world import TEXT
+from tests.lived.world import lived
 from tests.sim.scenarios import CONSTANT, scenario, serves
 from tests.sim.test_live_backend import clockless, model
-from tests.test_live_world import TEXT
 
 SHIPPED = Path(__file__).parents[2] / "loadtests" / "scenarios" / "feedback.toml"
 LAW = '{ law = "exponential", mean = "100ms" }'

@@ -21,9 +21,9 @@ from sim.engine.world import World
 from sim.live.load import LEAD
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
-from tests.live_world import System, lived
+from tests.lived.world import System, lived
 
-SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "loadtests" / "scenarios"
 WORLDS = pytest.mark.parametrize("world", ["simulated", "live"])
 NEWS = ("backend drained", "panic", "panic is over")
 Commands = tuple[tuple[float, str, State], ...]

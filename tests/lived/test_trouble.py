@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim.live.verdict import Judgement, judge
-from tests.live_world import Lived, lived
+from tests.lived.world import Lived, lived
 
 BACKENDS = "".join(
     f'[[backend]]\nname = "{name}"\naddress = "127.0.0.1:{3001 + number}"\n[backend.model]\n'

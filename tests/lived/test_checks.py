@@ -10,9 +10,9 @@ from lb.balancing import Backend
 from lb.balancing.fleet import Fleet
 from lb.config import Scenario
 from sim import simulate
-from tests.live_world import lived
+from tests.lived.world import lived
 
-FILE = Path(__file__).parents[1] / "loadtests" / "scenarios" / "health.toml"
+FILE = Path(__file__).parents[2] / "loadtests" / "scenarios" / "health.toml"
 Change = tuple[str, str, float]
 """Who went where, and when, seconds from the beginning."""
 

@@ -13,9 +13,9 @@ import pytest
 from lb.config import Scenario
 from sim import simulate
 from sim.model.laws import Floats
-from tests.live_world import lived
+from tests.lived.world import lived
 
-SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "loadtests" / "scenarios"
 
 FILE = (SCENARIOS / "slow_start.toml").read_text()
 

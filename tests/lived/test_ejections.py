@@ -12,9 +12,9 @@ from lb.strategies import REGISTRY
 from sim import simulate
 from sim.analysis.record import Record
 from sim.model.laws import Floats
-from tests.live_world import Lived, lived
+from tests.lived.world import Lived, lived
 
-SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "loadtests" / "scenarios"
 
 BACKENDS = "".join(
     f"""

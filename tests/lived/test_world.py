@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim import simulate
-from tests.live_world import lived
+from tests.lived.world import lived
 
 TEXT = """
 algorithm = "{algorithm}"

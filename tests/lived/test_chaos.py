@@ -9,7 +9,7 @@ import pytest
 from sim.analysis.books import imbalances, unsettled
 from sim.checks.chaos import ALGORITHMS
 from sim.model.trials import trial
-from tests.live_world import lived
+from tests.lived.world import lived
 
 SECONDS = 60.0
 

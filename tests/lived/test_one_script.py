@@ -28,7 +28,7 @@ from lb.proxy import lifecycle
 from sim.engine.world import World
 from sim.live import load
 from sim.model.arrivals import Schedule
-from tests.live_world import lived
+from tests.lived.world import lived
 
 Said = tuple[float, str, str]
 """When (seconds), what, and of whom."""

@@ -9,9 +9,9 @@ import pytest
 
 from sim import simulate
 from sim.analysis.record import Record
-from tests.live_world import Lived, lived
+from tests.lived.world import Lived, lived
 
-HEDGING = Path(__file__).parents[1] / "loadtests/scenarios/hedging.toml"
+HEDGING = Path(__file__).parents[2] / "loadtests/scenarios/hedging.toml"
 THREE = """
 [[backend]]
 address = "127.0.0.1:1"

@@ -10,9 +10,9 @@ import pytest
 from sim.live.ordeal import ordeal
 from sim.live.verdict import predict
 from sim.result import Result
-from tests.live_world import Lived, lived
+from tests.lived.world import Lived, lived
 
-SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "loadtests" / "scenarios"
 FILES = ("black_hole", "cold_start", "crash", "errors", "fail_fast", "flapping")
 CRASH = """\
 backend = "two"

@@ -16,9 +16,9 @@ from lb.config import Scenario
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
-from tests.live_world import lived
+from tests.lived.world import lived
 
-SCENARIOS = Path(__file__).parents[1] / "loadtests" / "scenarios"
+SCENARIOS = Path(__file__).parents[2] / "loadtests" / "scenarios"
 CAPACITY = 300.0
 MINIMUM = 100
 """Retries that the budget always allows: ten a second, for ten seconds."""

@@ -25,7 +25,7 @@ from sim.live.system import relocated
 from sim.live.verdict import Measurement
 from sim.model.arrivals import Schedule, streams
 from sim.model.occurrences import occurrences
-from tests.virtual import run
+from tests.lived.virtual import run
 
 Line = tuple[float, str, str, dict[str, Any]]
 """When (seconds from the first request), level, event, fields."""

@@ -1,0 +1,1 @@
+"""Whole live systems in virtual time, beside the simulator; see world.py."""
