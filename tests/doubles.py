@@ -42,3 +42,7 @@ class Request:
     tried: tuple[Any, ...] = ()
     idempotent: bool = True
     deadline: float = float("inf")
+
+    @property
+    def safe(self) -> bool:
+        return self.idempotent

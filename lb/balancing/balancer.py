@@ -85,7 +85,7 @@ class Balancer(Generic[C]):
 
     @property
     def retry_statuses(self) -> frozenset[int]:
-        """Statuses of answers about which `declined` is to be asked."""
+        """Statuses of answers that are tried elsewhere, if they may be."""
         return self._extra.retries.statuses
 
     # --- calls
@@ -133,8 +133,15 @@ class Balancer(Generic[C]):
         call.tried = tried
         return movable
 
+    def doubts(self, lease: Lease[C], status: int) -> bool:
+        """Whether `declined` is to be asked about an answer of this status.
+
+        An error does not win against another attempt that is under way.
+        """
+        return status in self.retry_statuses or (status >= 500 and rival_of(lease) is not None)
+
     def declined(self, lease: Lease[C], now: float, status: int) -> bool:
-        """The final answer has begun, with a status of `retry_statuses`; is it tried elsewhere?
+        """The final answer has begun, and is one to doubt; is it tried elsewhere?
 
         If so the attempt is over, and its answer is to be forgotten: the call's other attempt goes
         on, or the start of another one comes through `out`. Else the answer stands.

@@ -95,8 +95,8 @@ class Fleet:
         backend.checked_at = now
         if result.latency is not None and not backend.succeeded:
             backend.measured(result.latency)  # until real requests say better
-        self._heard(backend, now, result)
-        changed = self._judge(backend, now, result.ok, result.why, True)
+        told = self._heard(backend, now, result)
+        changed = self._judge(backend, now, result.ok, result.why, True, told=told)
         self.checks.answered(backend, now, changed=changed, urgent=self.pool.all_down)
 
     def suffered(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
@@ -243,27 +243,36 @@ class Fleet:
     def _ask(self, backend: Backend) -> None:
         self._out.append(Probe(backend))
 
-    def _judge(self, backend: Backend, now: float, ok: bool, why: str, checked: bool) -> bool:
+    def _judge(
+        self, backend: Backend, now: float, ok: bool, why: str, checked: bool, told: bool = False
+    ) -> bool:
         """Take one answer about a backend; True when it went up or down."""
         backend.why = why
         changed = backend.health.observe(ok, now, why, checked=checked)
         if changed:
             self._refresh(now, backend)
-            self._out.append(Changed(backend, why))
+            if not told:
+                self._out.append(Changed(backend, why))
             self._settle(now)
         return changed
 
-    def _heard(self, backend: Backend, now: float, result: ProbeResult) -> None:
-        """What a check says beside how the backend is: that nobody listens, or that it drains."""
+    def _heard(self, backend: Backend, now: float, result: ProbeResult) -> bool:
+        """What a check says beside how the backend is: that nobody listens, or that it drains.
+
+        True when there was news of the latter.
+        """
         before = backend.refusing, backend.draining
         backend.refusing = result.refused
         if result.ok or result.drain:  # a silent one has not changed its mind
             backend.draining = result.drain
-        if before != (backend.refusing, backend.draining):
-            self._refresh(now, backend)
-            if before[1] != backend.draining:
-                self._out.append(Changed(backend, result.why))
-            self._settle(now)
+        if before == (backend.refusing, backend.draining):
+            return False
+        told = before[1] != backend.draining
+        if told:  # before what comes of it
+            self._out.append(Changed(backend, result.why))
+        self._refresh(now, backend)
+        self._settle(now)
+        return told
 
     def _drained(self, backend: Backend) -> None:
         self._out.append(Drained(backend))

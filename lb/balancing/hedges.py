@@ -5,7 +5,7 @@ Requests that hit a slow moment of one server need not wait for it: with a secon
 that of two servers which are slow at the same time. Source: Dean and Barroso, "The tail at scale",
 Communications of the ACM 56(2), 2013.
 
-Only idempotent calls are hedged. A hedge goes to a backend that the call has not tried, and draws
+Only safe calls are hedged. A hedge goes to a backend that the call has not tried, and draws
 from the budget of the retries. It never stands in the line: while anybody waits all backends are
 full, and there is none that it could go to.
 """
@@ -30,15 +30,16 @@ GAIN = 0.02
 within some 120 of them; back it takes 2,300, as long as it takes to see that they are rare."""
 LEAST = 1e-6
 """Seconds: a quantile of zero could not grow."""
-_QUANTILE = re.compile(r"p(\d\d)\.?(\d?)")
+_QUANTILE = re.compile(r"p(?:(\d\d)(?:\.(\d))?|(9\d\d))")
 
 
 def quantile(name: str) -> float:
-    """The number that "p95" or "p999" stands for. Raises ValueError for anything else."""
+    """The number that "p95", "p99.9" or "p999" stands for. Raises ValueError for anything else."""
     match = _QUANTILE.fullmatch(name)
-    if match is None or not int(match[1]):
-        raise ValueError(f'{name!r} is no quantile, such as "p95"')
-    return float(f"0.{match[1]}{match[2]}")
+    digits = "" if match is None else "".join(filter(None, match.groups()))
+    if not digits.strip("0"):
+        raise ValueError(f'{name!r} is no quantile, such as "p95" or "p99.9"')
+    return float(f"0.{digits}")
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Hedges(Generic[C]):
 
     def watch(self, lease: Lease[C]) -> None:
         """An attempt has started."""
-        if self.after < INFINITY and lease.call.idempotent:
+        if self.after < INFINITY and lease.call.safe:
             self._pending[lease] = None
             if self.due_at == INFINITY:
                 self._agenda.set(self, lease.started_at + self.after)
@@ -129,7 +130,7 @@ class Hedges(Generic[C]):
         """
         self._pending.pop(lease, None)
         latencies = self._latencies
-        if latencies is not None and lease.call.idempotent:
+        if latencies is not None and lease.call.safe:
             latencies.add(seconds)
             self.after = latencies.quantile
 

@@ -21,6 +21,10 @@ class Call(Protocol):
     """No retry starts at or after this time."""
 
     @property
+    def safe(self) -> bool:
+        """Whether it asks for nothing but an answer, so that two may be asked at once."""
+
+    @property
     def idempotent(self) -> bool:
         """Whether it may be sent twice."""
 

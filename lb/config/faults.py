@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lb.config.model import BackendTable
 from lb.config.values import Duration, Mistakes, PositiveDuration, Table
@@ -26,6 +26,17 @@ def _list(value: object) -> object:
 
 Hold = tuple[str, float, float]
 """What a fault has for itself, the clock or the door, from when, and until when."""
+
+
+def _long_enough(span: float) -> float:
+    if span < SHORTEST:
+        raise ValueError(f"{span:g} s is too short to be told from work; give at least 1 ms")
+    return span
+
+
+SHORTEST = 0.001
+"""Seconds between two changes of a backend; shorter ones are only many."""
+Span = Annotated[PositiveDuration, AfterValidator(_long_enough)]
 
 
 class Fault(Table):
@@ -62,10 +73,10 @@ class Fault(Table):
 class Recurring(Fault):
     """A fault that may come and go at random within its time."""
 
-    mttf: PositiveDuration | None = None
+    mttf: Span | None = None
     """Mean time to the failure, exponential; with `mttr` in place of one long span. The backends of
     one line fail together, those of several lines independently."""
-    mttr: PositiveDuration | None = None
+    mttr: Span | None = None
     """Mean time to the repair, exponential."""
 
     @model_validator(mode="after")
@@ -173,7 +184,7 @@ class Flapping(Fault):
     """Down and up in turns, half a `period` each, down first."""
 
     kind: Literal["flapping"]
-    period: PositiveDuration
+    period: Span
 
     @model_validator(mode="after")
     def _alternates(self) -> Flapping:

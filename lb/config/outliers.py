@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lb.balancing import OutlierPolicy, SlowStartPolicy
 from lb.config.values import Duration, Positive, PositiveDuration, Share, Table
+
+
+def _some(counts: tuple[str, ...]) -> tuple[str, ...]:
+    if not counts:
+        raise ValueError("names no outcome; give some, or enabled = false")
+    return counts
+
 
 Failure = Literal["connect", "reset", "timeout", "server_error"]
 
@@ -24,7 +31,7 @@ class Outliers(Table):
     min_requests: Annotated[int, Field(ge=1)] = OutlierPolicy.min_requests
     latency_factor: Annotated[float, Field(gt=1)] | None = OutlierPolicy.latency_factor
     """Off unless given."""
-    counts: Annotated[tuple[Failure, ...], Field(min_length=1, strict=False)] = cast(
+    counts: Annotated[tuple[Failure, ...], AfterValidator(_some), Field(strict=False)] = cast(
         "tuple[Failure, ...]", OutlierPolicy.counts
     )
     eject: PositiveDuration = OutlierPolicy.eject

@@ -160,7 +160,7 @@ class Dispatcher(Generic[C]):
     def declined(self, lease: Lease[C], now: float, status: int) -> bool:
         """Whether an answer is forgotten, as its call goes on elsewhere; `drain` has to follow."""
         balancer = self.balancer
-        return status in balancer.retry_statuses and balancer.declined(lease, now, status)
+        return balancer.doubts(lease, status) and balancer.declined(lease, now, status)
 
     def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
         """An attempt broke before its answer began; the call is started anew, or refused."""

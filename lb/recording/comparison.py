@@ -16,12 +16,15 @@ from lb.recording.reader import NONE, Decision, Header
 class ReplayedCall:
     """The `Call` that stands for a recorded one."""
 
-    __slots__ = ("deadline", "idempotent", "key", "leases", "number", "tried", "under_way")
+    __slots__ = ("deadline", "idempotent", "key", "leases", "number", "safe", "tried", "under_way")
 
-    def __init__(self, number: int, key: bytes, idempotent: bool, deadline: float) -> None:
+    def __init__(
+        self, number: int, key: bytes, idempotent: bool, safe: bool, deadline: float
+    ) -> None:
         self.number = number
         self.key = key
         self.idempotent = idempotent
+        self.safe = safe
         self.deadline = deadline
         self.tried: tuple[Backend, ...] = ()
         self.leases: dict[int, Lease[ReplayedCall]] = {}

@@ -59,7 +59,7 @@ DECIDED = 0x80
 
 ADMIT = Struct("<BdBII")
 """Kind, now, flags, order picked, length of the key; then the key, then a deadline as "<d"."""
-IDEMPOTENT, DEADLINE = 1, 2
+IDEMPOTENT, DEADLINE, SAFE = 1, 2, 4
 TIME = Struct("<d")
 DONE = Struct("<BdIHBd")
 """Kind, now, call, attempt, outcome, time of the first byte (NaN: none)."""

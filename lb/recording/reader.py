@@ -34,6 +34,7 @@ from lb.recording.format import (
     MAGIC,
     NOBODY,
     OUTCOMES,
+    SAFE,
     TIME,
     VERSION,
     WAKE,
@@ -213,7 +214,7 @@ def _admit(block: bytes, at: int) -> Body:
     if flags & DEADLINE:
         (deadline,) = TIME.unpack_from(block, at)
         at += TIME.size
-    return now, (key, bool(flags & IDEMPOTENT), deadline, _known(order)), at
+    return now, (key, bool(flags & IDEMPOTENT), bool(flags & SAFE), deadline, _known(order)), at
 
 
 def _done(block: bytes, at: int) -> Body:

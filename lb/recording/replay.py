@@ -122,8 +122,8 @@ class _Twin:
             self._now = event.now
         if not self._faithful and self._balancer.wakes_at <= self._now:
             self._balancer.wake(self._now)  # what waits here alone was on nobody's timer there
-        if event.kind is Kind.ADMIT and event.body[3] != NONE:
-            recorded = (Decision(self._next, 0, event.body[3]), *recorded)
+        if event.kind is Kind.ADMIT and event.body[-1] != NONE:
+            recorded = (Decision(self._next, 0, event.body[-1]), *recorded)
         self._recorded = recorded
         self._inputs[event.kind](event.body)
         self._drain()
@@ -189,9 +189,9 @@ class _Twin:
 
     # --- the inputs
 
-    def _admit(self, body: tuple[bytes, bool, float, int]) -> None:
-        key, idempotent, deadline, _ = body
-        call = self._calls[self._next] = ReplayedCall(self._next, key, idempotent, deadline)
+    def _admit(self, body: tuple[bytes, bool, bool, float, int]) -> None:
+        key, idempotent, safe, deadline, _ = body
+        call = self._calls[self._next] = ReplayedCall(self._next, key, idempotent, safe, deadline)
         self._next += 1
         lease = self._balancer.admit(call, self._now)
         if lease is not None:

@@ -42,6 +42,7 @@ from lb.recording.format import (
     MAGIC,
     NOBODY,
     OUTCOMES,
+    SAFE,
     TIME,
     VERSION,
     WAKE,
@@ -137,7 +138,7 @@ class RecordedBalancer(Balancer[C]):
             lease.attempt = 0
             order = lease.backend.order
         key, deadline = call.key, call.deadline
-        flags = IDEMPOTENT if call.idempotent else 0
+        flags = (IDEMPOTENT if call.idempotent else 0) | (SAFE if call.safe else 0)
         if deadline == _NEVER:
             self._log += _pack_admit(kind, now, flags, order, len(key)) + key + decided
         else:

@@ -53,7 +53,7 @@ class Pressed(Attended):
         if lease.open and outcome in (OK, Outcome.SERVER_ERROR):
             if (
                 outcome is not OK
-                and request.status in balancer.retry_statuses
+                and balancer.doubts(lease, request.status)
                 and balancer.declined(lease, now, request.status)
             ):
                 left = now - self._way(self._back, request.index)

@@ -34,7 +34,7 @@ class Request:
     home: Home
     key = b""
     tried: tuple[Backend, ...] = ()
-    idempotent = True
+    idempotent = safe = True
     leases: tuple[Lease[Request], ...] = ()
     """Every attempt; kept where clients may leave, or requests take too long."""
     failures = 0

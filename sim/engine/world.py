@@ -27,7 +27,7 @@ from sim.engine.struck import StruckSite
 from sim.engine.timeline import Timeline
 from sim.model.arrivals import Schedule, network_delays, streams
 from sim.model.door import Door
-from sim.model.faults import faulty_station
+from sim.model.faults import faulty_station, timely
 from sim.model.laws import shape
 from sim.model.occurrences import occurrences
 from sim.model.reneging import reneging_station
@@ -76,7 +76,7 @@ class World(Timeline):
             mine = [fault for fault in faults if fault.strikes(row)]
             self._troubles += [(place, fault.since, fault.until) for fault in mine]
             sizes = source.sizes[shape(model.service)]
-            station = partial(build, model, mine)
+            station = partial(build, model, timely(mine))
             door = Door(mine, Random(f"{row.address} {seed} {replication}"))
             self.sites[row.address] = (
                 StruckSite(self, place, station, model, sizes, door)

@@ -132,6 +132,11 @@ def colds_of(faults: Iterable[FaultTable]) -> list[ColdStart]:
     return [fault for fault in faults if isinstance(fault, ColdStart)]
 
 
+def timely(faults: Iterable[FaultTable]) -> list[FaultTable]:
+    """Those that a station knows; the others keep requests out, or falsify answers."""
+    return [fault for fault in faults if isinstance(fault, Slow | Pause | ColdStart)]
+
+
 def faulty_station(model: Model, faults: Sequence[FaultTable], start: float = 0.0) -> Station[J]:
     """An empty station for `model` that suffers `faults`, plain ones with times from `start` on.
 

@@ -14,6 +14,11 @@ MANY = 8
 """Backends beyond which they are not named one by one."""
 
 
+def _number(count: float) -> str:
+    """Of requests, a mean of replications: tenths only where there are few."""
+    return f"{count:.0f}" if count >= 100 else f"{count:.3g}"
+
+
 def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     """What can be said before anything is simulated."""
     rate, load = scenario.rate, scenario.utilisation
@@ -43,10 +48,12 @@ def sentences(result: Result) -> Iterator[str]:
         if run.failed:
             parts = [(run.rejected, "rejected"), (run.timed_out, "timed out"), (run.gone, "gone")]
             other = run.failed - sum(number for number, _ in parts)
-            told = [f"{n:.4g} {word}" for n, word in [*parts, (other, "broken or wrong")] if n > 0]
+            told = [
+                f"{_number(n)} {word}" for n, word in [*parts, (other, "broken or wrong")] if n > 0
+            ]
             yield (
-                f"{run.algorithm}: {run.failed:.4g} of {run.requests:.4g} requests were not served "
-                f"({', '.join(told)})"
+                f"{run.algorithm}: {_number(run.failed)} of {_number(run.requests)} requests were "
+                f"not served ({', '.join(told)})"
             )
     for run in result.runs:
         if found := [use for use in run.backends if use.ejected][:MANY]:

@@ -80,7 +80,7 @@ def test_no_new_calls_and_the_end_of_the_last_one_is_told(drain: Drain) -> None:
 def test_the_end_is_told_at_once_where_nothing_is_in_flight(drain: Drain) -> None:
     lb = well()
     drain(lb, 1.0)
-    assert news(lb)[:1] == [Drained(lb.pool.backends[0])]
+    assert news(lb)[-1] == Drained(lb.pool.backends[0])
     lb.observed(lb.pool.backends[1], 1.0, GOOD)
     assert news(lb) == [], "and once"
 
@@ -99,7 +99,7 @@ def test_a_backend_takes_its_wish_back_with_an_answer_and_not_by_silence() -> No
     lb = well()
     first, _ = lb.pool.backends
     by_itself(lb, 1.0)
-    assert news(lb)[-1] == Changed(first, "wishes to drain")
+    assert news(lb)[0] == Changed(first, "wishes to drain")
     lb.observed(first, 2.0, BAD)
     assert (first.draining, first.usable) == (True, False)
     lb.observed(first, 3.0, GOOD)
@@ -273,3 +273,20 @@ def test_a_backend_that_joins_drains_when_it_says_so_first() -> None:
     lb.observed(added, 1.0, WISH)
     assert home(lb, token(added.address)) == "z"
     assert {home(lb, b"new %d" % n) for n in range(6)} == {"a", "b"}
+
+
+def test_a_drain_is_told_once_and_before_what_comes_of_it() -> None:
+    lb = well()
+    drained(lb)
+    first = lb.pool.backends[0]
+    lb.observed(first, 1.0, WISH)
+    assert news(lb) == [Changed(first, "wishes to drain"), Drained(first)]
+
+
+def test_a_first_answer_that_says_drain_is_one_piece_of_news() -> None:
+    lb = checked(1)
+    (first,) = lb.pool.backends
+    drained(lb)
+    lb.observed(first, 1.0, WISH)
+    assert [it for it in news(lb) if isinstance(it, Changed)] == [Changed(first, "wishes to drain")]
+    assert first.standing == "drain"

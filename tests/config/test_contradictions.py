@@ -19,6 +19,7 @@ def problems(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "line", "key", "why"),
     [
+        ("[outliers]\ncounts = []", 2, "outliers.counts", "names no outcome"),
         ("[outliers]\nmax_share = 0", 2, "outliers.max_share", "write enabled = false"),
         (
             "[outliers]\nconsecutive_failures = 0\nfailure_rate = 0.0",

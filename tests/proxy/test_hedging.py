@@ -85,6 +85,54 @@ def test_a_body_is_sent_once(run: Run) -> None:
     run(test())
 
 
+@pytest.mark.parametrize(
+    "request_", [get("/", method="DELETE"), get("/", "Connection: upgrade", "Upgrade: websocket")]
+)
+def test_what_does_something_is_done_once(run: Run, request_: bytes) -> None:
+    """A DELETE may be repeated when it broke, and no sooner; a session is begun at one backend."""
+
+    async def slow(wire: Wire, it: Origin) -> None:
+        await it.take(wire)
+        await asyncio.sleep(0.05)  # the time in which it would be hedged
+        wire.send(ok(b"a"))
+
+    async def test() -> None:
+        async with origin(slow) as a, origin(answering(ok(b"b"))) as b, proxy(
+            a, b, toml=HEDGED
+        ) as lb, lb.client() as client:  # fmt: skip
+            client.send(request_)
+            assert (await client.response()).body == b"a"
+            assert not b.requests
+
+    run(test())
+
+
+def test_an_error_loses_against_a_slower_answer(run: Run) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(wire: Wire, it: Origin) -> None:
+        await it.take(wire)
+        await go_on.wait()
+        await asyncio.sleep(0.02)  # the error is there first
+        wire.send(ok(b"a"))
+
+    async def fails(wire: Wire, it: Origin) -> None:
+        await it.take(wire)
+        wire.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+        go_on.set()
+
+    async def test() -> None:
+        async with origin(slow) as a, origin(fails) as b, proxy(
+            a, b, toml=HEDGED
+        ) as lb, lb.client() as client:  # fmt: skip
+            client.send(get())
+            answer = await client.response()
+            assert (answer.status, answer.body) == (200, b"a")
+            assert [outcome for _, outcome in lb.outcomes] == [Outcome.SERVER_ERROR, OK]
+
+    run(test())
+
+
 def test_a_client_that_leaves_leaves_both(run: Run) -> None:
     async def test() -> None:
         async with origin(silent) as a, origin(silent) as b, proxy(a, b, toml=HEDGED) as lb:

@@ -12,7 +12,6 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.transitions import Stage
 from lb.proxy.http.framing import Framing
 from lb.proxy.http.request import Hop
-from lb.proxy.http.response import Aside
 from tests.proxy.around import END, HEAD, Client, Driver, Upstream, exchange, response
 
 OK, CANCELLED, RESET = Outcome.OK, Outcome.CANCELLED, Outcome.RESET
@@ -243,18 +242,6 @@ def test_a_client_that_does_not_read_is_minded_when_one_goes_on() -> None:
     race.it.client_drains()
     assert race.driver.waits == "owed"
     race.answers(race.second)
-
-
-@pytest.mark.parametrize("which", ["first", "second"])
-def test_whoever_switches_protocols_first_has_the_tunnel(which: str) -> None:
-    race = Race(hop=Hop(upgrade=b"websocket"))
-    race.connect(race.second)
-    winner = race.first if which == "first" else race.second
-    winner.exchange.switch(winner, response(101, NONE, aside=Aside(upgrade=b"websocket")))
-    assert race.ends == [CANCELLED]
-    assert race.driver.tunnels == 1
-    race.it.tunnel_closed()
-    assert race.ends == [CANCELLED, OK]
 
 
 def test_a_full_backend_of_a_hedged_request_holds_nobody() -> None:

@@ -117,6 +117,10 @@ LINES = 'backend = "one"\nto = "9s"\n'
             "9 fault[0].period: down all the time; make it shorter than 18 s",
         ),
         (
+            'kind = "flapping"\nperiod = "1us"\n' + LINES,
+            "9 fault[0].period: 1e-06 s is too short to be told from work; give at least 1 ms",
+        ),
+        (
             'kind = "cold_start"\nfactor = 2\ndown = "9s"\n' + LINES,
             "10 fault[0].down: it never comes up; make it shorter than 9 s",
         ),

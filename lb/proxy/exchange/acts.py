@@ -27,7 +27,7 @@ from lb.proxy.http.message import (
 )
 from lb.proxy.http.request import Request
 from lb.proxy.http.response import Response
-from lb.proxy.http.rules import IDEMPOTENT
+from lb.proxy.http.rules import IDEMPOTENT, SAFE
 from lb.proxy.timers import Timers
 
 OK, SERVER_ERROR = Outcome.OK, Outcome.SERVER_ERROR
@@ -95,6 +95,12 @@ class Acts(Turns):
     def idempotent(self) -> bool:
         """Whether it may be sent again; a body, once sent, is not here any more."""
         return self.request.framing is NO_BODY and self.request.method in IDEMPOTENT
+
+    @property
+    def safe(self) -> bool:
+        """Whether it asks for nothing but an answer, and not for another protocol either."""
+        request = self.request
+        return request.framing is NO_BODY and request.method in SAFE and not request.hop.upgrade
 
     # --- events that follow from acts: see exchange.py
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from lb import wire
 
+SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
+"""Methods that ask for nothing but an answer (RFC 9110, 9.2.1)."""
 IDEMPOTENT = frozenset(
     {
         *(b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"),
