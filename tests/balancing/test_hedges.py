@@ -240,9 +240,7 @@ def test_names_of_quantiles(name: str, share: float) -> None:
     assert quantile(name) == share
 
 
-@pytest.mark.parametrize(
-    "name", ["p", "p5", "p00", "95", "p9999", "P95", "p-95", "p101", "p100.5"]
-)
+@pytest.mark.parametrize("name", ["p", "p5", "p00", "95", "p9999", "P95", "p-95", "p101", "p100.5"])
 def test_what_is_no_name_of_one(name: str) -> None:
     with pytest.raises(ValueError, match="no quantile"):
         quantile(name)
