@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,10 +35,8 @@ def simulated() -> list[Change]:
     found: list[Change] = []
     judge = Fleet._judge
 
-    def noting(
-        self: Fleet, backend: Backend, now: float, ok: bool, why: str, checked: bool
-    ) -> bool:
-        changed = judge(self, backend, now, ok, why, checked)
+    def noting(self: Fleet, backend: Backend, now: float, *said: Any, **more: Any) -> bool:
+        changed = judge(self, backend, now, *said, **more)
         if changed and now > 0:
             found.append((backend.name, backend.health.state.value, now))
         return changed

@@ -21,7 +21,7 @@ from = "5s"
 to = "12s"
 """
 OTHERS = {
-    "reset": CRASH.replace("down", "reset") + "rate = 0.4\n",
+    "reset": CRASH.replace("down", "reset") + "rate = 0.9\n",
     "pause": CRASH.replace("down", "pause").replace("12s", "8s"),
     "health_lost": CRASH.replace("down", "health_lost"),
     "slow": CRASH.replace("down", "slow") + "factor = 10\n",
