@@ -10,6 +10,10 @@ from collections.abc import Callable
 AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: what is closed is reset, whatever is still to be sent or read."""
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted; one that finds no room is tried again a second later,
+which would come of nothing that is modelled."""
+
 
 def cut(transport: asyncio.BaseTransport | None) -> None:
     """Reset a connection."""
@@ -30,7 +34,7 @@ class Port:
     async def open(self, host: str, port: int) -> None:
         """Listen, for the first time. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._servers = [await loop.create_server(self._serve, host, port)]
+        self._servers = [await loop.create_server(self._serve, host, port, backlog=BACKLOG)]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -52,7 +56,9 @@ class Port:
         """Listen again."""
         loop = asyncio.get_running_loop()
         kept, self._kept = self._kept, []
-        self._servers = [await loop.create_server(self._serve, sock=sock) for sock in kept]
+        self._servers = [
+            await loop.create_server(self._serve, sock=sock, backlog=BACKLOG) for sock in kept
+        ]
 
     def close(self) -> None:
         """Give the port up."""
