@@ -6,17 +6,20 @@ import errno
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from lb.system import reason
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 class _Stdout(io.FileIO):
     """Descriptor 1, whose errors say whose they are."""
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         try:
-            return super().write(data)  # type: ignore[arg-type]  # any buffer
+            return super().write(data)
         except OSError as error:
             raise OSError(error.errno, error.strerror, "stdout") from None
 
@@ -24,11 +27,11 @@ class _Stdout(io.FileIO):
 class _Stderr(io.FileIO):
     """Descriptor 2, which loses what it cannot take: a result is worth more than words about it."""
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         try:
-            return super().write(data)  # type: ignore[arg-type]  # any buffer
+            return super().write(data)
         except OSError:
-            return memoryview(data).nbytes  # type: ignore[arg-type]
+            return memoryview(data).nbytes
 
 
 def prepare() -> None:

@@ -6,6 +6,7 @@ when more is to come, and `_finish`. Every path ends in exactly one `lease.done`
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from lb.balancing import Backend, Lease, Outcome, Why
@@ -104,11 +105,11 @@ class Acts(Turns):
 
     # --- events that follow from acts: see exchange.py
 
-    def start(self, lease: Lease[Any], fresh: bool = False) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self, lease: Lease[Any], fresh: bool = False) -> None: ...
 
-    def tunnel_closed(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def tunnel_closed(self) -> None: ...
 
     # --- the request
 

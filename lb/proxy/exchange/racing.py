@@ -7,6 +7,7 @@ what comes from it is kept from the exchange until it is the one that goes on.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from lb.balancing import Lease, Outcome
@@ -136,11 +137,11 @@ class Racing(Acts):
 
     # --- events that follow from acts: see exchange.py
 
-    def alone(self, attempt: Attempt[Any] | None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def alone(self, attempt: Attempt[Any] | None) -> None: ...
 
-    def sent_before(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def sent_before(self) -> None: ...
 
-    def declined(self, attempt: Attempt[Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def declined(self, attempt: Attempt[Any]) -> None: ...

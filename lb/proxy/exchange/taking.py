@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from enum import IntEnum
 
 from lb.proxy.context import Context
@@ -90,29 +91,29 @@ class Taking:
     def closing(self) -> bool:
         return self.phase >= ENDING and not self._queue and self._rejection is None
 
+    @abstractmethod
     def too_slow(self) -> None:
         """Time is up for what has to come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self) -> None:
         """See whether somebody is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spare(self) -> bool:
         """Close if nothing is under way; whether that was so."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self) -> None:
         """It is time to look at how fast the body comes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _enter(self, request: Request) -> None:
         """A request has come, and its body may follow."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reject(self, status: int, why: str) -> None:
         """What has come cannot be understood."""
-        raise NotImplementedError
 
     # --- reading and not reading
 

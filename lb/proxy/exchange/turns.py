@@ -6,6 +6,7 @@ At any time the backend owes something (`timers.response`), or the client has to
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from lb.balancing import Backend
@@ -36,17 +37,17 @@ class Turns:
 
     # --- events of time: see exchange.py
 
-    def recall(self, backend: Backend) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def recall(self, backend: Backend) -> None: ...
 
-    def silent(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def silent(self) -> None: ...
 
-    def stalled(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def stalled(self) -> None: ...
 
-    def timed_out(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def timed_out(self) -> None: ...
 
     # --- acts
 
