@@ -12,11 +12,13 @@ from lb.balancing.limits import AdaptiveLimit
 MEAN = 0.02
 """Seconds of work in a request."""
 
+Draw = Callable[[Random], float]
+
 
 class LimitedStation:
     """First come first served by `workers`; who finds the limit reached is refused."""
 
-    def __init__(self, workers: int, draw: Callable[[Random], float] | None = None) -> None:
+    def __init__(self, workers: int, draw: Draw | None = None) -> None:
         """`draw` gives the work of a request relative to `MEAN`; it is 1 unless given."""
         self.limit = AdaptiveLimit(0.0)
         self.workers = workers

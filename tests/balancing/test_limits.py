@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lb.balancing import Backend, HealthPolicy, Outcome, Settings
 from lb.balancing.limits import ADAPTIVE, LEAST, MOST, SAMPLES, AdaptiveLimit, Limits
-from tests.balancing.stations import MEAN, LimitedStation
+from tests.balancing.stations import MEAN, Draw, LimitedStation
 
 
 class Windows:
@@ -174,8 +174,8 @@ def two_kinds(rng: Random) -> float:
 
 @pytest.mark.parametrize("draw", [None, exponential, heavy, two_kinds])
 @pytest.mark.parametrize("workers", [2, 8, 64])
-def test_twice_the_load_is_held_near_what_the_workers_can_do(workers: int, draw: object) -> None:
-    station = LimitedStation(workers, draw)  # type: ignore[arg-type]
+def test_twice_the_load_is_held_near_what_workers_can_do(workers: int, draw: Draw | None) -> None:
+    station = LimitedStation(workers, draw)
     station.run(2.0, 15.0)
     station.run(2.0, 20.0)
     goodput = len(station.latencies) / 20.0 / (workers / MEAN)
@@ -186,8 +186,8 @@ def test_twice_the_load_is_held_near_what_the_workers_can_do(workers: int, draw:
 
 @pytest.mark.parametrize("draw", [None, exponential, heavy, two_kinds])
 @pytest.mark.parametrize("workers", [8, 64])
-def test_half_the_load_is_not_held_back(workers: int, draw: object) -> None:
-    station = LimitedStation(workers, draw)  # type: ignore[arg-type]
+def test_half_the_load_is_not_held_back(workers: int, draw: Draw | None) -> None:
+    station = LimitedStation(workers, draw)
     station.run(0.5, 10.0)
     station.run(0.5, 20.0)
     assert len(station.latencies) / 20.0 / (workers / MEAN) > 0.47
