@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,7 +146,10 @@ class Result:
     def ranking(self, metric: str = "p99") -> list[list[str]]:
         """Algorithms from best to worst; those in one group cannot be told from its first."""
         groups: list[list[str]] = []
-        order = sorted(self.runs, key=lambda run: run.latency[metric].value)
+        told = {run.algorithm: run.latency[metric].value for run in self.runs}
+        order = sorted(
+            self.runs, key=lambda run: (math.isnan(told[run.algorithm]), told[run.algorithm])
+        )
         for name in (run.algorithm for run in order):
             if groups and not self.between(groups[-1][0], name, metric).distinguishable:
                 groups[-1].append(name)

@@ -39,6 +39,8 @@ class Objective:
     @property
     def answer(self) -> Answer:
         low, high = self.seen.low, self.seen.high
+        if self.steady and self.seen.needs is not None:
+            return Answer.UNCLEAR
         if not self.steady or not math.isfinite(self.seen.value):
             return Answer.MISSED
         if low is None or high is None:
@@ -55,6 +57,8 @@ class Objective:
         low, high = self.seen.low, self.seen.high
         if not self.steady:
             return "without a steady state latencies grow with the length of the run"
+        if self.seen.needs is not None:
+            return f"{times_as_many(self.seen.needs)} times as many requests would tell"
         if not math.isfinite(self.seen.value):
             return "no request succeeded"
         bound = f"{round(self.bound * 1e3, 3):.12g} ms"
@@ -74,7 +78,7 @@ class Objective:
         times = (half / away) ** 2 if away > 0 else math.inf
         if times > HOPELESS:
             return "too close for any number of requests to tell"
-        return f"about {max(math.ceil(times - 1e-6), 2)} times as many requests would tell"
+        return f"{times_as_many(times)} times as many requests would tell"
 
 
 def objectives(
@@ -85,6 +89,13 @@ def objectives(
         Objective(name, bound, seen[name], steady)
         for name, bound in expect.model_dump(exclude_none=True).items()
     ]
+
+
+def times_as_many(factor: float) -> str:
+    """`about 40`: whole, and with two digits, so that nobody takes it for exact."""
+    whole = max(math.ceil(factor - 1e-6), 2)
+    scale = 10 ** max(len(str(whole)) - 2, 0)
+    return f"about {-(-whole // scale) * scale:,}"
 
 
 def _digits(width: float) -> int:

@@ -11,6 +11,8 @@ import numpy as np
 from sim.model.laws import Floats
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+CARRIES = 10
+"""Requests beyond a quantile that it takes to tell where it is."""
 BATCHES = 20
 """Batches of a single replication: few enough to be nearly independent, enough for an interval."""
 
@@ -22,13 +24,23 @@ class Estimate:
     value: float
     low: float | None
     high: float | None
+    needs: float | None = None
+    """How many times as many requests it would take, where the sample cannot carry the figure;
+    the value is NaN then."""
+
+    @classmethod
+    def beyond(cls, needs: float) -> Estimate:
+        """A figure that the sample cannot carry."""
+        return cls(math.nan, None, None, needs)
 
     @property
     def half_width(self) -> float:
         return math.nan if self.high is None else self.high - self.value
 
-    def as_dict(self) -> dict[str, float | None]:
-        """For JSON, which has no word for what is not a number."""
+    def as_dict(self) -> dict[str, float | None] | None:
+        """For JSON, which has no word for what is not a number; None is not to be told."""
+        if self.needs is not None:
+            return None
         return {
             name: value if value is not None and math.isfinite(value) else None
             for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
@@ -131,8 +143,20 @@ def latency_estimates(
     """Estimates of mean and quantiles, and the blocks they rest on.
 
     `samples` holds one array of latencies per replication. Several replications are the blocks;
-    a single one is cut into batches, and then the value is that of the whole sample.
+    a single one is cut into batches, and then the value is that of the whole sample. A quantile
+    with fewer than `CARRIES` requests beyond it is not told.
     """
+    estimates, blocks = _estimates(samples, level)
+    n = sum(map(len, samples))
+    for name, q in QUANTILES.items():
+        if 0 < n * (1 - q) < CARRIES - 1e-6:
+            estimates[name] = Estimate.beyond(CARRIES / (n * (1 - q)))
+    return estimates, blocks
+
+
+def _estimates(
+    samples: Sequence[Floats], level: float
+) -> tuple[dict[str, Estimate], list[dict[str, float]]]:
     if len(samples) > 1:
         blocks = [latency_metrics(sample) for sample in samples]
         return {

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lb.config import Scenario
 from sim.analysis.load import Steadiness, steadiness
+from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
 from sim.result import AlgorithmRun, BackendUse, Result
 
@@ -44,6 +45,7 @@ def sentences(result: Result) -> Iterator[str]:
     """What stands below the tables: who keeps up, what was lost, who is better."""
     for run in result.runs:
         yield from keeping_up(run)
+    yield from too_few(result.runs)
     for run in result.runs:
         if run.failed:
             parts = [(run.rejected, "rejected"), (run.timed_out, "timed out"), (run.gone, "gone")]
@@ -87,6 +89,16 @@ def keeping_up(run: AlgorithmRun) -> Iterator[str]:
             yield f"{run.algorithm}: {_named(found)} {verb}{words} {_loads(found)}: {meaning}"
 
 
+def too_few(runs: Sequence[AlgorithmRun]) -> Iterator[str]:
+    """Which figures it would take more requests to tell."""
+    for name in runs[0].latency:
+        needed = {run.algorithm: needs for run in runs if (needs := run.latency[name].needs)}
+        if needed:
+            whose = f" ({', '.join(needed)})" if len(runs) > 1 else ""
+            times = times_as_many(max(needed.values()))
+            yield f"{name} needs {times} times as many requests{whose}"
+
+
 def _ejections(use: BackendUse) -> str:
     falsely = f" ({use.falsely_ejected:.3g} without a fault)" if use.falsely_ejected else ""
     return f"{use.name} {use.ejected:.3g}{falsely}"
@@ -105,7 +117,9 @@ def _loads(backends: Sequence[BackendUse]) -> str:
 
 
 def milliseconds(estimate: Estimate) -> str:
-    """Milliseconds with the digits that the interval supports."""
+    """Milliseconds with the digits that the interval supports; `-` is not to be told."""
+    if estimate.needs is not None:
+        return "-"
     if not math.isfinite(estimate.value):
         return "none"
     if estimate.high is None or not estimate.half_width > 0:

@@ -73,7 +73,8 @@ def test_the_document_has_these_keys(document: dict[str, Any], file: Scenario) -
             "requests_per_wall_second",
         ]
         assert list(run["latency"]) == METRICS
-        for figure in run["latency"].values():
+        assert run["latency"]["p999"] is None  # 8,000 requests are too few
+        for figure in (run["latency"][name] for name in METRICS if name != "p999"):
             assert list(figure) == ["value", "low", "high"]
             assert figure["low"] < figure["value"] < figure["high"]
         for backend in run["backends"]:

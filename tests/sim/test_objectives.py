@@ -20,6 +20,10 @@ def held(value: float, low: float | None, high: float | None, *, steady: bool = 
     return Objective("p99", 0.25, Estimate(value, low, high), steady)
 
 
+def beyond(needs: float) -> Objective:
+    return Objective("p99", 0.25, Estimate.beyond(needs))
+
+
 @pytest.mark.parametrize(
     ("objective", "answer", "words"),
     [
@@ -51,6 +55,10 @@ def held(value: float, low: float | None, high: float | None, *, steady: bool = 
             "p99: cannot be told: 200 ms without an interval, and at most 250 ms wanted",
         ),
         (held(math.nan, None, None), Answer.MISSED, "p99: missed: no request succeeded"),
+        (beyond(1.2), Answer.UNCLEAR, "p99: cannot be told: about 2 #"),
+        (beyond(40.0), Answer.UNCLEAR, "p99: cannot be told: about 40 #"),
+        (beyond(123.0), Answer.UNCLEAR, "p99: cannot be told: about 130 #"),
+        (beyond(12_345.0), Answer.UNCLEAR, "p99: cannot be told: about 13,000 #"),
         (
             held(0.1, 0.09, 0.11, steady=False),
             Answer.MISSED,

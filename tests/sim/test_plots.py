@@ -188,7 +188,9 @@ def test_percentiles_and_their_bars_are_the_estimates(result: Result) -> None:
             points.get_ydata(), lines.get_segments(), PERCENTILES, strict=True
         ):
             estimate = run.latency[name]
-            assert value == estimate.value
+            assert value == pytest.approx(estimate.value, nan_ok=True)
+            if estimate.needs is not None:
+                continue
             assert segment[1, 1] == pytest.approx(estimate.high)
             assert segment[0, 1] == pytest.approx(max(estimate.low or 0, 0))
 

@@ -218,6 +218,15 @@ def test_digits_are_those_the_interval_supports(
     assert re.split(r"\s{2,}", first.strip())[3] == shown
 
 
+def test_what_the_sample_cannot_carry_is_a_dash_and_told_in_words(several: Result) -> None:
+    run, *others = several.runs
+    latency = {**run.latency, "p999": Estimate.beyond(36.4)}
+    text = printed(replace(several, runs=[replace(run, latency=latency), *others]))
+    first = next(line for line in text.splitlines() if line.split()[:1] == ["round_robin"])
+    assert re.split(r"\s{2,}", first.strip())[5] == "-"
+    assert "p999 needs about 37 times as many requests (round_robin)\n" in text
+
+
 def test_names_are_taken_as_they_are() -> None:
     """Brackets are no markup, colons no emoji."""
     name = "[bold]x:smile:"

@@ -168,7 +168,7 @@ def test_replications_are_the_blocks() -> None:
 
 
 def test_a_single_replication_is_cut_into_batches_and_keeps_its_own_value() -> None:
-    sample = np.random.default_rng(3).exponential(1.0, 1010)
+    sample = np.random.default_rng(3).exponential(1.0, 10_010)
     estimates, blocks = latency_estimates([sample])
     assert len(blocks) == BATCHES
     whole = latency_metrics(sample)
@@ -179,6 +179,18 @@ def test_a_single_replication_is_cut_into_batches_and_keeps_its_own_value() -> N
         assert estimate.high is not None
         assert estimate.high - estimate.value == pytest.approx(around.half_width)
         assert estimate.value - estimate.low == pytest.approx(around.half_width)
+
+
+def test_a_quantile_with_few_requests_beyond_it_is_not_told() -> None:
+    rng = np.random.default_rng(4)
+    few, _ = latency_estimates([rng.exponential(1.0, 450) for _ in range(2)])
+    assert (few["p99"].needs, few["p999"].needs) == pytest.approx((10 / 9, 100 / 9))
+    assert math.isnan(few["p99"].value)
+    assert few["p99"].as_dict() is None
+    assert few["p95"].needs is None
+    many, _ = latency_estimates([rng.exponential(1.0, 500) for _ in range(2)])
+    assert many["p99"].needs is None
+    assert many["p99"].as_dict() is not None
 
 
 def test_two_observations_have_an_interval_and_one_has_none() -> None:

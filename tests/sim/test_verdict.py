@@ -233,13 +233,13 @@ def test_objectives_are_of_the_live_run() -> None:
         rate=1.0,
         run=RUN,
         warmup="auto",
-        more='[expect]\np50 = "10s"\np99 = "1s"',
+        more='[expect]\np50 = "10s"\np95 = "1s"',
     )
     schedule = Schedule.draw(file)
     verdict = judge(file, schedule, live(file, schedule))
     assert [objective.answer.value for objective in verdict.objectives] == ["met", "missed"]
     (missed,) = verdict.as_dict()["objectives_missed"]
-    assert missed.startswith("p99: missed: ")
+    assert missed.startswith("p95: missed: ")
     assert missed.endswith(" ms, at most 1000 ms wanted")
     assert all(line.ok for line in verdict.latency.values())
     assert verdict.judgement is Judgement.MISSED
