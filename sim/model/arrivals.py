@@ -183,8 +183,13 @@ def _times(
 
 
 def streams(seed: int, replication: int, purpose: str = "") -> list[np.random.Generator]:
-    """Independent generators: arrivals, keys, strategy, network; all from one seed."""
-    entropy = [seed, replication, *purpose.encode()]
+    """Independent generators: arrivals, keys, strategy, network; all from one seed.
+
+    No two of (seed, replication, purpose) share theirs, however long the seed.
+    """
+    low, high = seed % 2**32, seed >> 32
+    # NumPy cuts a long number into words and forgets where it ended: 256 is in no purpose.
+    entropy = [low, replication, *purpose.encode(), *([256, high] if high else [])]
     return [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(4)]
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from lb.config import Paced, Poisson, Zipf
@@ -211,6 +213,31 @@ def test_an_archive_of_something_else_is_no_schedule(tmp_path: Path, write: obje
 
 
 # --- streams and delays
+
+
+SEEDS = st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1), st.integers(0, 2**130))
+PLACES = st.tuples(SEEDS, st.integers(0, 9), st.sampled_from(["", "a", "ab", "patience"]))
+
+
+@given(st.lists(PLACES, min_size=2, max_size=8, unique=True), st.integers(1, 9))
+def test_no_two_runs_share_a_stream(places: list[tuple[int, int, str]], high: int) -> None:
+    (seed, replication, purpose), *_ = places
+    places = [*{*places, (seed + high * 2**32, replication, purpose)}]
+    first = [stream.integers(2**63) for place in places for stream in streams(*place)]
+    assert len({*first}) == 4 * len(places)
+
+
+@pytest.mark.parametrize("high", [7 * 2**32, 2**64, 7 + 2**64])
+def test_what_stands_above_32_bits_counts(high: int) -> None:
+    """NumPy's own seeding takes [1 + 7 * 2**32, 0] for [1, 7]."""
+    seeds = [(1, 0), (1, 7), (1 + high, 0), (1 + high, 7)]
+    assert len({streams(*seed)[0].integers(2**63) for seed in seeds}) == 4
+
+
+def test_streams_of_short_seeds_are_those_of_numpy() -> None:
+    entropy = np.random.SeedSequence([2**32 - 1, 3, *b"patience"])
+    for ours, theirs in zip(streams(2**32 - 1, 3, "patience"), entropy.spawn(4), strict=True):
+        assert ours.integers(2**63) == np.random.default_rng(theirs).integers(2**63)
 
 
 def test_streams_are_independent_of_each_other() -> None:
