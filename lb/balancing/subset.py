@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-
-from lb.balancing.backend import Backend
+from typing import Protocol, TypeVar
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,17 @@ class SubsetPolicy:
     """Number of this balancer, from 0."""
 
 
-def subset(backends: Sequence[Backend], policy: SubsetPolicy) -> list[Backend]:
+class Placed(Protocol):
+    """What has an address: a backend, or the settings of one."""
+
+    @property
+    def address(self) -> str: ...
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def subset(backends: Sequence[P], policy: SubsetPolicy) -> list[P]:
     """The backends that this balancer uses."""
     size = policy.size
     if size is None or size >= len(backends):
@@ -35,7 +44,7 @@ def subset(backends: Sequence[Backend], policy: SubsetPolicy) -> list[Backend]:
     parts = len(backends) // size
     round_, part = divmod(policy.instance, parts)
 
-    def place(backend: Backend) -> bytes:
+    def place(backend: P) -> bytes:
         return blake2b(b"%d %b" % (round_, backend.address.encode()), digest_size=8).digest()
 
     return sorted(backends, key=place)[part * size : (part + 1) * size]

@@ -118,6 +118,9 @@ class Run(Table):
     """Cut off each replication's start; None stands for "auto", which is MSER-5."""
     replications: Annotated[int, Field(ge=1)] = 5
     seed: Annotated[int, Field(ge=0)] = 1
+    balancers: Annotated[int, Field(ge=1)] = 1
+    """Independent balancers before the same backends, each of which sees its own requests only, and
+    has its own limits and budgets; a request comes to one of them drawn at random."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Run:

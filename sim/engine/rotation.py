@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lb.balancing.subset import subset
 from sim.analysis.fates import EVERY
 from sim.engine.dispatcher import Dispatcher
 from sim.engine.timeline import Alarm, Timeline
@@ -19,16 +20,22 @@ class Rotation:
         """`places` is how many backends there are."""
         self._timeline = timeline
         self._pools = [dispatcher.balancer.pool for dispatcher in dispatchers]
-        self._places = places
+        self._used = [0] * places  # by how many balancers
+        for dispatcher in dispatchers:
+            balancer = dispatcher.balancer
+            for backend in subset(balancer.pool.backends, balancer.setup.subset):
+                self._used[backend.site.place] += 1
         self._seen: list[list[float]] = []
         self._alarm = Alarm(self._look)
         self._look(0.0)
 
     def _look(self, now: float) -> None:
-        row = [0.0] * self._places
+        usable = [0] * len(self._used)
         for pool in self._pools:
             for backend in pool.backends:
-                row[backend.site.place] += backend.usable / len(self._pools)
+                usable[backend.site.place] += backend.usable
+        # In panic a balancer uses others than its own, too.
+        row = [min(n / (used or 1), 1.0) for n, used in zip(usable, self._used, strict=True)]
         self._seen.append(row)
         self._timeline.set(self._alarm, len(self._seen) * EVERY)
 

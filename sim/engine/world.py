@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from lb.balancing import Balancer
+from lb.balancing import Balancer, Setup
 from lb.config import BlackHole, Scenario
 from sim.analysis.record import Record
 from sim.engine.clients import Attended
@@ -46,12 +46,13 @@ class World(Timeline):
         arrivals: Schedule | Source,
         algorithm: str | None = None,
         replication: int = 0,
-        balancers: int = 1,
+        balancers: int | None = None,
         struck: int | None = None,
         watched: bool | None = None,
     ) -> None:
         """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind.
 
+        `balancers`: how many; the file's number unless given.
         `watched`: note who is in rotation when; where a run changes with time unless given.
         `struck` is the replication whose random faults strike here; its own unless given.
         """
@@ -61,9 +62,12 @@ class World(Timeline):
         source = OpenLoop(arrivals) if isinstance(arrivals, Schedule) else arrivals
         self._source: Source = source
         self._routes: list[int] = []
+        balancers = scenario.run.balancers if balancers is None else balancers
+        offsets = [0]
         if balancers > 1:
-            drawn = streams(seed, replication, "balancers")[0]
+            drawn, begun, *_ = streams(seed, replication, "balancers")
             self._routes = drawn.integers(balancers, size=len(source)).tolist()
+            offsets = begun.integers(len(scenario.backends), size=balancers).tolist()
         traffic = scenario.offered()
         self._watched = scenario.eventful if watched is None else watched
         build = reneging_station if traffic.noticed else faulty_station
@@ -106,20 +110,23 @@ class World(Timeline):
         answer += [] if limits.attempt is None else [limits.attempt]
         self.dispatchers = [
             make(
-                Balancer(setup, Random(int(picks.integers(2**63)))),
+                Balancer(_numbered(setup, number), Random(int(picks.integers(2**63)))),
                 self,
                 self.sites,
                 self._journal,
                 ways,
                 min(answer, default=None),
             )
-            for _ in range(balancers)
+            for number in range(balancers)
         ]
+        self._offsets = offsets
 
     def replicate(self) -> Record:
         """Simulate until every request has been answered or refused."""
-        for dispatcher in self.dispatchers:
+        for dispatcher, offset in zip(self.dispatchers, self._offsets, strict=True):
             dispatcher.start(self.now)
+            for _ in range(offset):  # as if it had taken turns before: nobody's first is the first
+                dispatcher.balancer.pool.pick(self.now)
         rotation = Rotation(self, self.dispatchers, len(self.sites)) if self._watched else None
         self._source.start(self, self._journal, self.dispatchers, self._routes)
         if self._journal.left:
@@ -127,6 +134,12 @@ class World(Timeline):
                 self.run(until=self._over)
         record = self._journal.record(self._delays, None if rotation is None else rotation.seen)
         return replace(record, troubles=self._troubles)
+
+
+def _numbered(setup: Setup, number: int) -> Setup:
+    """That of the balancer of this number, which has a subset of its own."""
+    instance = setup.subset.instance + number
+    return replace(setup, subset=replace(setup.subset, instance=instance))
 
 
 @contextmanager

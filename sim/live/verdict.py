@@ -123,8 +123,9 @@ class Verdict:
 
 
 def predict(scenario: Scenario, schedule: Schedule) -> Result:
-    """Simulate one live run of `schedule` many times over."""
-    run = scenario.run.model_copy(update={"replications": REPLICATIONS, "warmup": 0.0})
+    """Simulate one live run of `schedule`, which has one balancer, many times over."""
+    alike = {"replications": REPLICATIONS, "warmup": 0.0, "balancers": 1}
+    run = scenario.run.model_copy(update=alike)
     return simulate(scenario.model_copy(update={"run": run}), schedule=schedule)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from lb.balancing.subset import subset
 from lb.config import Scenario
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import times_as_many
@@ -24,6 +26,7 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     """What can be said before anything is simulated."""
     rate, load = scenario.rate, scenario.utilisation
     yield f"Offered load {load:.3g} of capacity: {rate:g} requests/s."
+    yield from _balancers(scenario)
     for name in algorithms:
         for note in scenario.notes(name):
             yield f"Note: {note}."
@@ -39,6 +42,23 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
                 f"The backends are near the edge ({load:.4g} of their capacity): "
                 "an ordinary run is too short to tell how long the queues get."
             )
+
+
+def _balancers(scenario: Scenario) -> Iterator[str]:
+    """How many there are, and whom none of them uses."""
+    setup, many = scenario.setup(), scenario.run.balancers
+    if many > 1:
+        yield f"{many} balancers, each of which sees its own requests only."
+    used = {
+        backend.address
+        for number in range(setup.subset.instance, setup.subset.instance + many)
+        for backend in subset(setup.backends, replace(setup.subset, instance=number))
+    }
+    unused = [row.label for row in scenario.backends if row.address not in used]
+    if unused:
+        more = len(unused) - MANY
+        named = ", ".join(unused[:MANY]) + f" and {more} more" * (more > 0)
+        yield f"In no balancer's subset, so without work: {named}."
 
 
 def sentences(result: Result) -> Iterator[str]:

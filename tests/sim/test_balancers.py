@@ -11,14 +11,17 @@ import pytest
 import simpy
 
 from lb.config import Scenario
+from lb.errors import ConfigError
 from lb.strategies import REGISTRY
-from sim.analysis.record import Record
+from sim import simulate
+from sim.analysis.record import Record, occupancy
 from sim.engine.dispatcher import Dispatcher
 from sim.engine.journal import Journal
 from sim.engine.request import Request
 from sim.engine.timeline import Alarm, Timeline
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
+from sim.output.words import offered
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 THREE = [serves(EXPONENTIAL)] * 3
@@ -85,6 +88,94 @@ def test_several_balancers_serve_every_request_and_a_seed_settles_it(algorithm: 
     assert one.completed + one.failed == 300
     np.testing.assert_array_equal(one.latency, again.latency)
     np.testing.assert_array_equal(one.backend, again.backend)
+
+
+# --- as a file has them
+
+
+def many(n: int, balancers: int, rate: float, requests: int, more: str = "") -> Scenario:
+    run = f"requests = {requests}\nreplications = 1\nbalancers = {balancers}"
+    return scenario(*[serves(EXPONENTIAL)] * n, rate=rate, run=run, more=more)
+
+
+def test_the_file_says_how_many_balancers_there_are() -> None:
+    file = many(4, 3, rate=3, requests=100)
+    shared = World(file, Schedule.draw(file), "random")
+    assert len(shared.dispatchers) == 3
+    (run,) = simulate(file, "random").runs
+    np.testing.assert_array_equal(run.records[0].latency, shared.replicate().latency)
+    assert "3 balancers, each of which sees its own requests only." in offered(file, ["random"])
+    assert not any("balancer" in line for line in offered(many(4, 1, 3, 100), ["random"]))
+
+
+def test_what_many_balancers_do_is_counted_together() -> None:
+    """Little's law over all of them; each has its own limits, so a backend takes two at a time."""
+    file = many(4, 4, rate=3.2, requests=20_000)
+    (run,) = simulate(file, "p2c").runs
+    held = sum(use.mean_in_flight for use in run.backends)
+    assert held == pytest.approx(3.2 * run.latency["mean"].value, rel=0.03)
+    full = many(1, 2, rate=50, requests=200)
+    row = full.backends[0].model_copy(update={"max_in_flight": 1})
+    full = full.model_copy(update={"backends": (row,)})
+    (record,) = simulate(full, "random").runs[0].records
+    _, inside = occupancy(*record.in_flight())
+    assert inside.max() == 2
+
+
+def test_what_is_best_of_one_balancer_is_not_of_fifty() -> None:
+    """Fifty balancers see next to nothing of the load of ten backends in their own requests.
+
+    The shortest of all queues is then hardly better than that of two, and no better than one that
+    is idle; going by latencies one's own answers had, long ago, is worse than taking turns.
+    """
+    names = ["least_connections", "join_idle_queue", "p2c", "round_robin", "peak_ewma"]
+    one, fifty = (
+        {run.algorithm: run.latency["mean"].value for run in simulate(file, names).runs}
+        for file in (many(10, balancers, 9, 40_000) for balancers in (1, 50))
+    )
+    assert one["least_connections"] < 0.75 * one["p2c"]
+    assert one["least_connections"] < 0.9 * one["join_idle_queue"]
+    assert one["peak_ewma"] < 0.75 * one["round_robin"]
+    assert fifty["least_connections"] > 2.5 * one["least_connections"]
+    assert fifty["p2c"] == pytest.approx(fifty["least_connections"], rel=0.1)
+    assert fifty["join_idle_queue"] == pytest.approx(fifty["least_connections"], rel=0.02)
+    assert fifty["peak_ewma"] > 1.15 * fifty["round_robin"]
+
+
+def test_each_balancer_takes_its_turns_from_a_place_of_its_own() -> None:
+    file = many(8, 20, rate=1, requests=1)
+    shared = World(file, Schedule.draw(file), "round_robin")
+    shared.replicate()
+    first = {lb.balancer.admit(Request(), 9.0).backend.order for lb in shared.dispatchers}  # type: ignore[arg-type, union-attr]
+    assert len(first) > 4
+
+
+def test_each_balancer_has_its_own_subset() -> None:
+    """Three backends of twelve each: the first four balancers share them all out."""
+    file = many(12, 4, rate=6, requests=400, more="[subset]\nsize = 3")
+    shared = World(file, Schedule.draw(file), "random", watched=True)
+    record = shared.replicate()
+    picked = [
+        {backend.site.place for backend in dispatcher.balancer.pool.backends if backend.picked}
+        for dispatcher in shared.dispatchers
+    ]
+    assert [len(own) for own in picked] == [3, 3, 3, 3]
+    assert set.union(*picked) == set(range(12))
+    assert record.rotation is not None
+    assert record.rotation.min() == record.rotation.max() == 1.0  # with those who may use it
+    assert not any("subset" in line for line in offered(file, ["random"]))
+    lonely = many(12, 2, rate=3, requests=400, more="[subset]\nsize = 3")
+    (told,) = (line for line in offered(lonely, ["random"]) if "subset" in line)
+    assert told.startswith("In no balancer's subset, so without work: b:")
+    assert told.count("b:") == 6
+
+
+def test_nobody_can_have_no_balancer() -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"scenario:10 run\.balancers: should be greater than or equal to 1, not 0",
+    ):
+        many(1, 0, 1, 1)
 
 
 # --- other sources
