@@ -3,6 +3,7 @@
 Every mistake in a file is reported at once as `file:line key: why`. Durations become seconds.
 """
 
+from lb.config.arrivals import Arrivals, ArrivalsTable, Paced, Poisson, Profile, Zipf
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.faults import (
     BlackHole,
@@ -20,9 +21,10 @@ from lb.config.faults import (
 from lb.config.flags import backend_flag, backend_flags, law_flag
 from lb.config.health import HealthTable
 from lb.config.laws import (
-    Arrivals,
-    ArrivalsTable,
+    Bimodal,
+    BoundedPareto,
     Deterministic,
+    Empirical,
     Erlang,
     Exponential,
     Gamma,
@@ -30,11 +32,8 @@ from lb.config.laws import (
     Law,
     LawTable,
     Lognormal,
-    Paced,
-    Poisson,
-    Profile,
     Uniform,
-    Zipf,
+    Weibull,
 )
 from lb.config.model import (
     DEFAULT_REQUESTS,
@@ -57,10 +56,13 @@ __all__ = [
     "Arrivals",
     "ArrivalsTable",
     "BackendTable",
+    "Bimodal",
     "BlackHole",
+    "BoundedPareto",
     "ColdStart",
     "Deterministic",
     "Down",
+    "Empirical",
     "Erlang",
     "Errors",
     "Expect",
@@ -96,6 +98,7 @@ __all__ = [
     "Traffic",
     "Uniform",
     "VerdictTable",
+    "Weibull",
     "Zipf",
     "address",
     "backend_flag",

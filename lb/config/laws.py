@@ -1,14 +1,21 @@
-"""Laws of service times and gaps, and arrival processes, as the file writes them."""
+"""Laws of service times, gaps and delays, as the file writes them.
+
+Each knows its `mean` in seconds and its `squared_cv`, the variance over the mean squared, exactly.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 
+from lb.config.files import DataFile, numbers_in
 from lb.config.values import Duration, Mistakes, Positive, PositiveDuration, Table
 
 
@@ -18,6 +25,10 @@ class Exponential(Table):
     law: Literal["exponential"]
     mean: PositiveDuration
 
+    @property
+    def squared_cv(self) -> float:
+        return 1.0
+
 
 class Deterministic(Table):
     """Always the same."""
@@ -25,22 +36,40 @@ class Deterministic(Table):
     law: Literal["deterministic", "constant"]
     mean: Duration
 
+    @property
+    def squared_cv(self) -> float:
+        return 0.0
 
-class Lognormal(Table):
-    """The exponential of a normal law."""
 
-    law: Literal["lognormal"]
+class _Spread(Table):
+    """What is given by its mean and how far it varies."""
+
     mean: PositiveDuration
     cv: Positive
     """Standard deviation over mean."""
 
+    @property
+    def squared_cv(self) -> float:
+        return self.cv**2
 
-class Gamma(Table):
+
+class Lognormal(_Spread):
+    """The exponential of a normal law."""
+
+    law: Literal["lognormal"]
+
+
+class Gamma(_Spread):
     """A gamma law; below a cv of one it is narrower than the exponential."""
 
     law: Literal["gamma"]
-    mean: PositiveDuration
-    cv: Positive
+
+
+class Hyperexponential(_Spread):
+    """Two exponential phases with balanced means."""
+
+    law: Literal["hyperexponential"]
+    cv: Annotated[float, Field(ge=1)]
 
 
 class Erlang(Table):
@@ -50,13 +79,9 @@ class Erlang(Table):
     mean: PositiveDuration
     k: Annotated[int, Field(ge=1)]
 
-
-class Hyperexponential(Table):
-    """Two exponential phases with balanced means."""
-
-    law: Literal["hyperexponential"]
-    mean: PositiveDuration
-    cv: Annotated[float, Field(ge=1)]
+    @property
+    def squared_cv(self) -> float:
+        return 1 / self.k
 
 
 class Uniform(Table):
@@ -70,6 +95,10 @@ class Uniform(Table):
     def mean(self) -> float:
         return (self.low + self.high) / 2
 
+    @property
+    def squared_cv(self) -> float:
+        return (self.high - self.low) ** 2 / 12 / self.mean**2
+
     @model_validator(mode="after")
     def _ordered(self) -> Uniform:
         if self.low > self.high:
@@ -77,18 +106,162 @@ class Uniform(Table):
         return self
 
 
-LawTable = Exponential | Deterministic | Lognormal | Gamma | Erlang | Hyperexponential | Uniform
+class Weibull(Table):
+    """A power of the exponential; below a shape of one its tail is heavier."""
+
+    law: Literal["weibull"]
+    mean: PositiveDuration
+    shape: Annotated[float, Field(ge=0.05)]
+    """The exponent of the tail, exp(-(t / scale) ** shape)."""
+
+    @property
+    def squared_cv(self) -> float:
+        second, first = math.lgamma(1 + 2 / self.shape), math.lgamma(1 + 1 / self.shape)
+        return math.expm1(second - 2 * first)
+
+
+class BoundedPareto(Table):
+    """A power law cut at both ends, as sizes of files and of jobs have it.
+
+    The density is proportional to x ** -(alpha + 1) from `low` to `ratio` times as much, which the
+    mean decides (Crovella, Harchol-Balter and Murta 1998).
+    """
+
+    law: Literal["bounded_pareto"]
+    mean: PositiveDuration
+    alpha: Annotated[float, Field(gt=0, le=20)]
+    ratio: Annotated[float, Field(gt=1, le=1e15)]
+    """The largest value over the smallest."""
+
+    @property
+    def low(self) -> float:
+        """The smallest value."""
+        return self.mean / self._moment(1)
+
+    @property
+    def squared_cv(self) -> float:
+        return self._moment(2) / self._moment(1) ** 2 - 1
+
+    def _moment(self, order: int) -> float:
+        """The mean of (x / low) ** order."""
+        span, power = math.log(self.ratio), order - self.alpha
+        area = math.expm1(power * span) / power if power else span
+        return self.alpha * area / -math.expm1(-self.alpha * span)
+
+
+class Bimodal(Table):
+    """Short and long work, or any few values that come with fixed chances."""
+
+    law: Literal["bimodal"]
+    values: Annotated[tuple[Duration, ...], Field(strict=False)]
+    weights: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
+    """How likely each value is, relative to the others."""
+
+    @model_validator(mode="after")
+    def _paired(self) -> Bimodal:
+        wanted, given = len(self.values), len(self.weights)
+        if wanted < 2:
+            raise Mistakes((("values",), f"holds {wanted}; give at least two"))
+        if wanted != given:
+            raise Mistakes((("weights",), f"holds {given}, and values {wanted}; give one for each"))
+        if not sum(self.weights):
+            raise Mistakes((("weights",), "all are 0; give one above it"))
+        if not self.mean:
+            raise Mistakes((("values",), "the mean is 0; give one that is above it and has weight"))
+        return self
+
+    @property
+    def chances(self) -> tuple[float, ...]:
+        """The probability of each value."""
+        return tuple(weight / sum(self.weights) for weight in self.weights)
+
+    @property
+    def mean(self) -> float:
+        return self._mean_of(self.values)
+
+    @property
+    def squared_cv(self) -> float:
+        mean = self.mean
+        return self._mean_of([(value / mean - 1) ** 2 for value in self.values])
+
+    def _mean_of(self, values: tuple[float, ...] | list[float]) -> float:
+        return math.fsum(p * value for p, value in zip(self.chances, values, strict=True))
+
+
+class Empirical(Table):
+    """What was measured: each number of a file as likely."""
+
+    law: Literal["empirical"]
+    file: DataFile
+    """One number of seconds a line."""
+    _values: tuple[float, ...] = PrivateAttr(())
+
+    @model_validator(mode="after")
+    def _read(self) -> Empirical:
+        try:
+            self._values = numbers_in(self.file)
+        except ValueError as error:
+            raise Mistakes((("file",), str(error))) from None
+        if not self.mean:
+            raise Mistakes((("file",), f"{self.file}: every number is 0"))
+        return self
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Seconds, in the file's order."""
+        return self._values
+
+    @property
+    def mean(self) -> float:
+        return math.fsum(self._values) / len(self._values)
+
+    @property
+    def squared_cv(self) -> float:
+        mean = self.mean
+        return math.fsum((value / mean - 1) ** 2 for value in self._values) / len(self._values)
+
+
+LawTable = (
+    Exponential
+    | Deterministic
+    | Lognormal
+    | Gamma
+    | Erlang
+    | Hyperexponential
+    | Uniform
+    | Weibull
+    | BoundedPareto
+    | Bimodal
+    | Empirical
+)
+
+BARE = {"bimodal": "values", "empirical": "file"}
+"""What a short form's value without a key is, where it is not the mean."""
+LISTS = ("bimodal",)
+"""Laws whose parameters are lists."""
 
 
 def law_table(value: object) -> object:
-    """`"lognormal:20ms,cv=1"` as a table; a bare value is the mean. Anything else as it is."""
+    """`"lognormal:20ms,cv=1"` as a table; a bare value is the mean. Anything else as it is.
+
+    A bare value behind another one belongs to the same list: `"bimodal:1ms,50ms,weights=9,1"`.
+    """
     if not isinstance(value, str):
         return value
     name, _, rest = value.partition(":")
-    table: dict[str, object] = {"law": name.strip()}
+    name = name.strip()
+    first = BARE.get(name, "mean")
+    table: dict[str, object] = {"law": name}
+    listed: list[object] = []
     for part in filter(None, rest.split(",")):
         key, equals, given = part.partition("=")
-        table[key.strip() if equals else "mean"] = _number_or_text(given if equals else key)
+        item = _number_or_text(given if equals else key)
+        if name in LISTS and (equals or not listed):
+            table[key.strip() if equals else first] = listed = [item]
+        elif name in LISTS:
+            listed.append(item)
+        else:
+            table[key.strip() if equals else first] = item
     return table
 
 
@@ -102,126 +275,3 @@ def _number_or_text(text: str) -> object:
 
 
 Law = Annotated[LawTable, Field(discriminator="law"), BeforeValidator(law_table)]
-
-
-class Zipf(Table):
-    """Keys 0 .. count-1, key k with probability proportional to (k + 1) ** -s."""
-
-    law: Literal["zipf"]
-    count: Annotated[int, Field(ge=1)]
-    s: Annotated[float, Field(ge=0)]
-
-
-class Poisson(Table):
-    """Arrivals that know nothing of each other."""
-
-    process: Literal["poisson"]
-    rate: Positive
-    """Requests per second."""
-
-    def mean_rate(self, _duration: float | None, _requests: float) -> float:
-        """Requests per second on average over a run of that length."""
-        return self.rate
-
-
-class Paced(Table):
-    """Arrivals at equal distances."""
-
-    process: Literal["deterministic"]
-    rate: Positive
-
-    def mean_rate(self, _duration: float | None, _requests: float) -> float:
-        """Requests per second on average over a run of that length."""
-        return self.rate
-
-
-class Piece(NamedTuple):
-    """A time in which a rate changes evenly, or not at all."""
-
-    since: float
-    until: float
-    first: float
-    """Requests per second at its beginning."""
-    last: float
-
-    @property
-    def holds(self) -> float:
-        """Requests on average, all of it."""
-        if self.until == math.inf:
-            return math.inf if self.last else 0.0
-        return self.expected(self.until)
-
-    def expected(self, until: float) -> float:
-        """Requests on average, from its beginning to `until` or its end."""
-        seconds = max(min(until, self.until) - self.since, 0.0)
-        return seconds * (self.first + self.slope * seconds / 2)
-
-    def taken(self, requests: float) -> float:
-        """Seconds from its beginning until so many have come on average; they all do within it."""
-        root = math.sqrt(max(self.first**2 + 2 * self.slope * requests, 0.0))
-        return 2 * requests / (self.first + root) if requests else 0.0
-
-    @property
-    def slope(self) -> float:
-        """By how much the rate rises in a second."""
-        return (self.last - self.first) / (self.until - self.since)
-
-
-def _point(value: object) -> object:
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError('a point is a time and the rate there, such as ["20s", 150]')
-    return tuple(value)
-
-
-Point = Annotated[tuple[Duration, Annotated[float, Field(ge=0)]], BeforeValidator(_point)]
-
-
-class Profile(Table):
-    """Poisson arrivals at a rate that changes with time, as on a day or in a flash crowd."""
-
-    process: Literal["profile"]
-    points: Annotated[tuple[Point, ...], Field(strict=False)]
-    """Times, and the requests per second there; the first holds before, the last from there on."""
-    shape: Literal["linear", "step"] = "linear"
-    """Whether the rate changes evenly between two points, or at each at once."""
-
-    @field_validator("points")
-    @classmethod
-    def _possible(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-        found: list[tuple[tuple[int, int], str]] = []
-        for number, ((before, _), (at, _)) in enumerate(pairwise(points), 1):
-            if at <= before:
-                found.append(((number, 0), f"{at:g} s is not after the time before, {before:g} s"))
-        if found:
-            raise Mistakes(*found)
-        if not points:
-            raise ValueError("holds no point; give at least one time and rate")
-        if not any(rate for _, rate in points):
-            raise ValueError("every rate is 0: nobody would ever come")
-        return points
-
-    @property
-    def pieces(self) -> Iterator[Piece]:
-        """The whole of time, cut where the rate begins to change in another way."""
-        before, rate = 0.0, self.points[0][1]
-        for at, given in self.points:
-            if at > before:
-                yield Piece(before, at, rate, rate if self.shape == "step" else given)
-            before, rate = at, given
-        yield Piece(before, math.inf, rate, rate)
-
-    def mean_rate(self, duration: float | None, requests: float) -> float:
-        """Requests per second on average over a run of that length, zero where none comes."""
-        if duration is not None:
-            return sum(piece.expected(duration) for piece in self.pieces) / duration
-        left = requests
-        for piece in self.pieces:
-            if left <= piece.holds:
-                return requests / (piece.since + piece.taken(left))
-            left -= piece.holds
-        ends = max(piece.until for piece in self.pieces if piece.until < math.inf)
-        return (requests - left) / ends
-
-
-ArrivalsTable = Poisson | Paced | Profile
-Arrivals = Annotated[ArrivalsTable, Field(discriminator="process")]

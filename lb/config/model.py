@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
+from lb.config.arrivals import Arrivals, Zipf
 from lb.config.health import HealthTable, Port
-from lb.config.laws import Arrivals, Law, Zipf
+from lb.config.laws import Law
 from lb.config.values import (
     Address,
     Duration,

@@ -21,10 +21,10 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
+from lb.config.arrivals import Profile
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable
 from lb.config.health import HealthTable
-from lb.config.laws import Profile
 from lb.config.model import (
     DEFAULT_REQUESTS,
     BackendTable,

@@ -7,12 +7,17 @@ in speed share a shape, so one size per request is the same work wherever the re
 from __future__ import annotations
 
 import math
+import zlib
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lb.config import (
+    Bimodal,
+    BoundedPareto,
     Deterministic,
+    Empirical,
     Erlang,
     Exponential,
     Gamma,
@@ -20,6 +25,7 @@ from lb.config import (
     LawTable,
     Lognormal,
     Uniform,
+    Weibull,
 )
 
 Floats = NDArray[np.float64]
@@ -38,6 +44,16 @@ def shape(law: LawTable) -> str:
             return f"erlang(k={law.k})"
         case Uniform():
             return f"uniform({law.low / law.mean:.9g}, {law.high / law.mean:.9g})"
+        case Weibull():
+            return f"weibull(shape={law.shape:g})"
+        case BoundedPareto():
+            return f"bounded_pareto(alpha={law.alpha:g}, ratio={law.ratio:g})"
+        case Bimodal():
+            rows = zip(law.values, law.chances, strict=True)
+            return f"bimodal({', '.join(f'{v / law.mean:.9g}:{p:.9g}' for v, p in rows)})"
+        case Empirical():
+            values = ",".join(f"{value / law.mean:.9g}" for value in law.values)
+            return f"empirical({Path(law.file).name}, {zlib.crc32(values.encode()):08x})"
 
 
 def draw_shape(law: LawTable, rng: np.random.Generator, n: int) -> Floats:
@@ -61,6 +77,17 @@ def draw_shape(law: LawTable, rng: np.random.Generator, n: int) -> Floats:
             return rng.standard_exponential(n) / np.where(fast, 2 * p, 2 * (1 - p))
         case Uniform():
             return rng.uniform(law.low / law.mean, law.high / law.mean, n)
+        case Weibull():
+            return rng.weibull(law.shape, n) / math.gamma(1 + 1 / law.shape)
+        case BoundedPareto():
+            tail = law.ratio**-law.alpha  # by inversion of its distribution function
+            left: Floats = 1 - rng.random(n) * (1 - tail)
+            return law.low / law.mean * left ** (-1 / law.alpha)
+        case Bimodal():
+            ends = np.cumsum(law.chances)[:-1]
+            return np.array(law.values)[np.searchsorted(ends, rng.random(n), "right")] / law.mean
+        case Empirical():
+            return np.array(law.values)[rng.integers(len(law.values), size=n)] / law.mean
 
 
 def draw(law: LawTable, rng: np.random.Generator, n: int) -> Floats:
