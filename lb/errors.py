@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class LbError(Exception):
@@ -14,6 +15,10 @@ class LbError(Exception):
 
     code = "error"
     exit_status = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It comes back from another process whole, whatever its constructor takes."""
+        return self.__class__.__new__, (self.__class__, *self.args), self.__dict__
 
 
 class UsageError(LbError):

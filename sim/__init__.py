@@ -7,7 +7,7 @@
 
 from lb.config import Scenario
 from sim.analysis.statistics import Estimate
-from sim.experiment import simulate
+from sim.experiment import Interrupted, simulate
 from sim.model.arrivals import Schedule
 from sim.result import AlgorithmRun, BackendUse, Result
 
@@ -15,6 +15,7 @@ __all__ = [
     "AlgorithmRun",
     "BackendUse",
     "Estimate",
+    "Interrupted",
     "Result",
     "Scenario",
     "Schedule",

@@ -8,6 +8,7 @@ from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import parse
 from sim.analysis.record import Record
+from sim.crew import Crew, Workers
 from sim.engine.jobs import Job, run_all
 from sim.model.arrivals import Schedule
 from sim.result import Result
@@ -19,6 +20,7 @@ def simulate(
     algorithms: str | Sequence[str] | None = None,
     *,
     schedule: Schedule | None = None,
+    workers: Workers = 1,
     on_replication: Callable[[], None] | None = None,
     timeline: bool = False,
 ) -> Result:
@@ -26,11 +28,13 @@ def simulate(
 
     All algorithms see the same requests at the same times with the same sizes. `schedule` replaces
     the drawn one in every replication; replications then differ by the balancer's own randomness
-    and the network only. `on_replication` is called after each replication. `timeline`:
-    write down what a timeline shows, which runs that change with time do by themselves.
+    and the network only. `workers` is a number of processes, this one included, "auto" for all
+    cores where that is quicker, or a `concurrent.futures.Executor`; results do not depend on it.
+    `on_replication` is called after each replication of each algorithm. `timeline`: write down what
+    a timeline shows, which runs that change with time do by themselves.
 
     Raises ConfigError when the scenario lacks models, traffic or keys, UsageError for an unknown or
-    repeated algorithm.
+    repeated algorithm, WorkerDied, and Interrupted where Ctrl-C leaves whole replications.
     """
     given = [algorithms] if isinstance(algorithms, str) else algorithms
     names = list(given or [scenario.algorithm.name])
@@ -49,7 +53,31 @@ def simulate(
     ]
     records: dict[str, list[Record]] = {name: [] for name in names}
     wall = dict.fromkeys(names, 0.0)
-    for done in run_all(jobs, on_replication):
-        records[done.algorithm].append(done.record)
-        wall[done.algorithm] += done.seconds
-    return summarise(scenario, records, wall, scenario.rate if schedule is None else schedule.rate)
+    rate = scenario.rate if schedule is None else schedule.rate
+    try:
+        with Crew(workers) as crew:
+            for done in run_all(jobs, on_replication, crew):
+                records[done.algorithm].append(done.record)
+                wall[done.algorithm] += done.seconds
+    except KeyboardInterrupt:
+        # Those that are complete up to the first that is not: any other choice would favour
+        # replications that are quickly simulated, which are not like the rest.
+        whole = min(map(len, records.values()))
+        if not whole:
+            raise
+        kept = {name: mine[:whole] for name, mine in records.items()}
+        run = scenario.run.model_copy(update={"replications": whole})
+        shorter = scenario.model_copy(update={"run": run})
+        of = scenario.run.replications
+        raise Interrupted(summarise(shorter, kept, wall, rate), of) from None
+    return summarise(scenario, records, wall, rate)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, after some replications."""
+
+    def __init__(self, result: Result, of: int) -> None:
+        super().__init__(f"{result.scenario.run.replications} of {of} replications")
+        self.result = result
+        """Of the replications that every algorithm has done; they are those that its `scenario`
+        asks for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -40,6 +40,25 @@ Quiet = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", envvar="LB_JSON", help="Print JSON on stdout.")]
+
+Workers = Annotated[
+    str,
+    typer.Option(
+        "--workers",
+        metavar="N|auto",
+        envvar="LB_WORKERS",
+        help="Processes that simulate; auto: all cores, where that is quicker.",
+    ),
+]
+
+
+def number_of_workers(given: str) -> int | Literal["auto"]:
+    """Of `--workers`. Raises UsageError."""
+    if given == "auto":
+        return "auto"
+    if not given.isascii() or not given.isdigit() or not int(given):
+        raise UsageError(f"--workers: {given!r} is neither a number from 1 on nor auto")
+    return int(given)
 
 
 def scenario_from(path: Path | None) -> Scenario:

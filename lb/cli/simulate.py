@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import AsJson, ConfigFile, Quiet, algorithms
+from lb.cli.options import AsJson, ConfigFile, Quiet, Workers, algorithms, number_of_workers
 
 
 def simulate(
@@ -51,17 +51,20 @@ def simulate(
             "change with time].",
         ),
     ] = False,
+    workers: Workers = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario under one or more algorithms.
 
-    Exit status 4 when an objective of the file is missed, or the data cannot tell.
+    Exit status 4 when an objective of the file is missed, or the data cannot tell. Ctrl-C leaves
+    the replications that every algorithm has done.
     """
     from rich.console import Console
     from rich.progress import Progress
 
     import sim
+    from lb.cli import INTERRUPTED
     from lb.system import try_directory
     from lb.terminal import Terminal
     from sim import scenarios
@@ -77,6 +80,7 @@ def simulate(
     if seed is not None:
         run = run.model_copy(update={"seed": seed})
     scenario = scenario.model_copy(update={"run": run})
+    hands = number_of_workers(workers)
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
     terminal = Terminal(stderr=as_json, quiet=quiet)
     directory = out or (None if as_json else Path("lb-report"))
@@ -90,11 +94,21 @@ def simulate(
     bar = Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
     )
-    with bar:
-        task = bar.add_task("simulating", total=len(names) * run.replications)
-        result = sim.simulate(
-            scenario, names, on_replication=lambda: bar.advance(task), timeline=timeline
-        )
+    told = None
+    try:
+        with bar:
+            task = bar.add_task("simulating", total=len(names) * run.replications)
+            result = sim.simulate(
+                scenario,
+                names,
+                workers=hands,
+                on_replication=lambda: bar.advance(task),
+                timeline=timeline,
+            )
+    except sim.Interrupted as error:
+        result, told = error.result, f"interrupted: {error}"
+    if told:
+        terminal.say(told)
     print_result(result, terminal)
     if directory is not None:
         write_report(result, directory)
@@ -103,5 +117,7 @@ def simulate(
         json.dump(result.as_dict(), sys.stdout)
         print()
     print_objectives(result, terminal)
+    if told:
+        raise typer.Exit(INTERRUPTED)
     if result.missed():
         raise typer.Exit(4)

@@ -6,11 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from lb.config import Scenario
+from lb.config import DEFAULT_REQUESTS, Scenario
 from lb.errors import ConfigError
 from sim.analysis.record import Record
+from sim.crew import Crew
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
+
+QUICKEST = 2e-6
+"""Seconds for a request of the cheapest algorithm on a fast machine."""
 
 
 class Job(NamedTuple):
@@ -34,27 +38,62 @@ class Done(NamedTuple):
     """Of the simulation itself."""
 
 
-def run(job: Job) -> Iterator[Done]:
-    """Simulate it. Raises ConfigError when nothing would be left of it."""
-    schedule = job.schedule or Schedule.draw(job.scenario, job.replication)
-    _check_length(job.scenario, schedule)
-    struck = None if job.schedule is None else 0  # one schedule has one set of faults
-    for name in job.algorithms:
+class Runner:
+    """Simulates one algorithm of a replication; draws what the algorithms of one share once.
+
+    One that has travelled begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._drawn: tuple[Scenario, int, Schedule] | None = None
+
+    def __call__(self, job: Job) -> Done:
+        """Of a job with one algorithm. Raises ConfigError when nothing would be left of it."""
+        schedule = job.schedule or self._draw(job.scenario, job.replication)
+        _check_length(job.scenario, schedule)
+        struck = None if job.schedule is None else 0  # one schedule has one set of faults
+        (name,) = job.algorithms
         started = time.perf_counter()
         world = World(
             job.scenario, schedule, name, job.replication, struck=struck, watched=job.watched
         )
         record = world.replicate()
-        yield Done(name, record, time.perf_counter() - started)
+        return Done(name, record, time.perf_counter() - started)
+
+    def _draw(self, scenario: Scenario, replication: int) -> Schedule:
+        if self._drawn is not None:
+            whose, which, schedule = self._drawn
+            if whose is scenario and which == replication:
+                return schedule
+        self._drawn = scenario, replication, Schedule.draw(scenario, replication)
+        return self._drawn[-1]
+
+    def __reduce__(self) -> tuple[type[Runner], tuple[()]]:
+        return Runner, ()
 
 
-def run_all(jobs: Iterable[Job], on_done: Callable[[], None] | None = None) -> Iterator[Done]:
-    """Run them one by one; `on_done` is called after each algorithm."""
-    for job in jobs:
-        for done in run(job):
-            yield done
-            if on_done is not None:
-                on_done()
+def run_all(
+    jobs: Iterable[Job], on_done: Callable[[], None] | None = None, crew: Crew | None = None
+) -> Iterator[Done]:
+    """What comes of each algorithm of each job, in order, whoever of `crew` did it.
+
+    `on_done` is called whenever one of them is done. Without a crew it is all done here.
+    """
+    each = [job._replace(algorithms=(name,)) for job in jobs for name in job.algorithms]
+    seconds = min((least_seconds(job) for job in each), default=0.0)
+    return (crew or Crew()).each(Runner(), each, seconds, on_done)
+
+
+def least_seconds(job: Job) -> float:
+    """What it takes at least, on any machine."""
+    run = job.scenario.run
+    if job.schedule is not None:
+        requests: float = len(job.schedule)
+    elif run.duration is not None:
+        requests = run.duration * job.scenario.rate
+    else:
+        requests = run.requests or DEFAULT_REQUESTS
+    return requests * QUICKEST * len(job.algorithms)
 
 
 def _check_length(scenario: Scenario, drawn: Schedule) -> None:

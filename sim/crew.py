@@ -1,0 +1,245 @@
+"""Who works: this process and others beside it, or somebody else's executor; results in order.
+
+Knows nothing of simulations. Whatever the number of workers, results are the same and come in the
+same order, and so does the first error.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from multiprocessing.connection import Connection, wait
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, Literal, TypeVar
+
+from lb.errors import LbError, UsageError
+
+Workers = int | Literal["auto"] | Executor
+"""How many processes, this one included; "auto": as many as cores, where that pays."""
+
+PAYS = 1.5
+"""Seconds of work from which "auto" calls others. One is there after 0.3 s of imports on a core of
+its own, and after 1 s on a busy one; this process works meanwhile."""
+AHEAD = 2
+"""Items that each of the others is given at a time, as long as there are many: the thread that
+hands them out waits for this process's own work, 5 ms again and again."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class WorkerDied(LbError):
+    """A process beside this one ended before its work did."""
+
+    code = "worker_died"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a worker process died. Memory may have run out: with one worker everything is done "
+            'in this process. A script that asks for more needs `if __name__ == "__main__":`'
+        )
+
+
+class Crew(AbstractContextManager["Crew"]):
+    """Works through items; others are called when needed and stay until the end of `with`.
+
+    A number of workers calls them at once, "auto" when what is left takes longer than `PAYS`. An
+    executor is given everything, and stays open. Raises UsageError for less than one worker.
+    """
+
+    def __init__(self, workers: Workers = 1) -> None:
+        if isinstance(workers, int) and workers < 1:
+            raise UsageError(f"{workers} workers cannot do anything; give at least 1")
+        self._auto = workers == "auto"
+        self._foreign = workers if isinstance(workers, Executor) else None
+        self._most = workers if isinstance(workers, int) else cores()
+        self._others: _Others | None = None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._others is not None:
+            self._others.leave(at_once=kind is not None)
+            self._others = None
+
+    def each(
+        self,
+        work: Callable[[Item], Result],
+        items: Sequence[Item],
+        expected: float = 0.0,
+        on_done: Callable[[], None] | None = None,
+    ) -> Iterator[Result]:
+        """`work(item)` of each, in order; `expected`: the least seconds that one can take.
+
+        `on_done` is called in this thread whenever one is done, which need not be in order. `work`,
+        items and results travel by pickle where others help. Raises what `work` raises for the
+        first item that it does so for, and WorkerDied.
+        """
+        heap = _Heap(work, items)
+        if self._foreign is not None:
+            heap.share(self._foreign, len(items))
+        last, told, own = len(items) - 1, 0, 0
+        spent = 0.0
+        try:
+            for place in range(len(items)):
+                while not heap.ready(place) or (place == last and told <= last):
+                    mine = heap.next()
+                    self._call(heap, max(expected, spent / own if own else 0.0))
+                    took = None if mine is None else heap.do(*mine)
+                    if took is not None:
+                        own, spent = own + 1, spent + took
+                    for _ in range(heap.settled(waiting=took is None)):
+                        told += 1
+                        if on_done is not None:
+                            on_done()
+                yield heap.result(place)
+        except BrokenExecutor:
+            raise WorkerDied from None
+        finally:
+            heap.drop()
+
+    def _call(self, heap: _Heap[Any, Any], seconds: float) -> None:
+        """Let others take part from here on, if that is wanted."""
+        left = len(heap.left)
+        if self._foreign is not None or self._most < 2 or not left:
+            return
+        if self._others is None:
+            if self._auto and (left + 1) * seconds < PAYS:
+                return
+            self._others = _Others(min(self._most - 1, left))
+        heap.share(self._others.executor, self._others.number)
+
+
+class _Heap(Generic[Item, Result]):
+    """Items of which everybody takes the next one, and what became of each."""
+
+    def __init__(self, work: Callable[[Item], Result], items: Sequence[Item]) -> None:
+        self.left = deque(enumerate(items))
+        self._work = work
+        self._futures: list[Future[Result] | None] = [None] * len(items)
+        self._settled: SimpleQueue[int] = SimpleQueue()
+        self._lock = threading.RLock()  # a callback may run at once, in the thread that adds it
+        self._away = 0
+
+    def ready(self, place: int) -> bool:
+        future = self._futures[place]
+        return future is not None and future.done()
+
+    def result(self, place: int) -> Result:
+        future, self._futures[place] = self._futures[place], None  # it may be large
+        assert future is not None
+        return future.result()
+
+    def next(self) -> tuple[int, Item] | None:
+        """Take one; it is for whoever took it to do."""
+        try:
+            return self.left.popleft()
+        except IndexError:
+            return None
+
+    def do(self, place: int, item: Item) -> float:
+        """Do one here; gives its seconds."""
+        future: Future[Result] = Future()
+        started = time.perf_counter()
+        try:
+            future.set_result(self._work(item))
+        except Exception as error:
+            self.left.clear()
+            future.set_exception(error)
+        self._futures[place] = future
+        self._settled.put(place)
+        return time.perf_counter() - started
+
+    def share(self, executor: Executor, number: int) -> None:
+        """Give `number` workers something to do, and more whenever one of them is done."""
+        with self._lock:
+            room = number * (AHEAD if len(self.left) > 2 * AHEAD * number else 1)
+            while self._away < room and (taken := self.next()) is not None:
+                place, item = taken
+                self._away += 1
+                with _uninterrupted():
+                    future = executor.submit(self._work, item)
+                self._futures[place] = future
+                future.add_done_callback(self._back(place, executor, number))
+
+    def _back(
+        self, place: int, executor: Executor, number: int
+    ) -> Callable[[Future[Result]], None]:
+        def back(future: Future[Result]) -> None:
+            if future.cancelled() or future.exception() is not None:
+                # No lock here: an executor that breaks holds its own one, which `submit` takes.
+                self.left.clear()
+            else:
+                with self._lock:
+                    self._away -= 1
+                self.share(executor, number)
+            self._settled.put(place)
+
+        return back
+
+    def settled(self, *, waiting: bool) -> int:
+        """How many have been done since this was asked; `waiting`: for one at least."""
+        number = 0
+        try:
+            while True:
+                self._settled.get(block=waiting and not number)
+                number += 1
+        except Empty:
+            return number
+
+    def drop(self) -> None:
+        """Nobody begins anything more."""
+        with self._lock:
+            self.left.clear()
+        for future in self._futures:
+            if future is not None:
+                future.cancel()
+
+
+class _Others:
+    """Processes beside this one. They end with it, however it ends, and not by Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        # A fork would take locks along that threads of this process hold.
+        context = multiprocessing.get_context("spawn")
+        theirs, self._held = context.Pipe(duplex=False)
+        self._theirs = theirs
+        self.executor = ProcessPoolExecutor(number, context, initializer=attend, initargs=(theirs,))
+
+    def leave(self, *, at_once: bool) -> None:
+        if at_once:
+            self._held.close()
+        self.executor.shutdown(cancel_futures=at_once)
+        self._held.close()
+        self._theirs.close()
+
+
+def attend(held: Connection) -> None:
+    """Begin a worker, which is to end as soon as the other end of `held` is closed."""
+    threading.Thread(target=_leave_with, args=(held,), daemon=True).start()
+
+
+def _leave_with(held: Connection) -> None:
+    wait([held])
+    os._exit(1)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A process that begins in here never hears of Ctrl-C: it inherits what this thread blocks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

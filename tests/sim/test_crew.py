@@ -1,0 +1,175 @@
+"""Who works through items: here, in processes beside, or in somebody else's executor."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lb.errors import BadRecording, ConfigError, LbError, UsageError
+from sim import crew as module
+from sim.crew import Crew, WorkerDied, attend
+
+ITEMS = list(range(40))
+
+
+def squared(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+def refuses_odd(number: int) -> int:
+    if number % 2:
+        raise ConfigError([f"{number}: odd", "and more"])
+    return number
+
+
+def dies_elsewhere(number: int) -> int:
+    if multiprocessing.parent_process() is not None:
+        os._exit(3)
+    return number
+
+
+def masked(_number: int) -> tuple[bool, int]:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []), os.getpid()
+
+
+def test_alone_everything_is_done_here_when_it_is_asked_for() -> None:
+    asked: list[int] = []
+    with Crew() as crew:
+        results = crew.each(lambda item: asked.append(item) or item, ITEMS)
+        assert [next(results), next(results)] == [0, 1]
+        assert asked == [0, 1]
+
+
+def test_several_workers_give_the_same_in_the_same_order() -> None:
+    told: list[None] = []
+    with Crew(3) as crew:
+        results = list(crew.each(squared, ITEMS, on_done=lambda: told.append(None)))
+        again = list(crew.each(squared, ITEMS[:7]))
+    assert [square for square, _ in results] == [item * item for item in ITEMS]
+    assert [square for square, _ in again] == [item * item for item in ITEMS[:7]]
+    assert len(told) == len(ITEMS)
+    pids = {pid for _, pid in results}
+    assert os.getpid() in pids
+    assert {pid for _, pid in again} <= pids | {os.getpid()}
+
+
+def test_nobody_is_called_for_a_single_item() -> None:
+    with Crew(4) as crew:
+        assert list(crew.each(squared, [3])) == [(9, os.getpid())]
+
+
+@pytest.mark.parametrize(("expected", "others"), [(0.0, False), (1.0, True)])
+def test_auto_calls_others_when_what_is_left_takes_long(
+    monkeypatch: pytest.MonkeyPatch, expected: float, others: bool
+) -> None:
+    called: list[int] = []
+
+    class Others(module._Others):
+        def __init__(self, number: int) -> None:
+            called.append(number)
+            super().__init__(number)
+
+    monkeypatch.setattr(module, "_Others", Others)
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    with Crew("auto") as crew:
+        assert [square for square, _ in crew.each(squared, ITEMS, expected)] == [
+            item * item for item in ITEMS
+        ]
+    assert called == ([1] if others else [])
+
+
+def test_an_executor_is_given_everything_and_stays_open() -> None:
+    told: list[None] = []
+    with ThreadPoolExecutor(2) as executor:
+        with Crew(executor) as crew:
+            results = list(crew.each(squared, ITEMS, on_done=lambda: told.append(None)))
+        assert executor.submit(squared, 2).result()[0] == 4
+    assert [square for square, _ in results] == [item * item for item in ITEMS]
+    assert len(told) == len(ITEMS)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_first_error_in_order_comes_at_its_place(workers: int) -> None:
+    seen = []
+    with pytest.raises(ConfigError) as caught, Crew(workers) as crew:
+        seen += crew.each(refuses_odd, [0, 2, 3, 4, 5])
+    assert seen == [0, 2]
+    assert caught.value.problems == ["3: odd", "and more"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConfigError(["a", "b"]), BadRecording(7, "why"), UsageError("no"), WorkerDied()],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_travel_whole(error: LbError) -> None:
+    there = copy.copy(error)
+    assert type(there) is type(error)
+    assert (str(there), vars(there)) == (str(error), vars(error))
+
+
+def test_a_worker_that_dies_is_told_in_words() -> None:
+    with pytest.raises(WorkerDied, match="a worker process died"), Crew(2) as crew:
+        list(crew.each(dies_elsewhere, ITEMS))
+
+
+def test_an_executor_that_breaks_is_told_the_same_way() -> None:
+    context = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(1, context) as executor,
+        pytest.raises(WorkerDied),
+        Crew(executor) as crew,
+    ):
+        list(crew.each(dies_elsewhere, ITEMS))
+
+
+def test_workers_never_hear_of_an_interrupt() -> None:
+    with Crew(2) as crew:
+        results = list(crew.each(masked, ITEMS))
+    assert all(blocked for blocked, pid in results if pid != os.getpid())
+    assert {blocked for blocked, pid in results if pid == os.getpid()} <= {False}
+
+
+def test_interrupted_it_leaves_no_process_behind() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Crew(3) as crew:
+        list(crew.each(squared, ITEMS * 100, on_done=interrupt))
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_ends_when_the_other_end_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(module.os, "_exit", lambda _status: ended.set())
+    theirs, held = multiprocessing.Pipe(duplex=False)
+    attend(theirs)
+    assert not ended.is_set()
+    held.close()
+    assert ended.wait(20)
+    theirs.close()
+
+
+def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from sim.crew import Crew\nwith Crew(2) as c: list(c.each(str, range(9)))\n")
+    ran: Any = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 1
+    assert "__main__" in ran.stderr.splitlines()[-1]
+
+
+def test_none_is_no_number_of_workers() -> None:
+    with pytest.raises(UsageError, match="0 workers"):
+        Crew(0)
