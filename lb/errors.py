@@ -9,6 +9,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
 
 class LbError(Exception):
     """Something the user should read; never a traceback."""

@@ -12,9 +12,7 @@ import typer
 
 from lb.cli import backend, check, demo, replay, serve, simulate, strategies, streams, verify
 from lb.cli.options import Version
-from lb.errors import ConfigError, LbError
-
-INTERRUPTED = 130
+from lb.errors import INTERRUPTED, ConfigError, LbError
 
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """The class of everything wrong with a command line; Typer exports only this leaf of it."""

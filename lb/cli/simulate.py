@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lb.cli.options import AsJson, ConfigFile, Quiet, Workers, algorithms, number_of_workers
+from lb.errors import INTERRUPTED
 
 
 def simulate(
@@ -64,7 +65,6 @@ def simulate(
     from rich.progress import Progress
 
     import sim
-    from lb.cli import INTERRUPTED
     from lb.system import try_directory
     from lb.terminal import Terminal
     from sim import scenarios
