@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from lb.config import Profile, Scenario
+from lb.config import Scenario
 from sim.analysis.record import Record, occupancy, time_average
 from sim.analysis.statistics import compare, latency_estimates, mser5
 from sim.result import COMPARED, COUNTS, AlgorithmRun, BackendUse, Result
@@ -75,11 +75,12 @@ def _warmup(scenario: Scenario, records: Sequence[Record]) -> float:
     """Seconds to cut, of all replications and algorithms alike: the file's, or found.
 
     Found by MSER-5 on the latencies by arrival, averaged over the records (as Welch does): one of
-    them alone says little. Where faults or a profile leave no steady state, nothing is cut.
+    them alone says little. Where faults or a rate that follows the clock leave no steady state,
+    nothing is cut.
     """
     if scenario.run.warmup is not None:
         return scenario.run.warmup
-    if scenario.faults or isinstance(scenario.offered().arrivals, Profile):
+    if scenario.faults or scenario.offered().arrivals.changes:
         return 0.0
     shortest = min(record.completed for record in records)
     cut = mser5(np.mean([record.latency[:shortest] for record in records], axis=0))

@@ -3,7 +3,18 @@
 Every mistake in a file is reported at once as `file:line key: why`. Durations become seconds.
 """
 
-from lb.config.arrivals import Arrivals, ArrivalsTable, Paced, Poisson, Profile, Zipf
+from lb.config.arrivals import (
+    Arrivals,
+    ArrivalsTable,
+    Batch,
+    Geometric,
+    Mmpp,
+    Paced,
+    Poisson,
+    Renewal,
+    Sine,
+    Zipf,
+)
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.faults import (
     BlackHole,
@@ -44,6 +55,7 @@ from lb.config.model import (
     Traffic,
     VerdictTable,
 )
+from lb.config.profile import Profile
 from lb.config.scenario import DEFAULT_BACKENDS, Scenario
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.tiers import Panic, Tiers
@@ -56,6 +68,7 @@ __all__ = [
     "Arrivals",
     "ArrivalsTable",
     "BackendTable",
+    "Batch",
     "Bimodal",
     "BlackHole",
     "BoundedPareto",
@@ -71,6 +84,7 @@ __all__ = [
     "FaultTable",
     "Flapping",
     "Gamma",
+    "Geometric",
     "HealthLost",
     "HealthTable",
     "Hyperexponential",
@@ -78,6 +92,7 @@ __all__ = [
     "LawTable",
     "Limits",
     "Lognormal",
+    "Mmpp",
     "Model",
     "Paced",
     "Panic",
@@ -85,11 +100,13 @@ __all__ = [
     "Poisson",
     "Profile",
     "Queue",
+    "Renewal",
     "Reset",
     "Retries",
     "Run",
     "Scenario",
     "Server",
+    "Sine",
     "Slow",
     "Subset",
     "Table",

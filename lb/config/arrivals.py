@@ -1,15 +1,18 @@
-"""Arrival processes and keys, as the file writes them."""
+"""Arrival processes and keys, as the file writes them.
+
+Each process knows the mean rate that it offers; `changes` says whether the rate follows the clock.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from lb.config.values import Duration, Mistakes, Positive, Table
+from lb.config.laws import Law, law_table
+from lb.config.profile import Profile
+from lb.config.values import Mistakes, Positive, PositiveDuration, Share, Table
 
 
 class Zipf(Table):
@@ -20,10 +23,10 @@ class Zipf(Table):
     s: Annotated[float, Field(ge=0)]
 
 
-class Poisson(Table):
-    """Arrivals that know nothing of each other."""
+class _Even(Table):
+    """What has one rate from the start to the end."""
 
-    process: Literal["poisson"]
+    changes: ClassVar[bool] = False
     rate: Positive
     """Requests per second."""
 
@@ -32,104 +35,125 @@ class Poisson(Table):
         return self.rate
 
 
-class Paced(Table):
+class Poisson(_Even):
+    """Arrivals that know nothing of each other."""
+
+    process: Literal["poisson"]
+
+
+class Paced(_Even):
     """Arrivals at equal distances."""
 
     process: Literal["deterministic"]
-    rate: Positive
+
+
+class Constant(Table):
+    """So many requests in every batch."""
+
+    law: Literal["deterministic", "constant"]
+    mean: Annotated[int, Field(ge=1)]
+
+
+class Geometric(Table):
+    """From one request up, each further one as likely as the one before."""
+
+    law: Literal["geometric"]
+    mean: Annotated[float, Field(ge=1)]
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        return law_table(value)
+    if isinstance(value, bool | int | float):
+        if isinstance(value, bool) or value != int(value) or value < 1:
+            example = '{ law = "geometric", mean = 2.5 }'
+            raise ValueError(f"a whole number from 1 up, or a law such as {example}, not {value!r}")
+        return {"law": "constant", "mean": int(value)}
+    return value
+
+
+class Batch(_Even):
+    """Several requests at one instant; the batches are Poisson arrivals."""
+
+    process: Literal["batch"]
+    size: Annotated[Constant | Geometric, Field(discriminator="law"), BeforeValidator(_size)]
+
+
+class Renewal(Table):
+    """Gaps that know nothing of each other, of any law; the first begins with the run."""
+
+    changes: ClassVar[bool] = False
+    process: Literal["renewal"]
+    law: Law
+    """Its mean is that of the gaps."""
+
+    @model_validator(mode="after")
+    def _goes_on(self) -> Renewal:
+        if not self.law.mean:
+            raise Mistakes((("law", "mean"), "0 s between requests; write how long a gap is"))
+        return self
 
     def mean_rate(self, _duration: float | None, _requests: float) -> float:
-        """Requests per second on average over a run of that length."""
-        return self.rate
+        """Requests per second on average over a long run."""
+        return 1 / self.law.mean
 
 
-class Piece(NamedTuple):
-    """A time in which a rate changes evenly, or not at all."""
+class Mmpp(Table):
+    """Poisson arrivals at rates that take turns: a Markov-modulated Poisson process.
 
-    since: float
-    until: float
-    first: float
-    """Requests per second at its beginning."""
-    last: float
+    Stays are exponential, and the process is stationary: which rate is first is drawn by how long
+    each stays.
+    """
 
-    @property
-    def holds(self) -> float:
-        """Requests on average, all of it."""
-        if self.until == math.inf:
-            return math.inf if self.last else 0.0
-        return self.expected(self.until)
+    changes: ClassVar[bool] = False
+    process: Literal["mmpp"]
+    rates: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
+    """Requests per second, visited in turn."""
+    dwell: Annotated[tuple[PositiveDuration, ...], Field(strict=False)]
+    """How long each stays, on average."""
+
+    @model_validator(mode="after")
+    def _paired(self) -> Mmpp:
+        wanted, given = len(self.rates), len(self.dwell)
+        if wanted < 2:
+            raise Mistakes((("rates",), f"holds {wanted}; give two, or the process poisson"))
+        if wanted != given:
+            raise Mistakes((("dwell",), f"holds {given}, and rates {wanted}; give one for each"))
+        if not any(self.rates):
+            raise Mistakes((("rates",), "every rate is 0: nobody would ever come"))
+        return self
+
+    def mean_rate(self, _duration: float | None, _requests: float) -> float:
+        """Requests per second on average over a run of any length."""
+        held = (rate * stay for rate, stay in zip(self.rates, self.dwell, strict=True))
+        return math.fsum(held) / math.fsum(self.dwell)
+
+
+class Sine(Table):
+    """Poisson arrivals at a rate that goes up and down, as by day and night."""
+
+    changes: ClassVar[bool] = True
+    process: Literal["sine"]
+    rate: Positive
+    """Requests per second, the mean of a period; it begins there, rising."""
+    amplitude: Share
+    """How far it goes from there, as a part of it."""
+    period: PositiveDuration
 
     def expected(self, until: float) -> float:
-        """Requests on average, from its beginning to `until` or its end."""
-        seconds = max(min(until, self.until) - self.since, 0.0)
-        return seconds * (self.first + self.slope * seconds / 2)
-
-    def taken(self, requests: float) -> float:
-        """Seconds from its beginning until so many have come on average; they all do within it."""
-        root = math.sqrt(max(self.first**2 + 2 * self.slope * requests, 0.0))
-        return 2 * requests / (self.first + root) if requests else 0.0
-
-    @property
-    def slope(self) -> float:
-        """By how much the rate rises in a second."""
-        return (self.last - self.first) / (self.until - self.since)
-
-
-def _point(value: object) -> object:
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError('a point is a time and the rate there, such as ["20s", 150]')
-    return tuple(value)
-
-
-Point = Annotated[tuple[Duration, Annotated[float, Field(ge=0)]], BeforeValidator(_point)]
-
-
-class Profile(Table):
-    """Poisson arrivals at a rate that changes with time, as on a day or in a flash crowd."""
-
-    process: Literal["profile"]
-    points: Annotated[tuple[Point, ...], Field(strict=False)]
-    """Times, and the requests per second there; the first holds before, the last from there on."""
-    shape: Literal["linear", "step"] = "linear"
-    """Whether the rate changes evenly between two points, or at each at once."""
-
-    @field_validator("points")
-    @classmethod
-    def _possible(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-        found: list[tuple[tuple[int, int], str]] = []
-        for number, ((before, _), (at, _)) in enumerate(pairwise(points), 1):
-            if at <= before:
-                found.append(((number, 0), f"{at:g} s is not after the time before, {before:g} s"))
-        if found:
-            raise Mistakes(*found)
-        if not points:
-            raise ValueError("holds no point; give at least one time and rate")
-        if not any(rate for _, rate in points):
-            raise ValueError("every rate is 0: nobody would ever come")
-        return points
-
-    @property
-    def pieces(self) -> Iterator[Piece]:
-        """The whole of time, cut where the rate begins to change in another way."""
-        before, rate = 0.0, self.points[0][1]
-        for at, given in self.points:
-            if at > before:
-                yield Piece(before, at, rate, rate if self.shape == "step" else given)
-            before, rate = at, given
-        yield Piece(before, math.inf, rate, rate)
+        """Requests on average, from the start to `until`."""
+        turn = 2 * math.pi / self.period
+        return self.rate * (until + self.amplitude * (1 - math.cos(turn * until)) / turn)
 
     def mean_rate(self, duration: float | None, requests: float) -> float:
-        """Requests per second on average over a run of that length, zero where none comes."""
+        """Requests per second on average over a run of that length."""
         if duration is not None:
-            return sum(piece.expected(duration) for piece in self.pieces) / duration
-        left = requests
-        for piece in self.pieces:
-            if left <= piece.holds:
-                return requests / (piece.since + piece.taken(left))
-            left -= piece.holds
-        ends = max(piece.until for piece in self.pieces if piece.until < math.inf)
-        return (requests - left) / ends
+            return self.expected(duration) / duration
+        low, high = 0.0, requests / self.rate  # never later than at the mean rate alone
+        while low < (until := (low + high) / 2) < high:
+            low, high = (low, until) if self.expected(until) > requests else (until, high)
+        return requests / high
 
 
-ArrivalsTable = Poisson | Paced | Profile
+ArrivalsTable = Poisson | Paced | Renewal | Batch | Mmpp | Profile | Sine
 Arrivals = Annotated[ArrivalsTable, Field(discriminator="process")]

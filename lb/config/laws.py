@@ -195,6 +195,7 @@ class Empirical(Table):
     file: DataFile
     """One number of seconds a line."""
     _values: tuple[float, ...] = PrivateAttr(())
+    _mean: float = PrivateAttr(0.0)
 
     @model_validator(mode="after")
     def _read(self) -> Empirical:
@@ -202,7 +203,8 @@ class Empirical(Table):
             self._values = numbers_in(self.file)
         except ValueError as error:
             raise Mistakes((("file",), str(error))) from None
-        if not self.mean:
+        self._mean = math.fsum(self._values) / len(self._values)
+        if not self._mean:
             raise Mistakes((("file",), f"{self.file}: every number is 0"))
         return self
 
@@ -213,12 +215,12 @@ class Empirical(Table):
 
     @property
     def mean(self) -> float:
-        return math.fsum(self._values) / len(self._values)
+        return self._mean
 
     @property
     def squared_cv(self) -> float:
-        mean = self.mean
-        return math.fsum((value / mean - 1) ** 2 for value in self._values) / len(self._values)
+        squares = ((value / self._mean - 1) ** 2 for value in self._values)
+        return math.fsum(squares) / len(self._values)
 
 
 LawTable = (

@@ -110,7 +110,7 @@ def _keys(table: type[BaseModel]) -> dict[str, Any]:
 
 
 def _tags(table: type[BaseModel]) -> tuple[object, ...]:
-    for tag in ("law", "process", "kind"):
+    for tag in ("process", "law", "kind"):  # a process may have a law
         if tag in table.model_fields:
             return get_args(table.model_fields[tag].annotation)
     return ()

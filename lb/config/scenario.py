@@ -21,7 +21,6 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
-from lb.config.arrivals import Profile
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable
 from lb.config.health import HealthTable
@@ -281,7 +280,7 @@ class Scenario(Table):
     def eventful(self) -> bool:
         """Whether a run changes with time: faults, a rate that changes, clients that leave."""
         traffic = self.offered()
-        changes = isinstance(traffic.arrivals, Profile)
+        changes = traffic.arrivals.changes
         return bool(self.faults) or changes or traffic.patience is not None
 
     @property

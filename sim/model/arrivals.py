@@ -1,4 +1,4 @@
-"""Arrival processes, and the schedule: everything about a run's requests, drawn ahead.
+"""The schedule: everything about a run's requests, drawn ahead.
 
 Both sides of a comparison use the same schedule: two algorithms in the simulator (common random
 numbers), or a live run and its prediction.
@@ -18,40 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb import wire
-from lb.config import DEFAULT_REQUESTS, ArrivalsTable, Paced, Poisson, Profile, Scenario, Zipf
+from lb.config import DEFAULT_REQUESTS, Scenario, Zipf
 from lb.errors import ConfigError
 from lb.system import reason
 from sim.model.laws import Floats, draw, draw_shape, shape
-
-
-def arrival_times(process: ArrivalsTable, rng: np.random.Generator, n: int) -> Floats:
-    """The first `n` arrival times in seconds, ascending; shape (n,), less when no more come."""
-    match process:
-        case Poisson():
-            return np.cumsum(rng.standard_exponential(n)) / process.rate
-        case Paced():
-            return np.arange(1, n + 1) / process.rate
-        case Profile():
-            return _inverted(process, np.cumsum(rng.standard_exponential(n)))
-
-
-def _inverted(profile: Profile, operational: Floats) -> Floats:
-    """When arrivals of a unit rate come if time runs as fast as the profile's rate.
-
-    Exact, by inversion of the expected number of arrivals (Cinlar 1975, section 4.7), which is a
-    quadratic in each piece; shape (k,), k of them come at all.
-    """
-    pieces = list(profile.pieces)
-    since, first, slope = np.array([(p.since, p.first, p.slope) for p in pieces]).T
-    before = np.cumsum([0.0, *(piece.holds for piece in pieces[:-1])])
-    if not pieces[-1].last:
-        operational = operational[operational < before[-1]]
-    at = np.searchsorted(before, operational, side="right") - 1
-    more = operational - before[at]
-    root = np.sqrt(np.maximum(first[at] ** 2 + 2 * slope[at] * more, 0.0))
-    pace = first[at] + root
-    times = since[at] + np.divide(2 * more, pace, out=np.zeros_like(more), where=pace > 0)
-    return np.maximum.accumulate(times)  # rounding between two pieces must not turn time back
+from sim.model.processes import arrival_times, times_before
 
 
 def zipf_keys(law: Zipf, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
@@ -88,8 +59,13 @@ class Schedule:
     def draw(cls, scenario: Scenario, replication: int = 0) -> Schedule:
         """The schedule of one replication, a function of the scenario's seed alone."""
         traffic, run = scenario.offered(), scenario.run
-        arrivals, keys, *_ = streams(scenario.run.seed, replication)
-        times = _times(traffic.arrivals, arrivals, run.duration, run.requests)
+        arrivals, keys, *_ = streams(run.seed, replication)
+        if run.duration is None:
+            times = arrival_times(traffic.arrivals, arrivals, run.requests or DEFAULT_REQUESTS)
+        else:
+            times = times_before(
+                traffic.arrivals, lambda: streams(run.seed, replication)[0], run.duration
+            )
         n = len(times)
         laws = {shape(model.service): model.service for _, model in scenario.modelled()}
         sizes = np.empty((len(laws), n))
@@ -167,19 +143,6 @@ class Schedule:
             zlib.error,
         ) as error:
             raise ConfigError([f"{path}: not a schedule: {error}"]) from None
-
-
-def _times(
-    process: ArrivalsTable,
-    rng: np.random.Generator,
-    duration: float | None,
-    requests: int | None,
-) -> Floats:
-    if duration is None:
-        return arrival_times(process, rng, requests or DEFAULT_REQUESTS)
-    expected = process.mean_rate(duration, 0) * duration
-    times = arrival_times(process, rng, int(expected + 10 * expected**0.5) + 10)
-    return times[times < duration]
 
 
 def streams(seed: int, replication: int, purpose: str = "") -> list[np.random.Generator]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lb.config import Profile, Scenario
-from sim.model.arrivals import Schedule, arrival_times
+from sim.model.arrivals import Schedule
+from sim.model.processes import arrival_times
 from tests.sim.scenarios import EXPONENTIAL, serves
 
 SIGNIFICANCE = 0.001
