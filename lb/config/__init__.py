@@ -50,7 +50,6 @@ from lb.config.model import (
     DEFAULT_REQUESTS,
     BackendTable,
     Expect,
-    Model,
     Run,
     Traffic,
     VerdictTable,
@@ -58,6 +57,7 @@ from lb.config.model import (
 from lb.config.profile import Profile
 from lb.config.scenario import DEFAULT_BACKENDS, Scenario
 from lb.config.serving import Limits, Server, Timeouts
+from lb.config.stations import Model, Usl
 from lb.config.tiers import Panic, Tiers
 from lb.config.values import Table, address, host_and_port
 
@@ -114,6 +114,7 @@ __all__ = [
     "Timeouts",
     "Traffic",
     "Uniform",
+    "Usl",
     "VerdictTable",
     "Weibull",
     "Zipf",

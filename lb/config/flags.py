@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from lb.config.laws import LawTable
-from lb.config.model import Model
 from lb.config.places import Origin
 from lb.config.problems import problems
+from lb.config.stations import Model
 from lb.config.values import backend_row
 from lb.errors import UsageError
 

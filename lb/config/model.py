@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from lb.config.arrivals import Arrivals, Zipf
 from lb.config.health import HealthTable, Port
 from lb.config.laws import Law
+from lb.config.stations import Model
 from lb.config.values import (
     Address,
-    Duration,
     MaxInFlight,
     Mistakes,
     PositiveDuration,
@@ -28,25 +28,6 @@ DEFAULT_REQUESTS = 100_000
 
 def _warmup(value: object, info: ValidationInfo) -> float | None:
     return None if value is None or value == "auto" else duration(value, info)
-
-
-class Model(Table):
-    """A modelled backend, read by the simulator and by `lb backend`."""
-
-    service: Law
-    discipline: Literal["fifo", "ps"] = "fifo"
-    workers: Annotated[int, Field(ge=1)] = 1
-    queue: Annotated[int, Field(ge=0)] | None = None
-    """Requests that may wait at the backend; unlimited unless given."""
-    report_every: PositiveDuration = 1.0
-    """What a load report averages over."""
-    report_delay: Duration = 0.0
-    """How old its figures are when it is made."""
-
-    @property
-    def capacity(self) -> float:
-        """Requests per second at full use."""
-        return self.workers / self.service.mean if self.service.mean else float("inf")
 
 
 class BackendTable(Table):

@@ -28,7 +28,6 @@ from lb.config.model import (
     DEFAULT_REQUESTS,
     BackendTable,
     Expect,
-    Model,
     Run,
     Traffic,
     VerdictTable,
@@ -37,6 +36,7 @@ from lb.config.outliers import Outliers, SlowStart
 from lb.config.places import Origin, Place, lines_of
 from lb.config.problems import mistakes, not_toml, written, wrong_tables
 from lb.config.serving import Limits, Server, Timeouts
+from lb.config.stations import Model
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
 from lb.config.values import Mistakes, RequestKey, Table

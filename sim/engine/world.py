@@ -27,10 +27,10 @@ from sim.engine.struck import StruckSite
 from sim.engine.timeline import Timeline
 from sim.model.arrivals import Schedule, network_delays, streams
 from sim.model.door import Door
-from sim.model.faults import faulty_station, timely
+from sim.model.faults import timely
 from sim.model.laws import shape
+from sim.model.making import make
 from sim.model.occurrences import occurrences
-from sim.model.reneging import reneging_station
 
 
 class World(Timeline):
@@ -70,7 +70,6 @@ class World(Timeline):
             offsets = begun.integers(len(scenario.backends), size=balancers).tolist()
         traffic = scenario.offered()
         self._watched = scenario.eventful if watched is None else watched
-        build = reneging_station if traffic.noticed else faulty_station
         self._over = self.event()
         self._journal = Journal(lambda now: self.succeed(self._over, now))
         faults = occurrences(scenario.faults, seed, replication if struck is None else struck)
@@ -80,7 +79,7 @@ class World(Timeline):
             mine = [fault for fault in faults if fault.strikes(row)]
             self._troubles += [(place, fault.since, fault.until) for fault in mine]
             sizes = source.sizes[shape(model.service)]
-            station = partial(build, model, timely(mine))
+            station = partial(make, model, timely(mine), noticed=traffic.noticed)
             door = Door(mine, Random(f"{row.address} {seed} {replication}"))
             self.sites[row.address] = (
                 StruckSite(self, place, station, model, sizes, door)
@@ -94,7 +93,7 @@ class World(Timeline):
         # The live limit is long: where nothing is swallowed, only a file that names it means it.
         swallows = any(isinstance(fault, BlackHole) for fault in faults)
         timed = swallows or "response" in scenario.timeouts.model_fields_set
-        make: Callable[..., Dispatcher] = Dispatcher
+        kind: Callable[..., Dispatcher] = Dispatcher
         setup, limits = scenario.setup(algorithm), scenario.timeouts
         clients: dict[str, Any] = {
             "patience": source.patience if isinstance(source, OpenLoop) else [],
@@ -103,13 +102,13 @@ class World(Timeline):
             "cancels": traffic.cancels,
         }
         if setup.hedging.after is not None or setup.retries.statuses or limits.total is not None:
-            make = partial(Pressed, total=limits.total, **clients)
+            kind = partial(Pressed, total=limits.total, **clients)
         elif traffic.noticed or traffic.client_retries:
-            make = partial(Attended, **clients)
+            kind = partial(Attended, **clients)
         answer = [limits.response] if timed else []
         answer += [] if limits.attempt is None else [limits.attempt]
         self.dispatchers = [
-            make(
+            kind(
                 Balancer(_numbered(setup, number), Random(int(picks.integers(2**63)))),
                 self,
                 self.sites,

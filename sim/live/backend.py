@@ -208,7 +208,8 @@ async def _serve(
             law = model.service
             print(
                 f"backend {row.label} on http://{row.address}: {law.law}, mean "
-                f"{law.mean * 1e3:g} ms, {model.workers} workers, {model.discipline}",
+                f"{law.mean * 1e3:g} ms, {model.workers} workers, {model.discipline}"
+                + (", slower together" if model.usl else ""),
                 flush=True,
             )
         await stop.wait()

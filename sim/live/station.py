@@ -16,10 +16,9 @@ import numpy as np
 from lb import wire
 from lb.config import FaultTable, Model, Traffic
 from sim.model.door import Door, Fate
-from sim.model.faults import faulty_station
 from sim.model.laws import draw_shape
+from sim.model.making import make
 from sim.model.measures import Measures
-from sim.model.reneging import reneging_station
 from sim.model.stations import INFINITY, Station
 
 Faults = Sequence[FaultTable]
@@ -89,9 +88,7 @@ class LiveStation:
         self._station = self._empty(at, self._faults)
 
     def _empty(self, start: float, faults: Faults) -> Station[asyncio.Future[float]]:
-        make: Any = reneging_station if self._noticed else faulty_station
-        empty: Station[asyncio.Future[float]] = make(self._model, faults, start)
-        return empty
+        return make(self._model, faults, start, noticed=self._noticed)
 
     @property
     def load(self) -> str:

@@ -7,12 +7,12 @@ stations do as long as nobody leaves, and take a little longer over it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Generic, Protocol
 
-from lb.config import ColdStart, FaultTable, Model
-from sim.model.faults import Clock, Clocked, Warming, clock_of, colds_of
+from lb.config import ColdStart
+from sim.model.faults import Clock, Clocked, Warming
 from sim.model.stations import INFINITY, J, ProcessorSharing, Station
 
 
@@ -65,7 +65,7 @@ class RenegingFifo(Generic[J]):
     def renege(self, job: J, now: float, served: bool) -> bool:
         if self._waiting.pop(job, None) is not None:
             return True
-        if not (served and _taken_out(self._served, job)):
+        if not (served and taken_out(self._served, job)):
             return False
         if self._waiting:
             heappush(self._served, self._begun(now))
@@ -87,10 +87,11 @@ class RenegingSharing(ProcessorSharing[J]):
             return False
         self._meter += (now - self._read_at) * self._rate()
         self._read_at = now
-        return _taken_out(self._due, job)
+        return taken_out(self._due, job)
 
 
-def _taken_out(heap: list[tuple[float, int, J]], job: J) -> bool:
+def taken_out(heap: list[tuple[float, int, J]], job: J) -> bool:
+    """Whether `job` was in `heap`, which it has left."""
     for place, (_, _, held) in enumerate(heap):
         if held is job:
             del heap[place]
@@ -118,16 +119,3 @@ class RenegingWarming(Warming[J]):
     def __init__(self, inner: Reneging[J], colds: Iterable[ColdStart], start: float) -> None:
         super().__init__(inner, colds, start)
         self.renege = inner.renege
-
-
-def reneging_station(
-    model: Model, faults: Sequence[FaultTable] = (), start: float = 0.0
-) -> Reneging[J]:
-    """An empty station for `model` that jobs may leave; `faults` as for `faulty_station`."""
-    kind = RenegingSharing if model.discipline == "ps" else RenegingFifo
-    it: Reneging[J] = kind(model.workers, model.queue)
-    if clock := clock_of(faults, start):
-        it = RenegingClocked(it, clock)
-    if colds := colds_of(faults):
-        it = RenegingWarming(it, colds, start)
-    return it

@@ -27,6 +27,7 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     rate, load = scenario.rate, scenario.utilisation
     yield f"Offered load {load:.3g} of capacity: {rate:g} requests/s."
     yield from _balancers(scenario)
+    yield from _thrashing(scenario)
     for name in algorithms:
         for note in scenario.notes(name):
             yield f"Note: {note}."
@@ -56,9 +57,21 @@ def _balancers(scenario: Scenario) -> Iterator[str]:
     }
     unused = [row.label for row in scenario.backends if row.address not in used]
     if unused:
-        more = len(unused) - MANY
-        named = ", ".join(unused[:MANY]) + f" and {more} more" * (more > 0)
-        yield f"In no balancer's subset, so without work: {named}."
+        yield f"In no balancer's subset, so without work: {_listed(unused)}."
+
+
+def _thrashing(scenario: Scenario) -> Iterator[str]:
+    """Backends that do less when they are full than they could, those alike together."""
+    alike: dict[tuple[float, int, float], list[str]] = {}
+    for backend, model in scenario.modelled():
+        most, number = model.best
+        if most > model.capacity:
+            alike.setdefault((most, number, model.capacity), []).append(backend.label)
+    for (most, number, full), names in alike.items():
+        yield (
+            f"{_listed(names)}: at most {most:.4g} requests/s, {number} at a time, and "
+            f"{full:.4g}/s with every worker busy. A max_in_flight of {number} would keep it there."
+        )
 
 
 def sentences(result: Result) -> Iterator[str]:
@@ -125,9 +138,12 @@ def _ejections(use: BackendUse) -> str:
 
 
 def _named(backends: Sequence[BackendUse]) -> str:
-    names = [backend.name for backend in backends[:MANY]]
-    more = len(backends) - len(names)
-    return ", ".join(names) + f" and {more} more" * bool(more)
+    return _listed([backend.name for backend in backends])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MANY
+    return ", ".join(names[:MANY]) + f" and {more} more" * (more > 0)
 
 
 def _loads(backends: Sequence[BackendUse]) -> str:

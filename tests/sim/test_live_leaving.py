@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lb.config import ColdStart, Traffic
 from sim.live.station import LiveStation
-from sim.model.reneging import Reneging, reneging_station
+from sim.model.making import reneging_station
+from sim.model.reneging import Reneging
 from tests.sim.test_live_backend import clockless, model, on_paper, served
 
 ONE = 'service = { law = "deterministic", mean = "1s" }'

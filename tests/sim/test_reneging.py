@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.config import Model, Pause, Slow
-from sim.model.reneging import Reneging, RenegingFifo, RenegingSharing, reneging_station
+from sim.model.making import reneging_station
+from sim.model.reneging import Reneging, RenegingFifo, RenegingSharing
 from sim.model.stations import INFINITY, Fifo, ProcessorSharing, Station
 from tests.sim.test_stations import JOBS
 

@@ -1,0 +1,81 @@
+"""What a modelled backend is: its workers, their queue, and what slows them down."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lb.config.laws import Law
+from lb.config.values import Duration, Mistakes, PositiveDuration, Table
+
+
+class Usl(Table):
+    """How work slows down as more of it goes on at once: the Universal Scalability Law.
+
+    n requests at a time are served as fast as n / (1 + a (n - 1) + b n (n - 1)) alone, shared
+    equally. Source: Gunther, "Guerrilla Capacity Planning", 2007, chapter 4.
+    """
+
+    contention: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """a: the share of the work that can only be done by one at a time."""
+    coherency: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """b: what each pair of requests costs to be kept in agreement."""
+
+    @model_validator(mode="after")
+    def _slows(self) -> Usl:
+        if not (self.contention or self.coherency):
+            why = "0, and so is coherency: nothing slows down; give one of them, or no usl"
+            raise Mistakes((("contention",), why))
+        return self
+
+    def capacity(self, n: int) -> float:
+        """Of `n` requests at a time, as a multiple of one alone."""
+        return n / (1 + self.contention * (n - 1) + self.coherency * n * (n - 1))
+
+
+class Model(Table):
+    """A modelled backend, read by the simulator and by `lb backend`."""
+
+    service: Law
+    discipline: Literal["fifo", "ps"] = "fifo"
+    workers: Annotated[int, Field(ge=1)] = 1
+    queue: Annotated[int, Field(ge=0)] | None = None
+    """Requests that may wait at the backend; unlimited unless given."""
+    usl: Usl | None = None
+    """How requests that are worked at together slow each other down; not at all unless given. They
+    are as many as are there, at most as many as there are workers, under either discipline."""
+    report_every: PositiveDuration = 1.0
+    """What a load report averages over."""
+    report_delay: Duration = 0.0
+    """How old its figures are when it is made."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Model:
+        if self.usl is not None and self.workers == 1:
+            why = "one worker has nobody beside it that could slow it down; give workers"
+            raise Mistakes((("usl",), why))
+        return self
+
+    @property
+    def plain(self) -> bool:
+        """Whether a request at work takes no notice of anybody beside it."""
+        return self.usl is None
+
+    def pace(self, n: int) -> float:
+        """How fast each of `n` requests at work goes on; 1 is that of one alone."""
+        return 1.0 if self.usl is None else self.usl.capacity(n) / n
+
+    @property
+    def capacity(self) -> float:
+        """Requests per second at full use, all workers busy: with a backlog there is no other."""
+        return self._served(self.workers)
+
+    @property
+    def best(self) -> tuple[float, int]:
+        """The most requests per second, and how many at a time it takes; more may be slower."""
+        most = max(range(1, self.workers + 1), key=self._served)
+        return self._served(most), most
+
+    def _served(self, n: int) -> float:
+        return n * self.pace(n) / self.service.mean if self.service.mean else float("inf")

@@ -1,0 +1,50 @@
+"""The station of a model: which one it takes, and what its faults put around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lb.config import FaultTable, Model
+from sim.model.faults import clock_of, colds_of, faulty_station
+from sim.model.reneging import (
+    Reneging,
+    RenegingClocked,
+    RenegingFifo,
+    RenegingSharing,
+    RenegingWarming,
+)
+from sim.model.slowing import SlowingFifo, SlowingSharing
+from sim.model.stations import J, Station
+
+
+def make(
+    model: Model, faults: Sequence[FaultTable] = (), start: float = 0.0, *, noticed: bool = False
+) -> Station[J]:
+    """An empty station for `model`; one that jobs may leave when it is `noticed` that they do.
+
+    It suffers those of `faults`, plain ones with times from `start` on, that are a matter of time.
+    """
+    if model.plain and not noticed:
+        return faulty_station(model, faults, start)
+    return reneging_station(model, faults, start)
+
+
+def reneging_station(
+    model: Model, faults: Sequence[FaultTable] = (), start: float = 0.0
+) -> Reneging[J]:
+    """One that jobs may leave."""
+    it: Reneging[J] = _bare(model)
+    if clock := clock_of(faults, start):
+        it = RenegingClocked(it, clock)
+    if colds := colds_of(faults):
+        it = RenegingWarming(it, colds, start)
+    return it
+
+
+def _bare(model: Model) -> Reneging[J]:
+    shared = model.discipline == "ps"
+    if model.plain:
+        kind = RenegingSharing if shared else RenegingFifo
+        return kind(model.workers, model.queue)
+    paces = [1.0, *(model.pace(n) for n in range(1, model.workers + 1))]
+    return (SlowingSharing if shared else SlowingFifo)(paces, model.queue)
