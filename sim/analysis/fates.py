@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,54 +55,76 @@ def _look(at: float) -> int:
 
 @dataclass(frozen=True)
 class Series:
-    """Second by second, the mean of the runs; entry k is the time from k to k + 1."""
+    """Step by step, the mean of the runs; entry k is the time from since + k steps, one step long.
+
+    Quantiles are of the latencies of the good answers of all runs; NaN where there is none.
+    """
 
     arrivals: Floats
     good: Floats
-    """Good answers."""
+    """Good answers, per second as all of these."""
     lost: Floats
     """Requests whose clients heard, or found, that there is no answer for them."""
+    p50: Floats
     p95: Floats
-    """Of the latencies of the good answers of all runs; NaN where there is none."""
+    p99: Floats
+    """Not of a step with fewer than a hundred answers."""
     usable: Floats
     """Backends in rotation; NaN where nobody looked."""
+    step: float = 1.0
+    """Seconds."""
+    since: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no word for what is not a number."""
+        columns = ("arrivals", "good", "lost", "p50", "p95", "p99", "usable")
         return {
-            "step": 1.0,
+            "step": self.step,
             **{
-                name: [float(f"{x:.6g}") if math.isfinite(x) else None for x in column]
-                for name, column in vars(self).items()
+                name: [float(f"{x:.6g}") if math.isfinite(x) else None for x in getattr(self, name)]
+                for name in columns
             },
         }
 
 
-def series(runs: Sequence[Fates]) -> Series:
-    """The mean of the runs, as far as the longest of them goes."""
-    ends = [float(np.nanmax(run.ended, initial=0.0)) for run in runs]
-    seconds = math.floor(max(ends, default=0.0)) + 1
-    edges = np.arange(seconds + 1.0)
+QUANTILES = ((0.50, 1), (0.95, 1), (0.99, 100))
+"""Of a step, each with the answers that it takes."""
 
-    def count(times: Sequence[Floats]) -> Floats:
-        found: Floats = np.histogram(np.concatenate(times), edges)[0] / max(len(runs), 1)
+
+def series(
+    runs: Sequence[Fates], step: float = 1.0, since: float = 0.0, until: float | None = None
+) -> Series:
+    """The mean of the runs, step by step, to `until` or as far as the longest of them goes."""
+    if until is None:
+        ends = [float(np.nanmax(run.ended, initial=0.0)) for run in runs]
+        steps = math.floor((max(ends, default=0.0) - since) / step) + 1
+    else:
+        steps = max(math.ceil((until - since) / step), 1)
+    edges = since + step * np.arange(steps + 1.0)
+
+    def rate(times: Sequence[Floats]) -> Floats:
+        counts = np.histogram(np.concatenate(times), edges)[0]
+        found: Floats = counts / max(len(runs), 1) / step
         return found
 
     ended = np.concatenate([run.ended[run.good] for run in runs])
     latency = np.concatenate([run.latency[run.good] for run in runs])
     order = np.argsort(ended, kind="stable")
-    cuts = np.searchsorted(ended[order], edges[1:-1])
-    usable = np.array([[run.usable(k, k + 1) for k in range(seconds)] for run in runs])
+    parts = np.split(latency[order], np.searchsorted(ended[order], edges))[1:-1]
+    p50, p95, p99 = (
+        np.array([float(np.quantile(x, q)) if len(x) >= least else math.nan for x in parts])
+        for q, least in QUANTILES
+    )
+    usable = np.array([[run.usable(a, b) for a, b in pairwise(edges)] for run in runs])
     looked = np.isfinite(usable).all(axis=0)
     return Series(
-        arrivals=count([run.arrived for run in runs]),
-        good=count([run.ended[run.good] for run in runs]),
-        lost=count([run.ended[~run.good & np.isfinite(run.ended)] for run in runs]),
-        p95=np.array(
-            [
-                float(np.quantile(part, 0.95)) if len(part) else math.nan
-                for part in np.split(latency[order], cuts)
-            ]
-        ),
+        arrivals=rate([run.arrived for run in runs]),
+        good=rate([run.ended[run.good] for run in runs]),
+        lost=rate([run.ended[~run.good & np.isfinite(run.ended)] for run in runs]),
+        p50=p50,
+        p95=p95,
+        p99=p99,
         usable=np.where(looked, usable.sum(axis=0) / max(len(runs), 1), math.nan),
+        step=step,
+        since=since,
     )

@@ -21,9 +21,17 @@ from sim.result import AlgorithmRun, BackendUse, Result
 
 SHOWN = ("mean", "p50", "p95", "p99", "p999")
 DOCUMENT = "result.json"
-PICTURES = ("latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png")
+PICTURES = (
+    "latency_ccdf.png",
+    "latency_percentiles.png",
+    "regret.png",
+    "backends.png",
+    "in_flight.png",
+    "queues.png",
+    "timeline.png",
+)
 REPORT = (DOCUMENT, *PICTURES)
-"""Files that `write_report` leaves."""
+"""Files that `write_report` may leave."""
 
 
 def print_result(result: Result, terminal: Terminal) -> None:

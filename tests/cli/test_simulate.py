@@ -12,7 +12,10 @@ from sim.scenarios import BUILT_IN
 from tests.cli.conftest import lb, lb_process
 from tests.cli.scenario import TEXT
 
-PICTURES = {"latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png"}
+PICTURES = {
+    f"{name}.png"
+    for name in ("latency_ccdf", "latency_percentiles", "backends", "in_flight", "queues")
+}
 WALL = ("wall_seconds", "requests_per_wall_second")
 
 

@@ -11,13 +11,15 @@ from matplotlib.image import imread
 
 from lb.strategies import REGISTRY
 from sim import Result, Scenario, simulate
-from sim.analysis.record import binned
-from sim.output.plots.figures import FIGURES, PERCENTILES, ccdf, tail_axes
+from sim.analysis.presence import presence
+from sim.analysis.record import binned, occupancy, time_average
+from sim.output.plots.figures import FIGURES, telling
+from sim.output.plots.latency import PERCENTILES, ccdf, tail_axes
 from sim.output.plots.pictures import draw_all
 from sim.output.plots.seconds import PANELS, timeline
 from sim.output.plots.style import LOOKS, duration, styles
 
-NAMES = ["latency_ccdf.png", "latency_percentiles.png", "backends.png", "in_flight.png"]
+NAMES = ["latency_ccdf", "latency_percentiles", "regret", "backends", "in_flight", "queues"]
 EXPONENTIAL = '{ law = "exponential", mean = "10ms" }'
 
 
@@ -52,9 +54,12 @@ def sizes(paths: list[Path]) -> list[tuple[int, int]]:
 
 def test_every_picture_is_a_png_of_its_size(result: Result, tmp_path: Path) -> None:
     paths = draw_all(result, tmp_path / "made" / "on the way")
-    assert [path.name for path in paths] == NAMES
-    assert sizes(paths)[:3] == [(1200, 750)] * 3
-    assert sizes(paths)[3] == (1200, 125 * len(REGISTRY)), "a panel needs its height"
+    assert [path.stem for path in paths] == NAMES
+    drawn = dict(zip(NAMES, sizes(paths), strict=True))
+    for name in ("latency_ccdf", "latency_percentiles", "backends"):
+        assert drawn[name] == (1200, 750)
+    for name in ("in_flight", "regret", "queues"):
+        assert drawn[name][1] > 50 * len(REGISTRY), "an algorithm needs its height"
     for path in paths:
         assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
         assert (imread(path)[:, :, :3].min(axis=2) < 0.9).mean() > 0.01, "blank"
@@ -181,7 +186,8 @@ def test_a_wide_tail_stands_on_a_logarithmic_axis(spread: float, scale: str) -> 
 
 def test_percentiles_and_their_bars_are_the_estimates(result: Result) -> None:
     (ax,) = FIGURES["latency_percentiles"](result).axes
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == list(PERCENTILES.values())
+    told = [tick.get_text().partition("\n")[0] for tick in ax.get_xticklabels()]
+    assert told == list(PERCENTILES.values())
     for run, bar in zip(result.runs, ax.containers, strict=True):
         points, _, (lines,) = bar.lines
         for value, segment, name in zip(
@@ -255,12 +261,44 @@ ODD = {
 @pytest.mark.parametrize("case", ODD)
 def test_odd_results_are_drawn_all_the_same(case: str, tmp_path: Path) -> None:
     drawn = simulate(ODD[case], ["random", "least_connections"])
-    assert sizes(draw_all(drawn, tmp_path)) == [(1200, 750)] * 4
+    paths = draw_all(drawn, tmp_path)
+    assert all(width == 1200 and 250 < height < 2500 for width, height in sizes(paths))
+    for path in paths:
+        assert (imread(path)[:, :, :3].min(axis=2) < 0.9).mean() > 0.002, "blank"
 
 
-def test_one_algorithm_is_drawn_too(tmp_path: Path) -> None:
-    drawn = simulate(ODD["one replication"], ["random"])
-    assert sizes(draw_all(drawn, tmp_path)) == [(1200, 750)] * 4
+@pytest.mark.parametrize(
+    ("case", "algorithms", "left_out"),
+    [
+        ("one replication", ["random"], ["regret"]),
+        ("overload", ["random", "p2c"], ["queues"]),
+        ("overload", ["random"], ["regret", "queues"]),
+        ("no request succeeds", ["random", "p2c"], ["regret"]),
+        ("no work at all", ["random", "p2c"], ["regret"]),
+    ],
+)
+def test_pictures_that_say_nothing_are_left_out(
+    case: str, algorithms: list[str], left_out: list[str], tmp_path: Path
+) -> None:
+    drawn = simulate(ODD[case], algorithms)
+    assert telling(drawn) == [name for name in NAMES if name not in left_out]
+    stale = tmp_path / f"{left_out[0]}.png"
+    stale.write_bytes(b"of an earlier result")
+    draw_all(drawn, tmp_path)
+    assert not stale.exists()
+
+
+def test_a_figure_that_the_sample_cannot_carry_is_a_dash_and_says_what_it_takes() -> None:
+    drawn = simulate(scenario(requests=40), ["random", "p2c"])
+    (ax,) = FIGURES["latency_percentiles"](drawn).axes
+    lacking = [name for name in PERCENTILES if drawn["random"].latency[name].needs]
+    assert lacking[-1] == "p999"
+    assert [text.get_text() for text in ax.texts[1:]] == ["–"] * 2 * len(lacking)
+    assert ax.get_xticklabels()[-1].get_text().startswith("p99.9\nneeds ")
+    assert ax.get_xticklabels()[0].get_text() == "mean"
+    last = FIGURES["regret"](drawn).axes[-1]
+    assert [text.get_text() for text in last.texts] == []
+    assert last.get_xlabel() == "p99"
 
 
 def test_nothing_to_draw_is_said() -> None:
@@ -284,18 +322,139 @@ def test_backend_names_do_not_run_into_each_other(backends: int) -> None:
     assert all(left.x1 <= right.x0 + 1 for left, right in pairwise(boxes))
 
 
+@pytest.mark.parametrize(("backends", "ranked"), [(20, False), (250, True)])
+def test_more_bars_than_can_be_seen_are_ranked(backends: int, ranked: bool) -> None:
+    many = scenario(backends=backends, rate=50.0 * backends, replications=1)
+    drawn = simulate(many, ["random", "round_robin"])
+    share, busy = FIGURES["backends"](drawn).axes
+    heights = [patch.get_data().values for patch in share.patches] if ranked else []
+    assert len(share.patches) == (3 if ranked else 2 * backends)
+    for run, values in zip(drawn.runs, heights, strict=False):
+        assert values == pytest.approx(sorted((use.share for use in run.backends), reverse=True))
+    assert busy.get_xlabel() == "backends, those with the most first" * ranked
+
+
+# --- regret
+
+
+def test_regret_is_the_ratio_to_the_best_with_the_paired_interval() -> None:
+    drawn = simulate(scenario(requests=4000, replications=5), ["random", "p2c", "round_robin"])
+    panels = FIGURES["regret"](drawn).axes
+    assert [ax.get_xlabel() for ax in panels] == ["mean", "p50", "p95", "p99"]
+    mean = panels[0]
+    order = [name for group in drawn.ranking("p99") for name in group]
+    assert [text.get_text() for text in mean.get_yticklabels()] == order
+    best = min(drawn.runs, key=lambda run: run.latency["mean"].value)
+    for name, bar in zip(order, mean.containers, strict=True):
+        points, _, (lines,) = bar.lines
+        ratio = drawn[name].latency["mean"].value / best.latency["mean"].value
+        assert points.get_xdata() == pytest.approx([ratio])
+        assert ratio >= 1
+        if name != best.algorithm:
+            row = drawn.between(name, best.algorithm, "mean")
+            wide = row.difference.high - row.difference.low
+            (segment,) = lines.get_segments()
+            assert segment[1, 0] - segment[0, 0] == pytest.approx(
+                wide / best.latency["mean"].value, rel=0.01
+            )
+            hollow = points.get_markerfacecolor() == "white"
+            assert hollow is not row.distinguishable
+
+
+# --- queues
+
+
+def test_the_heat_map_shows_how_many_are_where_per_worker() -> None:
+    two = Scenario.parse(
+        '[traffic]\narrivals = { process = "poisson", rate = 150 }\n[run]\nrequests = 2000\n'
+        '[[backend]]\nname = "wide"\naddress = "a:1"\n'
+        'model = { service = { law = "exponential", mean = "20ms" }, workers = 4 }\n'
+        '[[backend]]\nname = "narrow"\naddress = "a:2"\n'
+        'model = { service = { law = "exponential", mean = "10ms" } }\n'
+    )
+    drawn = simulate(two, ["round_robin"])
+    ax, _bar = FIGURES["queues"](drawn).axes
+    heat = ax.images[0].get_array()
+    record = drawn["round_robin"].records[0]
+    assert heat.shape == (2, 300)
+    for row, workers in enumerate((4, 1)):
+        times, inside = occupancy(*record.present(row))
+        average = time_average(times, inside, 0.0, record.until)
+        assert heat[row].mean() == pytest.approx(average / workers, rel=1e-6)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["wide", "narrow"]
+
+
+def test_of_many_backends_a_row_is_the_fullest_of_its_neighbours() -> None:
+    drawn = simulate(scenario(backends=250, rate=8000.0, replications=1), ["random"])
+    figure = FIGURES["queues"](drawn)
+    ax, _bar = figure.axes
+    record = drawn["random"].records[0]
+    each = presence(record, 250, np.linspace(0, record.until, 301))
+    assert ax.images[0].get_array().shape == (84, 300)
+    assert np.allclose(ax.images[0].get_array()[0], each[:3].max(axis=0))
+    assert np.allclose(ax.images[0].get_array()[-1], each[249])
+    assert figure.get_supylabel() == "backends, the fullest of 3 neighbours each"
+
+
+def test_faults_are_framed_at_their_backends() -> None:
+    fault = (
+        '[[fault]]\nbackend = ["127.0.0.1:3001", "127.0.0.1:3003", "127.0.0.1:3004"]\n'
+        'kind = "slow"\nfactor = 9\nfrom = "200ms"\nto = "700ms"\n'
+    )
+    drawn = simulate(scenario(backends=5, more=fault), ["random"])
+    ax, _bar = FIGURES["queues"](drawn).axes
+    assert [(p.get_x(), p.get_width()) for p in ax.patches] == [(0.2, pytest.approx(0.5))] * 2
+    assert [(p.get_y(), p.get_height()) for p in ax.patches] == [(-0.5, 1), (1.5, 2)]
+    assert ax.get_xlabel().endswith("faults outlined")
+
+
+# --- over time
+
+FAULT = '[[fault]]\nbackend = "127.0.0.1:3001"\nkind = "slow"\nfactor = 9\nfrom = "3s"\nto = "5s"\n'
+
+
 def test_where_runs_change_with_time_there_is_a_timeline_with_its_faults_shaded(
     tmp_path: Path,
 ) -> None:
-    fault = '[[fault]]\nbackend = "127.0.0.1:3001"\nkind = "slow"\nfactor = 9\nto = "1s"\n'
-    drawn = simulate(scenario(more="", requests=400).model_copy(update=with_faults(fault)))
+    drawn = simulate(scenario(more=FAULT, requests=2000), ["random", "p2c"])
     paths = draw_all(drawn, tmp_path)
-    assert [path.name for path in paths] == [*NAMES, "timeline.png"]
+    assert [path.stem for path in paths] == [*NAMES, "timeline"]
     assert (imread(paths[-1])[:, :, :3].min(axis=2) < 0.9).mean() > 0.01, "blank"
     panels = timeline(drawn).axes
     assert [ax.get_ylabel() for ax in panels] == [told for _, told in PANELS]
-    assert all(len(ax.patches) > 1 for ax in panels), "the fault and the steps"
+    for ax in panels:
+        shade, *_ = ax.patches
+        assert (shade.get_x(), shade.get_width()) == (3.0, 2.0)
+    assert panels[-1].get_xlabel().endswith("shaded: slow (127.0.0.1:3001)")
+    (legend,) = timeline(drawn).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["arrivals", "random", "p2c"]
 
 
-def with_faults(text: str) -> dict[str, object]:
-    return {"faults": Scenario.parse(f'{text}[[backend]]\naddress = "127.0.0.1:3001"\n').faults}
+def test_the_latency_panels_are_quantiles_of_what_is_answered_in_a_step() -> None:
+    drawn = simulate(scenario(more=FAULT, requests=2000), ["random"])
+    p50, p99, *_ = timeline(drawn).axes
+    stairs = [ax.patches[1].get_data() for ax in (p50, p99)]
+    fates = [record.fates for record in drawn["random"].records]
+    for (values, edges, _), share in zip(stairs, (0.5, 0.99), strict=True):
+        for step in (1, 4, 7):
+            inside = [
+                run.latency[(run.ended >= edges[step]) & (run.ended < edges[step + 1])]
+                for run in fates
+            ]
+            assert values[step] == pytest.approx(np.quantile(np.concatenate(inside), share))
+    assert stairs[1].values[4] > 2 * stairs[1].values[1], "the fault is seen"
+
+
+def test_a_step_without_enough_answers_has_no_p99() -> None:
+    drawn = simulate(scenario(more=FAULT, requests=100, rate=10.0), ["random"])
+    p50, p99, *_ = timeline(drawn).axes
+    assert np.isfinite(p50.patches[1].get_data().values).any()
+    assert np.isnan(p99.patches[1].get_data().values).all()
+    assert [text.get_text() for text in p99.texts] == ["too few answers: 100 a step carry it"]
+
+
+def test_of_a_long_run_the_time_around_its_trouble_is_drawn() -> None:
+    drawn = simulate(scenario(more=FAULT, requests=8000, rate=40.0, replications=1), ["random"])
+    panels = timeline(drawn).axes
+    assert panels[-1].get_xlim() == (0.0, 25.0), "up to ten seconds before, twenty after"
+    assert panels[0].get_title(loc="left") == "Around the trouble"

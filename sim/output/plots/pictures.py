@@ -9,24 +9,23 @@ from matplotlib.figure import Figure
 
 from sim.live.verdict import Verdict
 from sim.model.laws import Floats
-from sim.output.plots.figures import FIGURES, measured_beside_predicted
-from sim.output.plots.seconds import timeline
+from sim.output.plots.beside import measured_beside_predicted
+from sim.output.plots.figures import FIGURES, telling
 from sim.result import Result
-
-TIMELINE = "timeline"
 
 
 def draw_all(result: Result, directory: Path) -> list[Path]:
-    """Write each of `FIGURES` as a PNG into `directory`; the paths, in that order.
+    """Write each of `FIGURES` that says something as a PNG into `directory`; the paths, in order.
 
-    Where runs change with time, their timeline too.
+    Pictures that an earlier result left there go.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    paths = []
-    figures = {**FIGURES, TIMELINE: timeline} if result.runs[0].eventful else FIGURES
-    for name, figure in figures.items():
-        paths.append(directory / f"{name}.png")
-        save(figure(result), paths[-1])
+    drawn = telling(result)
+    for name in FIGURES.keys() - set(drawn):
+        (directory / f"{name}.png").unlink(missing_ok=True)
+    paths = [directory / f"{name}.png" for name in drawn]
+    for name, path in zip(drawn, paths, strict=True):
+        save(FIGURES[name](result), path)
     return paths
 
 

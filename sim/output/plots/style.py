@@ -23,6 +23,8 @@ PIXELS, DPI = (1200, 750), 100
 WIDE = 50.0
 """Latencies whose largest is more than this times the typical stand on a logarithmic axis."""
 INK, FAINT = "#222222", "#8a8a8a"
+HEAD = 0.5
+"""Inches of a title and what stands below it."""
 
 Dashes = str | tuple[int, tuple[float, ...]]
 Marker = str | tuple[int, int, int]
@@ -137,20 +139,31 @@ def latency_axis(
 
 
 def blank(
-    title: str, circumstances: str, rows: int = 1, *, share_y: bool = False
+    title: str,
+    circumstances: str,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    share_y: bool = False,
+    height: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """An empty picture of `rows` panels over one x axis."""
-    width, height = (pixels / DPI for pixels in PIXELS)
-    figure = Figure((width, max(height, 1.25 * rows)), DPI, facecolor="white")
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
+    """An empty picture of panels, row by row: those below each other have one x axis.
+
+    `height` is in pixels; where none is given, every row has enough of them.
+    """
+    inches = (height or max(PIXELS[1], 125 * rows)) / DPI
+    figure = Figure((PIXELS[0] / DPI, inches), DPI, facecolor="white")
+    # A title above one of several columns must not make it the widest.
+    top = HEAD / inches if columns > 1 else 0.0
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08, rect=(0, 0, 1, 1 - top))
     FigureCanvasAgg(figure)
-    panels = list(figure.subplots(rows, 1, sharex=True, sharey=share_y, squeeze=False)[:, 0])
+    panels = list(figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False).flat)
     for ax in panels:
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_axisbelow(True)
         ax.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.4)
-    panels[0].set_title(title, loc="left", pad=26, fontsize=15, fontweight="bold")
-    panels[0].annotate(
+    head = panels[0].set_title(title, loc="left", pad=26, fontsize=15, fontweight="bold")
+    told = panels[0].annotate(
         circumstances,
         (0, 1),
         (0, 8),
@@ -158,6 +171,8 @@ def blank(
         textcoords="offset points",
         color="#555555",
     )
+    for text in (head, told):
+        text.set_in_layout(columns == 1)
     return figure, panels
 
 
@@ -177,10 +192,11 @@ def backend_names(ax: Axes, names: Sequence[str]) -> None:
     """Names under the bars; upright when there are many, thinned out when too many."""
     every = math.ceil(len(names) / 50)
     rotation = 0 if sum(map(len, names)) <= 110 else 90
-    shown = [_shortened(name) for name in names[::every]]
+    shown = [shortened(name) for name in names[::every]]
     ax.set_xticks(range(0, len(names), every), shown, rotation=rotation)
     ax.set_xlim(-0.6, len(names) - 0.4)
 
 
-def _shortened(name: str) -> str:
-    return name if len(name) <= 24 else f"…{name[-23:]}"
+def shortened(name: str, most: int = 24) -> str:
+    """A name that leaves room for the picture; the end tells most."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
