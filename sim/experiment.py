@@ -33,7 +33,8 @@ def simulate(
     `on_replication` is called after each replication of each algorithm. `timeline`: write down what
     a timeline shows, which runs that change with time do by themselves.
 
-    Raises ConfigError when the scenario lacks models, traffic or keys, UsageError for an unknown or
+    Raises ConfigError when the scenario lacks models, traffic or keys, or is offered more than it
+    can serve and says neither how much nor how long, UsageError for an unknown or
     repeated algorithm, WorkerDied, and Interrupted where Ctrl-C leaves whole replications.
     """
     given = [algorithms] if isinstance(algorithms, str) else algorithms
@@ -47,6 +48,8 @@ def simulate(
     keys = scenario.offered().keys if schedule is None else schedule.keys
     if keys is None and (lacking := scenario.keyless(names)):
         raise ConfigError(lacking)
+    if schedule is None and (endless := scenario.endless()):
+        raise ConfigError(endless)
     jobs = [
         Job(scenario, tuple(names), replication, schedule, timeline or None)
         for replication in range(scenario.run.replications)

@@ -68,6 +68,18 @@ def scenario_from(path: Path | None) -> Scenario:
     return Scenario() if path is None else Scenario.load(path)
 
 
+def at_pace(scenario: Scenario, rate: float | None, load: float | None) -> Scenario:
+    """`scenario` with the traffic of `--rate` or `--load`. Raises UsageError."""
+    if rate is not None and load is not None:
+        raise UsageError("--rate and --load say the same in two ways; give one of them")
+    for flag, given in (("--rate", rate), ("--load", load)):
+        if given is not None and not 0 < given < float("inf"):
+            raise UsageError(f"{flag}: {given:g} is not a number above zero")
+    if rate is not None:
+        return scenario.at_rate(rate)
+    return scenario if load is None else scenario.at_load(load)
+
+
 _NAMED = re.compile(r"\s*[A-Za-z_][\w.-]*\s*(:|$)")
 
 

@@ -9,8 +9,16 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import AsJson, ConfigFile, Quiet, Workers, algorithms, number_of_workers
-from lb.errors import INTERRUPTED
+from lb.cli.options import (
+    AsJson,
+    ConfigFile,
+    Quiet,
+    Workers,
+    algorithms,
+    at_pace,
+    number_of_workers,
+)
+from lb.errors import INTERRUPTED, ConfigError
 
 
 def simulate(
@@ -24,6 +32,14 @@ def simulate(
             envvar="LB_ALGORITHM",
             help="Algorithm to simulate; repeat, or put commas between, to compare [the file's].",
         ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(envvar="LB_RATE", help="Requests per second, all rates in proportion."),
+    ] = None,
+    load: Annotated[
+        float | None,
+        typer.Option(envvar="LB_LOAD", help="Offered work over capacity, in place of --rate."),
     ] = None,
     requests: Annotated[
         int | None,
@@ -79,13 +95,15 @@ def simulate(
         run = run.model_copy(update={"replications": replications})
     if seed is not None:
         run = run.model_copy(update={"seed": seed})
-    scenario = scenario.model_copy(update={"run": run})
+    scenario = at_pace(scenario.model_copy(update={"run": run}), rate, load)
     hands = number_of_workers(workers)
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
     terminal = Terminal(stderr=as_json, quiet=quiet)
     directory = out or (None if as_json else Path("lb-report"))
     for name in names:
         scenario.setup(name)  # what cannot be meant is told before anything is said
+    if endless := scenario.endless():
+        raise ConfigError(endless)
     if directory is not None:
         try_directory(directory, REPORT)
     for sentence in offered(scenario, names):

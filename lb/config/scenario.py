@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,6 +34,7 @@ from lb.config.model import (
     VerdictTable,
 )
 from lb.config.outliers import Outliers, SlowStart
+from lb.config.pace import quickened
 from lb.config.places import Origin, Place, lines_of
 from lb.config.problems import mistakes, not_toml, written, wrong_tables
 from lb.config.serving import Limits, Server, Timeouts
@@ -40,7 +42,7 @@ from lb.config.stations import Model
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
 from lb.config.values import Mistakes, RequestKey, Table
-from lb.errors import ConfigError
+from lb.errors import ConfigError, UsageError
 from lb.system import reason
 
 DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
@@ -235,7 +237,7 @@ class Scenario(Table):
         if (run.warmup or 0.0) >= length:
             why = f"is not shorter than the run, about {length:.3g} s; nothing would be left of it"
             found.append(f"{self.place('run', 'warmup')}: {why}")
-        return found
+        return found + self.endless()
 
     def keyless(self, names: Sequence[str]) -> list[str]:
         """What each algorithm of `names` lacks that goes by keys, where the traffic has none."""
@@ -284,6 +286,43 @@ class Scenario(Table):
         return bool(self.faults) or changes or traffic.patience is not None
 
     @property
+    def capacity(self) -> float:
+        """Requests per second that all backends together can serve."""
+        return sum(model.capacity for _, model in self.modelled())
+
+    @property
     def utilisation(self) -> float:
         """Offered load over capacity, all backends together."""
-        return self.rate / sum(model.capacity for _, model in self.modelled())
+        return self.rate / self.capacity
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no line can grow for ever: clients leave it, or it is full one day."""
+        return self.offered().patience is not None or all(
+            model.queue is not None or row.max_in_flight is not None
+            for row, model in self.modelled()
+        )
+
+    def at_rate(self, rate: float) -> Scenario:
+        """The same with so many requests per second on average over a run.
+
+        A process of several rates keeps their proportion. Raises UsageError where no rate is given.
+        """
+        traffic = self.offered()
+        quicker = quickened(traffic.arrivals, rate / self.rate)
+        return self.model_copy(update={"traffic": traffic.model_copy(update={"arrivals": quicker})})
+
+    def at_load(self, load: float) -> Scenario:
+        """The same with so much work offered, over the capacity of all backends. See `at_rate`."""
+        if self.capacity == math.inf:
+            raise UsageError("the backends take no time to serve, so there is no load to offer")
+        return self.at_rate(load * self.capacity)
+
+    def endless(self) -> list[str]:
+        """Why a run would neither settle nor end by itself, in one line, or nothing."""
+        run = self.run
+        if run.duration or run.requests or self.bounded or self.utilisation < 1:
+            return []
+        where, load = self.place("traffic", "arrivals"), f"{self.utilisation:.4g} of capacity"
+        cure = "give a duration or requests, a limit, or a lower rate"
+        return [f"{where}: offered load {load}: {cure}"]

@@ -31,13 +31,12 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     for name in algorithms:
         for note in scenario.notes(name):
             yield f"Note: {note}."
-    bounded = scenario.offered().patience is not None or all(
-        model.queue is not None or backend.max_in_flight is not None
-        for backend, model in scenario.modelled()
-    )
-    match steadiness(load, bounded=bounded):
+    match steadiness(load, bounded=scenario.bounded):
         case "overloaded":
-            yield "The backends cannot keep up: there is no steady state to estimate."
+            yield (
+                "The backends cannot keep up: there is no steady state to estimate. What is told "
+                "holds for a run of this length only."
+            )
         case "edge":
             yield (
                 f"The backends are near the edge ({load:.4g} of their capacity): "
