@@ -108,7 +108,8 @@ def test_the_scenario_stands_in_the_document_with_times_in_seconds(
             "report_delay": 0.0,
         },
     }
-    assert told["run"] == {"requests": 2000, "warmup": 0.0, "replications": 4, "seed": 20261123}
+    length = {"requests": 2000, "warmup": 0.0}
+    assert told["run"] == {**length, "replications": 4, "seed": 20261123, "balancers": 1}
     assert told["expect"] == {"p50": 0.001, "p99": 3600.0}
 
 
