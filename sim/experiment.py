@@ -45,8 +45,8 @@ def simulate(
             raise UsageError(f"algorithm {name!r} is given twice")
     if schedule is not None:
         schedule.check(scenario)
-    keys = scenario.offered().keys if schedule is None else schedule.keys
-    if keys is None and (lacking := scenario.keyless(names)):
+    keyed = scenario.offered().keyed if schedule is None else schedule.keys is not None
+    if not keyed and (lacking := scenario.keyless(names)):
         raise ConfigError(lacking)
     if schedule is None and (endless := scenario.endless()):
         raise ConfigError(endless)

@@ -49,6 +49,8 @@ def _run(
         for record in records
     )
     simulated = sum(record.requests for record in records)
+    if scenario.offered().users is not None:  # they decide themselves how many they send
+        rate = simulated / sum(record.until for record in records)
     whys = {why for record in records for why in record.refused}
 
     def mean(numbers: Sequence[float]) -> float:
@@ -80,7 +82,7 @@ def _warmup(scenario: Scenario, records: Sequence[Record]) -> float:
     """
     if scenario.run.warmup is not None:
         return scenario.run.warmup
-    if scenario.faults or scenario.offered().arrivals.changes:
+    if scenario.faults or scenario.offered().changes:
         return 0.0
     shortest = min(record.completed for record in records)
     cut = mser5(np.mean([record.latency[:shortest] for record in records], axis=0))
@@ -90,7 +92,9 @@ def _warmup(scenario: Scenario, records: Sequence[Record]) -> float:
 def _backend_use(
     scenario: Scenario, records: list[Record], cut: float, rate: float
 ) -> list[BackendUse]:
-    impatient = scenario.offered().patience is not None
+    traffic = scenario.offered()
+    # Of users no more can wait than there are.
+    bounded = traffic.patience is not None or traffic.users is not None
     # Silence is held against a backend when the limit of an answer is over.
     named = "response" in scenario.timeouts.model_fields_set
     memory = scenario.outliers.window + (scenario.timeouts.response if named else 0.0)
@@ -115,7 +119,7 @@ def _backend_use(
                 utilisation=float(np.mean(busy)),
                 mean_in_flight=float(np.mean(in_flight)),
                 offered=float(np.mean(sent)) * rate / model.capacity,
-                bounded=impatient or model.queue is not None or backend.max_in_flight is not None,
+                bounded=bounded or model.queue is not None or backend.max_in_flight is not None,
                 ejected=float(ejected),
                 falsely_ejected=float(falsely),
             )

@@ -46,7 +46,7 @@ def demo(
 
     terminal = Terminal(quiet=quiet)
     given = Scenario.load(config) if config else scenarios.built_in()
-    given.offered()  # what is missing is told of this file, not of the copy
+    given.arrivals()  # what is missing is told of this file, not of the copy
     given.modelled()
     text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
     run = given.run.model_copy(update={"duration": seconds, "requests": None, "seed": seed})

@@ -59,6 +59,7 @@ from lb.config.scenario import DEFAULT_BACKENDS, Scenario
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.stations import Model, Usl
 from lb.config.tiers import Panic, Tiers
+from lb.config.users import Users
 from lb.config.values import Table, address, host_and_port
 
 __all__ = [
@@ -114,6 +115,7 @@ __all__ = [
     "Timeouts",
     "Traffic",
     "Uniform",
+    "Users",
     "Usl",
     "VerdictTable",
     "Weibull",

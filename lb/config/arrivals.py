@@ -48,7 +48,7 @@ class Paced(_Even):
 
 
 class Constant(Table):
-    """So many requests in every batch."""
+    """So many requests each time."""
 
     law: Literal["deterministic", "constant"]
     mean: Annotated[int, Field(ge=1)]
@@ -61,7 +61,7 @@ class Geometric(Table):
     mean: Annotated[float, Field(ge=1)]
 
 
-def _size(value: object) -> object:
+def _requests(value: object) -> object:
     if isinstance(value, str):
         return law_table(value)
     if isinstance(value, bool | int | float):
@@ -72,11 +72,15 @@ def _size(value: object) -> object:
     return value
 
 
+Requests = Annotated[Constant | Geometric, Field(discriminator="law"), BeforeValidator(_requests)]
+"""How many requests: a number, or a law."""
+
+
 class Batch(_Even):
     """Several requests at one instant; the batches are Poisson arrivals."""
 
     process: Literal["batch"]
-    size: Annotated[Constant | Geometric, Field(discriminator="law"), BeforeValidator(_size)]
+    size: Requests
 
 
 class Renewal(Table):

@@ -10,6 +10,7 @@ from lb.config.arrivals import Arrivals, Zipf
 from lb.config.health import HealthTable, Port
 from lb.config.laws import Law
 from lb.config.stations import Model
+from lb.config.users import Users
 from lb.config.values import (
     Address,
     MaxInFlight,
@@ -71,7 +72,9 @@ class BackendTable(Table):
 class Traffic(Table):
     """What comes in."""
 
-    arrivals: Arrivals
+    arrivals: Arrivals | None = None
+    users: Users | None = None
+    """Clients who wait for their answers, in place of arrivals that nothing holds up."""
     keys: Zipf | None = None
     network: Law | None = None
     """One-way delay between balancer and backend."""
@@ -84,6 +87,25 @@ class Traffic(Table):
     its first failure, and twice as long after each further one."""
     cancels: bool = False
     """A backend stops serving, too, whom nobody waits for."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Traffic:
+        if self.arrivals is None and self.users is None:
+            why = "missing; give arrivals, a process and its rate, or users, their count and think"
+            raise Mistakes((("arrivals",), why))
+        if self.arrivals is not None and self.users is not None:
+            raise Mistakes((("users",), "stands in place of arrivals; give one of the two"))
+        return self
+
+    @property
+    def changes(self) -> bool:
+        """Whether the rate follows the clock."""
+        return self.arrivals is not None and self.arrivals.changes
+
+    @property
+    def keyed(self) -> bool:
+        """Whether requests have keys; users are their own."""
+        return self.keys is not None or self.users is not None
 
     @property
     def noticed(self) -> bool:

@@ -22,6 +22,7 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
+from lb.config.arrivals import ArrivalsTable
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable
 from lb.config.health import HealthTable
@@ -230,10 +231,9 @@ class Scenario(Table):
 
     def lacking(self) -> list[str]:
         """What else a simulation of this file asks for, one line each."""
-        traffic, run = self.offered(), self.run
-        found = [] if traffic.keys is not None else self.keyless([self.algorithm.name])
-        requests = run.requests or DEFAULT_REQUESTS
-        length = run.duration or requests / traffic.arrivals.mean_rate(None, requests)
+        run = self.run
+        found = [] if self.offered().keyed else self.keyless([self.algorithm.name])
+        length = run.duration or (run.requests or DEFAULT_REQUESTS) / self.rate
         if (run.warmup or 0.0) >= length:
             why = f"is not shorter than the run, about {length:.3g} s; nothing would be left of it"
             found.append(f"{self.place('run', 'warmup')}: {why}")
@@ -264,6 +264,14 @@ class Scenario(Table):
             raise ConfigError([why, *self._without_model()])
         return self.traffic
 
+    def arrivals(self) -> ArrivalsTable:
+        """How requests arrive, whatever becomes of them. Raises ConfigError where users wait."""
+        process = self.offered().arrivals
+        if process is None:
+            why = "whoever waits for an answer has no timetable; give arrivals, or use lb simulate"
+            raise ConfigError([f"{self.place('traffic', 'users')}: {why}"])
+        return process
+
     def _without_model(self) -> list[str]:
         where = [self.place("backend", number, "model") for number in range(len(self.backends))]
         return [
@@ -274,16 +282,24 @@ class Scenario(Table):
 
     @property
     def rate(self) -> float:
-        """Requests per second on average over a run. Raises ConfigError without traffic."""
-        run = self.run
-        return self.offered().arrivals.mean_rate(run.duration, run.requests or DEFAULT_REQUESTS)
+        """Requests per second on average over a run; of users the most that they can send.
+
+        Nobody waits then, and each gets the quickest backend. Raises ConfigError without traffic.
+        """
+        traffic, run = self.offered(), self.run
+        if traffic.arrivals is not None:
+            return traffic.arrivals.mean_rate(run.duration, run.requests or DEFAULT_REQUESTS)
+        assert traffic.users is not None
+        way = 0.0 if traffic.network is None else traffic.network.mean
+        served = min(model.service.mean for _, model in self.modelled())
+        cycle = traffic.users.think.mean + served + 2 * way
+        return traffic.users.count / cycle if cycle else float("inf")
 
     @property
     def eventful(self) -> bool:
         """Whether a run changes with time: faults, a rate that changes, clients that leave."""
         traffic = self.offered()
-        changes = traffic.arrivals.changes
-        return bool(self.faults) or changes or traffic.patience is not None
+        return bool(self.faults) or traffic.changes or traffic.patience is not None
 
     @property
     def capacity(self) -> float:
@@ -297,8 +313,11 @@ class Scenario(Table):
 
     @property
     def bounded(self) -> bool:
-        """Whether no line can grow for ever: clients leave it, or it is full one day."""
-        return self.offered().patience is not None or all(
+        """Whether no line can grow for ever: clients leave it or are few, or it is full one day."""
+        traffic = self.offered()
+        if traffic.patience is not None or traffic.users is not None:
+            return True
+        return all(
             model.queue is not None or row.max_in_flight is not None
             for row, model in self.modelled()
         )
@@ -309,6 +328,8 @@ class Scenario(Table):
         A process of several rates keeps their proportion. Raises UsageError where no rate is given.
         """
         traffic = self.offered()
+        if traffic.arrivals is None:
+            raise UsageError("users send when they have their answers: give another count or think")
         quicker = quickened(traffic.arrivals, rate / self.rate)
         return self.model_copy(update={"traffic": traffic.model_copy(update={"arrivals": quicker})})
 

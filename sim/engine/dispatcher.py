@@ -47,6 +47,8 @@ class Ways:
     """To the backend, by request; empty when it takes no time, as with `back`."""
     back: list[float]
     probe: float
+    delayed: bool
+    """Whether it takes time; sources may write down a request's ways when it comes."""
 
 
 class Dispatcher:
@@ -79,8 +81,8 @@ class Dispatcher:
         self._timeout = Alarm(self._timed_out)
         # Where nothing delays or limits a request, its way to its backend is its arrival there,
         # and its answer's way back is its end.
-        self._direct = not ways.there and response is None
-        self._answer = self._travel_back if ways.back else self._end
+        self._direct = not ways.delayed and response is None
+        self._answer = self._travel_back if ways.delayed else self._end
         self.answered = self._answer
         self._sites = sites
 

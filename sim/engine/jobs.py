@@ -24,7 +24,7 @@ class Job(NamedTuple):
     algorithms: tuple[str, ...]
     replication: int
     schedule: Schedule | None
-    """Drawn by the scenario's seed unless given."""
+    """Drawn by the scenario's seed unless given; users need none."""
     watched: bool | None
     """See `World`."""
 
@@ -49,8 +49,12 @@ class Runner:
 
     def __call__(self, job: Job) -> Done:
         """Of a job with one algorithm. Raises ConfigError when nothing would be left of it."""
-        schedule = job.schedule or self._draw(job.scenario, job.replication)
-        _check_length(job.scenario, schedule)
+        schedule = job.schedule
+        if schedule is None and job.scenario.offered().users is None:
+            schedule = self._draw(job.scenario, job.replication)
+        if schedule is not None:
+            times = schedule.times
+            _check_length(job.scenario, len(times), float(times[-1]) if len(times) else 0.0)
         struck = None if job.schedule is None else 0  # one schedule has one set of faults
         (name,) = job.algorithms
         started = time.perf_counter()
@@ -58,6 +62,8 @@ class Runner:
             job.scenario, schedule, name, job.replication, struck=struck, watched=job.watched
         )
         record = world.replicate()
+        if schedule is None:
+            _check_length(job.scenario, record.requests, record.until)
         return Done(name, record, time.perf_counter() - started)
 
     def _draw(self, scenario: Scenario, replication: int) -> Schedule:
@@ -96,10 +102,11 @@ def least_seconds(job: Job) -> float:
     return requests * QUICKEST * len(job.algorithms)
 
 
-def _check_length(scenario: Scenario, drawn: Schedule) -> None:
-    if not len(drawn):
+def _check_length(scenario: Scenario, requests: int, last: float) -> None:
+    """Of a run in which the last of so many requests arrives at `last`."""
+    if not requests:
         why = "no request arrives in it; make it longer"
         raise ConfigError([f"{scenario.place('run', 'duration')}: {why}"])
-    if (scenario.run.warmup or 0.0) > drawn.times[-1]:
+    if (scenario.run.warmup or 0.0) > last:
         why = "no request arrives after it; make it shorter"
         raise ConfigError([f"{scenario.place('run', 'warmup')}: {why}"])

@@ -46,6 +46,15 @@ class Journal:
             column.extend(array("d", [NAN]) * len(arrivals))
         self.backend.extend(array("q", [-1]) * len(arrivals))
 
+    def come(self, now: float) -> int:
+        """One more is here, that nobody has announced; its number."""
+        self.left += 1
+        self.arrived.append(now)
+        self.started.append(NAN)
+        self.ended.append(NAN)
+        self.backend.append(-1)
+        return len(self.arrived) - 1
+
     def refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
         """The request has ended without an answer."""
         self._refused.append((request.index, now, why))

@@ -13,6 +13,8 @@ from functools import partial
 from random import Random
 from typing import Any
 
+import numpy as np
+
 from lb.balancing import Balancer, Setup
 from lb.config import BlackHole, Scenario
 from sim.analysis.record import Record
@@ -25,12 +27,14 @@ from sim.engine.site import Site
 from sim.engine.source import OpenLoop, Source
 from sim.engine.struck import StruckSite
 from sim.engine.timeline import Timeline
+from sim.engine.users import ClosedLoop
 from sim.model.arrivals import Schedule, network_delays, streams
 from sim.model.door import Door
 from sim.model.faults import timely
 from sim.model.laws import shape
 from sim.model.making import make
 from sim.model.occurrences import occurrences
+from sim.model.users import Population
 
 
 class World(Timeline):
@@ -43,14 +47,15 @@ class World(Timeline):
     def __init__(
         self,
         scenario: Scenario,
-        arrivals: Schedule | Source,
+        arrivals: Schedule | Source | None,
         algorithm: str | None = None,
         replication: int = 0,
         balancers: int | None = None,
         struck: int | None = None,
         watched: bool | None = None,
     ) -> None:
-        """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind.
+        """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind;
+        None stands for the file's users.
 
         `balancers`: how many; the file's number unless given.
         `watched`: note who is in rotation when; where a run changes with time unless given.
@@ -59,10 +64,14 @@ class World(Timeline):
         super().__init__()
         seed = scenario.run.seed
         *_, picks, network = streams(seed, replication)
-        source = OpenLoop(arrivals) if isinstance(arrivals, Schedule) else arrivals
-        self._source: Source = source
-        self._routes: list[int] = []
         balancers = scenario.run.balancers if balancers is None else balancers
+        source: Source
+        if arrivals is None:
+            source = ClosedLoop(Population(scenario, replication, balancers))
+        else:
+            source = OpenLoop(arrivals) if isinstance(arrivals, Schedule) else arrivals
+        self._source = source
+        self._routes: list[int] = []
         offsets = [0]
         if balancers > 1:
             drawn, begun, *_ = streams(seed, replication, "balancers")
@@ -86,17 +95,20 @@ class World(Timeline):
                 if door
                 else Site(self, place, station(), model, sizes)
             )
-        self._delays = network_delays(scenario, network, len(source))
-        there, back = ([], []) if self._delays is None else self._delays.tolist()
         law = traffic.network
-        ways = Ways(there, back, probe=0.0 if law is None else law.mean)
+        if isinstance(source, ClosedLoop):
+            there, back = source.there, source.back
+        else:
+            delays = network_delays(scenario, network, len(source))
+            there, back = ([], []) if delays is None else delays.tolist()
+        self._ways = ways = Ways(there, back, 0.0 if law is None else law.mean, law is not None)
         # The live limit is long: where nothing is swallowed, only a file that names it means it.
         swallows = any(isinstance(fault, BlackHole) for fault in faults)
         timed = swallows or "response" in scenario.timeouts.model_fields_set
         kind: Callable[..., Dispatcher] = Dispatcher
         setup, limits = scenario.setup(algorithm), scenario.timeouts
         clients: dict[str, Any] = {
-            "patience": source.patience if isinstance(source, OpenLoop) else [],
+            "patience": source.patience if isinstance(source, OpenLoop | ClosedLoop) else [],
             "retries": traffic.client_retries,
             "noticed": traffic.noticed,
             "cancels": traffic.cancels,
@@ -131,7 +143,9 @@ class World(Timeline):
         if self._journal.left:
             with _no_garbage_collection():
                 self.run(until=self._over)
-        record = self._journal.record(self._delays, None if rotation is None else rotation.seen)
+        there, back = self._ways.there, self._ways.back
+        delays = np.array([there, back]) if self._ways.delayed else None
+        record = self._journal.record(delays, None if rotation is None else rotation.seen)
         return replace(record, troubles=self._troubles)
 
 

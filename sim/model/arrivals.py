@@ -57,15 +57,16 @@ class Schedule:
 
     @classmethod
     def draw(cls, scenario: Scenario, replication: int = 0) -> Schedule:
-        """The schedule of one replication, a function of the scenario's seed alone."""
-        traffic, run = scenario.offered(), scenario.run
+        """The schedule of one replication, a function of the scenario's seed alone.
+
+        Raises ConfigError where users stand in place of arrivals.
+        """
+        process, traffic, run = scenario.arrivals(), scenario.offered(), scenario.run
         arrivals, keys, *_ = streams(run.seed, replication)
         if run.duration is None:
-            times = arrival_times(traffic.arrivals, arrivals, run.requests or DEFAULT_REQUESTS)
+            times = arrival_times(process, arrivals, run.requests or DEFAULT_REQUESTS)
         else:
-            times = times_before(
-                traffic.arrivals, lambda: streams(run.seed, replication)[0], run.duration
-            )
+            times = times_before(process, lambda: streams(run.seed, replication)[0], run.duration)
         n = len(times)
         laws = {shape(model.service): model.service for _, model in scenario.modelled()}
         sizes = np.empty((len(laws), n))

@@ -24,8 +24,14 @@ def _number(count: float) -> str:
 
 def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     """What can be said before anything is simulated."""
-    rate, load = scenario.rate, scenario.utilisation
-    yield f"Offered load {load:.3g} of capacity: {rate:g} requests/s."
+    traffic, rate, load = scenario.offered(), scenario.rate, scenario.utilisation
+    if traffic.users is None:
+        yield f"Offered load {load:.3g} of capacity: {rate:g} requests/s."
+    else:
+        yield (
+            f"{traffic.users.count} users, who would send {rate:.4g} requests/s if none waited: "
+            f"{load:.3g} of capacity."
+        )
     yield from _balancers(scenario)
     yield from _thrashing(scenario)
     for name in algorithms:

@@ -1,0 +1,107 @@
+"""A closed loop: users who think, send, wait for what becomes of it, and think again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from sim.engine.dispatcher import Dispatcher
+from sim.engine.journal import Journal
+from sim.engine.request import Request
+from sim.engine.timeline import Alarm, Timeline
+from sim.model.users import Population
+
+
+class ClosedLoop:
+    """The requests of a population; it ends with the run's last request, or its duration.
+
+    What belongs to a request by its index is written down when it is sent.
+    """
+
+    def __init__(self, population: Population) -> None:
+        self.sizes: Mapping[str, list[float]] = {name: [] for name in population.sizes}
+        self.patience: list[float] = []
+        self.there: list[float] = []
+        self.back: list[float] = []
+        self._people = population
+        self._alarms = [Alarm(partial(self._send, user)) for user in range(population.count)]
+        self._sent = [0] * population.count
+        """Requests of each user's place."""
+        self._sessions = [0] * population.count
+        """How many have left that place."""
+        self._left = [self._length(user) for user in range(population.count)]
+        """Requests of the session that is under way; -1 where it never ends."""
+        self._who: list[int] = []
+        """The user of each request."""
+        self._open = True
+
+    def __len__(self) -> int:
+        """How many there have been."""
+        return len(self._who)
+
+    def start(
+        self,
+        timeline: Timeline,
+        journal: Journal,
+        dispatchers: Sequence[Dispatcher],
+        _: Sequence[int] = (),
+    ) -> None:
+        """See `Source`; the routes are the population's own."""
+        self._timeline, self._journal, self._dispatchers = timeline, journal, dispatchers
+        journal.ended_with = self._ended
+        journal.left += 1  # whoever is expected as long as it goes on
+        if self._people.duration is not None:
+            timeline.set(Alarm(self._close), self._people.duration)
+        for user in range(self._people.count):
+            self._think(user, 0.0)
+
+    def _think(self, user: int, now: float) -> None:
+        thought = self._people.think(user, self._sent[user])
+        self._timeline.set(self._alarms[user], now + thought)
+
+    def _send(self, user: int, now: float) -> None:
+        if not self._open:
+            return
+        people, k = self._people, self._sent[user]
+        index = self._journal.come(now)
+        for name, sizes in self.sizes.items():
+            sizes.append(people.sizes[name](user, k))
+        if people.patience is not None:
+            self.patience.append(people.patience(user, k))
+        if people.there is not None and people.back is not None:
+            self.there.append(people.there(user, k))
+            self.back.append(people.back(user, k))
+        at = 0 if people.balancer is None else people.balancer(user, k)
+        request = Request()
+        request.index, request.home = index, self._dispatchers[at]
+        request.key = b"%d" % self._key(user, k)
+        self._who.append(user)
+        self._sent[user] = k + 1
+        self._left[user] -= 1
+        if self._left[user] == 0:
+            self._sessions[user] += 1
+            self._left[user] = self._length(user)
+        if len(self._who) == people.requests:
+            self._close(now)
+        self._dispatchers[at].arrive(request, now)
+
+    def _key(self, user: int, k: int) -> int:
+        people = self._people
+        if people.keys is not None:
+            return int(people.keys(user, k))
+        return user + people.count * self._sessions[user]
+
+    def _length(self, user: int) -> int:
+        session = self._people.session
+        return -1 if session is None else int(session(user, self._sessions[user]))
+
+    def _ended(self, request: Request, now: float) -> None:
+        self._think(self._who[request.index], now)
+
+    def _close(self, now: float) -> None:
+        """Nobody sends any more."""
+        if self._open:
+            self._open = False
+            self._journal.left -= 1
+            if not self._journal.left:
+                self._journal.over(now)

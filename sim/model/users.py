@@ -1,0 +1,81 @@
+"""Users: what each of them does, drawn ahead, request by request.
+
+The k-th request of a user has the same work, way, key and patience, and the same thought comes
+before it, under every algorithm, however many others have sent by then: common random numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lb.config import DEFAULT_REQUESTS, Geometric, Scenario
+from sim.model.arrivals import streams, zipf_keys
+from sim.model.laws import draw, draw_shape, shape
+
+AT_ONCE = 8192
+"""About how many numbers are drawn together; it is part of what a seed means."""
+
+
+class Rounds:
+    """One number for the k-th time of every user; rounds are drawn when they are needed."""
+
+    def __init__(self, users: int, drawn: Callable[[int], np.ndarray]) -> None:
+        self._users = users
+        self._drawn = drawn
+        self._rows: list[list[Any]] = []
+
+    def __call__(self, user: int, k: int) -> Any:
+        while k >= len(self._rows):
+            rows = -(-AT_ONCE // self._users)
+            self._rows += self._drawn(rows * self._users).reshape(rows, self._users).tolist()
+        return self._rows[k][user]
+
+
+class Population:
+    """All users of one replication. What they do not have is None."""
+
+    def __init__(self, scenario: Scenario, replication: int = 0, balancers: int = 1) -> None:
+        """Each request goes to one of so many balancers."""
+        traffic, run = scenario.offered(), scenario.run
+        users = traffic.users
+        assert users is not None, "nobody waits for an answer"
+        self.count = users.count
+        self.duration = run.duration
+        self.requests = run.requests or (None if run.duration else DEFAULT_REQUESTS)
+
+        def rounds(purpose: str, drawn: Callable[[np.random.Generator, int], np.ndarray]) -> Rounds:
+            rng = streams(run.seed, replication, purpose)[0]
+            return Rounds(users.count, lambda n: drawn(rng, n))
+
+        def of_law(purpose: str, law: Any) -> Rounds | None:
+            return None if law is None else rounds(purpose, partial(draw, law))
+
+        self.think = rounds("think", partial(draw, users.think))
+        self.patience = of_law("patience", traffic.patience)
+        self.there = of_law("there", traffic.network)
+        self.back = of_law("back", traffic.network)
+        laws = {shape(model.service): model.service for _, model in scenario.modelled()}
+        self.sizes = {name: rounds(name, partial(draw_shape, law)) for name, law in laws.items()}
+        """By the name of their law; see `sim.model.laws.shape`."""
+        keys = traffic.keys
+        self.keys = None if keys is None else rounds("keys", partial(zipf_keys, keys))
+        self.balancer = (
+            rounds("balancers", lambda rng, n: rng.integers(balancers, size=n))
+            if balancers > 1
+            else None
+        )
+        self.session = _session(users.session, rounds)
+        """How many requests the k-th of those who take one user's place sends."""
+
+
+def _session(law: Any, rounds: Callable[..., Rounds]) -> Rounds | None:
+    match law:
+        case None:
+            return None
+        case Geometric():
+            return rounds("session", lambda rng, n: rng.geometric(1 / law.mean, n))
+    return rounds("session", lambda _, n: np.full(n, law.mean))

@@ -1,0 +1,315 @@
+"""Closed loops: users who think, send, wait for what becomes of it, and think again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lb.config import Scenario
+from lb.errors import ConfigError, UsageError
+from sim import Schedule, simulate
+from sim.engine.world import World
+from sim.model.users import Population
+from sim.output.words import offered
+from tests.sim.scenarios import EXPONENTIAL, serves
+
+
+def closed(
+    users: str,
+    *models: str,
+    traffic: str = "",
+    run: str = "requests = 2000",
+    more: str = "",
+    replications: int = 1,
+) -> Scenario:
+    lines = [more, f"[traffic]\nusers = {{ {users} }}", traffic]
+    lines += ["[run]", 'warmup = "0s"', "seed = 20261123", f"replications = {replications}", run]
+    for i, model in enumerate(models or (serves(EXPONENTIAL),)):
+        lines += ["[[backend]]", f'address = "b:{i}"', "[backend.model]", model]
+    return Scenario.parse("\n".join(lines), "lb.toml")
+
+
+def mean_value_analysis(users: int, think: float, demands: list[float]) -> tuple[float, float]:
+    """Throughput and mean response of a closed product-form network (Reiser, Lavenberg 1980)."""
+    held = [0.0] * len(demands)
+    throughput = 0.0
+    for n in range(1, users + 1):
+        stays = [demand * (1 + inside) for demand, inside in zip(demands, held, strict=True)]
+        throughput = n / (think + sum(stays))
+        held = [throughput * stay for stay in stays]
+    return throughput, users / throughput - think
+
+
+# --- exact results
+
+
+@pytest.mark.parametrize("think", ["exponential:4s", "constant:4s", "hyperexponential:4s,cv=2"])
+def test_machine_repair_is_exact_whatever_the_law_of_thinking(think: str) -> None:
+    """M/M/1 with a finite source depends on the mean of the thinking alone (Takacs 1962)."""
+    file = closed(f'count = 6, think = "{think}"', run='duration = "20000s"', replications=5)
+    run = simulate(file).runs[0]
+    throughput, response = mean_value_analysis(6, 4.0, [1.0])
+    assert run.throughput == pytest.approx(throughput, rel=0.01)
+    assert run.latency["mean"].value == pytest.approx(response, rel=0.02)
+    assert run.backends[0].utilisation == pytest.approx(throughput, rel=0.01)
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "ps"])
+def test_two_servers_at_random_are_a_product_form_network(discipline: str) -> None:
+    fast = serves('"exponential:500ms"', discipline=discipline)
+    slow = serves(EXPONENTIAL, discipline=discipline)
+    file = closed(
+        'count = 8, think = "exponential:2s"',
+        fast,
+        slow,
+        run='duration = "20000s"',
+        more='algorithm = "random"',
+        replications=4,
+    )
+    run = simulate(file).runs[0]
+    throughput, response = mean_value_analysis(8, 2.0, [0.25, 0.5])
+    assert run.throughput == pytest.approx(throughput, rel=0.01)
+    assert run.latency["mean"].value == pytest.approx(response, rel=0.02)
+
+
+def test_one_user_never_waits() -> None:
+    file = closed('count = 1, think = "constant:2s"', serves('"constant:1s"'), run="requests = 5")
+    record = World(file, None).replicate()
+    np.testing.assert_allclose(record.arrived, [2, 5, 8, 11, 14])
+    np.testing.assert_allclose(record.ended - record.arrived, 1)
+
+
+# --- how a run ends
+
+
+def test_a_run_holds_exactly_its_requests() -> None:
+    file = closed('count = 7, think = "exponential:1s"', run="requests = 100")
+    record = World(file, None).replicate()
+    assert (record.requests, record.completed, record.failed) == (100, 100, 0)
+
+
+def test_a_duration_ends_it_and_what_is_under_way_is_followed_to_its_end() -> None:
+    file = closed(
+        'count = 3, think = "constant:1s"', serves('"constant:10s"'), run='duration = "12s"'
+    )
+    record = World(file, None).replicate()
+    assert record.arrived.tolist() == [1, 1, 1]
+    assert record.ended.tolist() == [11, 21, 31]
+
+
+def test_whoever_would_send_at_the_end_does_not() -> None:
+    file = closed(
+        'count = 1, think = "constant:1s"', serves('"constant:1s"'), run='duration = "3s"'
+    )
+    assert World(file, None).replicate().arrived.tolist() == [1]
+
+
+def test_a_duration_in_which_nobody_sends_is_told() -> None:
+    file = closed('count = 3, think = "constant:10s"', run='duration = "5s"')
+    with pytest.raises(ConfigError, match=r"lb\.toml:\d+ run\.duration: no request arrives in it"):
+        simulate(file)
+
+
+# --- common random numbers
+
+
+def test_the_same_user_does_the_same_under_every_algorithm() -> None:
+    file = closed('count = 20, think = "exponential:1s"', serves(EXPONENTIAL), serves(EXPONENTIAL))
+    one, other = Population(file), Population(file)
+    late = [one.think(3, k) for k in range(1000)][-1]
+    assert other.think(3, 999) == late
+    sizes = one.sizes["exponential"]
+    assert other.sizes["exponential"](19, 0) == sizes(19, 0) != sizes(18, 0)
+    assert Population(file, 1).think(0, 0) != one.think(0, 0)
+
+
+def test_runs_repeat_and_replications_differ() -> None:
+    file = closed('count = 5, think = "exponential:1s"', run="requests = 300")
+    first, again = World(file, None).replicate(), World(file, None).replicate()
+    np.testing.assert_array_equal(first.ended, again.ended)
+    assert not np.array_equal(first.ended, World(file, None, replication=1).replicate().ended)
+
+
+# --- keys and sessions
+
+
+class Keys(list[bytes]):
+    """What a balancer was given."""
+
+    def of(self, file: Scenario, algorithm: str = "round_robin") -> Keys:
+        world = World(file, None, algorithm)
+        for dispatcher in world.dispatchers:
+            admit = dispatcher._admit
+
+            def noting(call, now, admit=admit):  # type: ignore[no-untyped-def]
+                self.append(call.key)
+                return admit(call, now)
+
+            dispatcher._admit = noting
+        world.replicate()
+        return self
+
+
+def test_users_are_their_own_keys() -> None:
+    file = closed('count = 4, think = "exponential:1s"', run="requests = 200")
+    assert set(Keys().of(file)) == {b"0", b"1", b"2", b"3"}
+    assert simulate(file, "maglev").runs[0].completed == 200
+
+
+def test_after_a_session_another_user_takes_the_place() -> None:
+    file = closed('count = 2, think = "constant:1s", session = 3', run="requests = 12")
+    keys = Keys().of(file)
+    assert sorted(keys) == sorted([b"0", b"1", b"2", b"3"] * 3)
+
+
+def test_sessions_of_random_length() -> None:
+    file = closed(
+        'count = 1, think = "constant:1s", session = "geometric:4"', run="requests = 8000"
+    )
+    lengths = np.unique(Keys().of(file), return_counts=True)[1]
+    assert len(lengths) == pytest.approx(2000, abs=5 * math.sqrt(2000 * 0.75))
+
+
+def test_keys_of_the_file_are_drawn_for_each_request() -> None:
+    file = closed(
+        'count = 2, think = "constant:1s"',
+        traffic='keys = { law = "zipf", count = 5, s = 0 }',
+        run="requests = 500",
+    )
+    assert set(Keys().of(file)) == {b"%d" % key for key in range(5)}
+
+
+# --- trouble
+
+
+def test_a_request_that_failed_lets_its_user_think_again() -> None:
+    file = closed(
+        'count = 3, think = "constant:1s"',
+        serves('"constant:10s"', queue=0),
+        run='duration = "100s"',
+        more="[outliers]\nenabled = false\n[retries]\nmax = 0",
+    )
+    record = World(file, None).replicate()
+    assert record.requests > 150
+    assert record.failed == record.requests - record.completed
+    assert record.completed <= 10
+
+
+def test_a_user_without_patience_thinks_again() -> None:
+    file = closed(
+        'count = 2, think = "constant:1s"',
+        serves('"constant:10s"'),
+        traffic='patience = "constant:3s"\ncancels = true',
+        run='duration = "9s"',
+    )
+    record = World(file, None).replicate()
+    assert (record.requests, record.gone) == (4, 4)
+    assert record.failures[0].tolist() == [1, 1, 5, 5]
+
+
+def test_network_delays_belong_to_the_request() -> None:
+    file = closed(
+        'count = 2, think = "constant:1s"',
+        serves('"constant:1s"', workers=2),
+        traffic='network = "constant:500ms"',
+        run="requests = 4",
+    )
+    record = World(file, None).replicate()
+    np.testing.assert_allclose(record.ended - record.arrived, 2)
+    np.testing.assert_allclose(record.left - record.reached, 1)
+    np.testing.assert_allclose(record.arrived, [1, 1, 4, 4])
+
+
+def test_several_balancers() -> None:
+    file = closed('count = 10, think = "exponential:1s"', run="requests = 400\nbalancers = 3")
+    world = World(file, None)
+    record = world.replicate()
+    assert record.completed == 400
+    taken = [d.balancer.pool.backends[0].picked for d in world.dispatchers]
+    assert sum(taken) == 400
+    assert min(taken) > 80
+
+
+def test_users_and_faults() -> None:
+    fault = '[[fault]]\nbackend = "b:0"\nkind = "down"\nfrom = "10s"\nto = "20s"'
+    file = closed(
+        'count = 5, think = "exponential:1s"',
+        serves('"exponential:100ms"'),
+        run='duration = "60s"',
+        more=fault,
+    )
+    run = simulate(file).runs[0]
+    assert run.failed > 0
+    assert run.completed + run.failed == run.requests
+
+
+# --- what is said
+
+
+def test_what_is_offered_is_told_as_a_bound() -> None:
+    file = closed(
+        'count = 50, think = "exponential:1s"',
+        serves('"exponential:250ms"'),
+        serves('"exponential:500ms"'),
+    )
+    assert file.rate == 40
+    assert file.utilisation == pytest.approx(40 / 6)
+    assert list(offered(file, ["random"])) == [
+        "50 users, who would send 40 requests/s if none waited: 6.67 of capacity."
+    ]
+    run = simulate(file, "random").runs[0]
+    assert [use.steadiness for use in run.backends] == ["steady", "steady"]
+
+
+def test_users_have_no_rate_that_could_be_another() -> None:
+    file = closed('count = 50, think = "exponential:1s"')
+    with pytest.raises(UsageError, match="give another count or think"):
+        file.at_rate(5)
+
+
+def test_users_have_no_timetable() -> None:
+    file = closed('count = 50, think = "exponential:1s"')
+    with pytest.raises(ConfigError, match=r"^lb\.toml:3 traffic\.users: whoever waits for an ans"):
+        Schedule.draw(file)
+
+
+ARRIVALS = 'arrivals = { process = "poisson", rate = 1 }'
+NUMBER = 'a whole number from 1 up, or a law such as { law = "geometric", mean = 2.5 }'
+
+
+@pytest.mark.parametrize(
+    ("lines", "where", "why"),
+    [
+        (
+            [],
+            "1 traffic.arrivals",
+            "missing; give arrivals, a process and its rate, or users, their count and think",
+        ),
+        (
+            [ARRIVALS, 'users = { count = 1, think = "exponential:1s" }'],
+            "3 traffic.users",
+            "stands in place of arrivals; give one of the two",
+        ),
+        (
+            ['users = { count = 0, think = "exponential:1s" }'],
+            "2 traffic.users.count",
+            "should be greater than or equal to 1, not 0",
+        ),
+        (
+            ['users = { count = 2, thnk = "exponential:1s", think = "constant:1s" }'],
+            "2 traffic.users.thnk",
+            "unknown key; did you mean 'think'?",
+        ),
+        (
+            ['users = { count = 2, think = "constant:1s", session = 0 }'],
+            "2 traffic.users.session",
+            f"{NUMBER}, not 0",
+        ),
+    ],
+)
+def test_what_is_wrong_with_traffic(lines: list[str], where: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Scenario.parse("\n".join(["[traffic]", *lines]), "lb.toml")
+    assert caught.value.problems == [f"lb.toml:{where}: {why}"]
