@@ -95,11 +95,11 @@ class Queue:
 
 EXPONENTIAL = 'service = { law = "exponential", mean = "1s" }'
 CONSTANT = 'service = { law = "deterministic", mean = "1s" }'
-E4 = e_n_m_1(4, LOAD)
+E4 = e_n_m_1(4, LOAD).mean
 QUEUES = (
-    Queue("random over four is M/M/1", "random", 4, EXPONENTIAL, 1, m_m_1(LOAD), 40_000),
+    Queue("random over four is M/M/1", "random", 4, EXPONENTIAL, 1, m_m_1(LOAD).mean, 40_000),
     Queue("round robin over four is E4/M/1", "round_robin", 4, EXPONENTIAL, 1, E4, 30_000),
-    Queue("four workers are M/M/4", "round_robin", 1, EXPONENTIAL, 4, m_m_c(4, LOAD), 20_000),
+    Queue("four workers are M/M/4", "round_robin", 1, EXPONENTIAL, 4, m_m_c(4, LOAD).mean, 20_000),
     Queue("constant service is M/D/1", "round_robin", 1, CONSTANT, 1, m_g_1(0.0, LOAD), 12_000),
 )
 WIDEST = 0.06

@@ -1,8 +1,8 @@
 """The simulator against exact queueing theory, at load 0.8 and service times of one second.
 
-Every expected value comes from its closed form in sim.checks.theory; join-the-shortest-queue has
-none and is given as a number. The interval is at 99.9 % over replications and at most 2 % wide to
-either side: wide enough to hold for the one seed, chosen beforehand, narrow enough to mean it.
+Every expected value comes from sim.checks.theory. The interval is at 99.9 % over replications and
+at most 2 % wide to either side: wide enough to hold for the one seed, chosen beforehand, narrow
+enough to mean it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ import pytest
 from lb.config import Scenario
 from sim import simulate
 from sim.analysis.statistics import QUANTILES, Estimate, latency_estimates
-from sim.checks.theory import e_n_m_1, m_g_1, m_m_1, m_m_c
+from sim.checks.theory import e_n_m_1, jsq_2, m_g_1, m_m_1, m_m_c
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 pytestmark = pytest.mark.no_cover  # watched, it takes three times as long
 LOAD = 0.8
-JSQ_OF_TWO = 2.955737
-"""Mean sojourn of two exponential servers fed by join-the-shortest-queue at load 0.8, in service
-times; from the truncated Markov chain of both queue lengths, solved to all digits given."""
 
 
 def servers(n: int, *models: str, requests: int, replications: int) -> Scenario:
@@ -36,19 +33,19 @@ CASES = {
     "random over four is M/M/1": (
         "random",
         servers(4, *FOUR, requests=90_000, replications=40),
-        m_m_1(LOAD),
+        m_m_1(LOAD).mean,
         5.000,
     ),
     "round robin over four is E4/M/1": (
         "round_robin",
         servers(4, *FOUR, requests=65_000, replications=40),
-        e_n_m_1(4, LOAD),
+        e_n_m_1(4, LOAD).mean,
         3.267,
     ),
     "one backend of four workers is M/M/4": (
         "least_connections",
         servers(4, serves(EXPONENTIAL, workers=4), requests=45_000, replications=40),
-        m_m_c(4, LOAD),
+        m_m_c(4, LOAD).mean,
         1.7455,
     ),
     "one constant server is M/D/1": (
@@ -60,13 +57,13 @@ CASES = {
     "least connections over two is JSQ": (
         "least_connections",
         servers(2, *FOUR[:2], requests=60_000, replications=30),
-        JSQ_OF_TWO,
+        jsq_2(LOAD).mean,
         2.9557,
     ),
     "processor sharing ignores the law": (
         "random",
         servers(1, serves(CONSTANT, discipline="ps"), requests=30_000, replications=40),
-        m_m_1(LOAD),
+        m_m_1(LOAD).mean,
         5.000,
     ),
 }
