@@ -77,12 +77,12 @@ def _warmup(scenario: Scenario, records: Sequence[Record]) -> float:
     """Seconds to cut, of all replications and algorithms alike: the file's, or found.
 
     Found by MSER-5 on the latencies by arrival, averaged over the records (as Welch does): one of
-    them alone says little. Where faults or a rate that follows the clock leave no steady state,
-    nothing is cut.
+    them alone says little. Where something follows the clock (faults, rates, speeds) there is no
+    steady state, and nothing is cut.
     """
     if scenario.run.warmup is not None:
         return scenario.run.warmup
-    if scenario.faults or scenario.offered().changes:
+    if scenario.changing:
         return 0.0
     shortest = min(record.completed for record in records)
     cut = mser5(np.mean([record.latency[:shortest] for record in records], axis=0))
@@ -98,6 +98,7 @@ def _backend_use(
     # Silence is held against a backend when the limit of an answer is over.
     named = "response" in scenario.timeouts.model_fields_set
     memory = scenario.outliers.window + (scenario.timeouts.response if named else 0.0)
+    length = float(np.mean([record.until for record in records]))
     rows = []
     for order, (backend, model) in enumerate(scenario.modelled()):
         share, busy, in_flight, sent = [], [], [], []
@@ -118,7 +119,7 @@ def _backend_use(
                 share=float(np.mean(share)),
                 utilisation=float(np.mean(busy)),
                 mean_in_flight=float(np.mean(in_flight)),
-                offered=float(np.mean(sent)) * rate / model.capacity,
+                offered=float(np.mean(sent)) * rate / model.capacity_over(length),
                 bounded=bounded or model.queue is not None or backend.max_in_flight is not None,
                 ejected=float(ejected),
                 falsely_ejected=float(falsely),

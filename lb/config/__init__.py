@@ -57,7 +57,7 @@ from lb.config.model import (
 from lb.config.profile import Profile
 from lb.config.scenario import DEFAULT_BACKENDS, Scenario
 from lb.config.serving import Limits, Server, Timeouts
-from lb.config.stations import Model, Usl
+from lb.config.stations import Model, Speed, Usl
 from lb.config.tiers import Panic, Tiers
 from lb.config.users import Users
 from lb.config.values import Table, address, host_and_port
@@ -109,6 +109,7 @@ __all__ = [
     "Server",
     "Sine",
     "Slow",
+    "Speed",
     "Subset",
     "Table",
     "Tiers",

@@ -1,4 +1,4 @@
-"""Arrivals at a rate that changes with time as the file says, point by point."""
+"""What changes with time as the file says, point by point: a rate of arrivals, a speed."""
 
 from __future__ import annotations
 
@@ -53,19 +53,17 @@ def _point(value: object) -> object:
 Point = Annotated[tuple[Duration, Annotated[float, Field(ge=0)]], BeforeValidator(_point)]
 
 
-class Profile(Table):
-    """Poisson arrivals at a rate that changes with time, as on a day or in a flash crowd."""
+class Course(Table):
+    """What changes with time, point by point."""
 
-    changes: ClassVar[bool] = True
-    process: Literal["profile"]
     points: Annotated[tuple[Point, ...], Field(strict=False)]
-    """Times, and the requests per second there; the first holds before, the last from there on."""
+    """Times, and the rate there; the first holds before, the last from there on."""
     shape: Literal["linear", "step"] = "linear"
     """Whether the rate changes evenly between two points, or at each at once."""
 
     @field_validator("points")
     @classmethod
-    def _possible(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    def _ascending(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
         found: list[tuple[tuple[int, int], str]] = []
         for number, ((before, _), (at, _)) in enumerate(pairwise(points), 1):
             if at <= before:
@@ -74,8 +72,6 @@ class Profile(Table):
             raise Mistakes(*found)
         if not points:
             raise ValueError("holds no point; give at least one time and rate")
-        if not any(rate for _, rate in points):
-            raise ValueError("every rate is 0: nobody would ever come")
         return points
 
     @property
@@ -88,10 +84,30 @@ class Profile(Table):
             before, rate = at, given
         yield Piece(before, math.inf, rate, rate)
 
+    def mean(self, seconds: float) -> float:
+        """The mean rate from the start on for so long."""
+        if not seconds:
+            return self.points[0][1]
+        return sum(piece.expected(seconds) for piece in self.pieces) / seconds
+
+
+class Profile(Course):
+    """Poisson arrivals at a rate that changes with time, as on a day or in a flash crowd."""
+
+    changes: ClassVar[bool] = True
+    process: Literal["profile"]
+
+    @field_validator("points")
+    @classmethod
+    def _possible(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if not any(rate for _, rate in points):
+            raise ValueError("every rate is 0: nobody would ever come")
+        return points
+
     def mean_rate(self, duration: float | None, requests: float) -> float:
         """Requests per second on average over a run of that length, zero where none comes."""
         if duration is not None:
-            return sum(piece.expected(duration) for piece in self.pieces) / duration
+            return self.mean(duration)
         left = requests
         for piece in self.pieces:
             if left <= piece.holds:

@@ -296,15 +296,22 @@ class Scenario(Table):
         return traffic.users.count / cycle if cycle else float("inf")
 
     @property
+    def changing(self) -> bool:
+        """Whether what happens follows the clock, so that there is no steady state."""
+        paced = any(model.speed is not None for _, model in self.modelled())
+        return bool(self.faults) or self.offered().changes or paced
+
+    @property
     def eventful(self) -> bool:
-        """Whether a run changes with time: faults, a rate that changes, clients that leave."""
-        traffic = self.offered()
-        return bool(self.faults) or traffic.changes or traffic.patience is not None
+        """Whether a run changes with time: by the clock, or by clients that leave."""
+        return self.changing or self.offered().patience is not None
 
     @property
     def capacity(self) -> float:
-        """Requests per second that all backends together can serve."""
-        return sum(model.capacity for _, model in self.modelled())
+        """Requests per second that all backends together can serve, on average over a run."""
+        run = self.run
+        length = run.duration or (run.requests or DEFAULT_REQUESTS) / self.rate
+        return sum(model.capacity_over(length) for _, model in self.modelled())
 
     @property
     def utilisation(self) -> float:

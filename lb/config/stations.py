@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lb.config.laws import Law
+from lb.config.profile import Course
 from lb.config.values import Duration, Mistakes, PositiveDuration, Table
 
 
@@ -34,6 +35,23 @@ class Usl(Table):
         return n / (1 + self.contention * (n - 1) + self.coherency * n * (n - 1))
 
 
+class Speed(Course):
+    """How fast a backend works as time goes by, 1 being that of its `service`."""
+
+    @field_validator("points")
+    @classmethod
+    def _works(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        why = 'a speed is above zero; to stand still for a time is a [[fault]] of kind "pause"'
+        still = [((number, 1), why) for number, (_, speed) in enumerate(points) if not speed]
+        if still:
+            raise Mistakes(*still)
+        return points
+
+
+def _points(value: object) -> object:
+    return {"points": value} if isinstance(value, list | tuple) else value
+
+
 class Model(Table):
     """A modelled backend, read by the simulator and by `lb backend`."""
 
@@ -45,6 +63,9 @@ class Model(Table):
     usl: Usl | None = None
     """How requests that are worked at together slow each other down; not at all unless given. They
     are as many as are there, at most as many as there are workers, under either discipline."""
+    speed: Annotated[Speed | None, BeforeValidator(_points)] = None
+    """How fast it works as time goes by: points, as in `[["0s", 1.0], ["30s", 0.5]]`, or a table of
+    `points` and `shape`, see the profile of arrivals. Times count from the first request on."""
     report_every: PositiveDuration = 1.0
     """What a load report averages over."""
     report_delay: Duration = 0.0
@@ -59,8 +80,8 @@ class Model(Table):
 
     @property
     def plain(self) -> bool:
-        """Whether a request at work takes no notice of anybody beside it."""
-        return self.usl is None
+        """Whether a request at work takes no notice of the time, nor of anybody beside it."""
+        return self.usl is None and self.speed is None
 
     def pace(self, n: int) -> float:
         """How fast each of `n` requests at work goes on; 1 is that of one alone."""
@@ -68,8 +89,15 @@ class Model(Table):
 
     @property
     def capacity(self) -> float:
-        """Requests per second at full use, all workers busy: with a backlog there is no other."""
+        """Requests per second at full use, all workers busy: with a backlog there is no other.
+
+        At a speed of 1.
+        """
         return self._served(self.workers)
+
+    def capacity_over(self, seconds: float) -> float:
+        """The same on average over a run of that length."""
+        return self.capacity * (1.0 if self.speed is None else self.speed.mean(seconds))
 
     @property
     def best(self) -> tuple[float, int]:

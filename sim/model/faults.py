@@ -121,10 +121,9 @@ class Warming(Generic[J]):
         return cold.factor - (cold.factor - 1.0) * warmth
 
 
-def clock_of(faults: Iterable[FaultTable], start: float = 0.0) -> Clock | None:
-    """What `faults`, plain ones with times from `start` on, make of the time; None for nothing."""
-    paces = [(f.since, f.until, f.factor) for f in faults if isinstance(f, Slow | Pause)]
-    return Clock(paces, start) if paces else None
+def spans_of(faults: Iterable[FaultTable]) -> list[Span]:
+    """What `faults`, plain ones, make of the time."""
+    return [(f.since, f.until, f.factor) for f in faults if isinstance(f, Slow | Pause)]
 
 
 def colds_of(faults: Iterable[FaultTable]) -> list[ColdStart]:
@@ -143,8 +142,8 @@ def faulty_station(model: Model, faults: Sequence[FaultTable], start: float = 0.
     Those that are no matter of time it does not know.
     """
     it: Station[J] = station(model)
-    if clock := clock_of(faults, start):
-        it = Clocked(it, clock)
+    if spans := spans_of(faults):
+        it = Clocked(it, Clock(spans, start))
     if colds := colds_of(faults):
         it = Warming(it, colds, start)
     return it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lb.config import FaultTable, Model
-from sim.model.faults import clock_of, colds_of, faulty_station
+from sim.model.faults import Clock, colds_of, faulty_station, spans_of
 from sim.model.reneging import (
     Reneging,
     RenegingClocked,
@@ -14,6 +14,7 @@ from sim.model.reneging import (
     RenegingWarming,
 )
 from sim.model.slowing import SlowingFifo, SlowingSharing
+from sim.model.speed import Course
 from sim.model.stations import J, Station
 
 
@@ -34,8 +35,11 @@ def reneging_station(
 ) -> Reneging[J]:
     """One that jobs may leave."""
     it: Reneging[J] = _bare(model)
-    if clock := clock_of(faults, start):
-        it = RenegingClocked(it, clock)
+    spans = spans_of(faults)
+    if model.speed is not None:
+        it = RenegingClocked(it, Course(spans, model.speed, start))
+    elif spans:
+        it = RenegingClocked(it, Clock(spans, start))
     if colds := colds_of(faults):
         it = RenegingWarming(it, colds, start)
     return it
@@ -43,7 +47,7 @@ def reneging_station(
 
 def _bare(model: Model) -> Reneging[J]:
     shared = model.discipline == "ps"
-    if model.plain:
+    if model.usl is None:
         kind = RenegingSharing if shared else RenegingFifo
         return kind(model.workers, model.queue)
     paces = [1.0, *(model.pace(n) for n in range(1, model.workers + 1))]

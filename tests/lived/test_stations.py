@@ -29,7 +29,10 @@ seed = 5
 {more}
 """
 USL = "workers = 4\nusl = { contention = 0.2, coherency = 0.01 }"
+SPEED = 'speed = { points = [["2s", 1.0], ["4s", 2.5], ["6s", 0.7]], shape = "linear" }'
 CASES = {
+    "speed": (SPEED, "", ""),
+    "usl and speed": (f"{USL}\n{SPEED}", "", ""),
     "usl": (USL, "", ""),
     "usl, shared": (f'{USL}\ndiscipline = "ps"', "", ""),
     "usl, slow for a while": (

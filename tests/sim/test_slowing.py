@@ -104,14 +104,14 @@ def in_system(rate: float, workers: int, usl: Usl) -> float:
 
 @pytest.mark.parametrize("discipline", ["fifo", "ps"])
 def test_it_is_the_birth_death_chain(discipline: str) -> None:
-    """By Little's law, within 2 %: six standard errors of 8 replications."""
+    """By Little's law, within 3 %: some six standard errors of 4 replications."""
     usl = Usl(contention=0.1, coherency=0.005)
     lines = serves(EXPONENTIAL, workers=6, discipline=discipline)
     lines += "\nusl = { contention = 0.1, coherency = 0.005 }"
-    file = scenario(lines, rate=2.7, run="requests = 60000\nreplications = 8")
+    file = scenario(lines, rate=2.7, run="requests = 40000\nreplications = 4")
     expected = in_system(2.7, 6, usl) / 2.7
     (run,) = simulate(file).runs
-    assert run.latency["mean"].value == pytest.approx(expected, rel=0.02)
+    assert run.latency["mean"].value == pytest.approx(expected, rel=0.03)
     assert run.backends[0].offered == pytest.approx(2.7 / usl.capacity(6), rel=1e-9)
 
 
