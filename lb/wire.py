@@ -2,15 +2,17 @@
 
 A backend says in `X-LB-Load` how busy it is; `endpoint-load-metrics`, the field of ORCA that gRPC
 and Envoy know, is read as well. One that wants no new requests says `X-LB-State: drain` when it is
-asked for its health. A request that was drawn beforehand carries its work in `X-LB-Size` and its
-key in `X-LB-Key`, so that a live run and its simulation see the same work.
+asked for its health. A request that was drawn beforehand carries its work in `X-LB-Size`, for each
+law that backends may have, and its key in `X-LB-Key`: a live run and its simulation see the same.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import quote
 
 LOAD, SIZE, KEY, STATE = "X-LB-Load", "X-LB-Size", "X-LB-Key", "X-LB-State"
 ORCA = "endpoint-load-metrics"
@@ -115,14 +117,38 @@ def _orca(said: dict[str, object]) -> Load | None:
     return Load(None, None, used, rate, errors)
 
 
-def write_size(size: float) -> str:
-    """Work relative to the mean of the backend's law, exactly."""
-    return repr(float(size))
+def write_size(sizes: Mapping[str, float]) -> str:
+    """A request's work under each law that backends may have, by the law's name without its mean.
+
+    Work is relative to the mean, exact, and a bare number where all backends have one law:
+    `0.25`, or `exponential=0.25; lognormal(cv=2)=1.75`.
+    """
+    if len(sizes) == 1:
+        (size,) = sizes.values()
+        return repr(float(size))
+    return "; ".join(f"{_named(law)}={float(size)!r}" for law, size in sizes.items())
 
 
-def read_size(text: str) -> float:
-    """A finite number from zero up. Raises ValueError."""
+def read_size(text: str, law: str) -> float | None:
+    """The work for a backend of that law, from zero up; None where its law is not among them.
+
+    Raises ValueError for anything that is no size.
+    """
+    if "=" not in text:
+        return _size(text)
+    sizes = {}
+    for part in text.split(";"):
+        name, _, size = part.rpartition("=")
+        sizes[name.strip(" \t")] = _size(size)
+    return sizes.get(_named(law))
+
+
+def _size(text: str) -> float:
     size = float(text)
     if not 0 <= size < float("inf"):
         raise ValueError(text)
     return size
+
+
+def _named(law: str) -> str:
+    return quote(law, safe="(),=")

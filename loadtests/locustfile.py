@@ -36,7 +36,7 @@ from lb.system import try_directory
 from lb.terminal import Terminal
 from sim import Scenario, Schedule
 from sim.engine.clients import back_off
-from sim.live.load import LEAD, PATIENCE
+from sim.live.load import LEAD, longest_answer
 from sim.live.measurement import Measurement
 from sim.live.verdict import judge
 from sim.live.watch import Watch
@@ -50,11 +50,15 @@ DEFAULT = "round_robin"
 class Plan:
     """One load test: what is to be sent, and what came of it."""
 
-    def __init__(self, scenario: Scenario, verdict: Path, terminal: Terminal) -> None:
+    def __init__(
+        self, scenario: Scenario, verdict: Path, terminal: Terminal, seed: int | None
+    ) -> None:
         self.scenario = scenario
         self.verdict = verdict
         self.terminal = terminal
-        self.schedule = Schedule.draw(scenario)
+        # The backends' faults come and go as the file's seed says, whatever is sent.
+        run = scenario.run if seed is None else scenario.run.model_copy(update={"seed": seed})
+        self.schedule = Schedule.draw(scenario.model_copy(update={"run": run}))
         self.measured = Measurement.blank(len(self.schedule))
 
     def introduce(self) -> None:
@@ -76,12 +80,16 @@ class Plan:
 
 def scenario_named(name: str) -> Scenario:
     """A file, or one of the shipped scenarios by name. Raises ConfigError or UsageError."""
-    shipped = {path.stem: path for path in SHIPPED.glob("*.toml")}
+    shipped = _shipped()
     if name in shipped:
         return Scenario.load(shipped[name])
     if not Path(name).exists() and not name.endswith(".toml"):
         raise UsageError(f"unknown scenario {name!r}: {nearest(name, shipped)}, or give a file")
     return Scenario.load(name)
+
+
+def _shipped() -> dict[str, Path]:
+    return {path.stem: path for path in SHIPPED.glob("*.toml")}
 
 
 @events.init_command_line_parser.add_listener
@@ -91,10 +99,14 @@ def _options(parser: LocustArgumentParser) -> None:
         "--scenario",
         env_var="LB_SCENARIO",
         default=DEFAULT,
-        help="Scenario file, or a shipped one: round_robin, weighted, slow_backend, feedback.",
+        help=f"Scenario file, or a shipped one: {', '.join(sorted(_shipped()))}.",
     )
     group.add_argument(
-        "--seed", type=int, env_var="LB_SEED", default=None, help="Replaces the scenario's seed."
+        "--seed",
+        type=int,
+        env_var="LB_SEED",
+        default=None,
+        help="Of the schedule, in place of the scenario's.",
     )
     group.add_argument(
         "--verdict", env_var="LB_VERDICT", default="verdict.json", help="Where the verdict goes."
@@ -114,15 +126,12 @@ def _init(environment: Environment, **_: Any) -> None:
         _refuse("one process sends the whole schedule; run locust without --master or --worker", 2)
     try:
         scenario = scenario_named(options.scenario)
-        if options.seed is not None:
-            if options.seed < 0:
-                raise UsageError(f"--seed {options.seed}: a seed is a number from zero up")
-            run = scenario.run.model_copy(update={"seed": options.seed})
-            scenario = scenario.model_copy(update={"run": run})
+        if options.seed is not None and options.seed < 0:
+            raise UsageError(f"--seed {options.seed}: a seed is a number from zero up")
         if options.host and urlsplit(options.host).scheme != "http":
             raise UsageError(f"--host {options.host!r}: write http://host:port")
         verdict = Path(options.verdict)
-        OpenLoop.plan = Plan(scenario, verdict, Terminal(quiet=options.quiet))
+        OpenLoop.plan = Plan(scenario, verdict, Terminal(quiet=options.quiet), options.seed)
         try_directory(verdict.parent, [path.name for path in verdict_files(verdict)])
         OpenLoop.plan.introduce()
     except LbError as error:
@@ -161,12 +170,13 @@ class OpenLoop(User):
         # The web UI can start a test again; what was measured then is over.
         plan.measured = Measurement.blank(len(plan.schedule))
         target = urlsplit(self.host or self.environment.host or "http://127.0.0.1:8080")
+        limit = longest_answer(plan.scenario)
         client = HTTPClient(
             target.hostname,
             target.port or 80,
             concurrency=len(plan.schedule),
-            connection_timeout=PATIENCE,
-            network_timeout=PATIENCE,
+            connection_timeout=limit,
+            network_timeout=limit,
         )
         places = {row.address: order for order, row in enumerate(plan.scenario.backends)}
         fields = [plan.schedule.fields(i) for i in range(len(plan.schedule))]

@@ -8,6 +8,8 @@
 from lb.config import Scenario
 from sim.analysis.statistics import Estimate
 from sim.experiment import Interrupted, simulate
+from sim.live.rehearsal import rehearse
+from sim.live.verdict import Verdict
 from sim.model.arrivals import Schedule
 from sim.result import AlgorithmRun, BackendUse, Result
 
@@ -19,5 +21,7 @@ __all__ = [
     "Result",
     "Scenario",
     "Schedule",
+    "Verdict",
+    "rehearse",
     "simulate",
 ]

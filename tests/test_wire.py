@@ -92,13 +92,36 @@ def test_a_load_report_is_read_as_it_was_written() -> None:
 
 def test_a_size_is_read_exactly_as_it_was_written() -> None:
     for size in (0.0, 1.0, 1 / 3, 1e-300, 1e300):
-        assert wire.read_size(wire.write_size(size)) == size
+        assert wire.read_size(wire.write_size({"exponential": size}), "exponential") == size
+        assert wire.write_size({"exponential": size}) == repr(size)
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1,2"])
+def test_work_travels_for_each_law() -> None:
+    sizes = {
+        "exponential": 1 / 3,
+        "lognormal(cv=2)": 1e-300,
+        "uniform(0.5, 1.5)": 1.25,
+        "a;b=": 2.0,
+    }
+    text = wire.write_size(sizes)
+    assert text.isascii()
+    assert "exponential=0.3333333333333333; lognormal(cv=2)=1e-300; " in text
+    for law, size in sizes.items():
+        assert wire.read_size(text, law) == size
+    assert wire.read_size(text, "lognormal(cv=1)") is None
+
+
+def test_one_number_is_the_work_under_any_law() -> None:
+    assert wire.read_size("0.25", "gamma(cv=2)") == 0.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "-1", "nan", "inf", "1,2", "exponential=", "exponential=1; gamma(cv=2)=-1", "a=1;"],
+)
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError):
-        wire.read_size(text)
+        wire.read_size(text, "exponential")
 
 
 def test_each_field_is_named_in_one_place() -> None:

@@ -152,3 +152,5 @@ class VerdictTable(Table):
     p99: Share = 0.15
     share: Share = 0.05
     """Of each backend's share of the requests."""
+    failed: Share = 0.05
+    """Of the number of failed requests."""

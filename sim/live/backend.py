@@ -1,8 +1,9 @@
 """The model of a backend, served over HTTP: the simulator's stations on a real clock.
 
-`X-LB-Size` says how much work a request is, relative to the backend's mean service time; without it
-the backend draws from its own law. Any method and path is work, but for GET /health. Every answer
-says in `X-LB-Load` how many requests the backend holds and how long one takes at that number.
+`X-LB-Size` says how much work a request is, relative to the backend's mean service time; where it
+does not, or not for this backend's law, the backend draws from its own. Any method and path is
+work, but for GET /health. Every answer says in `X-LB-Load` how many requests the backend holds and
+how long one takes at that number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lb.system import reason
 from sim.live.port import Port, cut
 from sim.live.station import Beginning, Faults, LiveStation
 from sim.model.door import FAILS_AFTER, Fate
+from sim.model.laws import shape
 from sim.model.stations import INFINITY
 
 STATION = web.AppKey("station", LiveStation)
@@ -40,7 +42,7 @@ def application(
     """One backend; its own are chosen from `faults`. Must be made inside a running event loop."""
     own = [fault for fault in faults if fault.strikes(row)]
     live = LiveStation(model, rng, own, beginning, luck, traffic)
-    answers = Answers(row, live)
+    answers = Answers(row, live, shape(model.service))
     app = web.Application()
     app[STATION] = live
     app.on_response_prepare.append(answers.report)
@@ -53,9 +55,10 @@ def application(
 class Answers:
     """What one backend says."""
 
-    def __init__(self, row: BackendTable, live: LiveStation) -> None:
+    def __init__(self, row: BackendTable, live: LiveStation, law: str) -> None:
         self._row = row
         self._live = live
+        self._law = law
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
 
@@ -72,9 +75,9 @@ class Answers:
     async def work(self, request: web.Request) -> web.Response:
         given = request.headers.get(wire.SIZE)
         try:
-            size = None if given is None else wire.read_size(given)
+            size = None if given is None else wire.read_size(given, self._law)
         except ValueError:
-            message = f"{wire.SIZE} {given!r} is not a number from zero up"
+            message = f"{wire.SIZE} {given!r} holds what is not a number from zero up"
             return web.json_response({"error": "bad_size", "message": message}, status=400)
         async for _ in request.content.iter_any():  # of any length; nobody reads it
             pass

@@ -38,8 +38,14 @@ class Line:
         return max(self.tolerance * self.predicted.value, self.slack)
 
     @property
+    def judged(self) -> bool:
+        """Whether there is anything to compare: a run may be too short for a figure."""
+        return not (math.isnan(self.measured) or math.isnan(self.predicted.value))
+
+    @property
     def ok(self) -> bool:
-        return self.least <= self.measured <= self.most
+        """Whether it holds, as far as it can be judged."""
+        return not self.judged or self.least <= self.measured <= self.most
 
     @property
     def room(self) -> float:
@@ -53,5 +59,5 @@ class Line:
             "predicted": self.predicted.as_dict(),
             "tolerance": self.tolerance,
             **({"slack": self.slack} if self.slack else {}),
-            "ok": self.ok,
+            "ok": self.ok if self.judged else None,
         }

@@ -22,8 +22,22 @@ from sim.model.arrivals import Schedule
 
 LEAD = 0.5
 """Seconds before the first request, for the generator to be ready."""
-PATIENCE = 30.0
-"""Seconds after which a try counts as failed."""
+MARGIN = 5.0
+"""Seconds more than a proxy has for its answer, before a try counts as failed."""
+
+
+def longest_answer(scenario: Scenario) -> float:
+    """Seconds within which a proxy has answered, if only with an error, by its own time limits.
+
+    A generator that gave up before would lose what the simulator, which has the same limits, still
+    sees answered.
+    """
+    limits = scenario.timeouts
+    one = limits.connect + limits.response
+    if limits.attempt is not None:
+        one = min(one, limits.attempt)
+    every = (1 + scenario.retries.max) * (scenario.queue.timeout + one)
+    return MARGIN + (every if limits.total is None else min(every, limits.total))
 
 
 async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
@@ -74,7 +88,7 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
 
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
-        timeout=aiohttp.ClientTimeout(total=PATIENCE),
+        timeout=aiohttp.ClientTimeout(total=longest_answer(scenario)),
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         gc.collect()

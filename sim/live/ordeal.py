@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from lb.config import Scenario
 from sim.analysis.fates import Fates
-from sim.analysis.statistics import prediction
+from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.trouble import CALM, Trouble
 from sim.live.line import Line
 
-LOST, LOST_AT_LEAST = 0.2, 5.0
-GOODPUT = 0.05
-SECONDS = 1.0
-"""How far a recovery, or a time out of rotation, may be from its prediction."""
+OUT = (0.0, 1.0)
+ALLOWED = {"lost": (0.2, 5.0), "goodput": (0.05, 0.0), "recovery": (0.0, 1.0)}
+"""How far a figure may be from what runs show, relative to its prediction, and in any case; seconds
+of recovery as seconds out of rotation."""
 
 
 def ordeal(
@@ -30,26 +30,27 @@ def ordeal(
     trouble = Trouble.of(scenario)
     if trouble is None or not len(live.arrived):
         return {}
+    figures = [_figures(scenario, trouble, run, warm, live) for run in (live, *predicted)]
+    seen, *runs = figures
+    known = [name for name in seen if all(math.isfinite(run[name]) for run in figures)]
+    level = level_of_each(len(known))
+    return {
+        name: Line(
+            seen[name], forecast([run[name] for run in runs], level), *ALLOWED.get(name, OUT)
+        )
+        for name in known
+    }
 
-    def line(of: Callable[[Fates], float], tolerance: float, slack: float = 0.0) -> Line:
-        return Line(of(live), prediction([of(run) for run in predicted]), tolerance, slack)
 
+def _figures(
+    scenario: Scenario, trouble: Trouble, run: Fates, warm: float, live: Fates
+) -> dict[str, float]:
     last = float(live.arrived[-1])
     left = last - trouble.until
-
-    def recovery(run: Fates) -> float:
-        return min(trouble.recovery(run, warm), left)
-
-    lines = {"lost": line(lambda run: float(np.count_nonzero(~run.good)), LOST, LOST_AT_LEAST)}
-    lines["goodput"] = line(trouble.goodput, GOODPUT)
+    found = {"lost": float(np.count_nonzero(~run.good)), "goodput": trouble.goodput(run)}
     if left > CALM:
-        lines["recovery"] = line(recovery, 0.0, SECONDS)
+        found["recovery"] = min(trouble.recovery(run, warm), left)
     if live.rotation is not None:
-        for place, row in enumerate(scenario.backends):
-
-            def out(run: Fates, place: int = place) -> float:
-                return run.out(0.0, last)[place]
-
-            lines[f"out: {row.label}"] = line(out, 0.0, SECONDS)
-    known = {name: line for name, line in lines.items() if math.isfinite(line.predicted.value)}
-    return {name: line for name, line in known.items() if math.isfinite(line.measured)}
+        out = run.out(0.0, last)
+        found |= {f"out: {row.label}": out[i] for i, row in enumerate(scenario.backends)}
+    return found

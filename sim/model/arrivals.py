@@ -100,13 +100,9 @@ class Schedule:
         return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys, patience)
 
     def fields(self, index: int) -> dict[str, str]:
-        """The header fields that carry request `index`'s work and key to a live backend.
-
-        Sizes travel when all backends share one shape; otherwise each draws from its own law.
-        """
-        fields = {}
-        if len(self.shapes) == 1:
-            fields[wire.SIZE] = wire.write_size(self.sizes[0, index])
+        """The header fields that carry request `index`'s work and key to a live backend."""
+        work = dict(zip(self.shapes, self.sizes[:, index].tolist(), strict=True))
+        fields = {wire.SIZE: wire.write_size(work)}
         if self.keys is not None:
             fields[wire.KEY] = str(self.keys[index])
         return fields

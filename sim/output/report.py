@@ -99,6 +99,7 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
         rows += [
             [f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()
         ]
+        rows.append(["failed (requests)", *_cells(verdict.failures, 1.0)])
         if verdict.trouble:  # and then nothing else is judged
             rows = [[*row[:-1], ""] for row in rows]
         rows += [[_what(name), *_cells(line, 1.0)] for name, line in verdict.trouble.items()]
@@ -111,8 +112,8 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
             terminal.say("Shares are not judged: [server] backend_header is off, no answer says.")
         late = verdict.late_by
         terminal.say(
-            f"Failed: {verdict.failed}, predicted {verdict.failed_predicted:g}. The generator was "
-            f"late by {late['p50'] * 1e3:z.2f} ms at p50, {late['p99'] * 1e3:z.2f} ms at p99."
+            f"The generator was late by {late['p50'] * 1e3:z.2f} ms at p50, "
+            f"{late['p99'] * 1e3:z.2f} ms at p99."
         )
     for reason in verdict.invalid:
         terminal.say(f"This run says nothing: {reason}")
@@ -158,7 +159,7 @@ def _what(name: str) -> str:
 def _cells(line: Line, scale: float) -> Sequence[str]:
     predicted = line.predicted
     interval = (
-        "none"
+        "-"
         if predicted.low is None or predicted.high is None
         else f"{predicted.low * scale:z.2f} to {predicted.high * scale:z.2f}"
     )
@@ -167,9 +168,9 @@ def _cells(line: Line, scale: float) -> Sequence[str]:
         _number(predicted.value * scale),
         interval,
         f"± {line.slack:g}" if line.slack and not line.tolerance else f"± {line.tolerance:.0%}",
-        "ok" if line.ok else "MISS",
+        ("ok" if line.ok else "MISS") if line.judged else "",
     )
 
 
 def _number(value: float) -> str:
-    return f"{value:z.2f}" if math.isfinite(value) else "none"
+    return f"{value:z.2f}" if math.isfinite(value) else "-"

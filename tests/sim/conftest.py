@@ -6,11 +6,12 @@ import pytest
 
 from lb.config import Scenario
 from sim import Result, Schedule
+from sim.live.rehearsal import rehearsed
 from sim.live.verdict import (
     Measurement,
     predict,
 )
-from tests.sim.live_runs import RUN, Case, live
+from tests.sim.live_runs import RUN, Case
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
 
@@ -31,7 +32,7 @@ def predicted(file: Scenario, schedule: Schedule) -> Result:
 
 @pytest.fixture(scope="module")
 def measured(file: Scenario, schedule: Schedule) -> Measurement:
-    return live(file, schedule)
+    return rehearsed(file, schedule)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from aiohttp import web
 from lb.config import Scenario
 from sim import Schedule
 from sim.live import load as live_load
-from sim.live.load import play
+from sim.live.load import longest_answer, play
 from sim.live.verdict import Measurement
 from tests.sim.scenarios import CONSTANT, scenario, serves
 
@@ -138,17 +138,35 @@ def test_only_a_200_ended_and_who_answered_is_noted_all_the_same() -> None:
     assert [server.came.count(index) for index in range(5)] == [1] * 5, "redirects are answers"
 
 
-def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_load, "PATIENCE", 0.5)
+def test_a_try_fails_when_the_proxy_should_have_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_load, "MARGIN", 0.1)
+    limits = '[timeouts]\nresponse = "300ms"\nconnect = "100ms"\n[retries]\nmax = 0\n'
+    file = scenario(*[serves(CONSTANT)] * 3, more=limits + '[queue]\ntimeout = "1ms"')
+    assert longest_answer(file) == pytest.approx(0.501)
 
     async def silent(index: int, _: web.Request) -> web.StreamResponse:
         if index == 1:
             await asyncio.Event().wait()
         return by(index)
 
-    _, measured = played(at(0.0, 0.01, 0.02), silent)
+    _, measured = played(at(0.0, 0.01, 0.02), silent, file)
     assert np.isnan(measured.ended).tolist() == [False, True, False]
     assert measured.backend.tolist() == [0, -1, 2]
+    assert 0.5 < measured.lost[1] < LIMIT
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        ("", 2 * 62.0),
+        ('[timeouts]\nattempt = "2s"', 2 * 3.0),
+        ('[timeouts]\ntotal = "3s"', 3.0),
+        ("[retries]\nmax = 3", 4 * 62.0),
+    ],
+)
+def test_a_generator_waits_as_long_as_the_proxy_may_take(limits: str, seconds: float) -> None:
+    file = scenario(serves(CONSTANT), more=limits)
+    assert longest_answer(file) == live_load.MARGIN + seconds
 
 
 def test_who_loses_patience_closes_its_connection_and_is_gone() -> None:

@@ -9,12 +9,12 @@ import pytest
 import sim.live.verdict
 from lb.config import BackendTable, Scenario
 from sim import Schedule
+from sim.live.rehearsal import rehearsed
 from sim.live.verdict import (
     Judgement,
     judge,
     predict,
 )
-from tests.sim.live_runs import live
 
 FILES = sorted((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
 SHIPPED = [path for path in FILES if not Scenario.load(path).eventful]
@@ -40,7 +40,7 @@ def test_honest_runs_pass_and_a_backend_twice_as_slow_is_found_out(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The live check (`make teeth`) with the simulator as the proxy, in runs half as long."""
-    monkeypatch.setattr(sim.live.verdict, "REPLICATIONS", 5)
+    monkeypatch.setattr(sim.live.verdict, "REPLICATIONS", 15)
     file = Scenario.load(path)
     passed = missed = 0
     for seed in range(1, 11):
@@ -48,9 +48,9 @@ def test_honest_runs_pass_and_a_backend_twice_as_slow_is_found_out(
         seeded = file.model_copy(update={"run": run})
         schedule = Schedule.draw(seeded)
         predicted = predict(seeded, schedule)
-        honest = judge(seeded, schedule, live(seeded, schedule), predicted)
+        honest = judge(seeded, schedule, rehearsed(seeded, schedule), predicted)
         passed += honest.judgement is Judgement.PASSED
-        slow = judge(seeded, schedule, live(slowed(seeded, seed), schedule), predicted)
+        slow = judge(seeded, schedule, rehearsed(slowed(seeded, seed), schedule), predicted)
         missed += slow.judgement is Judgement.MISSED
     assert passed >= 9
     assert missed == 10

@@ -84,7 +84,7 @@ def test_a_look_that_failed_says_nothing() -> None:
 def test_the_document_holds_the_series_where_runs_change_with_time() -> None:
     run = simulate(eventful()).runs[0].as_dict()
     told = json.loads(json.dumps(run["timeline"], allow_nan=False))
-    assert set(told) == {"step", "arrivals", "good", "lost", "p95", "usable"}
+    assert set(told) == {"step", "arrivals", "good", "lost", "p50", "p95", "p99", "usable"}
     assert sum(told["arrivals"]) == pytest.approx(run["requests"], rel=1e-4)
     assert sum(told["good"]) == pytest.approx(run["completed"], rel=1e-4)
     assert sum(told["lost"]) == pytest.approx(run["failed"], rel=1e-4, abs=1e-4)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from sim import Schedule
+from sim.live.rehearsal import rehearsed
 from sim.live.verdict import (
     Judgement,
     Measurement,
     judge,
 )
 from sim.output.report import write_verdict
-from tests.sim.live_runs import Case, judged, live
+from tests.sim.live_runs import Case, judged
 from tests.sim.scenarios import CONSTANT, scenario, serves
 
 
@@ -59,7 +60,14 @@ def test_the_document(case: Case, tmp_path: Path) -> None:
     assert list(document["latency"]) == ["p50", "p95", "p99"]
     assert list(document["latency"]["p50"]) == ["measured", "predicted", "tolerance", "ok"]
     assert list(document["latency"]["p50"]["predicted"]) == ["value", "low", "high"]
-    assert document["failed"] == {"measured": 0, "predicted": 0}
+    assert document["failed"] == {
+        "measured": 0,
+        "predicted": 0,
+        "low": 0,
+        "high": 1,
+        "tolerance": 0.05,
+        "ok": True,
+    }
     again = Schedule.load(paths[1])
     np.testing.assert_array_equal(again.times, case[1].times)
     np.testing.assert_array_equal(again.sizes, case[1].sizes)
@@ -84,8 +92,8 @@ def test_odd_runs_are_strict_json_too(case: Case, tmp_path: Path) -> None:
     verdicts = {
         "nothing sent": judge(file, schedule, blank),
         "nobody answered": judged(case, ended=blank.ended, backend=blank.backend),
-        "nothing predicted": judge(hopeless, short, live(patient, short)),
-        "one request": judge(file, schedule.head(1), live(file, schedule.head(1))),
+        "nothing predicted": judge(hopeless, short, rehearsed(patient, short)),
+        "one request": judge(file, schedule.head(1), rehearsed(file, schedule.head(1))),
     }
     for name, verdict in verdicts.items():
         write_verdict(verdict, tmp_path / "verdict.json", schedule, measured)

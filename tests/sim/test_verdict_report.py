@@ -21,8 +21,7 @@ def verdict(**changes: Any) -> Verdict:
         "requests": 1000,
         "latency": {"p50": fine, "p95": fine, "p99": fine},
         "shares": {"one": Line(0.5, Estimate(0.5, 0.5, 0.5), 0.05)},
-        "failed": 0,
-        "failed_predicted": 0.0,
+        "failures": Line(0.0, Estimate(0.0, 0.0, 1.0), 0.05),
         "late_by": {"p50": 1e-4, "p99": 2e-3},
         "invalid": [],
     }
@@ -38,7 +37,7 @@ SLOW = Line(0.2, Estimate(0.1, 0.09, 0.11), 0.05)
     [
         ({}, "PASSED: the proxy did what the simulator said it would."),
         ({"latency": {"p50": SLOW}}, "MISSED: the live run is not what the simulator said"),
-        ({"failed": 6}, "MISSED: "),
+        ({"failures": Line(2.0, Estimate(0.0, 0.0, 1.0), 0.05)}, "MISSED: "),
         ({"invalid": ["the load generator fell behind"]}, "INVALID: not judged."),
         ({"objectives": [SLOWER]}, "MISSED: "),
     ],
@@ -52,7 +51,7 @@ def test_measured_stands_beside_predicted() -> None:
     assert "round_robin: measured beside predicted, 1000 requests" in text
     assert row(text, "p50") == "p50 (ms) 200.00 100.00 90.00 to 110.00 ± 5% MISS"
     assert row(text, "share") == "share of one (%) 50.00 50.00 50.00 to 50.00 ± 5% ok"
-    assert "Failed: 0, predicted 0." in text
+    assert row(text, "failed") == "failed (requests) 0.00 0.00 0.00 to 1.00 ± 5% ok"
     assert "late by 0.10 ms at p50, 2.00 ms at p99." in text
 
 
@@ -75,7 +74,7 @@ def test_odd_figures_are_neither_nan_nor_below_zero() -> None:
         "p95": Line(-1e-9, Estimate(-1e-9, -1e-9, 0.0), 0.05),
     }
     text = printed(verdict(latency=lines, late_by={"p50": -1e-9, "p99": -0.0}))
-    assert row(text, "p50") == "p50 (ms) none none none ± 5% MISS"
+    assert row(text, "p50") == "p50 (ms) - - - ± 5%"
     assert row(text, "p95").startswith("p95 (ms) 0.00 0.00 0.00 to 0.00 ")
     assert "late by 0.00 ms at p50, 0.00 ms at p99." in text
 
