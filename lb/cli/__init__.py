@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from lb.cli import backend, check, demo, replay, serve, simulate, strategies, streams, verify
+from lb.cli.invocation import Command
 from lb.cli.options import Version
 from lb.errors import INTERRUPTED, ConfigError, LbError
 
@@ -39,7 +40,7 @@ def _root(
 
 for command in (serve, simulate, backend, demo, check, strategies, verify, replay):
     name = command.__name__.rpartition(".")[2]
-    app.command(name)(getattr(command, name))
+    app.command(name, cls=Command)(getattr(command, name))
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lb.cli.invocation import again
 from lb.cli.options import (
     AsJson,
     ConfigFile,
@@ -20,8 +21,12 @@ from lb.cli.options import (
 )
 from lb.errors import INTERRUPTED, ConfigError
 
+NOT_MEANT = ("out", "report", "workers", "as_json", "quiet")
+"""What changes nothing of a result."""
+
 
 def simulate(
+    context: typer.Context,
     config: ConfigFile = None,
     algorithm: Annotated[
         list[str] | None,
@@ -56,7 +61,15 @@ def simulate(
         typer.Option(
             metavar="DIR",
             envvar="LB_OUT",
-            help="Where plots and result.json go [lb-report; with --json nowhere].",
+            help="Where plots, report.html and result.json go [lb-report; with --json nowhere].",
+        ),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[FILE.html]",
+            envvar="LB_REPORT",
+            help="Everything on one page that needs nothing else [report.html in --out].",
         ),
     ] = None,
     timeline: Annotated[
@@ -84,6 +97,8 @@ def simulate(
     from lb.system import try_directory
     from lb.terminal import Terminal
     from sim import scenarios
+    from sim.output.html import report as page_of
+    from sim.output.html import write_page
     from sim.output.report import REPORT, print_objectives, print_result, write_report
     from sim.output.words import offered
 
@@ -106,6 +121,7 @@ def simulate(
         raise ConfigError(endless)
     if directory is not None:
         try_directory(directory, REPORT)
+    pages = _pages(report, directory, out)
     for sentence in offered(scenario, names):
         terminal.say(sentence)
 
@@ -131,6 +147,10 @@ def simulate(
     if directory is not None:
         write_report(result, directory)
         terminal.say(f"Plots and result.json are in {directory}/")
+    if pages:
+        text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
+        write_page(page_of(result, text, again(context, NOT_MEANT)), pages)
+        terminal.say(f"All of it is on one page: {' and '.join(map(str, pages))}")
     if as_json:
         json.dump(result.as_dict(), sys.stdout)
         print()
@@ -139,3 +159,16 @@ def simulate(
         raise typer.Exit(INTERRUPTED)
     if result.missed():
         raise typer.Exit(4)
+
+
+def _pages(report: str | None, directory: Path | None, out: Path | None) -> list[Path]:
+    """Where the report goes: into the directory of everything else, and where it is asked for."""
+    from lb.system import try_directory
+
+    name = "report.html"
+    pages = [] if directory is None else [directory / name]
+    if report is not None:
+        pages.append(Path(report) if report else (out or Path("lb-report")) / name)
+    for page in pages:
+        try_directory(page.parent, [page.name])
+    return list(dict.fromkeys(pages))

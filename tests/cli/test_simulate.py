@@ -16,6 +16,7 @@ PICTURES = {
     f"{name}.png"
     for name in ("latency_ccdf", "latency_percentiles", "backends", "in_flight", "queues")
 }
+DOCUMENTS = ("result.json", "report.html")
 WALL = ("wall_seconds", "requests_per_wall_second")
 
 
@@ -62,7 +63,9 @@ def test_words_on_stdout_without_json() -> None:
     assert result.stderr == ""
     assert "Latency in ms" in result.stdout
     assert "least_connections" in result.stdout
-    assert result.stdout.endswith("Plots and result.json are in there/\n")
+    assert result.stdout.endswith(
+        "Plots and result.json are in there/\nAll of it is on one page: there/report.html\n"
+    )
 
 
 def test_overload_is_said_beforehand(here: Path) -> None:
@@ -78,7 +81,7 @@ def test_overload_is_said_beforehand(here: Path) -> None:
 def test_a_directory_gets_pictures_and_the_document(here: Path) -> None:
     result = lb("simulate", "-c", "lb.toml", "-a", "random", "--json", "--out", "made/here")
     there = here / "made" / "here"
-    assert {path.name for path in there.iterdir()} == {*PICTURES, "result.json"}
+    assert {path.name for path in there.iterdir()} == {*PICTURES, *DOCUMENTS}
     for name in PICTURES:
         assert (there / name).read_bytes().startswith(b"\x89PNG")
     assert json.loads((there / "result.json").read_text()) == json.loads(result.stdout)
@@ -87,11 +90,50 @@ def test_a_directory_gets_pictures_and_the_document(here: Path) -> None:
 def test_without_a_file_the_built_in_scenario_is_drawn(here: Path) -> None:
     result = lb_process("simulate", "--requests", "300", "--replications", "2")
     assert result.returncode == 0
-    assert {path.name for path in (here / "lb-report").iterdir()} == {*PICTURES, "result.json"}
+    assert {path.name for path in (here / "lb-report").iterdir()} == {*PICTURES, *DOCUMENTS}
     told = json.loads((here / "lb-report" / "result.json").read_text())
     assert [run["algorithm"] for run in told["runs"]] == ["least_connections"]
     assert [row["name"] for row in told["scenario"]["backend"]] == ["fast-1", "fast-2", "slow"]
     assert 'algorithm = "least_connections"' in BUILT_IN
+
+
+@pytest.mark.parametrize(
+    ("given", "page"),
+    [
+        (("--report",), "lb-report/report.html"),
+        (("--report", "--seed", "3"), "lb-report/report.html"),
+        (("--report", "--out", "there"), "there/report.html"),
+        (("--report", "made/page.html"), "made/page.html"),
+        (("--report=page.html",), "page.html"),
+    ],
+)
+def test_a_report_goes_where_it_is_asked_for(here: Path, given: list[str], page: str) -> None:
+    result = lb("simulate", "-c", "lb.toml", "-a", "random", "--json", *given)
+    assert result.returncode == 0
+    json.loads(result.stdout)
+    assert f"All of it is on one page: {page}\n" in result.stderr
+    assert (here / page).read_text().startswith("<!DOCTYPE html>")
+    assert (here / "lb-report" / "result.json").exists() is False
+
+
+def test_a_report_tells_the_command_that_makes_it_again(here: Path) -> None:
+    flags = ("-a", "p2c:choices=3", "-a", "random", "--requests", 300)
+    result = lb("simulate", "-c", "lb.toml", *flags, "-q", "--report", "x.html", LB_SEED="9")
+    assert result.returncode == 0
+    page = (here / "x.html").read_text()
+    again = (
+        "lb simulate --config lb.toml --algorithm p2c:choices=3 --algorithm random "
+        "--requests 300 --seed 9</code>"
+    )
+    assert again in page
+    assert page == (here / "lb-report" / "report.html").read_text()
+    assert "process = &quot;poisson&quot;" in page, "the file as it is written"
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_simulated(here: Path) -> None:
+    result = lb("simulate", "-c", "lb.toml", "--json", "--report", ".")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "lb: cannot write to .: is a directory\n"
 
 
 # --- what is simulated

@@ -198,5 +198,6 @@ def backend_names(ax: Axes, names: Sequence[str]) -> None:
 
 
 def shortened(name: str, most: int = 24) -> str:
-    """A name that leaves room for the picture; the end tells most."""
-    return name if len(name) <= most else f"…{name[1 - most :]}"
+    """A name that leaves room for the picture, the end tells most; and that is no formula."""
+    short = name if len(name) <= most else f"…{name[1 - most :]}"
+    return short.replace("$", r"\$")
