@@ -8,6 +8,7 @@
 from lb.config import Scenario
 from sim.analysis.statistics import Estimate
 from sim.experiment import Interrupted, simulate
+from sim.fit.sweep import Sweep, sweep
 from sim.live.rehearsal import rehearse
 from sim.live.verdict import Verdict
 from sim.model.arrivals import Schedule
@@ -21,7 +22,9 @@ __all__ = [
     "Result",
     "Scenario",
     "Schedule",
+    "Sweep",
     "Verdict",
     "rehearse",
     "simulate",
+    "sweep",
 ]

@@ -12,9 +12,9 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from multiprocessing.connection import Connection, wait
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Literal, TypeVar
@@ -74,30 +74,41 @@ class Crew(AbstractContextManager["Crew"]):
         expected: float = 0.0,
         on_done: Callable[[], None] | None = None,
     ) -> Iterator[Result]:
-        """`work(item)` of each, in order; `expected`: the least seconds that one can take.
+        """`work(item)` of each, in order; `on_done` is called whenever one is done.
 
-        `on_done` is called in this thread whenever one is done, which need not be in order. `work`,
-        items and results travel by pickle where others help. Raises what `work` raises for the
-        first item that it does so for, and WorkerDied.
+        See `as_done`, which need not be in order. Raises what `work` raises for the first item that
+        it does so for.
+        """
+        held: dict[int, Future[Result]] = {}
+        wanted = 0
+        with closing(self.as_done(work, items, expected)) as settled:
+            for place, future in settled:
+                held[place] = future
+                if on_done is not None:
+                    on_done()
+                while wanted in held:
+                    yield result(held.pop(wanted))
+                    wanted += 1
+
+    def as_done(
+        self, work: Callable[[Item], Result], items: Sequence[Item], expected: float = 0.0
+    ) -> Generator[tuple[int, Future[Result]]]:
+        """The place of each item and what became of it, as soon as that is known.
+
+        `expected`: the least seconds that one can take. `work`, items and results travel by pickle
+        where others help. After a failure nothing new is begun. Raises WorkerDied.
         """
         heap = _Heap(work, items)
-        if self._foreign is not None:
-            heap.share(self._foreign, len(items))
-        last, told, own = len(items) - 1, 0, 0
-        spent = 0.0
+        own, spent = 0, 0.0
         try:
-            for place in range(len(items)):
-                while not heap.ready(place) or (place == last and told <= last):
-                    mine = heap.next()
-                    self._call(heap, max(expected, spent / own if own else 0.0))
-                    took = None if mine is None else heap.do(*mine)
-                    if took is not None:
-                        own, spent = own + 1, spent + took
-                    for _ in range(heap.settled(waiting=took is None)):
-                        told += 1
-                        if on_done is not None:
-                            on_done()
-                yield heap.result(place)
+            if self._foreign is not None:
+                heap.share(self._foreign, len(items))
+            while heap.left or heap.open:
+                mine = heap.next()
+                self._call(heap, max(expected, spent / own if own else 0.0))
+                if mine is not None:
+                    own, spent = own + 1, spent + heap.do(*mine)
+                yield from heap.settled(waiting=mine is None)
         except BrokenExecutor:
             raise WorkerDied from None
         finally:
@@ -120,27 +131,17 @@ class _Heap(Generic[Item, Result]):
 
     def __init__(self, work: Callable[[Item], Result], items: Sequence[Item]) -> None:
         self.left = deque(enumerate(items))
+        self.open: dict[int, Future[Result]] = {}
+        """Those that have been taken, and not been told of."""
         self._work = work
-        self._futures: list[Future[Result] | None] = [None] * len(items)
         self._settled: SimpleQueue[int] = SimpleQueue()
         self._lock = threading.RLock()  # a callback may run at once, in the thread that adds it
         self._away = 0
 
-    def ready(self, place: int) -> bool:
-        future = self._futures[place]
-        return future is not None and future.done()
-
-    def result(self, place: int) -> Result:
-        future, self._futures[place] = self._futures[place], None  # it may be large
-        assert future is not None
-        return future.result()
-
     def next(self) -> tuple[int, Item] | None:
         """Take one; it is for whoever took it to do."""
-        try:
-            return self.left.popleft()
-        except IndexError:
-            return None
+        with self._lock:
+            return self.left.popleft() if self.left else None
 
     def do(self, place: int, item: Item) -> float:
         """Do one here; gives its seconds."""
@@ -151,7 +152,7 @@ class _Heap(Generic[Item, Result]):
         except Exception as error:
             self.left.clear()
             future.set_exception(error)
-        self._futures[place] = future
+        self.open[place] = future
         self._settled.put(place)
         return time.perf_counter() - started
 
@@ -163,8 +164,7 @@ class _Heap(Generic[Item, Result]):
                 place, item = taken
                 self._away += 1
                 with _uninterrupted():
-                    future = executor.submit(self._work, item)
-                self._futures[place] = future
+                    self.open[place] = future = executor.submit(self._work, item)
                 future.add_done_callback(self._back(place, executor, number))
 
     def _back(
@@ -182,23 +182,30 @@ class _Heap(Generic[Item, Result]):
 
         return back
 
-    def settled(self, *, waiting: bool) -> int:
-        """How many have been done since this was asked; `waiting`: for one at least."""
-        number = 0
-        try:
-            while True:
-                self._settled.get(block=waiting and not number)
-                number += 1
-        except Empty:
-            return number
+    def settled(self, *, waiting: bool) -> Iterator[tuple[int, Future[Result]]]:
+        """Those that have been done since this was asked; `waiting`: for one at least."""
+        while True:
+            try:
+                place = self._settled.get(block=waiting)
+            except Empty:
+                return
+            waiting = False
+            yield place, self.open.pop(place)
 
     def drop(self) -> None:
         """Nobody begins anything more."""
         with self._lock:
             self.left.clear()
-        for future in self._futures:
-            if future is not None:
-                future.cancel()
+        for future in list(self.open.values()):
+            future.cancel()
+
+
+def result(future: Future[Result]) -> Result:
+    """What came of it. Raises that, too, and WorkerDied."""
+    try:
+        return future.result()
+    except BrokenExecutor:
+        raise WorkerDied from None
 
 
 class _Others:

@@ -15,6 +15,7 @@ from lb.config.arrivals import (
     Sine,
     Zipf,
 )
+from lb.config.changes import changed, multiplied
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.faults import (
     BlackHole,
@@ -124,6 +125,8 @@ __all__ = [
     "address",
     "backend_flag",
     "backend_flags",
+    "changed",
     "host_and_port",
     "law_flag",
+    "multiplied",
 ]

@@ -249,6 +249,11 @@ class Scenario(Table):
         """Where a key stands, or would: `lb.toml:12 backend[1].model`."""
         return self._origin.at(path)
 
+    def standing_at(self, other: Scenario) -> Scenario:
+        """This one, whose keys stand where those of `other` do, which it was made from."""
+        self._origin = other._origin
+        return self
+
     def modelled(self) -> list[tuple[BackendTable, Model]]:
         """Backends with their models. Raises ConfigError that names all that have none."""
         if missing := self._without_model():

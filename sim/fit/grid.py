@@ -1,0 +1,151 @@
+"""A grid over a scenario: its axes, and the scenario of every cell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from lb import __version__
+from lb.config import Scenario, changed, multiplied
+from lb.errors import ConfigError, UsageError, nearest
+from lb.strategies import parse
+
+Axes = Mapping[str, Sequence[Any]]
+"""What is varied, by name: "load", "rate", "backends", "balancers", "p2c:choices", or the dotted
+path of any key of the file; and its values."""
+
+WITHOUT_EFFECT = {"server", "limits", "expect", "verdict"}
+"""Tables that change nothing of what a simulation gives."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of the grid."""
+
+    parameters: dict[str, Any]
+    scenario: Scenario
+    algorithms: tuple[str, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of everything that its result depends on, data files included."""
+        given = self.scenario.model_dump(mode="json", by_alias=True, exclude=WITHOUT_EFFECT)
+        contents = [Path(name).read_bytes() for name in _files(given)]
+        text = json.dumps([__version__, given, self.algorithms], sort_keys=True)
+        digest = hashlib.sha256(text.encode())
+        for content in contents:
+            digest.update(hashlib.sha256(content).digest())
+        return digest.hexdigest()[:32]
+
+
+def _files(value: object) -> Iterator[str]:
+    match value:
+        case dict():
+            for name, inner in value.items():
+                if name == "file" and isinstance(inner, str):
+                    yield inner
+                yield from _files(inner)
+        case list():
+            for inner in value:
+                yield from _files(inner)
+
+
+def cells(scenario: Scenario, algorithms: Sequence[str], axes: Axes) -> list[Cell]:
+    """Every combination, the last axis running fastest.
+
+    Backends come before the rate: a load is over the capacity of those that there are then, and
+    stays the file's own where only their number changes. Raises UsageError and ConfigError, before
+    anything is simulated, with the parameters of the cell that is wrong.
+    """
+    check(algorithms, axes)
+    return [
+        _cell(scenario, algorithms, dict(zip(axes, values, strict=True)))
+        for values in product(*axes.values())
+    ]
+
+
+def check(algorithms: Sequence[str], axes: Axes) -> None:
+    """Raise UsageError for axes that cannot be meant."""
+    if not axes:
+        raise UsageError("nothing to sweep: give --load, --rate, --backends, --balancers or --set")
+    if "load" in axes and "rate" in axes:
+        raise UsageError("load and rate say the same in two ways; give one of them")
+    for name, values in axes.items():
+        if not values:
+            raise UsageError(f"{name}: no values")
+        if len({repr(value) for value in values}) < len(values):
+            raise UsageError(f"{name}: a value is given twice")
+        whole = name in ("backends", "balancers")
+        for value in values:
+            if whole and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}: {value!r} is not a whole number from 1 up")
+            number = isinstance(value, int | float) and 0 < value < float("inf")
+            if name in ("load", "rate") and not number:
+                raise UsageError(f"{name}: {value!r} is not a number above zero")
+        bases = [text.partition(":")[0] for text in algorithms]
+        algorithm, colon, _ = name.partition(":")
+        if colon and algorithm not in bases:
+            raise UsageError(f"{name}: {algorithm} is not simulated; {nearest(algorithm, bases)}")
+
+
+def _cell(scenario: Scenario, algorithms: Sequence[str], given: dict[str, Any]) -> Cell:
+    own = {name: value for name, value in given.items() if ":" in name}
+    names = tuple(_with(text, own) for text in algorithms)
+    keys = {
+        {"balancers": "run.balancers"}.get(name, name): value
+        for name, value in given.items()
+        if name not in ("load", "rate", "backends", *own)
+    }
+    there = changed(scenario, keys)
+    load = there.utilisation
+    if "backends" in given:
+        there = multiplied(there, given["backends"])
+        if "rate" not in given and "load" not in given:
+            there = there.at_load(load)
+    if "rate" in given:
+        there = there.at_rate(given["rate"])
+    if "load" in given:
+        there = there.at_load(given["load"])
+    lacking = [*there.keyless(names), *there.endless()]
+    if lacking:
+        raise ConfigError([f"{line} ({told(given)})" for line in lacking])
+    for name in names:
+        there.setup(name)
+        if names.count(name) > 1:
+            raise UsageError(f"algorithm {name!r} is given twice ({told(given)})")
+    return Cell(given, there, names)
+
+
+def told(parameters: Mapping[str, Any]) -> str:
+    """`load = 0.7, backends = 10`."""
+    return ", ".join(f"{name} = {shown(value)}" for name, value in parameters.items())
+
+
+def shown(value: object) -> str:
+    """A value of an axis, as short as it was written."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _with(text: str, settings: Mapping[str, Any]) -> str:
+    """An algorithm, with those of `settings` that are its own."""
+    name = text.partition(":")[0]
+    mine = {
+        key.partition(":")[2]: value
+        for key, value in settings.items()
+        if key.partition(":")[0] == name
+    }
+    if not mine:
+        return text
+    name, before = parse(text)
+    both = {**before, **mine}
+    return f"{name}:{','.join(f'{key}={_spec(value)}' for key, value in both.items())}"
+
+
+def _spec(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,64 @@
+"""What a sweep has done, in a file: one line of JSON for every cell, added when it is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lb.errors import ConfigError
+from lb.system import writing
+
+FILE = "cells.jsonl"
+
+
+@dataclass
+class Kept:
+    """Cells that are there, by the hash of what they depend on."""
+
+    path: Path
+    rows: dict[str, dict[str, Any]]
+
+    @classmethod
+    def open(cls, directory: Path) -> Kept:
+        """Those in `directory`, which is made when missing. A line that was cut off is passed over.
+
+        Raises ConfigError for a file of something else, CannotWrite for what cannot be read.
+        """
+        path = directory / FILE
+        with writing(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            text = path.read_bytes().decode(errors="replace") if path.exists() else ""
+        *whole, rest = text.split("\n")
+        rows = {}
+        for number, line in enumerate(whole, 1):
+            try:
+                told = json.loads(line)
+                rows[str(told["key"])] = dict(told["cell"])
+            except (ValueError, LookupError, TypeError):
+                if line.startswith("{") or not line:
+                    continue  # what was being written when it was cut off
+                raise ConfigError([f"{path}:{number} file: not a line of a sweep"]) from None
+        if rest:  # begin a line of its own
+            with writing(path), path.open("ab") as file:
+                file.write(b"\n")
+        return cls(path, rows)
+
+    def add(self, key: str, row: dict[str, Any]) -> None:
+        """Write a cell down. Raises CannotWrite."""
+        line = json.dumps({"key": key, "cell": row}) + "\n"
+        with writing(self.path), self.path.open("ab") as file:
+            file.write(line.encode())
+        self.rows[key] = row
+
+    def changed(self, parameters: list[dict[str, Any]], keys: set[str]) -> int:
+        """How many of `parameters` are here only as something else, not under any of `keys`."""
+        there = {_name(row) for row in self.rows.values()}
+        known = {_name(row) for key, row in self.rows.items() if key in keys}
+        asked = {json.dumps(one, sort_keys=True) for one in parameters}
+        return len((asked & there) - known)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return json.dumps(row.get("parameters"), sort_keys=True)
