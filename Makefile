@@ -49,5 +49,5 @@ teeth: $(READY)  ## does the verdict pass when it should and fail when it must? 
 	$(BIN)/python loadtests/_teeth.py
 
 clean:           ## everything that can be made again
-	rm -rf $(VENV) .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo
+	rm -rf $(VENV) .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo lb-sweep
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

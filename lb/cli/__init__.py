@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from lb.cli import backend, check, demo, replay, serve, simulate, strategies, streams, verify
+from lb.cli import backend, check, demo, replay, serve, simulate, strategies, streams, sweep, verify
 from lb.cli.invocation import Command
 from lb.cli.options import Version
 from lb.errors import INTERRUPTED, ConfigError, LbError
@@ -38,7 +38,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-for command in (serve, simulate, backend, demo, check, strategies, verify, replay):
+for command in (serve, simulate, sweep, backend, demo, check, strategies, verify, replay):
     name = command.__name__.rpartition(".")[2]
     app.command(name, cls=Command)(getattr(command, name))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,6 @@ class Kept:
             file.write(line.encode())
         self.rows[key] = row
 
-    def changed(self, parameters: list[dict[str, Any]], keys: set[str]) -> int:
-        """How many of `parameters` are here only as something else, not under any of `keys`."""
-        there = {_name(row) for row in self.rows.values()}
-        known = {_name(row) for key, row in self.rows.items() if key in keys}
-        asked = {json.dumps(one, sort_keys=True) for one in parameters}
-        return len((asked & there) - known)
-
-
-def _name(row: dict[str, Any]) -> str:
-    return json.dumps(row.get("parameters"), sort_keys=True)
+    def others(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether there is a cell of these parameters, whatever else it depended on."""
+        return any(row.get("parameters") == parameters for row in self.rows.values())

@@ -46,6 +46,16 @@ class Sweep:
         axes = {name: tuple(values) for name, values in over.items()}
         return cls(scenario, tuple(algorithms), axes, grid, [None] * len(grid))
 
+    def recall(self, kept: Kept) -> tuple[int, int]:
+        """Take over what has been kept of these very cells.
+
+        Gives how many that are, and how many others were kept of something that has changed since.
+        """
+        self.rows = [kept.rows.get(cell.key) for cell in self.cells]
+        pairs = zip(self.cells, self.rows, strict=True)
+        changed = [row is None and kept.others(cell.parameters) for cell, row in pairs]
+        return len(self.rows) - self.rows.count(None), sum(changed)
+
     def run(self, crew: Crew, kept: Kept | None = None) -> Iterator[int]:
         """Simulate what is missing and keep it; gives the place of each as soon as it is known."""
         missing = [place for place, row in enumerate(self.rows) if row is None]
@@ -131,7 +141,7 @@ def sweep(
     made = Sweep.of(scenario, names, over)
     kept = None if directory is None else Kept.open(directory)
     if kept is not None:
-        made.rows = [kept.rows.get(cell.key) for cell in made.cells]
+        made.recall(kept)
     with Crew(workers) as crew:
         for _ in made.run(crew, kept):
             if on_cell is not None:
@@ -148,10 +158,11 @@ def effort(cell: Cell) -> float:
 def simulated(cell: Cell) -> Row:
     """What comes of a cell, as JSON has it: the same whether it was just made or read again."""
     done = simulate(cell.scenario, cell.algorithms)
-    runs = [
-        {name: told[name] for name in ("algorithm", *COUNTS, "latency", "throughput")}
-        for told in (run.as_dict() for run in done.runs)
-    ]
+    runs = []
+    for run in done.runs:
+        told = run.as_dict()
+        figures = {name: told[name] for name in ("algorithm", *COUNTS, "latency", "throughput")}
+        runs.append({**figures, "steady": run.steady})
     row = {
         "parameters": cell.parameters,
         "offered_load": cell.scenario.utilisation,

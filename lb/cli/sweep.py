@@ -1,0 +1,206 @@
+"""`lb sweep`: a grid of scenarios on paper."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lb.cli.axes import axes_of
+from lb.cli.options import AsJson, ConfigFile, Quiet, Workers, algorithms, number_of_workers
+from lb.errors import INTERRUPTED, UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from sim.crew import Workers as Hands
+    from sim.fit.kept import Kept
+    from sim.fit.sweep import Sweep
+
+LIST = "V,V,... or FROM:TO:STEP"
+
+
+def sweep(
+    config: ConfigFile = None,
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-a",
+            "--algorithm",
+            metavar="NAME",
+            envvar="LB_ALGORITHM",
+            help="Algorithm to simulate; repeat, or put commas between, to compare [the file's].",
+        ),
+    ] = None,
+    load: Annotated[
+        str | None,
+        typer.Option(metavar=LIST, envvar="LB_LOAD", help="Offered work over capacity."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar=LIST, envvar="LB_RATE", help="Requests per second.")
+    ] = None,
+    backends: Annotated[
+        str | None,
+        typer.Option(
+            metavar=LIST,
+            envvar="LB_BACKENDS",
+            help="How many: the file's first ones, or all of them again and again; the load stays.",
+        ),
+    ] = None,
+    balancers: Annotated[
+        str | None,
+        typer.Option(
+            metavar=LIST, envvar="LB_BALANCERS", help="How many, each seeing its own requests only."
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=V,V,...",
+            envvar="LB_SET",
+            help="Any key of the file by its dotted path, such as traffic.keys.s=0.8,1.1 (with no "
+            "number that of every backend), or a parameter, p2c:choices=2,3; repeat for more.",
+        ),
+    ] = None,
+    requests: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="LB_REQUESTS", help="Requests per replication."),
+    ] = None,
+    replications: Annotated[
+        int | None, typer.Option(min=1, envvar="LB_REPLICATIONS", help="Independent repetitions.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, envvar="LB_SEED", help="Seed of everything random.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(envvar="LB_METRIC", help="What is told: mean, p50, p95 or p99.")
+    ] = "p99",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="LB_OUT",
+            help="Where cells go as they are done, and from where an interrupted sweep goes on "
+            "[lb-sweep; with --json nowhere].",
+        ),
+    ] = None,
+    workers: Workers = "auto",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", envvar="LB_SCHEDULER", help="A Dask cluster that simulates instead."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a scenario over a grid: every combination of what is given.
+
+    Each cell is a comparison of its own, with the same seed. Ctrl-C leaves the cells that are done,
+    and the same command goes on from there.
+    """
+    import sim
+    from lb.system import try_directory
+    from lb.terminal import Terminal
+    from sim import scenarios
+    from sim.fit.kept import FILE, Kept
+    from sim.output.sweeps import REPORT, print_sweep, write_sweep
+    from sim.result import COMPARED
+
+    if metric not in COMPARED:
+        raise UsageError(f"--metric: {metric!r} is none of: {', '.join(COMPARED)}")
+    if scheduler is not None and workers != "auto":
+        raise UsageError("--workers is for this machine, --scheduler for others; give one of them")
+    hands = number_of_workers(workers)
+    scenario = sim.Scenario.load(config) if config else scenarios.built_in()
+    given: dict[str, Any] = {"replications": replications, "seed": seed, "requests": requests}
+    update = {name: value for name, value in given.items() if value is not None}
+    if requests is not None:
+        update["duration"] = None
+    scenario = scenario.model_copy(update={"run": scenario.run.model_copy(update=update)})
+    names = algorithms(algorithm or []) or [scenario.algorithm.name]
+    over = axes_of(changes or [], backends=backends, balancers=balancers, rate=rate, load=load)
+    made = sim.Sweep.of(scenario, names, over)
+
+    terminal = Terminal(stderr=as_json, quiet=quiet)
+    directory = out or (None if as_json else Path("lb-sweep"))
+    kept = None
+    terminal.say(_begun(made))
+    if directory is not None:
+        try_directory(directory, (FILE, *REPORT))
+        kept = Kept.open(directory)
+        there, changed = made.recall(kept)
+        if there:
+            terminal.say(f"{there} of them are in {kept.path} already.")
+        if changed:
+            terminal.say(
+                f"{changed} start anew: what {kept.path} holds of them was made with another file, "
+                "other algorithms or another version."
+            )
+    stopped = _run(made, kept, hands, scheduler, quiet=quiet)
+    if stopped:
+        done = sum(row is not None for row in made.rows)
+        more = "; the same command goes on from there" if kept else ""
+        terminal.say(f"interrupted: {done} of {len(made.cells)} cells{more}")
+    print_sweep(made, metric, terminal)
+    if directory is not None:
+        write_sweep(made, metric, directory)
+        terminal.say(f"Cells, pictures and sweep.json are in {directory}/")
+    if as_json:
+        json.dump(made.as_dict(), sys.stdout)
+        print()
+    if stopped:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _begun(made: Sweep) -> str:
+    count, runs = len(made.cells), made.cells[0].scenario.run.replications
+    return (
+        f"{count} cell{'s' * (count > 1)}, in each {len(made.algorithms)} "
+        f"algorithm{'s' * (len(made.algorithms) > 1)} and {runs} replication{'s' * (runs > 1)}."
+    )
+
+
+def _run(
+    made: Sweep, kept: Kept | None, hands: Hands, scheduler: str | None, *, quiet: bool
+) -> bool:
+    """Simulate what is missing; whether Ctrl-C ended it."""
+    from sim.crew import Crew
+    from sim.fit.cluster import cluster
+    from sim.fit.sweep import effort
+
+    missing = [cell for cell, row in zip(made.cells, made.rows, strict=True) if row is None]
+    try:
+        with ExitStack() as stack:
+            if scheduler is not None:
+                hands = stack.enter_context(cluster(scheduler))
+            crew = stack.enter_context(Crew(hands))
+            bar = stack.enter_context(_bar(quiet=quiet))
+            task = bar.add_task("sweeping", total=sum(map(effort, missing)), cells="")
+            for number, place in enumerate(made.run(crew, kept), 1):
+                bar.update(
+                    task, advance=effort(made.cells[place]), cells=f"{number} of {len(missing)}"
+                )
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _bar(*, quiet: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[cells]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )
