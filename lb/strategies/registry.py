@@ -14,6 +14,7 @@ from lb.strategies import (
     ip_hash,
     join_idle_queue,
     least_connections,
+    least_reported,
     least_response_time,
     maglev,
     p2c,
@@ -48,6 +49,7 @@ REGISTRY: dict[str, Spec] = {
         maglev,
         rendezvous,
         prequal,
+        least_reported,
         weighted_feedback,
         sticky,
     )
