@@ -119,7 +119,7 @@ def _backend_use(
                 share=float(np.mean(share)),
                 utilisation=float(np.mean(busy)),
                 mean_in_flight=float(np.mean(in_flight)),
-                offered=float(np.mean(sent)) * rate / model.capacity_over(length),
+                offered=float(np.mean(sent)) * rate * traffic.work / model.capacity_over(length),
                 bounded=bounded or model.queue is not None or backend.max_in_flight is not None,
                 ejected=float(ejected),
                 falsely_ejected=float(falsely),

@@ -73,8 +73,8 @@ def _uses(scenario: Scenario) -> list[str]:
 
 
 def _parts(problem: str) -> dict[str, str | int | None]:
-    """`file:line key: why`, apart; a file that cannot be read has no line."""
-    match = re.fullmatch(r".*?:(\d+) (.+?): (.*)", problem, re.DOTALL)
+    """`file:line key: why`, apart; a trace has no keys, a file that cannot be read no line."""
+    match = re.fullmatch(r".*?:(\d+)(?: (.+?))?: (.*)", problem, re.DOTALL)
     if match is None:
         return {"line": None, "key": None, "why": problem.partition(": ")[2] or problem}
     return {"line": int(match[1]), "key": match[2], "why": match[3]}

@@ -32,7 +32,7 @@ def demo(
     from lb.terminal import Terminal
     from sim import Scenario, Schedule, scenarios, simulate
     from sim.live.load import play
-    from sim.live.system import LOGS, LiveSystem, relocated, with_run
+    from sim.live.system import LOGS, LiveSystem, relocated, rooted, with_run
     from sim.live.verdict import judge, latencies, predict
     from sim.output.plots.pictures import draw_verdict
     from sim.output.report import (
@@ -50,7 +50,7 @@ def demo(
     given.modelled()
     text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
     run = given.run.model_copy(update={"duration": seconds, "requests": None, "seed": seed})
-    text = with_run(relocated(text), run)
+    text = with_run(rooted(relocated(text), config.parent if config else Path()), run)
     schedule = Schedule.draw(Scenario.parse(text))
     raw = [path.name for path in verdict_files(Path(VERDICT))]
     try_directory(out, (SCENARIO, PICTURE, *REPORT, *raw, *LOGS))

@@ -11,8 +11,10 @@ from lb.config.arrivals import (
     Mmpp,
     Paced,
     Poisson,
+    ProcessTable,
     Renewal,
     Sine,
+    Trace,
     Zipf,
 )
 from lb.config.changes import changed, multiplied
@@ -100,6 +102,7 @@ __all__ = [
     "Panic",
     "Pause",
     "Poisson",
+    "ProcessTable",
     "Profile",
     "Queue",
     "Renewal",
@@ -115,6 +118,7 @@ __all__ = [
     "Table",
     "Tiers",
     "Timeouts",
+    "Trace",
     "Traffic",
     "Uniform",
     "Users",

@@ -6,13 +6,16 @@ Each process knows the mean rate that it offers; `changes` says whether the rate
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from lb.config.files import DataFile
 from lb.config.laws import Law, law_table
 from lb.config.profile import Profile
 from lb.config.values import Mistakes, Positive, PositiveDuration, Share, Table
+from lb.traces import Rows, read
 
 
 class Zipf(Table):
@@ -159,5 +162,51 @@ class Sine(Table):
         return requests / high
 
 
-ArrivalsTable = Poisson | Paced | Renewal | Batch | Mmpp | Profile | Sine
+class Trace(Table):
+    """What came once comes again: requests of a file, at its times.
+
+    CSV with the header `time,size,key` (size and key may lack), JSON lines with the same names,
+    access logs in the common or combined format, or recordings of lb. Times are seconds from the
+    start; times of day count from the first. Sizes are work relative to a backend's mean, as in
+    X-LB-Size; those that the file does not give are drawn, in each replication anew. A run that
+    gives no length takes all of it, and none goes on when it ends.
+    """
+
+    changes: ClassVar[bool] = True
+    process: Literal["trace"]
+    file: DataFile
+    scale: Positive = 1.0
+    """How many times this traffic: time runs so much faster. That keeps every law of its gaps,
+    their correlation, and the order of sizes and keys; bursts and tides are as much shorter."""
+
+    @property
+    def rows(self) -> Rows:
+        """What is in it, at its own pace. Raises ConfigError."""
+        return read(self.file)
+
+    @property
+    def ends(self) -> float:
+        """Seconds until all of it has come. Raises ConfigError."""
+        return self._until(len(self.rows.times))
+
+    def mean_rate(self, duration: float | None, requests: float) -> float:
+        """Requests per second on average over a run of that length, or to the end of all.
+
+        Raises ConfigError.
+        """
+        times = self.rows.times
+        most = int(min(len(times), requests))
+        count = most if duration is None else bisect_left(times, duration * self.scale, 0, most)
+        seconds = self._until(count) if duration is None or count == most else duration
+        return count / seconds if seconds else math.inf
+
+    def _until(self, count: int) -> float:
+        """Seconds until so many have come."""
+        rows = self.rows
+        return (rows.times[max(count, 1) - 1] + rows.whole_seconds) / self.scale
+
+
+ProcessTable = Poisson | Paced | Renewal | Batch | Mmpp | Profile | Sine
+"""Those that are drawn."""
+ArrivalsTable = ProcessTable | Trace
 Arrivals = Annotated[ArrivalsTable, Field(discriminator="process")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
-from lb.config.arrivals import Arrivals, Zipf
+from lb.config.arrivals import Arrivals, Trace, Zipf
 from lb.config.health import HealthTable, Port
 from lb.config.laws import Law
 from lb.config.stations import Model
@@ -76,6 +76,7 @@ class Traffic(Table):
     users: Users | None = None
     """Clients who wait for their answers, in place of arrivals that nothing holds up."""
     keys: Zipf | None = None
+    """Where a trace has none of its own."""
     network: Law | None = None
     """One-way delay between balancer and backend."""
     patience: Law | None = None
@@ -104,8 +105,18 @@ class Traffic(Table):
 
     @property
     def keyed(self) -> bool:
-        """Whether requests have keys; users are their own."""
+        """Whether requests have keys; users are their own. Raises ConfigError."""
+        if isinstance(self.arrivals, Trace) and self.arrivals.rows.keys is not None:
+            return True
         return self.keys is not None or self.users is not None
+
+    @property
+    def work(self) -> float:
+        """The mean of the sizes that it gives itself, relative to a backend's mean; else 1.
+
+        Raises ConfigError.
+        """
+        return self.arrivals.rows.work if isinstance(self.arrivals, Trace) else 1.0
 
     @property
     def noticed(self) -> bool:

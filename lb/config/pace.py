@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lb.config.arrivals import ArrivalsTable, Mmpp, Renewal
+from lb.config.arrivals import ArrivalsTable, Mmpp, Renewal, Trace
 from lb.config.laws import Empirical, LawTable
 from lb.config.profile import Profile
 from lb.errors import UsageError
@@ -27,6 +27,8 @@ def quickened(arrivals: ArrivalsTable, factor: float) -> ArrivalsTable:
             return arrivals.model_copy(update={"rates": rates})
         case Renewal():
             return arrivals.model_copy(update={"law": _stretched(arrivals.law, 1 / factor)})
+        case Trace():
+            return arrivals.model_copy(update={"scale": arrivals.scale * factor})
         case _:
             return arrivals.model_copy(update={"rate": arrivals.rate * factor})
 

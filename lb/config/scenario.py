@@ -22,7 +22,7 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
-from lb.config.arrivals import ArrivalsTable
+from lb.config.arrivals import ArrivalsTable, Trace
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.faults import FaultTable
 from lb.config.health import HealthTable
@@ -231,10 +231,9 @@ class Scenario(Table):
 
     def lacking(self) -> list[str]:
         """What else a simulation of this file asks for, one line each."""
-        run = self.run
         found = [] if self.offered().keyed else self.keyless([self.algorithm.name])
-        length = run.duration or (run.requests or DEFAULT_REQUESTS) / self.rate
-        if (run.warmup or 0.0) >= length:
+        length = self.length
+        if (self.run.warmup or 0.0) >= length:
             why = f"is not shorter than the run, about {length:.3g} s; nothing would be left of it"
             found.append(f"{self.place('run', 'warmup')}: {why}")
         return found + self.endless()
@@ -293,12 +292,22 @@ class Scenario(Table):
         """
         traffic, run = self.offered(), self.run
         if traffic.arrivals is not None:
-            return traffic.arrivals.mean_rate(run.duration, run.requests or DEFAULT_REQUESTS)
+            most = math.inf if isinstance(traffic.arrivals, Trace) else DEFAULT_REQUESTS
+            return traffic.arrivals.mean_rate(run.duration, run.requests or most)
         assert traffic.users is not None
         way = 0.0 if traffic.network is None else traffic.network.mean
         served = min(model.service.mean for _, model in self.modelled())
         cycle = traffic.users.think.mean + served + 2 * way
         return traffic.users.count / cycle if cycle else float("inf")
+
+    @property
+    def length(self) -> float:
+        """About how many seconds a run takes. Raises ConfigError without traffic."""
+        run, process = self.run, self.offered().arrivals
+        ends = process.ends if isinstance(process, Trace) else math.inf
+        if run.duration is None and run.requests is None and ends < math.inf:
+            return ends
+        return min(run.duration or (run.requests or DEFAULT_REQUESTS) / self.rate, ends)
 
     @property
     def changing(self) -> bool:
@@ -314,14 +323,13 @@ class Scenario(Table):
     @property
     def capacity(self) -> float:
         """Requests per second that all backends together can serve, on average over a run."""
-        run = self.run
-        length = run.duration or (run.requests or DEFAULT_REQUESTS) / self.rate
+        length = self.length
         return sum(model.capacity_over(length) for _, model in self.modelled())
 
     @property
     def utilisation(self) -> float:
         """Offered load over capacity, all backends together."""
-        return self.rate / self.capacity
+        return self.rate * self.offered().work / self.capacity
 
     @property
     def bounded(self) -> bool:
@@ -349,12 +357,13 @@ class Scenario(Table):
         """The same with so much work offered, over the capacity of all backends. See `at_rate`."""
         if self.capacity == math.inf:
             raise UsageError("the backends take no time to serve, so there is no load to offer")
-        return self.at_rate(load * self.capacity)
+        return self.at_rate(load * self.capacity / self.offered().work)
 
     def endless(self) -> list[str]:
         """Why a run would neither settle nor end by itself, in one line, or nothing."""
         run = self.run
-        if run.duration or run.requests or self.bounded or self.utilisation < 1:
+        ends = run.duration or run.requests or isinstance(self.offered().arrivals, Trace)
+        if ends or self.bounded or self.utilisation < 1:
             return []
         where, load = self.place("traffic", "arrivals"), f"{self.utilisation:.4g} of capacity"
         cure = "give a duration or requests, a limit, or a lower rate"

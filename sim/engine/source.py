@@ -46,7 +46,7 @@ class OpenLoop:
             name: row.tolist() for name, row in zip(schedule.shapes, schedule.sizes, strict=True)
         }
         self._times: list[float] = schedule.times.tolist()
-        self._keys = [] if schedule.keys is None else [b"%d" % key for key in schedule.keys]
+        self._keys = schedule.all_keys()
         self.patience: list[float] = [] if schedule.patience is None else schedule.patience.tolist()
         self._next = 0
         self._alarm = Alarm(self._arrive)

@@ -43,6 +43,16 @@ def relocated(text: str) -> str:
     return re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{ports[found[1]]}", text)
 
 
+def rooted(text: str, directory: Path) -> str:
+    """A scenario's text that may stand elsewhere: the files that it names stay where they are."""
+
+    def placed(found: re.Match[str]) -> str:
+        path = (directory / found[2]).resolve()
+        return f"{found[1]}{path}" if path.is_file() else found[0]
+
+    return re.sub(r"""(\bfile\s*=\s*["']|\bempirical:)([^"',]+)""", placed, text)
+
+
 def with_run(text: str, run: Run) -> str:
     """A scenario's text with `run` in place of its [run]; the rest of it stays as it is written.
 

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb import wire
-from lb.config import DEFAULT_REQUESTS, Scenario, Zipf
+from lb.config import DEFAULT_REQUESTS, Scenario, Trace, Zipf
 from lb.errors import ConfigError
 from lb.system import reason
 from sim.model.laws import Floats, draw, draw_shape, shape
 from sim.model.processes import arrival_times, times_before
+from sim.model.traced import traced
 
 
 def zipf_keys(law: Zipf, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
@@ -43,9 +44,11 @@ class Schedule:
     sizes: Floats
     """Work relative to a backend's mean service; shape (len(shapes), n)."""
     keys: NDArray[np.int64] | None = None
-    """What hash strategies see; shape (n,)."""
+    """By number, what hash strategies see; shape (n,)."""
     patience: Floats | None = None
     """Seconds from its arrival after which a client leaves; shape (n,)."""
+    texts: tuple[str, ...] | None = None
+    """What each key reads; None where it is its number."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -63,7 +66,12 @@ class Schedule:
         """
         process, traffic, run = scenario.arrivals(), scenario.offered(), scenario.run
         arrivals, keys, *_ = streams(run.seed, replication)
-        if run.duration is None:
+        given = None
+        if isinstance(process, Trace):
+            # Of all that is random it is this alone that replications share: it stands for a fact.
+            given = traced(process, run, streams(run.seed, 0, "within a second")[0])
+            times = given.times
+        elif run.duration is None:
             times = arrival_times(process, arrivals, run.requests or DEFAULT_REQUESTS)
         else:
             times = times_before(process, lambda: streams(run.seed, replication)[0], run.duration)
@@ -72,11 +80,16 @@ class Schedule:
         sizes = np.empty((len(laws), n))
         for row, law in enumerate(laws.values()):
             # A stream of its own for each shape: adding a backend changes nobody else's sizes.
-            sizes[row] = draw_shape(law, streams(run.seed, replication, shape(law))[0], n)
-        drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
+            if given is None or given.sizes is None:
+                sizes[row] = draw_shape(law, streams(run.seed, replication, shape(law))[0], n)
+            else:
+                sizes[row] = given.sizes
         patience = None
         if traffic.patience is not None:
             patience = draw(traffic.patience, streams(run.seed, replication, "patience")[0], n)
+        if given is not None and given.keys is not None:
+            return cls(times, tuple(laws), sizes, given.keys, patience, given.texts)
+        drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
         return cls(times, tuple(laws), sizes, drawn, patience)
 
     def check(self, scenario: Scenario) -> None:
@@ -97,14 +110,30 @@ class Schedule:
         """The first `n` requests."""
         keys = None if self.keys is None else self.keys[:n]
         patience = None if self.patience is None else self.patience[:n]
-        return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys, patience)
+        return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys, patience, self.texts)
+
+    def key(self, index: int) -> str:
+        """What the key of request `index` reads; empty where there are none."""
+        if self.keys is None:
+            return ""
+        number = int(self.keys[index])
+        return str(number) if self.texts is None else self.texts[number]
+
+    def all_keys(self) -> list[bytes]:
+        """What hash strategies see of each request; empty where there are no keys."""
+        if self.keys is None:
+            return []
+        if self.texts is None:
+            return [b"%d" % key for key in self.keys]
+        texts = [text.encode() for text in self.texts]
+        return [texts[key] for key in self.keys]
 
     def fields(self, index: int) -> dict[str, str]:
         """The header fields that carry request `index`'s work and key to a live backend."""
         work = dict(zip(self.shapes, self.sizes[:, index].tolist(), strict=True))
         fields = {wire.SIZE: wire.write_size(work)}
         if self.keys is not None:
-            fields[wire.KEY] = str(self.keys[index])
+            fields[wire.KEY] = self.key(index)
         return fields
 
     def save(self, path: Path) -> None:
@@ -114,7 +143,8 @@ class Schedule:
             arrays["keys"] = self.keys
         if self.patience is not None:
             arrays["patience"] = self.patience
-        header = np.frombuffer(json.dumps({"schema": 1, "shapes": self.shapes}).encode(), np.uint8)
+        said = {"schema": 1, "shapes": self.shapes, "texts": self.texts}
+        header = np.frombuffer(json.dumps(said).encode(), np.uint8)
         with path.open("wb") as file:  # under this very name; numpy would append a suffix
             np.savez_compressed(file, allow_pickle=False, header=header, **arrays)
 
@@ -127,7 +157,15 @@ class Schedule:
                 header = json.loads(archive["header"].tobytes())
                 times, sizes = archive["times"], archive["sizes"]
                 keys, patience = archive.get("keys"), archive.get("patience")
-                return cls(times, tuple(header["shapes"]), sizes, keys, patience)
+                texts = header.get("texts")
+                return cls(
+                    times,
+                    tuple(header["shapes"]),
+                    sizes,
+                    keys,
+                    patience,
+                    None if texts is None else tuple(texts),
+                )
         except OSError as error:
             raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
         except (

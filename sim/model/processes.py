@@ -11,12 +11,12 @@ from collections.abc import Callable
 import numpy as np
 
 from lb.config import (
-    ArrivalsTable,
     Batch,
     Geometric,
     Mmpp,
     Paced,
     Poisson,
+    ProcessTable,
     Profile,
     Renewal,
     Sine,
@@ -24,7 +24,7 @@ from lb.config import (
 from sim.model.laws import Floats, draw
 
 
-def arrival_times(process: ArrivalsTable, rng: np.random.Generator, n: int) -> Floats:
+def arrival_times(process: ProcessTable, rng: np.random.Generator, n: int) -> Floats:
     """The first `n` arrival times in seconds, ascending; shape (n,), less when no more come."""
     match process:
         case Poisson():
@@ -44,7 +44,7 @@ def arrival_times(process: ArrivalsTable, rng: np.random.Generator, n: int) -> F
 
 
 def times_before(
-    process: ArrivalsTable, stream: Callable[[], np.random.Generator], duration: float
+    process: ProcessTable, stream: Callable[[], np.random.Generator], duration: float
 ) -> Floats:
     """All arrival times below `duration`, ascending; `stream` makes the same generator anew."""
     expected = process.mean_rate(duration, 0) * duration

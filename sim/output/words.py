@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from lb.balancing.subset import subset
-from lb.config import Scenario
+from lb.config import Scenario, Trace
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
@@ -32,6 +32,7 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
             f"{traffic.users.count} users, who would send {rate:.4g} requests/s if none waited: "
             f"{load:.3g} of capacity."
         )
+    yield from _trace(scenario)
     yield from _balancers(scenario)
     yield from _thrashing(scenario)
     for name in algorithms:
@@ -48,6 +49,23 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
                 f"The backends are near the edge ({load:.4g} of their capacity): "
                 "an ordinary run is too short to tell how long the queues get."
             )
+
+
+def _trace(scenario: Scenario) -> Iterator[str]:
+    """What a trace holds, and that it ends before the run would."""
+    trace, run = scenario.offered().arrivals, scenario.run
+    if not isinstance(trace, Trace):
+        return
+    count, ends = len(trace.rows.times), trace.ends
+    pace = f" at {trace.scale:g} times its pace" if trace.scale != 1 else ""
+    yield (
+        f"{trace.file}: {count} requests in {ends:.4g} s{pace}. It is the same in every "
+        "replication, so intervals say nothing of other days."
+    )
+    if run.duration is not None and run.duration > ends:
+        yield f"It ends the run after {ends:.4g} s, before its {run.duration:g} s are over."
+    if run.requests is not None and run.requests > count:
+        yield f"It ends the run after {count} requests, before there are {run.requests}."
 
 
 def _balancers(scenario: Scenario) -> Iterator[str]:

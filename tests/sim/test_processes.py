@@ -9,14 +9,14 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import stats
 
-from lb.config import Arrivals, ArrivalsTable, Batch, Mmpp, Renewal, Sine
+from lb.config import Arrivals, Batch, Mmpp, ProcessTable, Renewal, Sine
 from lb.errors import ConfigError
 from sim.model.arrivals import Schedule
 from sim.model.processes import arrival_times, times_before
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
 SIGNIFICANCE = 0.001
-TABLES: TypeAdapter[ArrivalsTable] = TypeAdapter(Arrivals)
+TABLES: TypeAdapter[ProcessTable] = TypeAdapter(Arrivals)
 PROCESSES = {
     "poisson": {"process": "poisson", "rate": 40.0},
     "paced": {"process": "deterministic", "rate": 40.0},
@@ -31,7 +31,7 @@ PROCESSES = {
 NAMES = pytest.mark.parametrize("name", PROCESSES)
 
 
-def process(name: str) -> ArrivalsTable:
+def process(name: str) -> ProcessTable:
     return TABLES.validate_python(PROCESSES[name])
 
 

@@ -1,0 +1,49 @@
+"""Traces as access logs: the common and the combined log format of Apache, nginx and many others.
+
+A line says in which second a request came, and from whom, which is its key. It is written when the
+answer has ended, so lines need not be in order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta, timezone
+
+from lb.traces.rows import Row, wrong
+
+LINE = re.compile(
+    r"(?P<host>\S+) \S+ [^\[]*\[(?P<time>(?P<day>\d{1,2})/(?P<month>[A-Z][a-z]{2})/(?P<year>\d{4})"
+    r":(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?: (?P<sign>[+-])(?P<zone>\d{4}))?)\]"
+)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def access_log(source: str, lines: Iterable[str]) -> Iterator[Row]:
+    """One row a line. Raises ConfigError."""
+    said, at = "", 0.0
+    for line, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        match = LINE.match(text)
+        if match is None:
+            raise wrong(source, line, "not a line of the common or combined log format")
+        if match["time"] != said:  # many in a row say the same
+            said = match["time"]
+            try:
+                at = _seconds(match)
+            except ValueError as error:
+                raise wrong(source, line, f"time {said!r}: {error}") from None
+        yield Row(line, at, None, match["host"])
+
+
+def _seconds(match: re.Match[str]) -> float:
+    if match["month"] not in MONTHS:
+        raise ValueError(f"no month is called {match['month']}")
+    zone = timedelta()
+    if match["zone"]:
+        zone = timedelta(hours=int(match["zone"][:2]), minutes=int(match["zone"][2:]))
+    day, hour, minute, second = (int(match[name]) for name in ("day", "hour", "minute", "second"))
+    east = timezone(-zone if match["sign"] == "-" else zone)
+    month = MONTHS.index(match["month"]) + 1
+    return datetime(int(match["year"]), month, day, hour, minute, second, tzinfo=east).timestamp()

@@ -1,0 +1,54 @@
+"""Reading a trace: the form shows in the file itself."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from lb.errors import ConfigError
+from lb.recording.format import MAGIC
+from lb.system import reason
+from lb.traces.access_log import LINE, access_log
+from lb.traces.recorded import recorded
+from lb.traces.rows import Rows, collected
+from lb.traces.tables import COLUMNS, comma_separated, json_lines
+
+FORMS = f"a header such as {','.join(COLUMNS)}, JSON lines, an access log, a recording of lb"
+GZIP = b"\x1f\x8b"
+
+
+def read(path: str) -> Rows:
+    """All requests of a file. Raises ConfigError: `trace.csv:7: why`."""
+    try:
+        status = Path(path).stat()
+        return _read(path, status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: cannot be read: not UTF-8 text"]) from None
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, _changed: int, _size: int) -> Rows:
+    """Every replication asks for it, and it may be long."""
+    with Path(path).open("rb") as file:
+        head = file.read(len(MAGIC))
+        file.seek(0)
+        if head == MAGIC:
+            return collected(path, recorded(path, file))
+        if head.startswith(GZIP):
+            raise ConfigError([f"{path}: is compressed; unpack it first"])
+    # Whoever writes to a log may send any bytes; what is not text there is no matter of ours.
+    with Path(path).open(encoding="utf-8-sig", errors="replace") as lines:
+        first = next(filter(str.strip, lines), "")
+        if LINE.match(first):
+            lines.seek(0)
+            return collected(path, access_log(path, lines), ordered=False, whole_seconds=True)
+    with Path(path).open(encoding="utf-8-sig", newline="") as lines:
+        if not first:
+            raise ConfigError([f"{path}: holds no request"])
+        if first.lstrip().startswith("{"):
+            return collected(path, json_lines(path, lines))
+        if {name.strip(' "\r\n') for name in first.split(",")} & set(COLUMNS):
+            return collected(path, comma_separated(path, lines))
+    raise ConfigError([f"{path}:1: what this is does not show: begin with {FORMS}"])

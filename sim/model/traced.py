@@ -1,0 +1,44 @@
+"""A trace as a run has it: at its pace, cut to its length, spread within its seconds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.config import Run, Trace
+from sim.model.laws import Floats
+
+
+class Traced(NamedTuple):
+    """The requests of a run; arrays have one entry each."""
+
+    times: Floats
+    sizes: Floats | None
+    """Work relative to a backend's mean; None where it is to be drawn."""
+    keys: NDArray[np.int64] | None
+    texts: tuple[str, ...]
+    """What the keys read, by their number."""
+
+
+def traced(trace: Trace, run: Run, rng: np.random.Generator) -> Traced:
+    """What comes of `trace` in `run`. Raises ConfigError.
+
+    A log that says no more than in which second a request came leaves the rest to `rng`: given
+    their number, arrivals that know nothing of each other are spread evenly. Their order stays.
+    """
+    rows = trace.rows
+    times = np.array(rows.times)
+    if rows.whole_seconds:
+        times = np.sort(times + rng.random(len(times)))
+    times /= trace.scale
+    n = len(times) if run.duration is None else int(np.searchsorted(times, run.duration))
+    n = min(n, run.requests or n)
+    sizes, keys = rows.sizes, rows.keys
+    return Traced(
+        times[:n],
+        None if sizes is None else np.array(sizes)[:n],
+        None if keys is None else np.array(keys, np.int64)[:n],
+        rows.texts,
+    )
