@@ -19,6 +19,7 @@ from lb.config.arrivals import (
 )
 from lb.config.changes import changed, multiplied
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
+from lb.config.demand import DEFAULT_BACKENDS
 from lb.config.faults import (
     BlackHole,
     ColdStart,
@@ -58,7 +59,7 @@ from lb.config.model import (
     VerdictTable,
 )
 from lb.config.profile import Profile
-from lb.config.scenario import DEFAULT_BACKENDS, Scenario
+from lb.config.scenario import Scenario
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.stations import Model, Speed, Usl
 from lb.config.tiers import Panic, Tiers

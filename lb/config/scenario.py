@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import (
-    Field,
     ModelWrapValidatorHandler,
-    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -22,34 +19,26 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
-from lb.config.arrivals import ArrivalsTable, Trace
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
-from lb.config.faults import FaultTable
+from lb.config.demand import Demand
 from lb.config.health import HealthTable
 from lb.config.model import (
-    DEFAULT_REQUESTS,
     BackendTable,
     Expect,
-    Run,
-    Traffic,
     VerdictTable,
 )
 from lb.config.outliers import Outliers, SlowStart
-from lb.config.pace import quickened
 from lb.config.places import Origin, Place, lines_of
 from lb.config.problems import mistakes, not_toml, written, wrong_tables
 from lb.config.serving import Limits, Server, Timeouts
-from lb.config.stations import Model
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
-from lb.config.values import Mistakes, RequestKey, Table
-from lb.errors import ConfigError, UsageError
+from lb.config.values import Mistakes, RequestKey
+from lb.errors import ConfigError
 from lb.system import reason
 
-DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
 
-
-class Scenario(Table):
+class Scenario(Demand):
     """A whole file, read with `load` or `parse`, or built in code from the same tables.
 
     In code durations may be numbers of seconds, and `backends` is the name of `[[backend]]`.
@@ -78,17 +67,10 @@ class Scenario(Table):
     hedging: Hedging = Hedging()
     queue: Queue = Queue()
     subset: Subset = Subset()
-    backends: Annotated[tuple[BackendTable, ...], Field(alias="backend", strict=False)] = tuple(
-        BackendTable(address=place) for place in DEFAULT_BACKENDS
-    )
     panic: Panic = Panic()
     tiers: Tiers = Tiers()
-    traffic: Traffic | None = None
-    faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
-    run: Run = Run()
     expect: Expect = Expect()
     verdict: VerdictTable = VerdictTable()
-    _origin: Origin = PrivateAttr(default_factory=Origin)
 
     if TYPE_CHECKING:
 
@@ -243,128 +225,3 @@ class Scenario(Table):
         place, example = self.place("traffic", "keys"), '{ law = "zipf", count = 10000, s = 1.1 }'
         needy = [name for name in names if "key" in strategies.spec(name.partition(":")[0]).needs]
         return [f"{place}: missing; {name} needs keys = {example}" for name in needy]
-
-    def place(self, *path: str | int) -> str:
-        """Where a key stands, or would: `lb.toml:12 backend[1].model`."""
-        return self._origin.at(path)
-
-    def standing_at(self, other: Scenario) -> Scenario:
-        """This one, whose keys stand where those of `other` do, which it was made from."""
-        self._origin = other._origin
-        return self
-
-    def modelled(self) -> list[tuple[BackendTable, Model]]:
-        """Backends with their models. Raises ConfigError that names all that have none."""
-        if missing := self._without_model():
-            raise ConfigError(missing)
-        return [(row, row.model) for row in self.backends if row.model is not None]
-
-    def offered(self) -> Traffic:
-        """The traffic. Raises ConfigError when there is none, with all else that is missing."""
-        if self.traffic is None:
-            why = (
-                f"{self.place('traffic')}: missing; give [traffic] arrivals, a process and its rate"
-            )
-            raise ConfigError([why, *self._without_model()])
-        return self.traffic
-
-    def arrivals(self) -> ArrivalsTable:
-        """How requests arrive, whatever becomes of them. Raises ConfigError where users wait."""
-        process = self.offered().arrivals
-        if process is None:
-            why = "whoever waits for an answer has no timetable; give arrivals, or use lb simulate"
-            raise ConfigError([f"{self.place('traffic', 'users')}: {why}"])
-        return process
-
-    def _without_model(self) -> list[str]:
-        where = [self.place("backend", number, "model") for number in range(len(self.backends))]
-        return [
-            f"{place}: missing; nothing to simulate {row.label} with"
-            for place, row in zip(where, self.backends, strict=True)
-            if row.model is None
-        ]
-
-    @property
-    def rate(self) -> float:
-        """Requests per second on average over a run; of users the most that they can send.
-
-        Nobody waits then, and each gets the quickest backend. Raises ConfigError without traffic.
-        """
-        traffic, run = self.offered(), self.run
-        if traffic.arrivals is not None:
-            most = math.inf if isinstance(traffic.arrivals, Trace) else DEFAULT_REQUESTS
-            return traffic.arrivals.mean_rate(run.duration, run.requests or most)
-        assert traffic.users is not None
-        way = 0.0 if traffic.network is None else traffic.network.mean
-        served = min(model.service.mean for _, model in self.modelled())
-        cycle = traffic.users.think.mean + served + 2 * way
-        return traffic.users.count / cycle if cycle else float("inf")
-
-    @property
-    def length(self) -> float:
-        """About how many seconds a run takes. Raises ConfigError without traffic."""
-        run, process = self.run, self.offered().arrivals
-        ends = process.ends if isinstance(process, Trace) else math.inf
-        if run.duration is None and run.requests is None and ends < math.inf:
-            return ends
-        return min(run.duration or (run.requests or DEFAULT_REQUESTS) / self.rate, ends)
-
-    @property
-    def changing(self) -> bool:
-        """Whether what happens follows the clock, so that there is no steady state."""
-        paced = any(model.speed is not None for _, model in self.modelled())
-        return bool(self.faults) or self.offered().changes or paced
-
-    @property
-    def eventful(self) -> bool:
-        """Whether a run changes with time: by the clock, or by clients that leave."""
-        return self.changing or self.offered().patience is not None
-
-    @property
-    def capacity(self) -> float:
-        """Requests per second that all backends together can serve, on average over a run."""
-        length = self.length
-        return sum(model.capacity_over(length) for _, model in self.modelled())
-
-    @property
-    def utilisation(self) -> float:
-        """Offered load over capacity, all backends together."""
-        return self.rate * self.offered().work / self.capacity
-
-    @property
-    def bounded(self) -> bool:
-        """Whether no line can grow for ever: clients leave it or are few, or it is full one day."""
-        traffic = self.offered()
-        if traffic.patience is not None or traffic.users is not None:
-            return True
-        return all(
-            model.queue is not None or row.max_in_flight is not None
-            for row, model in self.modelled()
-        )
-
-    def at_rate(self, rate: float) -> Scenario:
-        """The same with so many requests per second on average over a run.
-
-        A process of several rates keeps their proportion. Raises UsageError where no rate is given.
-        """
-        traffic = self.offered()
-        if traffic.arrivals is None:
-            raise UsageError("users send when they have their answers: give another count or think")
-        quicker = quickened(traffic.arrivals, rate / self.rate)
-        return self.model_copy(update={"traffic": traffic.model_copy(update={"arrivals": quicker})})
-
-    def at_load(self, load: float) -> Scenario:
-        """The same with so much work offered, over the capacity of all backends. See `at_rate`."""
-        if self.capacity == math.inf:
-            raise UsageError("the backends take no time to serve, so there is no load to offer")
-        return self.at_rate(load * self.capacity / self.offered().work)
-
-    def endless(self) -> list[str]:
-        """Why a run would neither settle nor end by itself, in one line, or nothing."""
-        run = self.run
-        ends = run.duration or run.requests or isinstance(self.offered().arrivals, Trace)
-        if ends or self.bounded or self.utilisation < 1:
-            return []
-        where, load = self.place("traffic", "arrivals"), f"{self.utilisation:.4g} of capacity"
-        cure = "give a duration or requests, a limit, or a lower rate"
-        return [f"{where}: offered load {load}: {cure}"]

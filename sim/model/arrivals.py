@@ -157,15 +157,9 @@ class Schedule:
                 header = json.loads(archive["header"].tobytes())
                 times, sizes = archive["times"], archive["sizes"]
                 keys, patience = archive.get("keys"), archive.get("patience")
-                texts = header.get("texts")
-                return cls(
-                    times,
-                    tuple(header["shapes"]),
-                    sizes,
-                    keys,
-                    patience,
-                    None if texts is None else tuple(texts),
-                )
+                shapes, texts = tuple(header["shapes"]), header.get("texts")
+                read = None if texts is None else tuple(texts)
+                return cls(times, shapes, sizes, keys, patience, read)
         except OSError as error:
             raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
         except (
