@@ -82,4 +82,4 @@ def serve(
         changes["health"] = scenario.health.model_copy(
             update={"interval": health_check_interval, "fast_interval": fast}
         )
-    run(scenario.model_copy(update=changes), record)
+    run(scenario.with_flags(**changes), record)

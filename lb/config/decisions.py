@@ -85,6 +85,8 @@ class Algorithm(Table):
 
 def _outcome(given: object) -> None:
     """Check a member of `RetryPolicy.on`. Raises ValueError."""
+    if isinstance(given, str) and given.isdecimal():
+        raise ValueError(f"{given!r} is a text; write the status as a number, {given}")
     if isinstance(given, str) and given not in OUTCOMES:
         near = difflib.get_close_matches(given, OUTCOMES, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""

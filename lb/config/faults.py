@@ -44,7 +44,7 @@ class Fault(Table):
 
     backends: Annotated[
         tuple[str, ...], BeforeValidator(_list), Field(alias="backend", strict=False)
-    ]
+    ] = ()
     """Names or addresses; several suffer together."""
     since: Annotated[Duration, Field(alias="from")] = 0.0
     until: Annotated[Duration, Field(alias="to")]
@@ -214,9 +214,16 @@ Found = Iterator[tuple[tuple[int | str, ...], str]]
 def _unknown(faults: Sequence[Fault], backends: Sequence[BackendTable]) -> Found:
     known = dict.fromkeys(word for row in backends for word in (row.label, row.address))
     for number, fault in enumerate(faults):
+        if not fault.backends:
+            names = ", ".join(row.label for row in backends)
+            yield (number, "backend"), f"missing; name one of {names}, or a list of them"
         for name in fault.backends:
             if name not in known:
                 yield (number, "backend"), f"no backend is called {name!r}; {nearest(name, known)}"
+        for row in backends:
+            given = [name for name in fault.backends if name in (row.label, row.address)]
+            if len(given) > 1:
+                yield (number, "backend"), f"backend {row.label} is named twice; once will do"
 
 
 def _overlapping(faults: Sequence[Fault], backends: Sequence[BackendTable]) -> Found:

@@ -27,9 +27,11 @@ from lb.config.model import (
     Expect,
     VerdictTable,
 )
+from lb.config.notes import notes
 from lb.config.outliers import Outliers, SlowStart
 from lb.config.places import Origin, Place, lines_of
 from lb.config.problems import mistakes, not_toml, written, wrong_tables
+from lb.config.salvage import rest_of
 from lb.config.serving import Limits, Server, Timeouts
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
@@ -106,18 +108,17 @@ class Scenario(Demand):
     ) -> Scenario:
         """Mistakes become a ConfigError, each with its place; those between tables too."""
         found: list[tuple[Place, str]] = []
-        wrong: set[str] = set()
         try:
             file: Scenario | None = handler(data)
+            found += contradictions(file)
         except ValidationError as error:
-            found, wrong, file = mistakes(error, cls), wrong_tables(error, cls), None
+            found, file = mistakes(error, cls), None
             if isinstance(data, dict):
+                rest = rest_of(data, found, wrong_tables(error, cls))
                 with suppress(ValidationError):
-                    names = {field.alias: name for name, field in cls.model_fields.items()}
-                    right = {k: it for k, it in data.items() if names.get(k, k) not in wrong}
-                    file = handler(right)
-        if file is not None:
-            found += contradictions(file, wrong)
+                    file = handler(rest.data)
+                    between = contradictions(file, rest.wrong, named=rest.named)
+                    found += [(place, why) for place, why in between if rest.says(place)]
         if found or file is None:
             raise ConfigError(written(found, info.context or Origin()))
         return file
@@ -158,6 +159,16 @@ class Scenario(Demand):
             return self.algorithm
         return Algorithm.of(algorithm)
 
+    def with_flags(self, **tables: object) -> Scenario:
+        """With these in place of the file's. Raises UsageError when they contradict the others.
+
+        Faults are no matter of whoever serves: they may name backends that flags have replaced.
+        """
+        changed = self.model_copy(update=tables)
+        if found := list(contradictions(changed, {"faults"})):
+            raise UsageError("\n".join(written(found, self._origin)))
+        return changed
+
     def setup(self, algorithm: str | None = None) -> Setup:
         """What makes the balancer of this file, for either driver.
 
@@ -193,23 +204,7 @@ class Scenario(Demand):
 
     def notes(self, algorithm: str | None = None) -> list[str]:
         """What an algorithm (the file's unless given) needs and is not given, one line each."""
-        chosen = self.chosen(algorithm)
-        row = strategies.spec(chosen.name)
-        found = []
-        alike = len(self.backends) > 1 and len({row.weight for row in self.backends}) == 1
-        if alike and "weights" in row.needs:
-            found.append(f"{chosen.name} goes by weights, and all backends have the same")
-        weighs = row.weighs
-        if row.nests:
-            inner = str(getattr(row.configure(chosen.settings), "inner", chosen.name))
-            weighs = strategies.spec(inner.partition(":")[0]).weighs
-        if self.slow_start.duration and not weighs:
-            found.append(f"{chosen.name} ignores weights, so [slow_start] changes nothing")
-        if self.hedging.after is not None and len(self.backends) == 1:
-            found.append("a hedge goes to another backend, and there is only one")
-        if self.subset.size is not None and self.subset.size >= len(self.backends):
-            found.append("subset.size leaves no backend out")
-        return found
+        return list(notes(self, self.chosen(algorithm)))
 
     def lacking(self) -> list[str]:
         """What else a simulation of this file asks for, one line each."""

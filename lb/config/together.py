@@ -23,10 +23,14 @@ Found = Iterator[tuple[Place, str]]
 Backends = Sequence[BackendTable]
 
 
-def contradictions(file: Any, wrong: Collection[str]) -> Found:
-    """All there are among the tables of `file` but for those that are `wrong` in themselves."""
+def contradictions(file: Any, wrong: Collection[str] = (), *, named: bool = True) -> Found:
+    """All there are among the tables of `file` but for those that are `wrong` in themselves.
+
+    `named`: of wrong backends at least the names are right.
+    """
     for check, *tables in CHECKS:
-        if not set(tables) & set(wrong):
+        without = set(tables) & set(wrong)
+        if not without or (check is _faults and without == {"backends"} and named):
             yield from check(*(getattr(file, table) for table in tables))
 
 
@@ -63,6 +67,13 @@ def _checks(health: HealthTable, backends: Backends) -> Found:
         if row.health is not None:
             for key, why in row.checked_by(health).useless(row.health):
                 yield ("backend", number, "health", *key), why
+
+
+def _retries(retries: Retries) -> Found:
+    off = retries.budget == retries.min_per_second == 0
+    if off and retries.max and "max" in retries.model_fields_set:
+        why = "nothing is ever tried again: budget is 0, and so is min_per_second"
+        yield ("retries", "max"), f"{why}; give one of them, or max = 0"
 
 
 def _hedges(hedging: Hedging, retries: Retries, timeouts: Timeouts) -> Found:
@@ -116,6 +127,7 @@ CHECKS: tuple[tuple[Any, ...], ...] = (
     (_faults, "faults", "backends"),
     (_late_faults, "faults", "run"),
     (_checks, "health", "backends"),
+    (_retries, "retries"),
     (_hedges, "hedging", "retries", "timeouts"),
     (_attempts, "timeouts"),
     (_lines, "queue", "backends"),

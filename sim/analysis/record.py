@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,19 @@ from lb.balancing import Outcome, Why
 from sim.analysis.fates import Fates
 from sim.model.laws import Floats
 
-TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT)
+
+class Late(Enum):
+    """What the proxy says where neither a backend nor its balancer has ended a request."""
+
+    TOO_LATE = "too_late"
+    """It took longer than any may (`timeouts.total`)."""
+
+
+Reason = Why | Outcome | Late
+"""Why a request has no good answer."""
+TIMEOUTS = (Why.QUEUE_TIMEOUT, Outcome.TIMEOUT, Late.TOO_LATE)
 GONE = Outcome.CLIENT_GONE
-Refusal = tuple[int, float, Why | Outcome]
+Refusal = tuple[int, float, Reason]
 """Index of a request, when its client heard, and why."""
 
 

@@ -10,7 +10,8 @@ import math
 from functools import partial
 from typing import Any
 
-from lb.balancing import Lease, Outcome, Why
+from lb.balancing import Lease, Outcome
+from sim.analysis.record import Reason
 from sim.engine.dispatcher import Dispatcher
 from sim.engine.request import Request
 from sim.engine.timeline import Alarm
@@ -55,7 +56,7 @@ class Attended(Dispatcher):
         lease.call.leases += (lease,)
         super()._send(lease, now)
 
-    def _refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
+    def _refuse(self, request: Request, now: float, why: Reason) -> None:
         if request.failures < self._retries:
             again = now + back_off(request.failures + 1)
             self._timeline.set(Alarm(partial(self._come_again, request)), again)

@@ -25,8 +25,8 @@ from lb.balancing import (
     Refuse,
     Start,
     Swapped,
-    Why,
 )
+from sim.analysis.record import Reason
 from sim.engine.journal import Journal
 from sim.engine.prober import Prober
 from sim.engine.request import Request
@@ -88,7 +88,8 @@ class Dispatcher:
 
     def start(self, now: float) -> None:
         """Get the first health answers: in the model every backend is up at once."""
-        self._woken(now)
+        with self._prober.before_the_start():
+            self._woken(now)
 
     # --- a request's way
 
@@ -259,7 +260,7 @@ class Dispatcher:
 
     # --- bookkeeping
 
-    def _refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
+    def _refuse(self, request: Request, now: float, why: Reason) -> None:
         """The client hears that there is no answer for it."""
         self._journal.refuse(request, now, why)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 
-from lb.balancing import Lease, Outcome, Why
-from sim.analysis.record import Record
+from lb.balancing import Lease
+from sim.analysis.record import Reason, Record
 from sim.engine.request import Request
 from sim.model.laws import Floats
 
@@ -35,7 +35,7 @@ class Journal:
         """Requests whose client had come before."""
         self.ejected: list[tuple[int, float]] = []
         """Which backend was ejected when."""
-        self._refused: list[tuple[int, float, Why | Outcome]] = []
+        self._refused: list[tuple[int, float, Reason]] = []
         self._lost: dict[Lease[Request], list[float]] = {}
 
     def expect(self, arrivals: Sequence[float]) -> None:
@@ -55,7 +55,7 @@ class Journal:
         self.backend.append(-1)
         return len(self.arrived) - 1
 
-    def refuse(self, request: Request, now: float, why: Why | Outcome) -> None:
+    def refuse(self, request: Request, now: float, why: Reason) -> None:
         """The request has ended without an answer."""
         self._refused.append((request.index, now, why))
         self.left -= 1

@@ -10,6 +10,7 @@ from typing import Any
 
 from lb.balancing import Lease, Outcome
 from lb.balancing.lease import rival_of
+from sim.analysis.record import Late
 from sim.engine.clients import Attended
 from sim.engine.dispatcher import OK
 from sim.engine.request import Request
@@ -80,4 +81,4 @@ class Pressed(Attended):
             self._give_up(lease, now)
             lease.done(now, Outcome.TIMEOUT)
         if under_way or self.balancer.abandoned(request):
-            self._refuse(request, now, Outcome.TIMEOUT)
+            self._refuse(request, now, Late.TOO_LATE)

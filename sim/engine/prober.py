@@ -5,7 +5,8 @@ A health check of a backend without faults is answered at once: nothing can be l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -36,8 +37,15 @@ class Prober:
     ) -> None:
         """`way` is how long a probe travels, seconds one way."""
         self._timeline = timeline
-        self._way = way
+        self._way = self._usual_way = way
         self._observed = observed
+
+    @contextmanager
+    def before_the_start(self) -> Iterator[None]:
+        """These probes travel no time: whoever starts a system waits for its health answers."""
+        self._way = 0.0
+        yield
+        self._way = self._usual_way
 
     def check(self, backend: Backend, now: float, timeout: float) -> ProbeResult | None:
         """How the backend is; None when that takes time, `timeout` seconds at most."""

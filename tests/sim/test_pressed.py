@@ -108,7 +108,7 @@ def test_a_hedged_request_that_takes_too_long_ends_both_attempts() -> None:
     assert len(record.lost.backend) == 10
     assert simulate(
         scenario(serves(EXPONENTIAL), rate=0.5, more='[timeouts]\ntotal = "1s"'), "round_robin"
-    ).runs[0].refused["timeout"]  # fmt: skip
+    ).runs[0].refused["too_late"]  # fmt: skip
 
 
 @pytest.mark.parametrize("on", ["503", '"server_error"'])

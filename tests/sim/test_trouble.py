@@ -200,3 +200,18 @@ def test_what_cannot_be_told_is_left_out() -> None:
     assert list(ordeal(file, blind, runs[1:], 1.0)) == ["lost", "goodput", "recovery"]
     assert list(ordeal(file, blind, runs[1:], 5.0)) == ["lost", "goodput"]
     assert ordeal(scenario(serves(EXPONENTIAL)), blind, runs[1:], 1.0) == {}
+
+
+def test_a_system_starts_with_the_health_answers_of_those_that_are_well() -> None:
+    """The first checks travel no time; who is down at the start is out from the first look on."""
+    file = scenario(
+        *[serves(EXPONENTIAL)] * 3,
+        traffic='network = { law = "deterministic", mean = "50ms" }',
+        more='[[fault]]\nbackend = "b:0"\nkind = "down"\nfrom = "20s"\nto = "30s"\n'
+        '[[fault]]\nbackend = "b:1"\nkind = "down"\nto = "30s"',
+    )
+    seen = World(file, Schedule.draw(file), None).replicate().rotation
+    assert seen is not None
+    assert seen[:3].tolist() == [[1, 0, 1]] * 3
+    assert seen[190, 0] == 1
+    assert seen[215, 0] == 0
