@@ -14,8 +14,8 @@ from typing import Protocol
 
 from rich.cells import cell_len
 
-UNKNOWN = 120
-"""Columns of a table where nobody says how many there are."""
+UNKNOWN = 80
+"""Columns of a table where nobody says how many there are: it may be looked at later."""
 GAP = "  "
 PLAIN = str.maketrans({"±": "+-", "─": "-", "×": "x", "µ": "u"})
 """For a terminal that has only letters."""
@@ -117,6 +117,11 @@ def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     ) or [""]
+
+
+def counted(number: str, noun: str) -> str:
+    """`1 request`, `2 requests`, `0 requests`."""
+    return f"{number} {noun}{'s' * (number != '1')}"
 
 
 def lay_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:

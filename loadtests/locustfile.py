@@ -33,7 +33,7 @@ from locust.runners import LocalRunner
 from lb.cli import streams
 from lb.errors import LbError, UsageError, nearest
 from lb.system import try_directory
-from lb.terminal import Terminal
+from lb.terminal import Terminal, counted
 from sim import Scenario, Schedule
 from sim.engine.clients import back_off
 from sim.live.load import LEAD, longest_answer
@@ -65,7 +65,7 @@ class Plan:
         """Say what is going to be sent."""
         rate, load = self.scenario.rate, self.scenario.utilisation
         self.terminal.say(
-            f"{len(self.schedule)} requests at {rate:g}/s on average, "
+            f"{counted(f'{len(self.schedule)}', 'request')} at {rate:g}/s on average, "
             f"{load:.3g} of the modelled capacity"
         )
 

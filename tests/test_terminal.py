@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from lb.terminal import GAP, Terminal, lay_out, wrapped
+from lb.terminal import GAP, Terminal, counted, lay_out, wrapped
 
 WORDS = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=30)
 
@@ -145,7 +145,7 @@ def test_tables_are_as_wide_as_columns_says_and_else_as_is_usual(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    assert Terminal(stream=StringIO()).width == 120
+    assert Terminal(stream=StringIO()).width == 80
     monkeypatch.setenv("COLUMNS", "60")
     assert Terminal(stream=StringIO()).width == 60
 
@@ -198,3 +198,10 @@ def test_a_terminal_of_letters_only_gets_letters() -> None:
     terminal = Terminal(stream=TextIOWrapper(raw, encoding="ascii"), width=80)
     terminal.say("10 ± 1 ms, Köln")
     assert raw.getvalue() == b"10 +- 1 ms, K\\xf6ln\n"
+
+
+def test_what_is_counted_is_one_or_many() -> None:
+    assert counted("1", "request") == "1 request"
+    assert [counted(n, "backend") for n in ("0", "2", "1.5")] == [
+        *("0 backends", "2 backends", "1.5 backends")
+    ]

@@ -12,7 +12,7 @@ import typer
 
 from lb.cli.options import AsJson
 from lb.errors import ConfigError, UsageError
-from lb.terminal import Terminal
+from lb.terminal import Terminal, counted
 
 if TYPE_CHECKING:
     from lb.config import Scenario
@@ -59,7 +59,7 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
         return {"file": str(file), "problems": error.problems, "notes": [], "ready_to": []}
     count, notes = len(scenario.backends), scenario.notes()
     terminal.say(
-        f"{file}: fine; {scenario.algorithm.name} over {count} backend{'s' * (count != 1)}, "
+        f"{file}: fine; {scenario.algorithm.name} over {counted(f'{count}', 'backend')}, "
         f"ready to {' and '.join(use)}"
     )
     for note in notes:

@@ -29,7 +29,7 @@ def demo(
     import asyncio
 
     from lb.system import try_directory, writing
-    from lb.terminal import Terminal
+    from lb.terminal import Terminal, counted
     from sim import Scenario, Schedule, scenarios, simulate
     from sim.live.load import play
     from sim.live.system import LOGS, LiveSystem, relocated, rooted, with_run
@@ -62,8 +62,9 @@ def demo(
     scenario = Scenario.load(file)
     again = f"lb simulate -c {file} " + " ".join(f"-a {name}" for name in COMPARED)
     terminal.say(
-        f"{len(schedule)} requests in {seconds:g} s, load {scenario.utilisation:.2f} of capacity, "
-        f"{scenario.algorithm.name} over {len(scenario.backends)} backends.\n\n"
+        f"{counted(f'{len(schedule)}', 'request')} in {seconds:g} s, load "
+        f"{scenario.utilisation:.2f} of capacity, {scenario.algorithm.name} over "
+        f"{counted(f'{len(scenario.backends)}', 'backend')}.\n\n"
         f"On paper first, as `{again}` does it:"
     )
     compared = simulate(scenario, COMPARED)

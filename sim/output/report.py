@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lb.errors import CannotWrite
 from lb.system import writing
-from lb.terminal import Terminal
+from lb.terminal import Terminal, counted
 from sim.live.line import Line
 from sim.live.measurement import Measurement
 from sim.live.verdict import Judgement, Verdict
@@ -38,9 +38,10 @@ def print_result(result: Result, terminal: Terminal) -> None:
     """Latencies, backends, and what can be said of the ranking."""
     first = result.runs[0]
     replications = len(first.records)
+    requests = counted(f"{first.requests:.0f}", "request")
     kind = f"{replications} replications" if replications > 1 else "one replication, batch means"
     terminal.table(
-        f"Latency in ms as clients see it, 95 % intervals; {first.requests:.0f} requests, {kind}",
+        f"Latency in ms as clients see it, 95 % intervals; {requests}, {kind}",
         ["algorithm", *SHOWN],
         [
             [run.algorithm, *(milliseconds(run.latency[name]) for name in SHOWN)]
@@ -95,6 +96,7 @@ def write_report(result: Result, directory: Path) -> list[Path]:
 def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
     """Measured beside predicted."""
     if verdict.latency:
+        requests = counted(f"{verdict.requests}", "request")
         rows = [[f"{name} (ms)", *_cells(line, 1e3)] for name, line in verdict.latency.items()]
         rows += [
             [f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()
@@ -104,7 +106,7 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
             rows = [[*row[:-1], ""] for row in rows]
         rows += [[_what(name), *_cells(line, 1.0)] for name, line in verdict.trouble.items()]
         terminal.table(
-            f"{verdict.algorithm}: measured beside predicted, {verdict.requests} requests",
+            f"{verdict.algorithm}: measured beside predicted, {requests}",
             ("figure", "measured", "predicted", "95 % of runs", "and beyond", ""),
             rows,
         )

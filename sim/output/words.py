@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lb.balancing.subset import subset
 from lb.config import Scenario, Trace
+from lb.terminal import counted
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
@@ -109,9 +110,11 @@ def sentences(result: Result) -> Iterator[str]:
             told = [
                 f"{_number(n)} {word}" for n, word in [*parts, (other, "broken or wrong")] if n > 0
             ]
+            verb = "was" if _number(run.failed) == "1" else "were"
             yield (
-                f"{run.algorithm}: {_number(run.failed)} of {_number(run.requests)} requests were "
-                f"not served ({', '.join(told)})"
+                f"{run.algorithm}: {_number(run.failed)} of "
+                f"{counted(_number(run.requests), 'request')} {verb} not served "
+                f"({', '.join(told)})"
             )
     for run in result.runs:
         if found := [use for use in run.backends if use.ejected][:MANY]:
