@@ -36,7 +36,7 @@ from lb.config.serving import Limits, Server, Timeouts
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
 from lb.config.values import Mistakes, RequestKey
-from lb.errors import ConfigError
+from lb.errors import ConfigError, UsageError
 from lb.system import reason
 
 
