@@ -103,16 +103,18 @@ def _cell(scenario: Scenario, algorithms: Sequence[str], given: dict[str, Any]) 
         if name not in ("load", "rate", "backends", *own)
     }
     there = changed(scenario, keys)
-    load = there.utilisation
     if "backends" in given:
+        load = there.utilisation
         there = multiplied(there, given["backends"])
-        if "rate" not in given and "load" not in given:
+        paced = there.offered().arrivals is not None  # the rate of users follows by itself
+        if paced and not {"rate", "load"} & given.keys():
             there = there.at_load(load)
     if "rate" in given:
         there = there.at_rate(given["rate"])
     if "load" in given:
         there = there.at_load(given["load"])
-    lacking = [*there.keyless(names), *there.endless()]
+    keyless = there.keyless(names) if there.offered().keys is None else []
+    lacking = [*keyless, *there.endless()]
     if lacking:
         raise ConfigError([f"{line} ({told(given)})" for line in lacking])
     for name in names:

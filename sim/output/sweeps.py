@@ -71,11 +71,18 @@ def sentences(sweep: Sweep, metric: str) -> Iterator[str]:
 
 def write_sweep(sweep: Sweep, metric: str, directory: Path) -> list[Path]:
     """sweep.json and pictures in `directory`. Raises CannotWrite."""
+    from sim.output.plots.pictures import save
+    from sim.output.plots.regimes import by_load, regime_map
+
+    pictures = {"regime_map.png": regime_map, "by_load.png": by_load}
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         document = directory / DOCUMENT
         document.write_text(json.dumps(sweep.as_dict(), indent=1) + "\n", encoding="utf-8")
-        return [document]
+        drawn = [] if sweep.rows.count(None) == len(sweep.rows) else list(pictures)
+        for name in drawn:
+            save(pictures[name](sweep, metric), directory / name)
+        return [document, *(directory / name for name in drawn)]
 
 
 def short_names(axes: Mapping[str, Any]) -> dict[str, str]:

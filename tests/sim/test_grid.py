@@ -146,6 +146,7 @@ def test_what_a_cell_lacks_comes_with_its_parameters() -> None:
     with pytest.raises(ConfigError, match=r"offered load 1\.2 of capacity: .* \(load = 1\.2\)"):
         cells(file(), ["p2c"], {"load": [0.5, 1.2]})
     keyless = Scenario(backends=ROWS, traffic={"arrivals": {"process": "poisson", "rate": 9.0}})
+    assert cells(file(), ["maglev"], {"load": [0.5]})
     with pytest.raises(ConfigError, match=r"maglev needs keys .* \(load = 0\.5\)"):
         cells(keyless, ["maglev"], {"load": [0.5]})
 
