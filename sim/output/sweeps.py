@@ -14,9 +14,12 @@ from sim.analysis.statistics import Estimate
 from sim.fit.grid import shown
 from sim.fit.sweep import Sweep
 from sim.output.words import milliseconds
+from sim.result import COMPARED
 
 DOCUMENT = "sweep.json"
-REPORT = (DOCUMENT, "regime_map.png", "by_load.png")
+MAP = "regime_map.png"
+CURVES = "{}_by_load.png"
+REPORT = (DOCUMENT, MAP, *map(CURVES.format, COMPARED))
 """Files that `write_sweep` may leave."""
 BEST = "*"
 
@@ -74,7 +77,7 @@ def write_sweep(sweep: Sweep, metric: str, directory: Path) -> list[Path]:
     from sim.output.plots.pictures import save
     from sim.output.plots.regimes import by_load, regime_map
 
-    pictures = {"regime_map.png": regime_map, "by_load.png": by_load}
+    pictures = {MAP: regime_map, CURVES.format(metric): by_load}
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         document = directory / DOCUMENT

@@ -49,7 +49,7 @@ def regime_map(sweep: Sweep, metric: str = "p99") -> Figure:
     if max(map(len, names)) * LETTER > room:
         names = codes(sweep.algorithms)
     for ax, it in zip(panels, maps, strict=False):
-        _draw(ax, it, looks, names if 9 * LETTER < room else {})
+        _draw(ax, it, looks, names if room > 9 * LETTER else {})
         if it.fixed:
             ax.set_xlabel(f"{ax.get_xlabel()}\n{_place(it.fixed)}")
     for ax in panels[len(maps) :]:
