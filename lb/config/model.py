@@ -15,6 +15,7 @@ from lb.config.values import (
     Address,
     MaxInFlight,
     Mistakes,
+    Positive,
     PositiveDuration,
     Share,
     Table,
@@ -69,6 +70,9 @@ class BackendTable(Table):
         return common.with_own(self.health, self.health_port)
 
 
+KEYS_EXAMPLE = 'keys = { law = "zipf", count = 10000, s = 1.1 }'
+
+
 class Traffic(Table):
     """What comes in."""
 
@@ -77,6 +81,10 @@ class Traffic(Table):
     """Clients who wait for their answers, in place of arrivals that nothing holds up."""
     keys: Zipf | None = None
     """Where a trace has none of its own."""
+    work_by_key: Positive | None = None
+    """How much keys differ in the work that they bring: each has a factor, lognormal with this
+    coefficient of variation, that multiplies the size of all its requests, where that is drawn. The
+    mean over all requests stays. (What slows every backend for a while is a fault of kind slow.)"""
     network: Law | None = None
     """One-way delay between balancer and backend."""
     patience: Law | None = None
@@ -96,6 +104,9 @@ class Traffic(Table):
             raise Mistakes((("arrivals",), why))
         if self.arrivals is not None and self.users is not None:
             raise Mistakes((("users",), "stands in place of arrivals; give one of the two"))
+        nowhere = self.keys is None and self.users is None and not isinstance(self.arrivals, Trace)
+        if self.work_by_key is not None and nowhere:
+            raise Mistakes((("work_by_key",), f"there are no keys; give {KEYS_EXAMPLE}"))
         return self
 
     @property

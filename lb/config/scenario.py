@@ -23,6 +23,7 @@ from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, poli
 from lb.config.demand import Demand
 from lb.config.health import HealthTable
 from lb.config.model import (
+    KEYS_EXAMPLE,
     BackendTable,
     Expect,
     VerdictTable,
@@ -216,7 +217,8 @@ class Scenario(Demand):
         return found + self.endless()
 
     def keyless(self, names: Sequence[str]) -> list[str]:
-        """What each algorithm of `names` lacks that goes by keys, where the traffic has none."""
-        place, example = self.place("traffic", "keys"), '{ law = "zipf", count = 10000, s = 1.1 }'
+        """What is lacking where the traffic has no keys: algorithms of `names` may go by them."""
+        place = self.place("traffic", "keys")
         needy = [name for name in names if "key" in strategies.spec(name.partition(":")[0]).needs]
-        return [f"{place}: missing; {name} needs keys = {example}" for name in needy]
+        needy += ["work_by_key"] * (self.offered().work_by_key is not None)
+        return [f"{place}: missing; {name} needs {KEYS_EXAMPLE}" for name in needy]

@@ -64,8 +64,10 @@ class ClosedLoop:
             return
         people, k = self._people, self._sent[user]
         index = self._journal.come(now)
+        key = self._key(user, k)
+        factor = self._factor(user, key)
         for name, sizes in self.sizes.items():
-            sizes.append(people.sizes[name](user, k))
+            sizes.append(people.sizes[name](user, k) * factor)
         if people.patience is not None:
             self.patience.append(people.patience(user, k))
         if people.there is not None and people.back is not None:
@@ -74,7 +76,7 @@ class ClosedLoop:
         at = 0 if people.balancer is None else people.balancer(user, k)
         request = Request()
         request.index, request.home = index, self._dispatchers[at]
-        request.key = b"%d" % self._key(user, k)
+        request.key = b"%d" % key
         self._who.append(user)
         self._sent[user] = k + 1
         self._left[user] -= 1
@@ -90,6 +92,12 @@ class ClosedLoop:
         if people.keys is not None:
             return int(people.keys(user, k))
         return user + people.count * self._sessions[user]
+
+    def _factor(self, user: int, key: int) -> float:
+        people = self._people
+        if people.factors is not None:
+            return people.factors[key]
+        return 1.0 if people.factor is None else float(people.factor(user, self._sessions[user]))
 
     def _length(self, user: int) -> int:
         session = self._people.session

@@ -18,19 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb import wire
-from lb.config import DEFAULT_REQUESTS, Scenario, Trace, Zipf
+from lb.config import DEFAULT_REQUESTS, Scenario, Trace
 from lb.errors import ConfigError
 from lb.system import reason
+from sim.model.keys import key_factors, zipf_chances, zipf_keys
 from sim.model.laws import Floats, draw, draw_shape, shape
 from sim.model.processes import arrival_times, times_before
 from sim.model.traced import traced
-
-
-def zipf_keys(law: Zipf, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
-    """`n` keys, key k with probability proportional to (k + 1) ** -s; shape (n,)."""
-    weights = np.arange(1, law.count + 1, dtype=float) ** -law.s
-    cumulative = np.cumsum(weights) / weights.sum()
-    return np.searchsorted(cumulative, rng.random(n), side="right").astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -76,21 +70,30 @@ class Schedule:
         else:
             times = times_before(process, lambda: streams(run.seed, replication)[0], run.duration)
         n = len(times)
+        texts = None
+        drawn, chances = None, np.empty(0)
+        if given is not None and given.keys is not None:
+            drawn, texts = given.keys, given.texts
+            chances = np.bincount(drawn, minlength=len(texts)) / max(n, 1)
+        elif traffic.keys is not None:
+            drawn, chances = zipf_keys(traffic.keys, keys, n), zipf_chances(traffic.keys)
         laws = {shape(model.service): model.service for _, model in scenario.modelled()}
         sizes = np.empty((len(laws), n))
-        for row, law in enumerate(laws.values()):
-            # A stream of its own for each shape: adding a backend changes nobody else's sizes.
-            if given is None or given.sizes is None:
+        if given is not None and given.sizes is not None:
+            sizes[:] = given.sizes
+        else:
+            for row, law in enumerate(laws.values()):
+                # A stream of its own for each shape: adding a backend changes nobody else's sizes.
                 sizes[row] = draw_shape(law, streams(run.seed, replication, shape(law))[0], n)
-            else:
-                sizes[row] = given.sizes
+            if traffic.work_by_key is not None:
+                if drawn is None:
+                    raise ConfigError(scenario.keyless([]))
+                rng = streams(run.seed, replication, "work by key")[0]
+                sizes *= key_factors(traffic.work_by_key, chances, rng)[drawn]
         patience = None
         if traffic.patience is not None:
             patience = draw(traffic.patience, streams(run.seed, replication, "patience")[0], n)
-        if given is not None and given.keys is not None:
-            return cls(times, tuple(laws), sizes, given.keys, patience, given.texts)
-        drawn = None if traffic.keys is None else zipf_keys(traffic.keys, keys, n)
-        return cls(times, tuple(laws), sizes, drawn, patience)
+        return cls(times, tuple(laws), sizes, drawn, patience, texts)
 
     def check(self, scenario: Scenario) -> None:
         """Raise ConfigError unless the schedule can drive `scenario`."""

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from lb.config import DEFAULT_REQUESTS, Geometric, Scenario
-from sim.model.arrivals import streams, zipf_keys
+from lb.config import DEFAULT_REQUESTS, Geometric, Lognormal, Scenario
+from sim.model.arrivals import streams
+from sim.model.keys import key_factors, zipf_chances, zipf_keys
 from sim.model.laws import draw, draw_shape, shape
 
 AT_ONCE = 8192
@@ -68,6 +69,16 @@ class Population:
             if balancers > 1
             else None
         )
+        self.factors: list[float] | None = None
+        """What multiplies the sizes of each key's requests, by key."""
+        self.factor: Rounds | None = None
+        """The same, of the k-th of those who take one user's place."""
+        if traffic.work_by_key is not None and keys is not None:
+            rng = streams(run.seed, replication, "work by key")[0]
+            self.factors = key_factors(traffic.work_by_key, zipf_chances(keys), rng).tolist()
+        elif traffic.work_by_key is not None:
+            law = Lognormal(law="lognormal", mean=1.0, cv=traffic.work_by_key)
+            self.factor = rounds("work by key", partial(draw_shape, law))
         self.session = _session(users.session, rounds)
         """How many requests the k-th of those who take one user's place sends."""
 

@@ -15,7 +15,8 @@ from scipy import stats
 from lb import wire
 from lb.config import Paced, Poisson, Zipf
 from lb.errors import ConfigError
-from sim.model.arrivals import Schedule, network_delays, streams, zipf_keys
+from sim.model.arrivals import Schedule, network_delays, streams
+from sim.model.keys import zipf_keys
 from sim.model.processes import arrival_times
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
