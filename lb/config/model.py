@@ -93,7 +93,8 @@ class Traffic(Table):
     which closes; with patience in the file backends' lines lose everybody whose connection does."""
     client_retries: Annotated[int, Field(ge=0)] = 0
     """How often a client whose request failed comes again, as a request like any other: 0.1 s after
-    its first failure, and twice as long after each further one."""
+    its first failure, and twice as long after each further one. Who leaves for want of patience has
+    not failed but gone: that client comes no more."""
     cancels: bool = False
     """A backend stops serving, too, whom nobody waits for."""
 

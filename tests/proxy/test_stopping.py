@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from unittest import mock
 
 import pytest
 
 from lb.proxy import lifecycle
+from lb.proxy.exchange import client as exchange_client
 from lb.proxy.exchange.taking import LAST
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
@@ -112,6 +114,27 @@ def test_a_half_received_head_gets_its_time_and_no_more(run: Run) -> None:
             assert await client.closed()
             client.close()
             assert await stopping is True
+
+    run(test())
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_client_that_reads_its_refusal_and_stays_holds_up_no_stop(
+    run: Run, *, before: bool
+) -> None:
+    """It lingers for as long as a head may take, once it has been refused, but not in a stop."""
+
+    async def test() -> None:
+        toml = '[timeouts]\ndrain = "5s"\nheader = "60s"\n'
+        with mock.patch.object(exchange_client, "LINGER", 0.01):
+            async with origin(echo) as a, proxy(a, toml=toml) as lb, lb.client() as client:
+                await half_a_head(lb, client)
+                stopping = None if before else asyncio.ensure_future(lb.driver.stop())
+                while stopping and not any(it.phase == LAST for it in lb.driver.clients):
+                    await asyncio.sleep(0)
+                client.send(b"no field\r\n\r\n")
+                assert (await client.response()).status == 400
+                assert await (stopping or lb.driver.stop()) is True
 
     run(test())
 

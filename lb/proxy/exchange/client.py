@@ -24,6 +24,8 @@ if sys.platform != "win32":
 
 GRACE = 0.2
 """Seconds that a connection gets which has just come, when the proxy stops, to say something."""
+LINGER = 1.0
+"""Seconds that a client gets to read why it was refused, when the proxy stops."""
 EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 """A field by which a client says that it will wait before it sends a body."""
 _NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
@@ -111,6 +113,12 @@ class ClientConnection(Taking, asyncio.Protocol):
         elif self.phase == OPEN:
             self.phase = ENDING
             self.transport.close()
+        elif self.phase == LINGERING:
+            self._part_soon()
+
+    def _part_soon(self) -> None:
+        """Let what lingers not hold up a stop for as long as a head may take."""
+        self._context.loop.call_later(LINGER, self.transport.abort)
 
     def _fade(self) -> None:
         """Close a connection that has come too late and said nothing."""
@@ -334,6 +342,8 @@ class ClientConnection(Taking, asyncio.Protocol):
             self.transport.write_eof()
             self._timers.header.start(self, self._context.now())
             self.resume_reading()
+            if self._clients.draining:
+                self._part_soon()
         else:
             self.phase = max(self.phase, ENDING)
             self.transport.close()

@@ -29,7 +29,9 @@ class Clients:
         self._coming = 0
         self.present = 0
         """How many there are, those included who are just coming."""
-        self._draining = self._hurried = False
+        self.draining = False
+        """Whether nobody is expected any more."""
+        self._hurried = False
         self._deserted = asyncio.Event()  # the last one has gone
 
     def __len__(self) -> int:
@@ -55,19 +57,19 @@ class Clients:
         else:
             self.present += 1
         self._all.add(client)
-        if self._draining:
+        if self.draining:
             client.drain()
 
     def left(self, client: Connected) -> None:
         if client in self._all:
             self._all.remove(client)
             self.present -= 1
-        if self._draining and not self._all:
+        if self.draining and not self._all:
             self._deserted.set()
 
     def expect_no_more(self) -> None:
         """Whoever joins from now on does so to finish."""
-        self._draining = True
+        self.draining = True
 
     async def end(self, seconds: float) -> bool:
         """Let everybody finish, and cut off whoever is left then; False when somebody was."""
