@@ -10,7 +10,8 @@ import typer
 from lb.cli.options import ConfigFile, Quiet
 
 COMPARED = ("round_robin", "weighted_round_robin", "least_connections", "random")
-SCENARIO, VERDICT, PICTURE = "scenario.toml", "verdict.json", "verdict.png"
+SCENARIO, VERDICT, PAGE = "scenario.toml", "verdict.json", "report.html"
+PICTURES = ("verdict.png", "verdict_timeline.png")
 
 
 def demo(
@@ -33,8 +34,9 @@ def demo(
     from sim import Scenario, Schedule, scenarios, simulate
     from sim.live.load import play
     from sim.live.system import LOGS, LiveSystem, relocated, rooted, with_run
-    from sim.live.verdict import judge, latencies, predict
-    from sim.output.plots.pictures import draw_verdict
+    from sim.live.verdict import judge, predict
+    from sim.output.html import report, verdict_part, write_page
+    from sim.output.plots.pictures import drawn_verdict, save
     from sim.output.report import (
         REPORT,
         print_result,
@@ -53,7 +55,7 @@ def demo(
     text = with_run(rooted(relocated(text), config.parent if config else Path()), run)
     schedule = Schedule.draw(Scenario.parse(text))
     raw = [path.name for path in verdict_files(Path(VERDICT))]
-    try_directory(out, (SCENARIO, PICTURE, *REPORT, *raw, *LOGS))
+    try_directory(out, (SCENARIO, PAGE, *PICTURES, *REPORT, *raw, *LOGS))
 
     file = out / SCENARIO
     with writing(out):
@@ -78,12 +80,15 @@ def demo(
     verdict = judge(scenario, schedule, measured, predicted)
     print_verdict(verdict, terminal)
     write_verdict(verdict, out / VERDICT, schedule, measured)
-    live, paper = latencies(scenario, schedule, measured, predicted)
+    figures = drawn_verdict(scenario, schedule, measured, verdict, predicted)
     with writing(out):
-        draw_verdict(verdict, predicted, paper, live, out / PICTURE)
+        for name, figure in figures.items():
+            save(figure, out / f"{name}.png")
+    write_page(report(compared, text, again, verdict_part(verdict, figures)), [out / PAGE])
     terminal.say(
-        f"\nEverything is in {out}/: verdict.png and verdict.json (measured beside predicted), "
-        "latency_ccdf.png, latency_percentiles.png, backends.png, in_flight.png and result.json "
-        "(the algorithms on paper), scenario.toml (what was run), serve.log and backend.log."
+        f"\nEverything is in {out}/: report.html (all of it on one page), verdict.png and "
+        "verdict.json (measured beside predicted), latency_ccdf.png, latency_percentiles.png, "
+        "regret.png, backends.png, in_flight.png, queues.png and result.json (the algorithms on "
+        "paper), scenario.toml (what was run), serve.log and backend.log."
     )
     raise typer.Exit(verdict.judgement.exit_status)

@@ -8,16 +8,22 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lb import __version__
 from lb.system import writing
+from sim.live.verdict import Verdict
+from sim.output.report import VERDICT_HEADER, verdict_rows, verdict_sentences
 from sim.output.words import milliseconds, offered, sentences
 from sim.result import COMPARED, AlgorithmRun, Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURES_OF_LATENCY = ("mean", "p50", "p90", "p95", "p99", "p999")
 SEVERAL = 4
@@ -41,6 +47,11 @@ HOW_TO_READ = {
     "timeline": "Everything over the seconds of the run. Shaded is the time of the faults.",
 }
 
+HOW_TO_READ_A_VERDICT = {
+    "verdict": "The proxy did what the simulator said where the dashed line is within the band.",
+    "verdict_timeline": "What clients saw, second by second, over the mean of the predicted runs.",
+}
+
 
 def write_page(page: str, paths: Iterable[Path]) -> None:
     """Raises CannotWrite."""
@@ -50,13 +61,17 @@ def write_page(page: str, paths: Iterable[Path]) -> None:
             path.write_text(page, encoding="utf-8", newline="\n")
 
 
-def report(result: Result, text: str = "", command: str = "") -> str:
-    """The page of a result: `text` is its scenario file, `command` the one that makes it again."""
+def report(result: Result, text: str = "", command: str = "", live: Sequence[str] = ()) -> str:
+    """The page of a result: `text` is its scenario file, `command` the one that makes it again.
+
+    `live` are the elements of a live run of the same file, see `verdict_part`.
+    """
     from sim.output.plots.vector import pictures
 
     names = [run.algorithm for run in result.runs]
     body = [
         points([*offered(result.scenario, names), *sentences(result)]),
+        *live,
         heading("Latency"),
         _latency(result),
         *_ranking(result),
@@ -71,6 +86,21 @@ def report(result: Result, text: str = "", command: str = "") -> str:
     ]
     told = ", ".join(names) if len(names) <= SEVERAL else f"{len(names)} algorithms"
     return document(f"Simulation of {told}", body)
+
+
+def verdict_part(verdict: Verdict, figures: Mapping[str, Figure]) -> list[str]:
+    """Measured beside predicted: elements for a page."""
+    from sim.output.plots.vector import inline
+
+    return [
+        heading("Measured beside predicted"),
+        table(VERDICT_HEADER, verdict_rows(verdict)),
+        points(verdict_sentences(verdict)),
+        *(
+            picture(inline(figure, name), HOW_TO_READ_A_VERDICT[name])
+            for name, figure in figures.items()
+        ),
+    ]
 
 
 def document(title: str, body: Iterable[str]) -> str:

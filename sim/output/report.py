@@ -6,7 +6,7 @@ import errno
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lb.errors import CannotWrite
@@ -97,36 +97,46 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
     """Measured beside predicted."""
     if verdict.latency:
         requests = counted(f"{verdict.requests}", "request")
-        rows = [[f"{name} (ms)", *_cells(line, 1e3)] for name, line in verdict.latency.items()]
-        rows += [
-            [f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()
-        ]
-        rows.append(["failed (requests)", *_cells(verdict.failures, 1.0)])
-        if verdict.trouble:  # and then nothing else is judged
-            rows = [[*row[:-1], ""] for row in rows]
-        rows += [[_what(name), *_cells(line, 1.0)] for name, line in verdict.trouble.items()]
-        terminal.table(
-            f"{verdict.algorithm}: measured beside predicted, {requests}",
-            ("figure", "measured", "predicted", "95 % of runs", "and beyond", ""),
-            rows,
-        )
+        title = f"{verdict.algorithm}: measured beside predicted, {requests}"
+        terminal.table(title, VERDICT_HEADER, verdict_rows(verdict))
+    for sentence in verdict_sentences(verdict):
+        terminal.say(sentence)
+
+
+VERDICT_HEADER = ("figure", "measured", "predicted", "95 % of runs", "and beyond", "")
+
+
+def verdict_rows(verdict: Verdict) -> list[list[str]]:
+    """Each figure under `VERDICT_HEADER`; nothing where there are none."""
+    if not verdict.latency:
+        return []
+    rows = [[f"{name} (ms)", *_cells(line, 1e3)] for name, line in verdict.latency.items()]
+    rows += [[f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()]
+    rows.append(["failed (requests)", *_cells(verdict.failures, 1.0)])
+    if verdict.trouble:  # and then nothing else is judged
+        rows = [[*row[:-1], ""] for row in rows]
+    return rows + [[_what(name), *_cells(line, 1.0)] for name, line in verdict.trouble.items()]
+
+
+def verdict_sentences(verdict: Verdict) -> Iterator[str]:
+    """What stands below the table; the judgement comes last."""
+    if verdict.latency:
         if not verdict.shares:
-            terminal.say("Shares are not judged: [server] backend_header is off, no answer says.")
+            yield "Shares are not judged: [server] backend_header is off, no answer says."
         late = verdict.late_by
-        terminal.say(
+        yield (
             f"The generator was late by {late['p50'] * 1e3:z.2f} ms at p50, "
             f"{late['p99'] * 1e3:z.2f} ms at p99."
         )
     for reason in verdict.invalid:
-        terminal.say(f"This run says nothing: {reason}")
+        yield f"This run says nothing: {reason}"
     for objective in verdict.objectives:
-        terminal.say(f"Objective {objective}")
-    said = {
+        yield f"Objective {objective}"
+    yield {
         Judgement.PASSED: "PASSED: the proxy did what the simulator said it would.",
         Judgement.MISSED: "MISSED: the live run is not what the simulator said it would be.",
         Judgement.INVALID: "INVALID: not judged.",
-    }
-    terminal.say(said[verdict.judgement])
+    }[verdict.judgement]
 
 
 def verdict_files(path: Path) -> tuple[Path, Path, Path]:

@@ -22,6 +22,9 @@ LEFT = {
     "in_flight.png",
     "latency_ccdf.png",
     "latency_percentiles.png",
+    "queues.png",
+    "regret.png",
+    "report.html",
     "result.json",
     "scenario.toml",
     "serve.log",
@@ -66,6 +69,10 @@ def test_it_predicts_measures_and_leaves_everything(tmp_path: Path) -> None:
         assert path.read_bytes().startswith(b"\x89PNG")
     for name in LEFT - {"verdict.measured.npz", "verdict.schedule.npz"}:
         assert name in result.stdout
+
+    page = (there / "report.html").read_text()
+    assert page.index("Measured beside predicted") < page.index("<h2>Latency")
+    assert "[traffic]" in page
 
     verdict: dict[str, Any] = json.loads((there / "verdict.json").read_text())
     assert result.returncode == STATUS[verdict["verdict"]]

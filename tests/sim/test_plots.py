@@ -10,13 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from lb.strategies import REGISTRY
-from sim import Result, Scenario, simulate
+from sim import Result, Scenario, Schedule, simulate
 from sim.analysis.presence import presence
 from sim.analysis.record import binned, occupancy, time_average
+from sim.live.rehearsal import rehearsed
+from sim.live.verdict import judge, predict
+from sim.output.html import verdict_part
 from sim.output.plots.figures import FIGURES, telling
 from sim.output.plots.latency import PERCENTILES, ccdf, tail_axes
-from sim.output.plots.pictures import draw_all
-from sim.output.plots.seconds import PANELS, timeline
+from sim.output.plots.pictures import draw_all, drawn_verdict
+from sim.output.plots.seconds import GOOD, PANELS, timeline
 from sim.output.plots.style import LOOKS, duration, styles
 
 NAMES = ["latency_ccdf", "latency_percentiles", "regret", "backends", "in_flight", "queues"]
@@ -458,3 +461,34 @@ def test_of_a_long_run_the_time_around_its_trouble_is_drawn() -> None:
     panels = timeline(drawn).axes
     assert panels[-1].get_xlim() == (0.0, 25.0), "up to ten seconds before, twenty after"
     assert panels[0].get_title(loc="left") == "Around the trouble"
+
+
+def test_a_verdict_on_trouble_is_drawn_over_time_measured_beside_predicted() -> None:
+    file = scenario(more=FAULT, requests=1500, replications=1)
+    schedule = Schedule.draw(file)
+    predicted = predict(file, schedule)
+    measured = rehearsed(file, schedule, seed=3)
+    verdict = judge(file, schedule, measured, predicted)
+    figures = drawn_verdict(file, schedule, measured, verdict, predicted)
+    assert list(figures) == ["verdict", "verdict_timeline"]
+    panels = figures["verdict_timeline"].axes
+    arrivals, paper, live = (patch.get_data() for patch in panels[GOOD].patches[1:])
+    step, end = live.edges[1], live.edges[-1]  # no part of a step is drawn
+    assert live.values.sum() * step == pytest.approx((measured.ended < end).sum())
+    assert paper.values.sum() == pytest.approx(live.values.sum(), rel=0.05)
+    assert arrivals.values.sum() * step == pytest.approx((schedule.times < end).sum())
+    (legend,) = figures["verdict_timeline"].legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "arrivals",
+        "round_robin, predicted: mean of 30 runs",
+        "measured",
+    ]
+    calm = scenario(requests=300, replications=1)
+    drawn = Schedule.draw(calm)
+    quiet = rehearsed(calm, drawn)
+    paper_run = predict(calm, drawn)
+    judged = judge(calm, drawn, quiet, paper_run)
+    assert list(drawn_verdict(calm, drawn, quiet, judged, paper_run)) == ["verdict"]
+    part = verdict_part(verdict, figures)
+    assert part[0] == "<h2>Measured beside predicted</h2>"
+    assert sum("<svg" in element for element in part) == 2

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from sim.live.verdict import Verdict
-from sim.model.laws import Floats
-from sim.output.plots.beside import measured_beside_predicted
+from lb.config import Scenario
+from sim.live.measurement import Measurement
+from sim.live.verdict import Verdict, latencies
+from sim.model.arrivals import Schedule
+from sim.output.plots.beside import (
+    measured_beside_predicted,
+    measured_beside_predicted_over_time,
+)
 from sim.output.plots.figures import FIGURES, telling
 from sim.result import Result
 
@@ -29,11 +33,22 @@ def draw_all(result: Result, directory: Path) -> list[Path]:
     return paths
 
 
-def draw_verdict(
-    verdict: Verdict, predicted: Result, samples: Sequence[Floats], measured: Floats, path: Path
-) -> None:
-    """Write `measured_beside_predicted` as a PNG."""
-    save(measured_beside_predicted(verdict, predicted, samples, measured), path)
+def drawn_verdict(
+    scenario: Scenario,
+    schedule: Schedule,
+    measured: Measurement,
+    verdict: Verdict,
+    predicted: Result,
+) -> dict[str, Figure]:
+    """The pictures of a verdict by name; where runs change with time, their seconds too."""
+    live, paper = latencies(scenario, schedule, measured, predicted)
+    figures = {"verdict": measured_beside_predicted(verdict, predicted, paper, live)}
+    if scenario.eventful:
+        fates = measured.fates(schedule)
+        figures["verdict_timeline"] = measured_beside_predicted_over_time(
+            scenario, predicted, fates
+        )
+    return figures
 
 
 def save(figure: Figure, path: Path) -> None:
