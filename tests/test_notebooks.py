@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TIMEOUT = 300
-"""Seconds for one cell; the slowest takes five on one core."""
+"""Seconds for one cell; the slowest takes ten on one core."""
 WORD = re.compile(r"[A-Za-z_]{2,}")
 
 
