@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lb.config import Scenario
@@ -54,6 +54,31 @@ class BackendUse:
 
 
 @dataclass(frozen=True)
+class StationUse:
+    """A station that is no backend, mean of the replications: a shared one."""
+
+    name: str
+    utilisation: float
+    """Busy workers over workers."""
+    mean_present: float
+    """Requests there, in its line too."""
+    offered: float
+    """Work sent to it per second over its capacity; from 1 on it cannot keep up."""
+    bounded: bool
+    """Whether its line cannot grow without end."""
+
+    @property
+    def steadiness(self) -> Steadiness:
+        """Whether what waits there has a steady state."""
+        return steadiness(self.offered, bounded=self.bounded)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `lb simulate --json`."""
+        names = ("name", "utilisation", "mean_present", "offered")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
 class AlgorithmRun:
     """One algorithm. Counts are per replication, the whole of it; the rest is after warm-up."""
 
@@ -85,11 +110,18 @@ class AlgorithmRun:
     """Every replication in full, warm-up included."""
     warmup: float
     """Seconds cut from the start of each replication."""
+    shared: list[StationUse] = field(default_factory=list)
+    """The [[shared]] stations of the file."""
 
     @property
     def steady(self) -> bool:
-        """Whether every backend keeps up with what it is sent."""
-        return all(backend.steadiness != "overloaded" for backend in self.backends)
+        """Whether every backend keeps up with what it is sent, and what comes after it does."""
+        return all(use.steadiness != "overloaded" for use in self.stations)
+
+    @property
+    def stations(self) -> list[BackendUse | StationUse]:
+        """The backends, and what comes after them."""
+        return [*self.backends, *self.shared]
 
     @property
     def samples(self) -> list[Floats]:
@@ -109,11 +141,14 @@ class AlgorithmRun:
     def as_dict(self) -> dict[str, Any]:
         """The RUN object of `lb simulate --json`.
 
-        An eventful one has its `timeline`, and one with hedges says how many it `hedged`.
+        An eventful one has its `timeline`, one with hedges says how many it `hedged`, and one with
+        shared stations has `shared`.
         """
         more: dict[str, Any] = {"timeline": self.timeline.as_dict()} if self.eventful else {}
         if self.hedged:
             more["hedged"] = _plain(self.hedged)
+        if self.shared:
+            more["shared"] = [use.as_dict() for use in self.shared]
         return {
             "algorithm": self.algorithm,
             **{name: _plain(getattr(self, name)) for name in (*COUNTS, "came_again")},

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
-from lb.config import Scenario
+from lb.config import Scenario, Shared
 from sim.analysis.record import Record, occupancy, time_average
 from sim.analysis.statistics import compare, latency_estimates, mser5
-from sim.result import COMPARED, COUNTS, AlgorithmRun, BackendUse, Result
+from sim.result import COMPARED, COUNTS, AlgorithmRun, BackendUse, Result, StationUse
 
 
 def summarise(
@@ -70,6 +70,28 @@ def _run(
         blocks=blocks,
         records=records,
         warmup=cut,
+        shared=[_shared_use(scenario, row, records, cut, rate) for row in scenario.shared],
+    )
+
+
+def _shared_use(
+    scenario: Scenario, row: Shared, records: list[Record], cut: float, rate: float
+) -> StationUse:
+    length = float(np.mean([record.until for record in records]))
+    busy, present, sent = [], [], []
+    for record in records:
+        entered, left = record.shared[row.name]
+        times, inside = occupancy(np.asarray(entered), np.asarray(left))
+        present.append(time_average(times, inside, cut, record.until))
+        working = np.minimum(inside, row.workers)
+        busy.append(time_average(times, working, cut, record.until) / row.workers)
+        sent.append(len(entered) / record.requests)
+    return StationUse(
+        name=row.name,
+        utilisation=float(np.mean(busy)),
+        mean_present=float(np.mean(present)),
+        offered=float(np.mean(sent)) * rate / row.capacity_over(length),
+        bounded=scenario.bounded or row.queue is not None,
     )
 
 
@@ -106,7 +128,7 @@ def _backend_use(
             mine = record.backend == order
             counted = record.arrived >= cut
             share.append(float(np.sum(mine & counted)) / max(float(np.sum(counted)), 1.0))
-            times, inside = occupancy(*record.present(order))
+            times, inside = occupancy(*record.at_work(order))
             working = np.minimum(inside, model.workers)
             busy.append(time_average(times, working, cut, record.until) / model.workers)
             times, inside = occupancy(*record.in_flight(order))
@@ -119,7 +141,10 @@ def _backend_use(
                 share=float(np.mean(share)),
                 utilisation=float(np.mean(busy)),
                 mean_in_flight=float(np.mean(in_flight)),
-                offered=float(np.mean(sent)) * rate * traffic.work / model.capacity_over(length),
+                offered=float(np.mean(sent))
+                * rate
+                * traffic.work
+                / scenario.capacity_of(model, length),
                 bounded=bounded or model.queue is not None or backend.max_in_flight is not None,
                 ejected=float(ejected),
                 falsely_ejected=float(falsely),

@@ -51,8 +51,12 @@ def backend(
             rows = [row for row in rows if host_and_port(row[0].address)[1] == port]
             if not rows:
                 raise UsageError(f"--port {port}: no backend of {config} has this port")
+            if then := next((model.then for _, model in rows if model.then is not None), None):
+                why = f"the backends of {config} go on at {then} together, in one process"
+                raise UsageError(f"--port {port}: {why}; leave it out")
         luck = scenario.run.seed  # the simulator's, whatever the services are
-        serve(rows, seed, occurrences(scenario.faults, luck), luck, scenario.traffic)
+        faults = occurrences(scenario.faults, luck)
+        serve(rows, seed, faults, luck, scenario.traffic, scenario.shared)
     else:
         if discipline not in ("fifo", "ps"):
             raise UsageError(f"--discipline {discipline!r}: known: fifo, ps")

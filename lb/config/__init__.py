@@ -61,7 +61,7 @@ from lb.config.model import (
 from lb.config.profile import Profile
 from lb.config.scenario import Scenario
 from lb.config.serving import Limits, Server, Timeouts
-from lb.config.stations import Model, Speed, Usl
+from lb.config.stations import Model, Shared, Speed, StationTable, Usl
 from lb.config.tiers import Panic, Tiers
 from lb.config.users import Users
 from lb.config.values import Table, address, host_and_port
@@ -112,9 +112,11 @@ __all__ = [
     "Run",
     "Scenario",
     "Server",
+    "Shared",
     "Sine",
     "Slow",
     "Speed",
+    "StationTable",
     "Subset",
     "Table",
     "Tiers",

@@ -12,7 +12,7 @@ from lb.config.faults import FaultTable
 from lb.config.model import DEFAULT_REQUESTS, BackendTable, Run, Traffic
 from lb.config.pace import quickened
 from lb.config.places import Origin
-from lb.config.stations import Model
+from lb.config.stations import Model, Shared
 from lb.config.values import Table
 from lb.errors import ConfigError, UsageError
 
@@ -25,6 +25,8 @@ class Demand(Table):
     backends: Annotated[tuple[BackendTable, ...], Field(alias="backend", strict=False)] = tuple(
         BackendTable(address=place) for place in DEFAULT_BACKENDS
     )
+    shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
+    """Stations where requests of several backends go on."""
     traffic: Traffic | None = None
     faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
     run: Run = Run()
@@ -98,7 +100,8 @@ class Demand(Table):
     @property
     def changing(self) -> bool:
         """Whether what happens follows the clock, so that there is no steady state."""
-        paced = any(model.speed is not None for _, model in self.modelled())
+        stations = [*(model for _, model in self.modelled()), *self.shared]
+        paced = any(station.speed is not None for station in stations)
         return bool(self.faults) or self.offered().changes or paced
 
     @property
@@ -108,9 +111,38 @@ class Demand(Table):
 
     @property
     def capacity(self) -> float:
-        """Requests per second that all backends together can serve, on average over a run."""
+        """Requests per second that all backends together can serve, on average over a run.
+
+        Those that go on at one shared station can serve no more than it does.
+        """
+        return sum(min(alone, after) for _, alone, after in self.stages())
+
+    def stages(self) -> list[tuple[Shared | None, float, float]]:
+        """The capacity of those backends that go on at each shared station, and its own; that of
+        the others, which are followed by none, is without end.
+        """
         length = self.length
-        return sum(model.capacity_over(length) for _, model in self.modelled())
+        stages: list[tuple[Shared | None, float, float]] = []
+        for row in (None, *self.shared):
+            name = None if row is None else row.name
+            alone = sum(
+                self.capacity_of(model, length)
+                for _, model in self.modelled()
+                if model.then == name
+            )
+            stages.append((row, alone, math.inf if row is None else row.capacity_over(length)))
+        return stages
+
+    def capacity_of(self, model: Model, seconds: float) -> float:
+        """Of one backend on average over a run of that length, at most what its workers can do who
+        wait for the end of what comes after.
+        """
+        most = model.capacity_over(seconds)
+        if not model.holds:
+            return most
+        (after,) = (row.service.mean for row in self.shared if row.name == model.then)
+        held = model.service.mean + after
+        return min(most, model.workers / held) if held else most
 
     @property
     def utilisation(self) -> float:

@@ -1,14 +1,16 @@
-"""What a modelled backend is: its workers, their queue, and what slows them down."""
+"""What a modelled backend is: its workers, their queue, what slows them down, what comes after."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lb.config.laws import Law
 from lb.config.profile import Course
 from lb.config.values import Duration, Mistakes, PositiveDuration, Table
+from lb.errors import nearest
 
 
 class Usl(Table):
@@ -52,36 +54,37 @@ def _points(value: object) -> object:
     return {"points": value} if isinstance(value, list | tuple) else value
 
 
-class Model(Table):
-    """A modelled backend, read by the simulator and by `lb backend`."""
+class StationTable(Table):
+    """Workers and their queue."""
 
     service: Law
     discipline: Literal["fifo", "ps"] = "fifo"
     workers: Annotated[int, Field(ge=1)] = 1
     queue: Annotated[int, Field(ge=0)] | None = None
-    """Requests that may wait at the backend; unlimited unless given."""
+    """Requests that may wait there; unlimited unless given."""
     usl: Usl | None = None
     """How requests that are worked at together slow each other down; not at all unless given. They
     are as many as are there, at most as many as there are workers, under either discipline."""
     speed: Annotated[Speed | None, BeforeValidator(_points)] = None
     """How fast it works as time goes by: points, as in `[["0s", 1.0], ["30s", 0.5]]`, or a table of
     `points` and `shape`, see the profile of arrivals. Times count from the first request on."""
-    report_every: PositiveDuration = 1.0
-    """What a load report averages over."""
-    report_delay: Duration = 0.0
-    """How old its figures are when it is made."""
 
     @model_validator(mode="after")
-    def _together(self) -> Model:
+    def _together(self) -> Self:
         if self.usl is not None and self.workers == 1:
             why = "one worker has nobody beside it that could slow it down; give workers"
             raise Mistakes((("usl",), why))
         return self
 
     @property
+    def holds(self) -> bool:
+        """Whether workers stay with their requests when the work here is done."""
+        return False
+
+    @property
     def plain(self) -> bool:
-        """Whether a request at work takes no notice of the time, nor of anybody beside it."""
-        return self.usl is None and self.speed is None
+        """Whether a request takes no notice of the time, of others at work, of what comes after."""
+        return self.usl is None and self.speed is None and not self.holds
 
     def pace(self, n: int) -> float:
         """How fast each of `n` requests at work goes on; 1 is that of one alone."""
@@ -107,3 +110,60 @@ class Model(Table):
 
     def _served(self, n: int) -> float:
         return n * self.pace(n) / self.service.mean if self.service.mean else float("inf")
+
+
+class Model(StationTable):
+    """A modelled backend, read by the simulator and by `lb backend`."""
+
+    then: str | None = None
+    """The [[shared]] station where a request goes on before it is answered, a database say."""
+    holds_worker: bool | None = None
+    """Whether a worker waits with its request meanwhile, as a thread does, or takes another one, as
+    an event loop does. It waits unless said otherwise, but not with "ps", which has none to hold.
+    """
+    report_every: PositiveDuration = 1.0
+    """What a load report averages over."""
+    report_delay: Duration = 0.0
+    """How old its figures are when it is made."""
+
+    @model_validator(mode="after")
+    def _waits(self) -> Self:
+        if self.holds_worker is not None and self.then is None:
+            why = "there is nothing to wait for; give then, the name of a [[shared]] station"
+            raise Mistakes((("holds_worker",), why))
+        if self.holds_worker and self.discipline == "ps":
+            why = 'with discipline "ps" nobody has a worker to hold; write false, or "fifo"'
+            raise Mistakes((("holds_worker",), why))
+        return self
+
+    @property
+    def holds(self) -> bool:
+        waits = self.discipline == "fifo" if self.holds_worker is None else self.holds_worker
+        return self.then is not None and waits
+
+
+class Shared(StationTable):
+    """A station where requests of several backends go on, whatever balancer they came through."""
+
+    name: Annotated[str, Field(min_length=1)]
+
+
+def check_shared(shared: Sequence[Shared], models: Sequence[Model | None]) -> None:
+    """Raise Mistakes for names that are given twice, that nobody knows or that nobody uses."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    names = [row.name for row in shared]
+    used = {model.then for model in models if model is not None}
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            why = f"{name} is given twice, first as shared[{names.index(name)}]"
+            found.append((("shared", number, "name"), why))
+        elif name not in used:
+            why = f'no backend goes on there; write then = "{name}" in a [backend.model]'
+            found.append((("shared", number, "name"), why))
+    for number, model in enumerate(models):
+        if model is not None and model.then is not None and model.then not in names:
+            known = nearest(model.then, names) if names else "give [[shared]], with this name"
+            why = f"no [[shared]] station is called {model.then!r}; {known}"
+            found.append((("backend", number, "model", "then"), why))
+    if found:
+        raise Mistakes(*found)

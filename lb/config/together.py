@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from lb.config import faults as fault_lines
+from lb.config import stations
 from lb.config import tiers as tier_lines
 from lb.config.decisions import Hedging, Queue, Retries
 from lb.config.health import HealthTable
@@ -120,11 +121,19 @@ def _ejections(outliers: Outliers) -> Found:
         yield ("outliers", "eject"), why
 
 
+def _shared(shared: Sequence[stations.Shared], backends: Backends) -> Found:
+    try:
+        stations.check_shared(shared, [row.model for row in backends])
+    except Mistakes as mistakes:
+        yield from mistakes.found
+
+
 CHECKS: tuple[tuple[Any, ...], ...] = (
     (_priorities, "backends"),
     (_ejections, "outliers"),
     (_zones, "tiers", "backends"),
     (_faults, "faults", "backends"),
+    (_shared, "shared", "backends"),
     (_late_faults, "faults", "run"),
     (_checks, "health", "backends"),
     (_retries, "retries"),

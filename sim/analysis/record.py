@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,13 @@ class Lost:
         table = np.array(list(rows), dtype=float).reshape(-1, 5)
         backend, *times = table.T
         return cls(backend.astype(np.int64), *times)
+
+
+class Visits(NamedTuple):
+    """When requests came to a station and when they left it; the two are not in one order."""
+
+    entered: array[float]
+    left: array[float]
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,10 @@ class Record:
     """Which backend was ejected when."""
     troubles: Sequence[tuple[int, float, float]] = ()
     """Which backend had a fault from when to when."""
+    own: Mapping[int, Visits] = field(default_factory=dict)
+    """At the workers of a backend whose requests go on elsewhere, which take others meanwhile."""
+    shared: Mapping[str, Visits] = field(default_factory=dict)
+    """At each shared station, by name."""
 
     @classmethod
     def of(
@@ -189,6 +201,13 @@ class Record:
     def present(self, order: int) -> tuple[Floats, Floats]:
         """When each attempt came to a backend and left it, the lost ones too."""
         return self._stays(order, "reached", "left")
+
+    def at_work(self, order: int) -> tuple[Floats, Floats]:
+        """When each came to the workers of a backend and left them, in their line too."""
+        if order in self.own:
+            entered, left = map(np.asarray, self.own[order])
+            return entered, left
+        return self.present(order)
 
     def _stays(self, order: int | None, entered: str, left: str) -> tuple[Floats, Floats]:
         parts = [

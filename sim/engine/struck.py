@@ -96,15 +96,20 @@ class StruckSite(Site):
             return
         while (due := self.station.next_departure()) <= now:
             _, lease = self.station.depart()
-            since, _, outcome = self._inside.pop(lease)
-            if self._measures is not None:
-                error = outcome is SERVER_ERROR
-                self._measures.left(lease, len(self.station), now, error=error)
-            self._kept += lease.open  # who has gone has closed it
-            if outcome is SERVER_ERROR:
+            stay = self._inside.pop(lease)
+            if stay[2] is SERVER_ERROR:
                 lease.call.status = 500
-            lease.call.home.answered(lease, now, outcome, since)
+            self._answered(lease, now, stay)
         self._set(due)
+
+    def _answered(self, lease: Lease[Request], now: float, stay: Stay) -> None:
+        """Its work is done, whatever is said of it."""
+        since, _, outcome = stay
+        if self._measures is not None:
+            error = outcome is SERVER_ERROR
+            self._measures.left(lease, len(self.station), now, error=error)
+        self._kept += lease.open  # who has gone has closed it
+        lease.call.home.answered(lease, now, outcome, since)
 
     def _crash(self, now: float) -> None:
         """It goes down, and all that is in flight with it."""

@@ -25,15 +25,17 @@ from sim.engine.pressed import Pressed
 from sim.engine.rotation import Rotation
 from sim.engine.site import Site
 from sim.engine.source import OpenLoop, Source
+from sim.engine.staged import Stage, StagedSite
 from sim.engine.struck import StruckSite
 from sim.engine.timeline import Timeline
 from sim.engine.users import ClosedLoop
 from sim.model.arrivals import Schedule, network_delays, streams
 from sim.model.door import Door
 from sim.model.faults import timely
-from sim.model.laws import shape
+from sim.model.laws import draw, shape
 from sim.model.making import make
 from sim.model.occurrences import occurrences
+from sim.model.stations import Station
 from sim.model.users import Population
 
 
@@ -84,17 +86,22 @@ class World(Timeline):
         faults = occurrences(scenario.faults, seed, replication if struck is None else struck)
         self.sites: dict[str, Site] = {}
         self._troubles: list[tuple[int, float, float]] = []
+        self._stages = self._shared(scenario, replication, len(source))
         for place, (row, model) in enumerate(scenario.modelled()):
             mine = [fault for fault in faults if fault.strikes(row)]
             self._troubles += [(place, fault.since, fault.until) for fault in mine]
             sizes = source.sizes[shape(model.service)]
             station = partial(make, model, timely(mine), noticed=traffic.noticed)
             door = Door(mine, Random(f"{row.address} {seed} {replication}"))
-            self.sites[row.address] = (
-                StruckSite(self, place, station, model, sizes, door)
-                if door
-                else Site(self, place, station(), model, sizes)
-            )
+            site: Site
+            if model.then is not None:
+                stage = self._stages[model.then]
+                site = StagedSite(self, place, station, model, sizes, door, stage)
+            elif door:
+                site = StruckSite(self, place, station, model, sizes, door)
+            else:
+                site = Site(self, place, station(), model, sizes)
+            self.sites[row.address] = site
         law = traffic.network
         if isinstance(source, ClosedLoop):
             there, back = source.there, source.back
@@ -146,7 +153,22 @@ class World(Timeline):
         there, back = self._ways.there, self._ways.back
         delays = np.array([there, back]) if self._ways.delayed else None
         record = self._journal.record(delays, None if rotation is None else rotation.seen)
-        return replace(record, troubles=self._troubles)
+        own = {it.place: it.visits for it in self.sites.values() if isinstance(it, StagedSite)}
+        return replace(
+            record,
+            troubles=self._troubles,
+            own={place: visits for place, visits in own.items() if visits is not None},
+            shared={name: stage.visits for name, stage in self._stages.items()},
+        )
+
+    def _shared(self, scenario: Scenario, replication: int, requests: int) -> dict[str, Stage]:
+        """The shared stations, each with sizes of its own."""
+        stages = {}
+        for row in scenario.shared:
+            luck = streams(scenario.run.seed, replication, f"shared {row.name}")[0]
+            station: Station[Any] = make(row, noticed=scenario.offered().noticed)
+            stages[row.name] = Stage(self, station, draw(row.service, luck, requests).tolist())
+        return stages
 
 
 def _numbered(setup: Setup, number: int) -> Setup:

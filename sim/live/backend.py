@@ -18,11 +18,11 @@ import numpy as np
 from aiohttp import web
 
 from lb import wire
-from lb.config import BackendTable, Model, Traffic, host_and_port
+from lb.config import BackendTable, Model, Shared, Traffic, host_and_port
 from lb.errors import CannotListen
 from lb.system import reason
 from sim.live.port import Port, cut
-from sim.live.station import Beginning, Faults, LiveStation
+from sim.live.station import Beginning, Faults, LiveStation, SharedStation
 from sim.model.door import FAILS_AFTER, Fate
 from sim.model.laws import shape
 from sim.model.stations import INFINITY
@@ -38,10 +38,14 @@ def application(
     beginning: Beginning | None = None,
     luck: Random | None = None,
     traffic: Traffic | None = None,
+    then: SharedStation | None = None,
 ) -> web.Application:
-    """One backend; its own are chosen from `faults`. Must be made inside a running event loop."""
+    """One backend; its own are chosen from `faults`. Must be made inside a running event loop.
+
+    `then` is where its requests go on, if its model says so.
+    """
     own = [fault for fault in faults if fault.strikes(row)]
-    live = LiveStation(model, rng, own, beginning, luck, traffic)
+    live = LiveStation(model, rng, own, beginning, luck, traffic, then)
     answers = Answers(row, live, shape(model.service))
     app = web.Application()
     app[STATION] = live
@@ -177,13 +181,28 @@ def serve(
     faults: Faults = (),
     luck: int = 0,
     traffic: Traffic | None = None,
+    shared: Sequence[Shared] = (),
 ) -> None:
-    """Serve every backend of `rows` until SIGTERM or SIGINT.
+    """Serve every backend of `rows` until SIGTERM or SIGINT, and the `shared` stations after them.
 
     `seed` is that of the services, `luck` that of whom a fault with a rate strikes; `traffic` says
     whether clients that leave are noticed. Raises CannotListen.
     """
-    asyncio.run(_serve(rows, seed, faults, luck, traffic))
+    asyncio.run(_serve(rows, seed, faults, luck, traffic, shared))
+
+
+def shared_stations(
+    shared: Sequence[Shared],
+    seed: int | None,
+    beginning: Beginning,
+    traffic: Traffic | None,
+) -> dict[str, SharedStation]:
+    """By name; inside a running event loop."""
+    stations = {}
+    for number, row in enumerate(shared):
+        rng = np.random.default_rng(None if seed is None else [seed, number, *b"shared"])
+        stations[row.name] = SharedStation(row, rng, beginning, traffic)
+    return stations
 
 
 async def _serve(
@@ -192,8 +211,10 @@ async def _serve(
     faults: Faults,
     luck: int,
     traffic: Traffic | None,
+    shared: Sequence[Shared],
 ) -> None:
     beginning = Beginning()
+    after = shared_stations(shared, seed, beginning, traffic)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -201,7 +222,8 @@ async def _serve(
         for number, (row, model) in enumerate(rows):
             rng = np.random.default_rng(None if seed is None else [seed, number])
             struck = Random(f"{row.address} {luck} 0")
-            app = application(row, model, rng, faults, beginning, struck, traffic)
+            then = after.get(model.then or "")
+            app = application(row, model, rng, faults, beginning, struck, traffic, then)
             backend = LiveBackend(app, beginning)
             try:
                 await backend.listen(*host_and_port(row.address))
@@ -212,7 +234,8 @@ async def _serve(
             print(
                 f"backend {row.label} on http://{row.address}: {law.law}, mean "
                 f"{law.mean * 1e3:g} ms, {model.workers} workers, {model.discipline}"
-                + (", slower together" if model.usl else ""),
+                + (", slower together" if model.usl else "")
+                + (f", then {model.then}" if model.then else ""),
                 flush=True,
             )
         await stop.wait()

@@ -14,15 +14,21 @@ from typing import Any
 import numpy as np
 
 from lb import wire
-from lb.config import FaultTable, Model, Traffic
+from lb.config import FaultTable, Model, Shared, Traffic
 from sim.model.door import Door, Fate
-from sim.model.laws import draw_shape
+from sim.model.laws import draw, draw_shape
 from sim.model.making import make
 from sim.model.measures import Measures
 from sim.model.stations import INFINITY, Station
 
+Job = asyncio.Future[float]
+"""An answer that is awaited, and when it was due."""
 Faults = Sequence[FaultTable]
 """Plain ones, see `sim.model.occurrences`."""
+
+
+class NoPlace(Exception):
+    """What comes after has no place for a job."""
 
 
 class Beginning:
@@ -45,8 +51,92 @@ class Beginning:
         self._waiting.append(told)
 
 
-class LiveStation:
-    """One station and the one timer that takes its jobs out when they are due.
+class Timed:
+    """A station on the clock of the event loop: one timer takes its jobs out when they are due."""
+
+    _station: Station[Job]
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._set_to = INFINITY
+        self._at = 0.0
+
+    def _out(self, job: Job, due: float) -> None:
+        """It is due, or was."""
+        raise NotImplementedError
+
+    def _depart_due(self, now: float) -> None:
+        self._at = max(self._at, now)  # a time that is late must not turn the station's back
+        while self._station.next_departure() <= now:
+            due, job = self._station.depart()
+            self._out(job, due)
+
+    def _ring(self) -> None:
+        self._set_to = INFINITY
+        self._depart_due(self._loop.time())
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._station.next_departure()
+        if due != self._set_to:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._set_to = due
+            self._timer = self._loop.call_at(due, self._ring) if due < INFINITY else None
+
+
+class SharedStation(Timed):
+    """Where the jobs of several backends go on, in their process."""
+
+    def __init__(
+        self,
+        model: Shared,
+        rng: np.random.Generator,
+        beginning: Beginning,
+        traffic: Traffic | None = None,
+    ) -> None:
+        super().__init__()
+        self._model = model
+        self._services: list[float] = []
+        self._rng = rng
+        self._noticed = traffic is not None and traffic.noticed
+        self._homes: dict[Job, LiveStation] = {}
+        beginning.then(self._begin)
+        self._begin(0.0)
+
+    def _begin(self, at: float) -> None:
+        self._station = make(self._model, (), at, noticed=self._noticed)
+
+    def arrive(self, job: Job, now: float, home: LiveStation) -> bool:
+        """`job` goes on here from `now` on, if there is a place; `home` is told of its end."""
+        now = max(now, self._at)
+        self._depart_due(now)
+        if not self._services:
+            self._services = draw(self._model.service, self._rng, 1000).tolist()
+        if not self._station.arrive(job, now, self._services.pop()):
+            return False
+        self._homes[job] = home
+        self._set_timer()
+        return True
+
+    def renege(self, job: Job, now: float, served: bool) -> bool:
+        """See `Reneging`."""
+        now = max(now, self._at)
+        self._depart_due(now)
+        station: Any = self._station  # of the kind that can
+        gone = job in self._homes and station.renege(job, now, served)
+        if gone:
+            del self._homes[job]
+            self._set_timer()
+        return bool(gone)
+
+    def _out(self, job: Job, due: float) -> None:
+        self._homes.pop(job).came_back(job, due)
+
+
+class LiveStation(Timed):
+    """The station of one backend.
 
     A client that goes leaves its work behind, unless `traffic` has clients that leave: then it
     leaves the line too, and its worker when the file says `cancels`.
@@ -60,9 +150,11 @@ class LiveStation:
         beginning: Beginning | None = None,
         luck: Random | None = None,
         traffic: Traffic | None = None,
+        then: SharedStation | None = None,
     ) -> None:
-        """`luck` decides whom a fault with a rate strikes."""
-        self._loop = asyncio.get_running_loop()
+        """`luck` decides whom a fault with a rate strikes; `then` is where jobs go on."""
+        super().__init__()
+        self._then = then
         self._model = model
         self._rng = rng
         self._faults = faults
@@ -71,13 +163,11 @@ class LiveStation:
         self._cancels = traffic is not None and traffic.cancels
         self._beginning = beginning or Beginning()
         self._beginning.then(self._begin)
-        self._timer: asyncio.TimerHandle | None = None
-        self._set_to = INFINITY
         self._sizes: list[float] = []
-        self._measures: Measures[asyncio.Future[float]] = Measures(model)
-        self._jobs: set[asyncio.Future[float]] = set()
-        """Those at the station."""
-        self._spoiled: set[asyncio.Future[float]] = set()
+        self._measures: Measures[Job] = Measures(model)
+        self._jobs: set[Job] = set()
+        """Those at the station, and those that went on from there."""
+        self._spoiled: set[Job] = set()
         """Of them, those whose answer will be an error."""
         self.door = Door((), self._luck)
         self._station = self._empty(0.0, ())
@@ -87,7 +177,7 @@ class LiveStation:
         self.door = Door(self._faults, self._luck, at)
         self._station = self._empty(at, self._faults)
 
-    def _empty(self, start: float, faults: Faults) -> Station[asyncio.Future[float]]:
+    def _empty(self, start: float, faults: Faults) -> Station[Job]:
         return make(self._model, faults, start, noticed=self._noticed)
 
     @property
@@ -95,8 +185,9 @@ class LiveStation:
         """The load report of this moment."""
         held = len(self._station)
         measures = self._measures
+        present = held if self._then is None else len(self._jobs)
         figures = measures.figures(self._loop.time())
-        return wire.write_load(held, measures.expected(held), *figures)
+        return wire.write_load(present, measures.expected(held), *figures)
 
     def fate(self, now: float) -> Fate:
         """What becomes of a request that is here now, and may be the first."""
@@ -120,7 +211,7 @@ class LiveStation:
         self._depart_due(now)
         service = (self._draw() if size is None else size) * self._model.service.mean
         found = len(self._station)
-        job: asyncio.Future[float] = self._loop.create_future()
+        job: Job = self._loop.create_future()
         if not self._station.arrive(job, now, service):
             self._measures.turned_away(now)
             return None
@@ -134,6 +225,8 @@ class LiveStation:
         except asyncio.CancelledError:
             self._renege(job)
             raise
+        except NoPlace:
+            return None
         return service, left - now
 
     def crash(self) -> None:
@@ -152,7 +245,11 @@ class LiveStation:
             now = self._loop.time()
             self._depart_due(now)
             station: Any = self._station
-            if station.renege(job, now, self._cancels):
+            gone = station.renege(job, now, self._cancels)
+            if not gone and self._then is not None and self._then.renege(job, now, self._cancels):
+                gone = True
+                self._released(job, now)
+            if gone:
                 self._jobs.discard(job)
                 self._spoiled.discard(job)
                 self._measures.gone(job, len(self._station), now)
@@ -163,25 +260,36 @@ class LiveStation:
             self._sizes = draw_shape(self._model.service, self._rng, 1000).tolist()
         return self._sizes.pop()
 
-    def _depart_due(self, now: float) -> None:
-        while self._station.next_departure() <= now:
-            due, job = self._station.depart()
-            self._jobs.discard(job)
-            error = job in self._spoiled
-            self._spoiled.discard(job)
-            self._measures.left(job, len(self._station), due, error=error)
-            if not job.done():  # its client may have gone; the work was done all the same
-                job.set_result(due)
+    def _out(self, job: Job, due: float) -> None:
+        if self._then is None:
+            self._finish(job, due)
+            return
+        self._measures.passed(len(self._station), due)
+        if not self._then.arrive(job, due, self):
+            self._spoiled.add(job)
+            self._released(job, due)
+            self._finish(job, due, NoPlace())
 
-    def _ring(self) -> None:
-        self._set_to = INFINITY
-        self._depart_due(self._loop.time())
-        self._set_timer()
+    def came_back(self, job: Job, due: float) -> None:
+        """Its work elsewhere is done."""
+        if job in self._jobs:  # and the backend was not down meanwhile
+            self._released(job, due)
+            self._finish(job, due)
 
-    def _set_timer(self) -> None:
-        due = self._station.next_departure()
-        if due != self._set_to:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._set_to = due
-            self._timer = self._loop.call_at(due, self._ring) if due < INFINITY else None
+    def _released(self, job: Job, now: float) -> None:
+        if self._model.holds:
+            station: Any = self._station
+            station.release(job, max(now, self._at))
+            self._set_timer()
+
+    def _finish(self, job: Job, due: float, why: NoPlace | None = None) -> None:
+        self._jobs.discard(job)
+        error = job in self._spoiled
+        self._spoiled.discard(job)
+        self._measures.left(job, len(self._station), due, error=error)
+        if job.done():
+            return  # its client has gone; the work was done all the same
+        if why is None:
+            job.set_result(due)
+        else:
+            job.set_exception(why)

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Generic
 
-from lb.config import ColdStart, FaultTable, Model, Pause, Slow
+from lb.config import ColdStart, FaultTable, Pause, Slow, StationTable
 from sim.model.stations import INFINITY, J, Station, station
 
 Span = tuple[float, float, float]
@@ -136,7 +136,9 @@ def timely(faults: Iterable[FaultTable]) -> list[FaultTable]:
     return [fault for fault in faults if isinstance(fault, Slow | Pause | ColdStart)]
 
 
-def faulty_station(model: Model, faults: Sequence[FaultTable], start: float = 0.0) -> Station[J]:
+def faulty_station(
+    model: StationTable, faults: Sequence[FaultTable], start: float = 0.0
+) -> Station[J]:
     """An empty station for `model` that suffers `faults`, plain ones with times from `start` on.
 
     Those that are no matter of time it does not know.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lb.config import FaultTable, Model
+from lb.config import FaultTable, StationTable
 from sim.model.faults import Clock, colds_of, faulty_station, spans_of
 from sim.model.reneging import (
     Reneging,
@@ -19,7 +19,11 @@ from sim.model.stations import J, Station
 
 
 def make(
-    model: Model, faults: Sequence[FaultTable] = (), start: float = 0.0, *, noticed: bool = False
+    model: StationTable,
+    faults: Sequence[FaultTable] = (),
+    start: float = 0.0,
+    *,
+    noticed: bool = False,
 ) -> Station[J]:
     """An empty station for `model`; one that jobs may leave when it is `noticed` that they do.
 
@@ -31,7 +35,7 @@ def make(
 
 
 def reneging_station(
-    model: Model, faults: Sequence[FaultTable] = (), start: float = 0.0
+    model: StationTable, faults: Sequence[FaultTable] = (), start: float = 0.0
 ) -> Reneging[J]:
     """One that jobs may leave."""
     it: Reneging[J] = _bare(model)
@@ -45,10 +49,12 @@ def reneging_station(
     return it
 
 
-def _bare(model: Model) -> Reneging[J]:
+def _bare(model: StationTable) -> Reneging[J]:
     shared = model.discipline == "ps"
-    if model.usl is None:
+    if model.usl is None and not model.holds:
         kind = RenegingSharing if shared else RenegingFifo
         return kind(model.workers, model.queue)
     paces = [1.0, *(model.pace(n) for n in range(1, model.workers + 1))]
-    return (SlowingSharing if shared else SlowingFifo)(paces, model.queue)
+    if shared:
+        return SlowingSharing(paces, model.queue)
+    return SlowingFifo(paces, model.queue, holds=model.holds)

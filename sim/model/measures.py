@@ -33,6 +33,10 @@ class Measures(Generic[J]):
         self._gauge.holds(held, now)
         self._gauge.answered(now, error=error)
 
+    def passed(self, held: int, now: float) -> None:
+        """Somebody goes on elsewhere, to be answered later; `held` others stay."""
+        self._gauge.holds(held, now)
+
     def gone(self, job: J, held: int, now: float) -> None:
         """`job` leaves without an answer."""
         self._found.pop(job, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Generic, Protocol
+from typing import Any, Generic, Protocol
 
 from lb.config import ColdStart
 from sim.model.faults import Clock, Clocked, Warming
@@ -24,6 +24,13 @@ class Reneging(Station[J], Protocol[J]):
 
         False when it stays, or is not here. Jobs are told apart by identity.
         """
+
+
+class Holding(Reneging[J], Protocol[J]):
+    """A station whose workers stay with jobs that depart, because their work goes on elsewhere."""
+
+    def release(self, job: J, now: float) -> None:
+        """The worker of `job`, which has departed, goes on with another one."""
 
 
 class RenegingFifo(Generic[J]):
@@ -112,6 +119,13 @@ class RenegingClocked(Clocked[J]):
         self._shown = max(self._shown, self._clock.inside(now))
         return self._left(job, self._shown, served)
 
+    def release(self, job: J, now: float) -> None:
+        """See `Holding`."""
+        self._arrived = now
+        self._shown = max(self._shown, self._clock.inside(now))
+        station: Any = self._inner  # of the kind that can
+        station.release(job, self._shown)
+
 
 class RenegingWarming(Warming[J]):
     """The same while it is cold."""
@@ -119,3 +133,8 @@ class RenegingWarming(Warming[J]):
     def __init__(self, inner: Reneging[J], colds: Iterable[ColdStart], start: float) -> None:
         super().__init__(inner, colds, start)
         self.renege = inner.renege
+
+    def release(self, job: J, now: float) -> None:
+        """See `Holding`."""
+        station: Any = self._inner  # of the kind that can
+        station.release(job, now)

@@ -1,4 +1,5 @@
-"""Stations at which those who are worked at slow each other down, by how many they are.
+"""Stations at which those who are worked at slow each other down, by how many they are, and those
+whose workers stay with a job when its work is done, until they are released.
 
 Work is counted on a meter that runs at the pace of each present job, as processor sharing does it.
 Jobs may leave, see `sim.model.reneging`.
@@ -18,11 +19,18 @@ from sim.model.stations import INFINITY, J
 class SlowingFifo(Generic[J]):
     """First come, first served. Who is served next is settled when a worker becomes free."""
 
-    def __init__(self, paces: Sequence[float], queue: int | None = None) -> None:
-        """`paces`: how fast each of so many jobs goes on, from 0 jobs to one for every worker."""
+    def __init__(
+        self, paces: Sequence[float], queue: int | None = None, *, holds: bool = False
+    ) -> None:
+        """`paces`: how fast each of so many jobs goes on, from 0 jobs to one for every worker.
+
+        `holds`: a job that departs keeps its worker, and its place here, until it is released.
+        """
         self._paces = paces
-        self._workers = len(paces) - 1
-        self._places = INFINITY if queue is None else self._workers + queue
+        self._free = len(paces) - 1
+        self._holds = holds
+        self._held = 0
+        self._places = INFINITY if queue is None else self._free + queue
         self._meter = 0.0
         self._read_at = 0.0
         self._served: list[tuple[float, int, J]] = []  # heap, by meter
@@ -39,7 +47,7 @@ class SlowingFifo(Generic[J]):
         return True
 
     def __len__(self) -> int:
-        return len(self._served) + len(self._waiting)
+        return len(self._served) + len(self._waiting) + self._held
 
     def next_departure(self) -> float:
         served = self._served
@@ -52,8 +60,19 @@ class SlowingFifo(Generic[J]):
         at = self.next_departure()
         self._meter, _, job = heappop(self._served)
         self._read_at = at
-        self._begin()
+        if self._holds:
+            self._held += 1
+        else:
+            self._free += 1
+            self._begin()
         return at, job
+
+    def release(self, job: J, now: float) -> None:
+        """The worker of `job`, which has departed, goes on with another one."""
+        self._read(now)
+        self._held -= 1
+        self._free += 1
+        self._begin()
 
     def renege(self, job: J, now: float, served: bool) -> bool:
         """See `Reneging`."""
@@ -62,6 +81,7 @@ class SlowingFifo(Generic[J]):
         self._read(now)
         if not (served and taken_out(self._served, job)):
             return False
+        self._free += 1
         self._begin()
         return True
 
@@ -74,7 +94,8 @@ class SlowingFifo(Generic[J]):
 
     def _begin(self) -> None:
         """Whose turn it is, as long as there is a worker."""
-        while self._waiting and len(self._served) < self._workers:
+        while self._waiting and self._free:
+            self._free -= 1
             job, (number, service) = self._waiting.popitem(last=False)
             heappush(self._served, (self._meter + service, number, job))
 

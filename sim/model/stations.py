@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from heapq import heappop, heappush, heapreplace
 from typing import Generic, Protocol, TypeVar
 
-from lb.config import Model
+from lb.config import StationTable
 
 INFINITY = float("inf")
 METER_GAIN = 1 / 8
@@ -146,7 +146,7 @@ class LoadMeter:
         return self._sojourns[min(near, key=lambda known: abs(known - number))]
 
 
-def station(model: Model) -> Station[J]:
+def station(model: StationTable) -> Station[J]:
     """An empty station for `model`."""
     if model.discipline == "ps":
         return ProcessorSharing(model.workers, model.queue)

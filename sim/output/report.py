@@ -64,6 +64,19 @@ def print_result(result: Result, terminal: Terminal) -> None:
             ["algorithm", "least share", "most share", "least utilised", "most utilised"],
             [[run.algorithm, *_extremes(run)] for run in result.runs],
         )
+    if first.shared:
+        terminal.table(
+            "Shared stations: utilisation / requests there",
+            ["algorithm", *(use.name for use in first.shared)],
+            [
+                [
+                    run.algorithm,
+                    *(f"{u.utilisation:.1%} / {u.mean_present:.3g}" for u in run.shared),
+                ]
+                for run in result.runs
+            ],
+            either_way=True,
+        )
     for sentence in sentences(result):
         terminal.say(sentence)
 

@@ -12,7 +12,7 @@ from lb.terminal import counted
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
-from sim.result import AlgorithmRun, BackendUse, Result
+from sim.result import AlgorithmRun, BackendUse, Result, StationUse
 
 MANY = 8
 """Backends beyond which they are not named one by one."""
@@ -36,6 +36,7 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     yield from _trace(scenario)
     yield from _balancers(scenario)
     yield from _thrashing(scenario)
+    yield from _bottlenecks(scenario)
     for name in algorithms:
         for note in scenario.notes(name):
             yield f"Note: {note}."
@@ -98,6 +99,17 @@ def _thrashing(scenario: Scenario) -> Iterator[str]:
         )
 
 
+def _bottlenecks(scenario: Scenario) -> Iterator[str]:
+    """Shared stations that serve less than the backends before them could."""
+    for row, alone, after in scenario.stages():
+        if row is not None and after < alone:
+            more = "without end" if alone == math.inf else f"{alone:.4g}"
+            yield (
+                f"The shared station {row.name} is a bottleneck: it serves {after:.4g} requests/s, "
+                f"the backends before it {more}."
+            )
+
+
 def sentences(result: Result) -> Iterator[str]:
     """What stands below the tables: who keeps up, what was lost, who is better."""
     for run in result.runs:
@@ -143,7 +155,7 @@ def keeping_up(run: AlgorithmRun) -> Iterator[str]:
         ),
     )
     for kind, words, meaning in told:
-        if found := [use for use in run.backends if use.steadiness == kind]:
+        if found := [use for use in run.stations if use.steadiness == kind]:
             verb = "" if kind == "overloaded" else "is " if len(found) == 1 else "are "
             yield f"{run.algorithm}: {_named(found)} {verb}{words} {_loads(found)}: {meaning}"
 
@@ -163,7 +175,7 @@ def _ejections(use: BackendUse) -> str:
     return f"{use.name} {use.ejected:.3g}{falsely}"
 
 
-def _named(backends: Sequence[BackendUse]) -> str:
+def _named(backends: Sequence[BackendUse | StationUse]) -> str:
     return _listed([backend.name for backend in backends])
 
 
@@ -172,7 +184,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MANY]) + f" and {more} more" * (more > 0)
 
 
-def _loads(backends: Sequence[BackendUse]) -> str:
+def _loads(backends: Sequence[BackendUse | StationUse]) -> str:
     low, *_ = shown = sorted(f"{backend.offered:.3f}" for backend in backends)
     each = low if low == shown[-1] else f"{low} to {shown[-1]}"
     return f"({each} of {'its' if len(backends) == 1 else 'their'} capacity)"

@@ -19,7 +19,7 @@ from lb.balancing import Snapshot
 from lb.config import Scenario, host_and_port
 from lb.proxy.lifecycle import Proxy
 from sim.live import load
-from sim.live.backend import LiveBackend, application
+from sim.live.backend import LiveBackend, application, shared_stations
 from sim.live.station import Beginning
 from sim.live.system import relocated
 from sim.live.verdict import Measurement
@@ -78,10 +78,12 @@ async def system(text: str) -> AsyncIterator[System]:
     backends = []
     seed = scenario.run.seed
     faults = occurrences(scenario.faults, seed)
+    shared = shared_stations(scenario.shared, seed, beginning, scenario.traffic)
     for number, (row, model) in enumerate(scenario.modelled()):
         rng = np.random.default_rng([seed, number])
         luck = Random(f"{row.address} {seed} 0")
-        app = application(row, model, rng, faults, beginning, luck, scenario.traffic)
+        then = shared.get(model.then or "")
+        app = application(row, model, rng, faults, beginning, luck, scenario.traffic, then)
         backends.append(LiveBackend(app, beginning))
         await backends[-1].listen(*host_and_port(row.address))
     log: list[Line] = []
