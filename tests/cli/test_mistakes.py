@@ -169,6 +169,17 @@ def test_a_port_of_no_backend(tmp_path: Path) -> None:
     assert result.stderr == f"lb: --port 3002: no backend of {file} has this port\n"
 
 
+def test_one_of_several_backends_that_share_a_station(tmp_path: Path) -> None:
+    file = tmp_path / "lb.toml"
+    model = '[backend.model]\nservice = "constant:1ms"\nthen = "db"\n'
+    shared = '[[shared]]\nname = "db"\nservice = "constant:1ms"\n'
+    file.write_text(f'[[backend]]\naddress = "127.0.0.1:3001"\n{model}{shared}')
+    result = lb("backend", "-c", file, "-p", "3001")
+    assert result.returncode == 2
+    why = "the backends of {} go on at db together, in one process; leave it out"
+    assert result.stderr == f"lb: --port 3001: {why.format(file)}\n"
+
+
 @pytest.mark.parametrize("command", ["serve", "backend"])
 def test_a_port_in_use(command: str) -> None:
     with closing(socket.socket()) as taken:
