@@ -134,6 +134,14 @@ def shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def short_names(axes: Mapping[str, Any]) -> dict[str, str]:
+    """The last part of each axis's name, or all of it where two would be alike."""
+    ends = [name.rpartition(".")[2] for name in axes]
+    return {
+        name: end if ends.count(end) == 1 else name for name, end in zip(axes, ends, strict=True)
+    }
+
+
 def _with(text: str, settings: Mapping[str, Any]) -> str:
     """An algorithm, with those of `settings` that are its own."""
     name = text.partition(":")[0]

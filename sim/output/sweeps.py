@@ -11,7 +11,7 @@ from typing import Any
 from lb.system import writing
 from lb.terminal import Terminal
 from sim.analysis.statistics import Estimate
-from sim.fit.grid import shown
+from sim.fit.grid import short_names, shown
 from sim.fit.sweep import Sweep
 from sim.output.words import milliseconds
 from sim.result import COMPARED
@@ -86,14 +86,6 @@ def write_sweep(sweep: Sweep, metric: str, directory: Path) -> list[Path]:
         for name in drawn:
             save(pictures[name](sweep, metric), directory / name)
         return [document, *(directory / name for name in drawn)]
-
-
-def short_names(axes: Mapping[str, Any]) -> dict[str, str]:
-    """The last part of each axis's name, or all of it where two would be alike."""
-    ends = [name.rpartition(".")[2] for name in axes]
-    return {
-        name: end if ends.count(end) == 1 else name for name, end in zip(axes, ends, strict=True)
-    }
 
 
 def _cell(run: Mapping[str, Any], metric: str, best: bool) -> str:

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sim.fit.grid import shown
+from sim.fit.grid import short_names, shown
 from sim.fit.regimes import Regimes, arranged, curves, regimes
 from sim.fit.sweep import Sweep
 from sim.model.laws import Floats
@@ -50,8 +50,7 @@ def regime_map(sweep: Sweep, metric: str = "p99") -> Figure:
         names = codes(sweep.algorithms)
     for ax, it in zip(panels, maps, strict=False):
         _draw(ax, it, looks, names if room > 9 * LETTER else {})
-        if it.fixed:
-            ax.set_xlabel(f"{ax.get_xlabel()}\n{_place(it.fixed)}")
+        _below(ax, sweep, it.x, it.fixed)
     for ax in panels[len(maps) :]:
         ax.set_axis_off()
     seen = {name for it in maps for row in it.best for names in row for name in names[:2]}
@@ -85,7 +84,6 @@ def _draw(ax: Axes, it: Regimes, looks: Mapping[str, Style], words: Mapping[str,
     ax.set_yticks(range(len(it.up)), [shortened(shown(value), 16) for value in it.up])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_xlabel(it.x)
     ax.set_ylabel(it.y or "")
 
 
@@ -160,7 +158,7 @@ def by_load(sweep: Sweep, metric: str = "p99") -> Figure:
             _curve(ax, places, told[:, :, number], looks[name], name)
         if not numeric:
             ax.set_xticks(range(len(values)), [shortened(shown(value), 16) for value in values])
-        ax.set_xlabel(f"{x}\n{_place(fixed)}" if fixed else x)
+        _below(ax, sweep, x, fixed)
     known = np.concatenate([told[0].ravel() for _, told in parts])
     _latencies(panels[0], known[np.isfinite(known)])
     for ax in panels[len(parts) :]:
@@ -201,13 +199,20 @@ def _told(sweep: Sweep) -> str:
     run, count = sweep.scenario.run, len(sweep.cells)
     done = count - sweep.rows.count(None)
     cells = f"{count} cells" if done == count else f"{done} of {count} cells"
-    return (
-        f"{cells}, each a comparison of its own; {run.replications} replications, seed {run.seed}"
-    )
+    single = {name: values[0] for name, values in sweep.axes.items() if len(values) == 1}
+    told = ", ".join([f"{cells}, each a comparison of its own", *_places(single)])
+    return f"{told}; {run.replications} replications, seed {run.seed}"
 
 
-def _place(fixed: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {shortened(shown(value), 16)}" for name, value in fixed.items())
+def _below(ax: Axes, sweep: Sweep, x: str, fixed: Mapping[str, Any]) -> None:
+    """The name of the axis, and what is peculiar to this panel."""
+    names = short_names(sweep.axes)
+    own = {names[it]: value for it, value in fixed.items() if len(sweep.axes[it]) > 1}
+    ax.set_xlabel("\n".join([x, *([", ".join(_places(own))] if own else [])]))
+
+
+def _places(fixed: Mapping[str, Any]) -> list[str]:
+    return [f"{name} {shortened(shown(value), 16)}" for name, value in fixed.items()]
 
 
 def _pale(look: Style) -> tuple[float, float, float]:
