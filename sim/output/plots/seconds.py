@@ -107,7 +107,7 @@ def curves(
             said = f"too few answers: {CARRIED} a step carry it" if column == "p99" else "no answer"
             ax.annotate(said, (0.5, 0.5), xycoords="axes fraction", ha="center", color=FAINT)
     for ax in panels[LATENCIES:-1]:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1.0))
     top = len(scenario.backends)
     panels[-1].set_ylim(-0.05 * top, 1.1 * top)
     panels[-1].yaxis.set_major_locator(MaxNLocator(4, integer=True))
