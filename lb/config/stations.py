@@ -82,9 +82,15 @@ class StationTable(Table):
         return False
 
     @property
+    def separate(self) -> bool:
+        """Whether each worker has a line of its own."""
+        return False
+
+    @property
     def plain(self) -> bool:
-        """Whether a request takes no notice of the time, of others at work, of what comes after."""
-        return self.usl is None and self.speed is None and not self.holds
+        """Whether it is a line and its workers, and nothing else makes a difference."""
+        unusual = self.usl is not None or self.speed is not None
+        return not (unusual or self.holds or self.separate)
 
     def pace(self, n: int) -> float:
         """How fast each of `n` requests at work goes on; 1 is that of one alone."""
@@ -115,6 +121,9 @@ class StationTable(Table):
 class Model(StationTable):
     """A modelled backend, read by the simulator and by `lb backend`."""
 
+    accept: Literal["shared", "reuseport"] = "shared"
+    """Whether its workers share one line, or each has its own, of `queue` places, to which requests
+    are dealt at random, as connections are to processes that listen with SO_REUSEPORT."""
     then: str | None = None
     """The [[shared]] station where a request goes on before it is answered, a database say."""
     holds_worker: bool | None = None
@@ -135,6 +144,21 @@ class Model(StationTable):
             why = 'with discipline "ps" nobody has a worker to hold; write false, or "fifo"'
             raise Mistakes((("holds_worker",), why))
         return self
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.separate and self.workers == 1:
+            why = "one worker has one line either way; give workers"
+            raise Mistakes((("accept",), why))
+        if self.separate and self.usl is not None:
+            raise Mistakes(
+                (("accept",), "usl is of workers that share a line; leave one of them out")
+            )
+        return self
+
+    @property
+    def separate(self) -> bool:
+        return self.accept == "reuseport"
 
     @property
     def holds(self) -> bool:

@@ -103,7 +103,8 @@ class Record:
     troubles: Sequence[tuple[int, float, float]] = ()
     """Which backend had a fault from when to when."""
     own: Mapping[int, Visits] = field(default_factory=dict)
-    """At the workers of a backend whose requests go on elsewhere, which take others meanwhile."""
+    """At the workers of a backend, where not all that are there keep one busy: those whose requests
+    go on elsewhere, and those that have a line each; of these the times of work."""
     shared: Mapping[str, Visits] = field(default_factory=dict)
     """At each shared station, by name."""
 

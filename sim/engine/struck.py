@@ -14,6 +14,7 @@ from sim.engine.request import Request
 from sim.engine.site import Site
 from sim.engine.timeline import Alarm, Timeline
 from sim.model.door import FAILS_AFTER, Door, Fate
+from sim.model.separate import Separate
 from sim.model.stations import INFINITY, Station
 
 OK, SERVER_ERROR = Outcome.OK, Outcome.SERVER_ERROR
@@ -115,6 +116,8 @@ class StruckSite(Site):
         """It goes down, and all that is in flight with it."""
         inside, self._inside = self._inside, {}
         swallowed, self._swallowed = self._swallowed, {}
+        if isinstance(self.station, Separate):
+            self.station.lose(now)
         self.station = self._renewed()
         self._set_to = INFINITY
         self._kept = 0

@@ -17,7 +17,7 @@ import numpy as np
 
 from lb.balancing import Balancer, Setup
 from lb.config import BlackHole, Scenario
-from sim.analysis.record import Record
+from sim.analysis.record import Record, Visits
 from sim.engine.clients import Attended
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.journal import Journal
@@ -35,6 +35,7 @@ from sim.model.faults import timely
 from sim.model.laws import draw, shape
 from sim.model.making import make
 from sim.model.occurrences import occurrences
+from sim.model.separate import Dealer
 from sim.model.stations import Station
 from sim.model.users import Population
 
@@ -86,17 +87,23 @@ class World(Timeline):
         faults = occurrences(scenario.faults, seed, replication if struck is None else struck)
         self.sites: dict[str, Site] = {}
         self._troubles: list[tuple[int, float, float]] = []
+        self._own: dict[int, Visits] = {}
         self._stages = self._shared(scenario, replication, len(source))
         for place, (row, model) in enumerate(scenario.modelled()):
             mine = [fault for fault in faults if fault.strikes(row)]
             self._troubles += [(place, fault.since, fault.until) for fault in mine]
             sizes = source.sizes[shape(model.service)]
-            station = partial(make, model, timely(mine), noticed=traffic.noticed)
+            dealer = Dealer(Random(f"accept {row.address} {seed} {replication}"))
+            station = partial(make, model, timely(mine), noticed=traffic.noticed, dealer=dealer)
+            if model.separate:
+                self._own[place] = Visits(dealer.begun, dealer.rested)
             door = Door(mine, Random(f"{row.address} {seed} {replication}"))
             site: Site
             if model.then is not None:
                 stage = self._stages[model.then]
                 site = StagedSite(self, place, station, model, sizes, door, stage)
+                if site.visits is not None:
+                    self._own.setdefault(place, site.visits)
             elif door:
                 site = StruckSite(self, place, station, model, sizes, door)
             else:
@@ -153,11 +160,10 @@ class World(Timeline):
         there, back = self._ways.there, self._ways.back
         delays = np.array([there, back]) if self._ways.delayed else None
         record = self._journal.record(delays, None if rotation is None else rotation.seen)
-        own = {it.place: it.visits for it in self.sites.values() if isinstance(it, StagedSite)}
         return replace(
             record,
             troubles=self._troubles,
-            own={place: visits for place, visits in own.items() if visits is not None},
+            own=self._own,
             shared={name: stage.visits for name, stage in self._stages.items()},
         )
 

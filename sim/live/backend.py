@@ -39,13 +39,14 @@ def application(
     luck: Random | None = None,
     traffic: Traffic | None = None,
     then: SharedStation | None = None,
+    dealt: Random | None = None,
 ) -> web.Application:
     """One backend; its own are chosen from `faults`. Must be made inside a running event loop.
 
-    `then` is where its requests go on, if its model says so.
+    `then` is where its requests go on, if its model says so; `dealt` as for `LiveStation`.
     """
     own = [fault for fault in faults if fault.strikes(row)]
-    live = LiveStation(model, rng, own, beginning, luck, traffic, then)
+    live = LiveStation(model, rng, own, beginning, luck, traffic, then, dealt)
     answers = Answers(row, live, shape(model.service))
     app = web.Application()
     app[STATION] = live
@@ -223,7 +224,8 @@ async def _serve(
             rng = np.random.default_rng(None if seed is None else [seed, number])
             struck = Random(f"{row.address} {luck} 0")
             then = after.get(model.then or "")
-            app = application(row, model, rng, faults, beginning, struck, traffic, then)
+            dealt = Random(f"accept {row.address} {luck} 0")
+            app = application(row, model, rng, faults, beginning, struck, traffic, then, dealt)
             backend = LiveBackend(app, beginning)
             try:
                 await backend.listen(*host_and_port(row.address))
@@ -235,6 +237,7 @@ async def _serve(
                 f"backend {row.label} on http://{row.address}: {law.law}, mean "
                 f"{law.mean * 1e3:g} ms, {model.workers} workers, {model.discipline}"
                 + (", slower together" if model.usl else "")
+                + (", a line each" if model.separate else "")
                 + (f", then {model.then}" if model.then else ""),
                 flush=True,
             )

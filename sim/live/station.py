@@ -19,6 +19,7 @@ from sim.model.door import Door, Fate
 from sim.model.laws import draw, draw_shape
 from sim.model.making import make
 from sim.model.measures import Measures
+from sim.model.separate import Dealer
 from sim.model.stations import INFINITY, Station
 
 Job = asyncio.Future[float]
@@ -151,14 +152,18 @@ class LiveStation(Timed):
         luck: Random | None = None,
         traffic: Traffic | None = None,
         then: SharedStation | None = None,
+        dealt: Random | None = None,
     ) -> None:
-        """`luck` decides whom a fault with a rate strikes; `then` is where jobs go on."""
+        """`luck` decides whom a fault with a rate strikes, `dealt` whose line a job comes to where
+        each worker has one; `then` is where jobs go on.
+        """
         super().__init__()
         self._then = then
         self._model = model
         self._rng = rng
         self._faults = faults
         self._luck = luck or Random(0)
+        self._dealer = Dealer(dealt or Random(0))
         self._noticed = traffic is not None and traffic.noticed
         self._cancels = traffic is not None and traffic.cancels
         self._beginning = beginning or Beginning()
@@ -178,7 +183,8 @@ class LiveStation(Timed):
         self._station = self._empty(at, self._faults)
 
     def _empty(self, start: float, faults: Faults) -> Station[Job]:
-        return make(self._model, faults, start, noticed=self._noticed)
+        noticed, dealer = self._noticed, self._dealer
+        return make(self._model, faults, start, noticed=noticed, dealer=dealer)
 
     @property
     def load(self) -> str:

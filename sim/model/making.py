@@ -13,6 +13,7 @@ from sim.model.reneging import (
     RenegingSharing,
     RenegingWarming,
 )
+from sim.model.separate import Dealer, Separate
 from sim.model.slowing import SlowingFifo, SlowingSharing
 from sim.model.speed import Course
 from sim.model.stations import J, Station
@@ -24,13 +25,22 @@ def make(
     start: float = 0.0,
     *,
     noticed: bool = False,
+    dealer: Dealer | None = None,
 ) -> Station[J]:
     """An empty station for `model`; one that jobs may leave when it is `noticed` that they do.
 
     It suffers those of `faults`, plain ones with times from `start` on, that are a matter of time.
+    `dealer` deals jobs to workers that have a line each.
     """
     if model.plain and not noticed:
         return faulty_station(model, faults, start)
+    if model.separate:
+        assert dealer is not None, "nobody deals"
+        alone = model.model_copy(update={"workers": 1})
+        lines: list[Reneging[J]] = [
+            reneging_station(alone, faults, start) for _ in range(model.workers)
+        ]
+        return Separate(lines, dealer, holds=model.holds)
     return reneging_station(model, faults, start)
 
 

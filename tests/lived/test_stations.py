@@ -31,8 +31,9 @@ seed = 5
 USL = "workers = 4\nusl = { contention = 0.2, coherency = 0.01 }"
 SPEED = 'speed = { points = [["2s", 1.0], ["4s", 2.5], ["6s", 0.7]], shape = "linear" }'
 DB = '[[shared]]\nname = "db"\nservice = { law = "constant", mean = "8ms" }\n'
-CRASH = '[[fault]]\nbackend = "127.0.0.1:1"\nkind = "down"\nfrom = "3s"\nto = "4s"\n'
 CASES = {
+    "a line each": ('workers = 3\naccept = "reuseport"', "", ""),
+    "a line each, and a database": ('workers = 3\naccept = "reuseport"\nthen = "db"', "", DB),
     "a database": ('workers = 3\nthen = "db"', "", DB + "workers = 3"),
     "a database, awaited": ('workers = 4\nthen = "db"\nholds_worker = false', "", DB),
     "a database, shared": ('workers = 4\ndiscipline = "ps"\nthen = "db"', "", DB),

@@ -83,7 +83,8 @@ async def system(text: str) -> AsyncIterator[System]:
         rng = np.random.default_rng([seed, number])
         luck = Random(f"{row.address} {seed} 0")
         then = shared.get(model.then or "")
-        app = application(row, model, rng, faults, beginning, luck, scenario.traffic, then)
+        dealt = Random(f"accept {row.address} {seed} 0")
+        app = application(row, model, rng, faults, beginning, luck, scenario.traffic, then, dealt)
         backends.append(LiveBackend(app, beginning))
         await backends[-1].listen(*host_and_port(row.address))
     log: list[Line] = []
