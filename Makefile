@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: demo test cover lint bench chaos teeth mutants clean help
+.PHONY: demo test cover lint bench chaos honesty teeth mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -44,6 +44,9 @@ bench: $(READY)  ## CPU per proxied request beside HAProxy and nginx; simulated 
 chaos: $(READY)  ## 1,000 random fault schedules simulated, ten live: does everybody come back? a quarter of an hour
 	$(BIN)/python -m sim.checks.chaos
 	$(BIN)/python -m sim.live.chaos
+
+honesty: $(READY) ## do honest runs pass? 200 rehearsals of each shipped scenario; about an hour of one core
+	$(BIN)/python -m sim.checks.honesty
 
 teeth: $(READY)  ## does the verdict pass when it should and fail when it must? about ten minutes
 	$(BIN)/python loadtests/_teeth.py

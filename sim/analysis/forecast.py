@@ -28,12 +28,14 @@ def forecast(values: Sequence[float], level: float) -> Estimate:
 
     Student's interval, that of the logarithms of what is positive (a p99 of a short run is skewed),
     and at least the range of the runs: a second ejection that one run in ten sees lies in no such
-    law's tail. The bounds are None where the runs give none.
+    law's tail. What is never below zero will not be. The bounds are None where the runs give none.
     """
     found = prediction(values, level)
     if found.low is None or found.high is None:
         return found
     least, most = min(found.low, *values), max(found.high, *values)
+    if min(values) >= 0:
+        least = max(least, 0.0)
     if min(values) > 0:
         skewed = prediction([math.log(value) for value in values], level)
         if skewed.high is not None:

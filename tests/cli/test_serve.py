@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import LIMIT, Running, Serving, Start
+from tests.cli.conftest import LIMIT, Running, Serving, Start, lb
 
 
 class Held(ThreadingHTTPServer):
@@ -134,6 +134,14 @@ def test_flags_win_over_the_environment_and_that_over_the_file(
     flags = ("-a", "p2c", "-b", "127.0.0.1:4, 127.0.0.1:5*0.5")
     both = start(Serving, "-c", file, *flags, **variables, LB_HEALTH_CHECK_INTERVAL="0.5")
     assert algorithm_and_backends(both) == ("p2c", [("127.0.0.1:4", 1), ("127.0.0.1:5", 0.5)])
+
+
+def test_flags_that_contradict_the_file_end_it_with_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "lb.toml"
+    file.write_text('[queue]\nlimit = 3\n[[backend]]\naddress = "a:1"\nmax_in_flight = 1\n')
+    result = lb("serve", "-c", file, "-b", "127.0.0.1:1")
+    assert result.returncode == 2
+    assert f"{file}:2 queue.limit: nobody ever waits" in result.stderr
 
 
 def test_a_backend_that_is_down_is_logged_with_its_reason(start: Start) -> None:

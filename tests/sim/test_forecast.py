@@ -32,6 +32,11 @@ def test_what_is_positive_may_be_skewed() -> None:
     assert np.isfinite(forecast([1e-90, 1e90], 0.95).high or np.inf)
 
 
+def test_what_is_never_below_zero_will_not_be() -> None:
+    assert forecast([0.0, 5.0, 0.0], 0.95).low == 0.0
+    assert (forecast([-1.0, 5.0, 0.0], 0.95).low or 0.0) < -1.0
+
+
 def test_what_was_seen_once_may_be_seen_again() -> None:
     values = [10.0] * 29 + [15.0]
     assert forecast(values, 0.95).high == 15.0

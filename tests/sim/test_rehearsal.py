@@ -80,6 +80,7 @@ def test_a_rehearsal_is_seen_as_its_clients_see_it() -> None:
     np.testing.assert_array_equal(measured.sent, schedule.times)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_scenarios_judge_honest_runs_fairly(
     path: Path, monkeypatch: pytest.MonkeyPatch
