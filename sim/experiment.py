@@ -72,8 +72,9 @@ def simulate(
         run = scenario.run.model_copy(update={"replications": whole})
         shorter = scenario.model_copy(update={"run": run})
         of = scenario.run.replications
-        raise Interrupted(summarise(shorter, kept, wall, rate), of) from None
-    return summarise(scenario, records, wall, rate)
+        so_far = summarise(shorter, kept, wall, rate, drawn=schedule is None)
+        raise Interrupted(so_far, of) from None
+    return summarise(scenario, records, wall, rate, drawn=schedule is None)
 
 
 class Interrupted(KeyboardInterrupt):

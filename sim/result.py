@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lb.config import Scenario
+from sim.analysis.comparison import Difference
 from sim.analysis.fates import Series, series
+from sim.analysis.intervals import Blocks
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.record import Record
-from sim.analysis.statistics import Difference, Estimate
+from sim.analysis.statistics import Estimate
 from sim.model.laws import Floats
 
 COMPARED = ("mean", "p50", "p95", "p99")
@@ -104,12 +106,17 @@ class AlgorithmRun:
     backends: list[BackendUse]
     wall_seconds: float
     requests_per_wall_second: float
-    blocks: list[dict[str, float]]
-    """Latency metrics of each replication (of each batch, when there is one replication)."""
+    blocks: Blocks
+    """What each part of the sample says of the latency metrics; the estimate is their mean."""
     records: list[Record]
     """Every replication in full, warm-up included."""
     warmup: float
     """Seconds cut from the start of each replication."""
+    cooldown: float
+    """Seconds at the end of each whose arrivals are not in `latency`: later ones would have slowed
+    them down."""
+    transient: bool
+    """Whether there is no steady state: figures then depend on the length of the run."""
     shared: list[StationUse] = field(default_factory=list)
     """The [[shared]] stations of the file."""
 
@@ -125,8 +132,8 @@ class AlgorithmRun:
 
     @property
     def samples(self) -> list[Floats]:
-        """Latencies after warm-up, one array per replication."""
-        return [record.after(self.warmup).latency for record in self.records]
+        """Latencies that `latency` is about, one array per replication."""
+        return [record.after(self.warmup, self.cooldown).latency for record in self.records]
 
     @property
     def eventful(self) -> bool:
@@ -158,6 +165,8 @@ class AlgorithmRun:
             "backends": [backend.as_dict() for backend in self.backends],
             "wall_seconds": self.wall_seconds,
             "requests_per_wall_second": self.requests_per_wall_second,
+            "warmup": self.warmup,
+            "transient": self.transient,
             **more,
         }
 
@@ -181,9 +190,9 @@ class Result:
     def ranking(self, metric: str = "p99") -> list[list[str]]:
         """Algorithms from best to worst; those in one group cannot be told from its first."""
         groups: list[list[str]] = []
-        told = {run.algorithm: run.latency[metric].value for run in self.runs}
+        seen = {run.algorithm: _mean(run.blocks, metric) for run in self.runs}
         order = sorted(
-            self.runs, key=lambda run: (math.isnan(told[run.algorithm]), told[run.algorithm])
+            self.runs, key=lambda run: (math.isnan(seen[run.algorithm]), seen[run.algorithm])
         )
         for name in (run.algorithm for run in order):
             if groups and not self.between(groups[-1][0], name, metric).distinguishable:
@@ -234,6 +243,7 @@ class Result:
                         "b": row.b,
                         "difference": row.difference.as_dict(),
                         "distinguishable": row.distinguishable,
+                        "p": None if math.isnan(row.p) else row.p,
                     }
                     for row in self.comparison
                 ],
@@ -243,3 +253,7 @@ class Result:
 
 def _plain(number: float) -> float:
     return int(number) if number == int(number) else number
+
+
+def _mean(blocks: Blocks, metric: str) -> float:
+    return math.fsum(block[metric] for block in blocks) / len(blocks)

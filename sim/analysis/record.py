@@ -221,11 +221,24 @@ class Record:
         )
         return first, last
 
-    def after(self, warmup: float) -> Record:
-        """The requests that arrived at `warmup` or later; the others' counts stay."""
+    def after(self, warmup: float, cooldown: float = 0.0) -> Record:
+        """The requests that arrived at `warmup` or later; the others' counts stay.
+
+        None that came within `cooldown` seconds of the last arrival, unless that is 0.
+        """
         kept = self.arrived >= warmup
+        if cooldown:
+            kept &= self.arrived < self.until - cooldown
         columns = ("arrived", "started", "ended", "backend", "reached", "left")
         return replace(self, **{name: getattr(self, name)[kept] for name in columns})
+
+
+def mean_inside(entered: Floats, left: Floats, since: float, until: float) -> float:
+    """How many are inside on average over a time: what all of them spend there, over its length."""
+    if until <= since:
+        return 0.0
+    stays = np.clip(left, since, until) - np.clip(entered, since, until)
+    return float(stays.sum() / (until - since))
 
 
 def occupancy(entered: Floats, left: Floats) -> tuple[Floats, NDArray[np.int64]]:

@@ -13,7 +13,7 @@ from lb.config import Scenario
 from lb.laws import LAWS, Law
 from lb.laws.kit import make, send, servers
 from lb.strategies import Spec, spec
-from sim.analysis.statistics import latency_estimates
+from sim.analysis.intervals import latency_estimates
 from sim.checks.theory import e_n_m_1, m_g_1, m_m_1, m_m_c
 from sim.experiment import simulate
 

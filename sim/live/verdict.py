@@ -17,9 +17,10 @@ import numpy as np
 from lb.config import Scenario
 from sim.analysis.fates import series
 from sim.analysis.forecast import forecast, forecast_count, level_of_each
+from sim.analysis.intervals import latency_estimates
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.record import Record
-from sim.analysis.statistics import Estimate, latency_estimates, latency_metrics
+from sim.analysis.statistics import Estimate, latency_metrics
 from sim.experiment import simulate
 from sim.live.doubt import UNANSWERED, UNNAMED, busy, slow
 from sim.live.lateness import Lateness

@@ -114,6 +114,8 @@ def sentences(result: Result) -> Iterator[str]:
     """What stands below the tables: who keeps up, what was lost, who is better."""
     for run in result.runs:
         yield from keeping_up(run)
+    if any(run.transient for run in result.runs):
+        yield "Transient: nothing is cut, and the figures depend on the length of the run."
     yield from too_few(result.runs)
     for run in result.runs:
         if run.failed:

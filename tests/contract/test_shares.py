@@ -14,7 +14,8 @@ from scipy import stats
 
 from lb.strategies import create
 from sim import simulate
-from sim.analysis.statistics import Estimate, latency_estimates
+from sim.analysis.intervals import latency_estimates
+from sim.analysis.statistics import Estimate
 from sim.checks.theory import m_m_1, power_of_d
 from tests.doubles import Draws, joined, servers
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves

@@ -25,7 +25,7 @@ def file() -> Scenario:
         *[serves(EXPONENTIAL)] * 3,
         rate=2.4,
         run="requests = 2000\nreplications = 4",
-        more='[expect]\np50 = "1ms"\np99 = "1h"',
+        more='[expect]\np50 = "1ms"\np90 = "1h"',
     )
 
 
@@ -71,10 +71,12 @@ def test_the_document_has_these_keys(document: dict[str, Any], file: Scenario) -
             "backends",
             "wall_seconds",
             "requests_per_wall_second",
+            "warmup",
+            "transient",
         ]
         assert list(run["latency"]) == METRICS
-        assert run["latency"]["p999"] is None  # 8,000 requests are too few
-        for figure in (run["latency"][name] for name in METRICS if name != "p999"):
+        assert run["latency"]["p99"] is run["latency"]["p999"] is None  # of 8,000 requests
+        for figure in (run["latency"][name] for name in METRICS[:3]):
             assert list(figure) == ["value", "low", "high"]
             assert figure["low"] < figure["value"] < figure["high"]
         for backend in run["backends"]:
@@ -110,7 +112,7 @@ def test_the_scenario_stands_in_the_document_with_times_in_seconds(
     }
     length = {"requests": 2000, "warmup": 0.0}
     assert told["run"] == {**length, "replications": 4, "seed": 20261123, "balancers": 1}
-    assert told["expect"] == {"p50": 0.001, "p99": 3600.0}
+    assert told["expect"] == {"p50": 0.001, "p90": 3600.0}
 
 
 def test_counts_add_up(document: dict[str, Any]) -> None:
@@ -162,9 +164,9 @@ def test_every_two_are_compared_by_every_metric(document: dict[str, Any]) -> Non
         assert sorted(name for group in ranking for name in group) == sorted(NAMES)
     assert len(comparison["pairs"]) == 6 * len(COMPARED)
     for pair in comparison["pairs"]:
-        assert list(pair) == ["metric", "a", "b", "difference", "distinguishable"]
+        assert list(pair) == ["metric", "a", "b", "difference", "distinguishable", "p"]
         low, high = pair["difference"]["low"], pair["difference"]["high"]
-        assert pair["distinguishable"] is (low > 0 or high < 0)
+        assert pair["distinguishable"] is (low > 0 or high < 0) is (pair["p"] < 0.05)
 
 
 def test_a_pair_is_found_in_either_order(result: Result) -> None:
@@ -184,7 +186,8 @@ def test_the_ranking_goes_by_value_and_groups_by_what_can_be_told(result: Result
     for metric in COMPARED:
         ranking = result.ranking(metric)
         values = [result[name].latency[metric].value for group in ranking for name in group]
-        assert values == sorted(values)
+        if metric != "p99":  # which 8,000 requests do not tell, but who is better
+            assert values == sorted(values)
         for first, *others in ranking:
             assert not any(result.between(first, o, metric).distinguishable for o in others)
         for group, after in pairwise(ranking):

@@ -1,4 +1,4 @@
-"""Intervals, warm-up and comparisons, against SciPy and against the slow way."""
+"""Quantiles, Student's t and the intervals that rest on it alone, against SciPy."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sim.analysis.statistics import (
-    BATCHES,
     QUANTILES,
-    batched,
-    compare,
     confidence,
-    latency_estimates,
     latency_metrics,
-    mser5,
     prediction,
     student_t,
+    two_sided,
 )
 
 SEED = 20261123
@@ -44,39 +40,10 @@ def test_what_has_no_quantile(probability: float, degrees: int) -> None:
         student_t(probability, degrees)
 
 
-# --- warm-up
-
-
-def mser5_naive(sequence: np.ndarray) -> int:  # type: ignore[type-arg]
-    """Every cut in the first half, its squared standard error computed from scratch."""
-    means = [sequence[i : i + 5].mean() for i in range(0, len(sequence) - 4, 5)]
-    if len(means) < 4:
-        return 0
-    cuts = range(len(means) // 2)
-    return 5 * min(cuts, key=lambda cut: np.var(means[cut:]) / (len(means) - cut))
-
-
-@pytest.mark.parametrize("n", [0, 1, 5, 19, 20, 21, 104, 1000, 1003])
-@pytest.mark.parametrize("start", [0.0, 20.0])
-def test_mser5_is_what_its_definition_says(n: int, start: float) -> None:
-    sequence = np.random.default_rng(n).exponential(1.0, n) + start * np.exp(-np.arange(n) / 60)
-    assert mser5(sequence) == mser5_naive(sequence)
-
-
-def test_mser5_keeps_its_digits_far_from_zero() -> None:
-    sequence = np.random.default_rng(1).normal(0, 1e-3, 500)
-    sequence[:50] += 1
-    assert mser5(sequence + 1e6) == mser5(sequence) == 50
-
-
-def test_mser5_cuts_a_start_that_is_different() -> None:
-    sequence = np.concatenate([np.full(200, 50.0), np.random.default_rng(2).normal(1, 0.1, 1800)])
-    assert mser5(sequence) == 200
-
-
-def test_mser5_cuts_at_most_half() -> None:
-    sequence = np.concatenate([np.linspace(100, 0, 900), np.zeros(100)])
-    assert mser5(sequence) < 500
+@pytest.mark.parametrize("degrees", [1, 2, 4, 19, 300])
+@pytest.mark.parametrize("t", [-30.0, -2.0, 0.0, 0.3, 1.96, 8.0])
+def test_how_likely_a_t_is_so_far_from_zero(t: float, degrees: int) -> None:
+    assert two_sided(t, degrees) == pytest.approx(2 * stats.t.sf(abs(t), degrees), abs=1e-12)
 
 
 # --- quantiles
@@ -149,91 +116,8 @@ def test_too_little_to_say_is_said(values: list[float]) -> None:
     assert math.isnan(estimate.half_width)
 
 
-# --- blocks
-
-
-@pytest.mark.parametrize(("n", "lengths"), [(19, [19]), (20, [1] * 20), (45, [2] * 19 + [7])])
-def test_batches_are_consecutive_and_lose_nothing(n: int, lengths: list[int]) -> None:
-    cut = batched(np.arange(n, dtype=float))
-    assert [len(batch) for batch in cut] == lengths
-    assert np.concatenate(cut).tolist() == list(range(n))
-
-
-def test_replications_are_the_blocks() -> None:
-    samples = [np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 4.0]), np.array([6.0, 7.0, 8.0])]
-    estimates, blocks = latency_estimates(samples, level=0.9)
-    assert [block["p50"] for block in blocks] == [2.0, 3.0, 7.0]
-    assert estimates["mean"] == confidence([2.0, 3.0, 7.0], 0.9)
-    assert set(estimates) == {"mean", *QUANTILES}
-
-
-def test_a_single_replication_is_cut_into_batches_and_keeps_its_own_value() -> None:
-    sample = np.random.default_rng(3).exponential(1.0, 10_010)
-    estimates, blocks = latency_estimates([sample])
-    assert len(blocks) == BATCHES
-    whole = latency_metrics(sample)
-    for name, estimate in estimates.items():
-        around = confidence([block[name] for block in blocks])
-        assert estimate.value == whole[name]
-        assert estimate.low is not None
-        assert estimate.high is not None
-        assert estimate.high - estimate.value == pytest.approx(around.half_width)
-        assert estimate.value - estimate.low == pytest.approx(around.half_width)
-
-
-def test_a_quantile_with_few_requests_beyond_it_is_not_told() -> None:
-    rng = np.random.default_rng(4)
-    few, _ = latency_estimates([rng.exponential(1.0, 450) for _ in range(2)])
-    assert (few["p99"].needs, few["p999"].needs) == pytest.approx((10 / 9, 100 / 9))
-    assert math.isnan(few["p99"].value)
-    assert few["p99"].as_dict() is None
-    assert few["p95"].needs is None
-    many, _ = latency_estimates([rng.exponential(1.0, 500) for _ in range(2)])
-    assert many["p99"].needs is None
-    assert many["p99"].as_dict() is not None
-
-
 def test_two_observations_have_an_interval_and_one_has_none() -> None:
     two = confidence([3.0, 5.0])
     low, high = stats.t.interval(0.95, 1, loc=4.0, scale=1.0)
     assert (two.low, two.high) == (pytest.approx(low), pytest.approx(high))
     assert confidence([3.0]).low is None
-
-
-def test_a_short_single_replication_gives_no_interval() -> None:
-    estimates, blocks = latency_estimates([np.array([1.0, 2.0])])
-    assert len(blocks) == 1
-    assert (estimates["mean"].value, estimates["mean"].low) == (1.5, None)
-
-
-# --- comparisons
-
-
-def test_a_comparison_takes_blocks_in_pairs() -> None:
-    first, second = [1.0, 20.0, 300.0], [1.5, 20.6, 300.4]
-    row = compare("p99", "x", "y", first, second)
-    assert (row.metric, row.a, row.b) == ("p99", "x", "y")
-    assert row.difference.value == pytest.approx(0.5)
-    assert row.difference.half_width == pytest.approx(confidence([0.5, 0.6, 0.4]).half_width)
-    assert row.distinguishable
-
-
-@pytest.mark.parametrize(
-    ("second", "distinguishable"),
-    [([2.0, 2.1, 1.9], True), ([0.0, 0.1, -0.1], True), ([1.5, 0.4, 1.2], False), ([2.0], False)],
-)
-def test_only_an_interval_without_zero_distinguishes(
-    second: list[float], distinguishable: bool
-) -> None:
-    row = compare("mean", "x", "y", [1.0] * len(second), second)
-    assert row.distinguishable is distinguishable
-
-
-def test_equal_algorithms_are_rarely_told_apart() -> None:
-    rng, runs = np.random.default_rng(SEED), 400
-    told = 0
-    for _ in range(runs):
-        noise = rng.normal(0, 1, (2, 10))
-        told += compare("mean", "x", "y", noise[0].tolist(), noise[1].tolist()).distinguishable
-    low, high = binomial_band(runs, 0.05)
-    assert low <= told <= high

@@ -14,7 +14,8 @@ import pytest
 
 from lb.config import Scenario
 from sim import simulate
-from sim.analysis.statistics import QUANTILES, Estimate, latency_estimates
+from sim.analysis.intervals import latency_estimates
+from sim.analysis.statistics import QUANTILES, Estimate
 from sim.checks.theory import e_n_m_1, jsq_2, m_g_1, m_m_1, m_m_c
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 

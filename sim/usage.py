@@ -1,0 +1,110 @@
+"""How busy the stations of a scenario are: its backends, and what comes after them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lb.config import Scenario
+from sim.analysis.load import Steadiness, steadiness
+from sim.analysis.record import Record, mean_inside, occupancy, time_average
+from sim.result import BackendUse, StationUse
+
+
+class Load(NamedTuple):
+    """What one station is sent."""
+
+    offered: float
+    """Work per second over its capacity, the whole run."""
+    bounded: bool
+    """Whether its line cannot grow without end."""
+
+    @property
+    def steadiness(self) -> Steadiness:
+        """Whether its latencies have a steady state."""
+        return steadiness(self.offered, bounded=self.bounded)
+
+
+def loads(scenario: Scenario, records: Sequence[Record], rate: float) -> list[Load]:
+    """Of each backend and then of each shared station; `rate` is that of the requests, per second.
+
+    Users decide themselves how many they send: their rate is what the records say.
+    """
+    traffic = scenario.offered()
+    length = float(np.mean([record.until for record in records]))
+    if traffic.users is not None:
+        rate = float(np.mean([record.requests for record in records])) / length
+    # Of users no more can wait than there are.
+    few = traffic.patience is not None or traffic.users is not None
+    rows = []
+    for order, (backend, model) in enumerate(scenario.modelled()):
+        sent = float(np.mean([it.entered(order) / it.requests for it in records]))
+        offered = sent * rate * traffic.work / scenario.capacity_of(model, length)
+        limited = model.queue is not None or backend.max_in_flight is not None
+        rows.append(Load(offered, few or limited))
+    for row in scenario.shared:
+        sent = float(np.mean([len(it.shared[row.name][0]) / it.requests for it in records]))
+        offered = sent * rate / row.capacity_over(length)
+        rows.append(Load(offered, scenario.bounded or row.queue is not None))
+    return rows
+
+
+def backend_use(
+    scenario: Scenario, records: Sequence[Record], cut: float, sent: Sequence[Load]
+) -> list[BackendUse]:
+    """Of each backend, mean of the replications, from `cut` to the last arrival."""
+    # Silence is held against a backend when the limit of an answer is over.
+    named = "response" in scenario.timeouts.model_fields_set
+    memory = scenario.outliers.window + (scenario.timeouts.response if named else 0.0)
+    rows = []
+    for order, (backend, model) in enumerate(scenario.modelled()):
+        share, busy, in_flight = [], [], []
+        for record in records:
+            mine = record.backend == order
+            counted = record.arrived >= cut
+            share.append(float(np.sum(mine & counted)) / max(float(np.sum(counted)), 1.0))
+            times, inside = occupancy(*record.at_work(order))
+            working = np.minimum(inside, model.workers)
+            busy.append(time_average(times, working, cut, record.until) / model.workers)
+            in_flight.append(mean_inside(*record.in_flight(order), cut, record.until))
+        ejected, falsely = np.mean([it.ejections(order, memory) for it in records], axis=0)
+        rows.append(
+            BackendUse(
+                name=backend.label,
+                share=float(np.mean(share)),
+                utilisation=float(np.mean(busy)),
+                mean_in_flight=float(np.mean(in_flight)),
+                offered=sent[order].offered,
+                bounded=sent[order].bounded,
+                ejected=float(ejected),
+                falsely_ejected=float(falsely),
+            )
+        )
+    return rows
+
+
+def shared_use(
+    scenario: Scenario, records: Sequence[Record], cut: float, sent: Sequence[Load]
+) -> list[StationUse]:
+    """Of each shared station; `sent` are the loads of these alone."""
+    rows = []
+    for row, load in zip(scenario.shared, sent, strict=True):
+        busy, present = [], []
+        for record in records:
+            entered, left = (np.asarray(times) for times in record.shared[row.name])
+            times, inside = occupancy(entered, left)
+            working = np.minimum(inside, row.workers)
+            busy.append(time_average(times, working, cut, record.until) / row.workers)
+            present.append(mean_inside(entered, left, cut, record.until))
+        rows.append(
+            StationUse(
+                name=row.name,
+                utilisation=float(np.mean(busy)),
+                mean_present=float(np.mean(present)),
+                offered=load.offered,
+                bounded=load.bounded,
+            )
+        )
+    return rows
