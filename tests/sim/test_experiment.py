@@ -106,6 +106,7 @@ def test_the_scenario_stands_in_the_document_with_times_in_seconds(
             "service": {"law": "exponential", "mean": 1.0},
             "discipline": "fifo",
             "workers": 1,
+            "accept": "shared",
             "report_every": 1.0,
             "report_delay": 0.0,
         },
