@@ -92,7 +92,10 @@ class Course(Table):
 
 
 class Profile(Course):
-    """Poisson arrivals at a rate that changes with time, as on a day or in a flash crowd."""
+    """Poisson arrivals at a rate that changes with time, as on a day or in a flash crowd.
+
+    A ramp is two points; a step two with shape = "step"; a spike three of that shape.
+    """
 
     changes: ClassVar[bool] = True
     process: Literal["profile"]
