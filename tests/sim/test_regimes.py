@@ -140,7 +140,8 @@ def test_names_stand_in_cells_where_there_is_room_else_codes() -> None:
 def test_a_curve_for_each_algorithm_with_what_is_known(made: Sweep) -> None:
     made.rows[0] = None
     ax = by_load(made).axes[0]
-    assert [line.get_label() for line in ax.lines] == list(NAMES)
+    named = [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+    assert named == list(NAMES)
     assert list(ax.lines[0].get_xdata()) == [0.3, 0.5, 0.8]
     assert math.isnan(next(iter(ax.lines[0].get_ydata())))
 

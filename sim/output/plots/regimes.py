@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -20,6 +21,7 @@ from sim.fit.regimes import Regimes, arranged, curves, regimes
 from sim.fit.sweep import Sweep
 from sim.model.laws import Floats
 from sim.output.plots.style import FAINT, INK, Style, blank, duration, legend, shortened, styles
+from sim.output.plots.theory import theory_lines
 
 PANELS = 9
 """More in one picture have no room for what they say."""
@@ -153,17 +155,20 @@ def by_load(sweep: Sweep, metric: str = "p99") -> Figure:
     values = sweep.axes[x]
     numeric = all(isinstance(value, int | float) for value in values)
     places = np.array(values if numeric else range(len(values)), dtype=float)
+    theory: list[Line2D] = []
     for ax, (fixed, told) in zip(panels, parts, strict=False):
         for number, name in enumerate(sweep.algorithms):
             _curve(ax, places, told[:, :, number], looks[name], name)
-        if not numeric:
+        if numeric:
+            theory = theory_lines(ax, sweep, x, fixed, metric) or theory
+        else:
             ax.set_xticks(range(len(values)), [shortened(shown(value), 16) for value in values])
         _below(ax, sweep, x, fixed)
     known = np.concatenate([told[0].ravel() for _, told in parts])
     _latencies(panels[0], known[np.isfinite(known)])
     for ax in panels[len(parts) :]:
         ax.set_axis_off()
-    legend(figure, panels[0])
+    legend(figure, panels[0], theory)
     return figure
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lb.strategies import REGISTRY
@@ -176,9 +177,10 @@ def blank(
     return figure, panels
 
 
-def legend(figure: Figure, ax: Axes) -> None:
-    """Below the axes, where it covers nothing."""
+def legend(figure: Figure, ax: Axes, more: Sequence[Line2D] = ()) -> None:
+    """Of what is on `ax` and of `more`, below the axes, where it covers nothing."""
     handles, labels = ax.get_legend_handles_labels()
+    handles, labels = [*handles, *more], [*labels, *(str(line.get_label()) for line in more)]
     columns = max(1, min(len(labels), 5, 130 // (max(map(len, labels), default=1) + 6)))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
