@@ -11,7 +11,7 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -61,6 +61,11 @@ def off(verdict: Verdict) -> list[str]:
     return [*found, *verdict.invalid]
 
 
+def playable(files: Iterable[Path]) -> list[Path]:
+    """Those that a load generator can play: users who wait for answers have no timetable."""
+    return [file for file in sorted(files) if Scenario.load(file).offered().users is None]
+
+
 def rehearsals(file: Path, seeds: Sequence[int], processes: int | None = None) -> Honesty:
     """Rehearse it with each of `seeds`. Raises ConfigError."""
     scenario = Scenario.load(file)
@@ -98,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = Terminal()
     rows, unfair = [], 0
     try:
-        for file in given.files or sorted(SHIPPED.glob("*.toml")):
+        files = given.files or playable(SHIPPED.glob("*.toml"))
+        if not files:
+            parser.error(f"no scenarios in {SHIPPED} here; name some")
+        for file in files:
             one = rehearsals(file, seeds, given.processes)
             unfair += not one.fair
             what = ", ".join(f"{name} {number}" for name, number in one.missed.most_common(3))

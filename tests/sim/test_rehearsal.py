@@ -17,7 +17,7 @@ from sim.live.rehearsal import rehearsed, seen
 from sim.live.verdict import Judgement, predict
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
-SHIPPED = sorted((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
+SHIPPED = honesty.playable((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
 MIXED = scenario(
     serves(EXPONENTIAL, queue=1, workers=2),
     serves('{ law = "lognormal", mean = "2s", cv = 2 }', queue=1, workers=2),
@@ -111,6 +111,24 @@ def test_the_table_of_honesty(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     told = capsys.readouterr().out.split()
     assert "easy 4 of 4 hard 0 of 4 objective p50 4" in " ".join(told)
     assert honesty.main([str(tmp_path / "none.toml")]) == 3
+
+
+def test_users_without_a_timetable_are_left_out(tmp_path: Path) -> None:
+    for name, traffic in (
+        ("users", 'users = { count = 2, think = "exponential:1s" }'),
+        ("poisson", 'arrivals = { process = "poisson", rate = 1 }'),
+    ):
+        (tmp_path / f"{name}.toml").write_text(f"[traffic]\n{traffic}\n", encoding="utf-8")
+    assert [it.stem for it in honesty.playable(tmp_path.glob("*"))] == ["poisson"]
+
+
+def test_nothing_to_rehearse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        honesty.main([])
+    assert "no scenarios in loadtests/scenarios here; name some" in capsys.readouterr().err
 
 
 def test_how_likely_so_few_pass() -> None:
