@@ -125,9 +125,10 @@ def verdict_rows(verdict: Verdict) -> list[list[str]]:
         return []
     rows = [[f"{name} (ms)", *_cells(line, 1e3)] for name, line in verdict.latency.items()]
     rows += [[f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()]
-    rows.append(["failed (requests)", *_cells(verdict.failures, 1.0)])
-    if verdict.trouble:  # and then nothing else is judged
+    if verdict.trouble:  # and then nothing else is judged; failures are what is lost
         rows = [[*row[:-1], ""] for row in rows]
+    else:
+        rows.append(["failed (requests)", *_cells(verdict.failures, 1.0)])
     return rows + [[_what(name), *_cells(line, 1.0)] for name, line in verdict.trouble.items()]
 
 

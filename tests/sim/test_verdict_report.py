@@ -55,6 +55,13 @@ def test_measured_stands_beside_predicted() -> None:
     assert "late by 0.10 ms at p50, 2.00 ms at p99." in text
 
 
+def test_in_trouble_failures_are_what_is_lost() -> None:
+    text = printed(verdict(trouble={"lost": Line(2.0, Estimate(1.0, 0.0, 3.0), 0.2, 5.0)}))
+    assert row(text, "lost") == "lost (requests) 2.00 1.00 0.00 to 3.00 ± 20% ok"
+    assert "failed (requests)" not in text
+    assert row(text, "p50") == "p50 (ms) 100.00 100.00 90.00 to 110.00 ± 5%"
+
+
 def test_shares_that_no_answer_tells_are_one_line() -> None:
     text = printed(verdict(shares={}))
     assert "share of" not in text
