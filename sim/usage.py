@@ -56,8 +56,7 @@ def backend_use(
 ) -> list[BackendUse]:
     """Of each backend, mean of the replications, from `cut` to the last arrival."""
     # Silence is held against a backend when the limit of an answer is over.
-    named = "response" in scenario.timeouts.model_fields_set
-    memory = scenario.outliers.window + (scenario.timeouts.response if named else 0.0)
+    memory = scenario.outliers.window + scenario.timeouts.response
     rows = []
     for order, (backend, model) in enumerate(scenario.modelled()):
         share, busy, in_flight = [], [], []

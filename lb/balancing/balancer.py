@@ -102,6 +102,24 @@ class Balancer(Generic[C]):
             if self._attending:
                 self._attend(lease, now)
             return lease
+        self.unplaced(call, now)
+        return None
+
+    def place(self, key: bytes, now: float) -> Backend | None:
+        """A first attempt at a call of which its driver keeps count without a lease.
+
+        As `admit`, with `settle` to come for a good answer, in place of `Lease.done`, and
+        `made_room` when that says so; for any other end the driver makes the lease that `admit`
+        would have made. Where nobody can be picked, `unplaced` follows. Not while `hedging`, which
+        goes by leases.
+        """
+        if now >= self._budget.sample_at:
+            self._budget.sample(now, self.admitted)
+        self.admitted += 1
+        return self._place(now, key)
+
+    def unplaced(self, call: C, now: float) -> None:
+        """Nobody was picked for a call: it waits in line, or is refused."""
         if self._shed:
             self._shed = False
             self._turn_away(call, Why.OVERLOADED)
@@ -109,7 +127,6 @@ class Balancer(Generic[C]):
             self._turn_away(call, Why.NO_BACKEND)
         elif not self._line.enter(call, now):
             self._turn_away(call, Why.QUEUE_FULL)
-        return None
 
     def failed(self, lease: Lease[C], now: float, outcome: Outcome, sent: bool) -> None:
         """An attempt broke before its answer began; a retry or its refusal comes through `out`.
@@ -174,7 +191,7 @@ class Balancer(Generic[C]):
         return self._extra.pauses.leave(call)
 
     def made_room(self, now: float) -> None:
-        """A lease is done whose backend was full; called by the lease alone."""
+        """A lease is done whose backend was full; called by the lease, or after `settle`."""
         self._serve_waiting(now)
 
     def broken(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
@@ -276,8 +293,18 @@ class Balancer(Generic[C]):
         # Looked up once, asked for every call.
         self._pick = self._pick_or_shed if self._shedding else self.pool.pick
         self._take = self.pool.take
-        self.give = self.fleet.limits.give if self.fleet.limits else self.pool.give
+        keeper = self.fleet.limits or self.pool
+        self.give, self.settle = keeper.give, keeper.settle
         self._attending = self.pool.probing or self.hedging
+        self._place = self._place_attended if self._attending or self._shedding else self.pool.place
+
+    def _place_attended(self, now: float, key: bytes) -> Backend | None:
+        backend = self._pick(now, key, ())
+        if backend is not None:
+            self._take(backend, now)
+            if self.pool.probing:
+                self._ask_for_load(now)
+        return backend
 
     def _pick_or_shed(self, now: float, key: bytes, tried: Sequence[Backend]) -> Backend | None:
         """For a call that comes, while the event loop is late."""
@@ -300,9 +327,12 @@ class Balancer(Generic[C]):
     def _attend(self, lease: Lease[C], now: float) -> None:
         """An attempt has started, and there is more to it than that."""
         if self.pool.probing:
-            self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
+            self._ask_for_load(now)
         if self.hedging:
             self._extra.hedges.watch(lease)
+
+    def _ask_for_load(self, now: float) -> None:
+        self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
 
     def _serve_waiting(self, now: float) -> None:
         while self._line:

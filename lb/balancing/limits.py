@@ -175,6 +175,12 @@ class Limits:
         """The backend has left."""
         self._limits.pop(backend, None)
 
+    def settle(self, backend: Backend, now: float, latency: float) -> bool:
+        """In place of the pool's."""
+        backend.succeeded += 1
+        backend.measured(latency)
+        return self.give(backend, now, OK, latency)
+
     def give(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> bool:
         """In place of the pool's: the same, and the backend's limit learns of it.
 

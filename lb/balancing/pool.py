@@ -12,15 +12,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
-from lb.balancing.backend import Backend, State
+from lb.balancing.backend import LATENCY_GAIN, Backend, State
 from lb.balancing.health import Health
 from lb.balancing.panic import Part, parts
 from lb.balancing.setup import Setup
 from lb.balancing.spill import Spill
 from lb.balancing.subset import subset
 from lb.balancing.tiers import Rank, Tier, by_order
-from lb.strategies import Fed, LoadReport, Outcome, Probing, Random, Strategy, create, spec
+from lb.strategies import (
+    Fed,
+    Heedless,
+    LoadReport,
+    Outcome,
+    Probing,
+    Random,
+    Strategy,
+    create,
+    spec,
+)
+
+OK = Outcome.OK
+Started = Callable[[Backend, float], None]
+Finished = Callable[[Backend, float, Outcome, float], None]
 
 
 class Pool:
@@ -54,11 +69,14 @@ class Pool:
     def _bind(self) -> None:
         # Looked up once, asked for every call.
         tiers = list(self._tiers.values())
-        self._started, self._finished = self._started_in_tier, self._finished_in_tier
+        self._started: Started | None = self._started_in_tier
+        self._finished: Finished | None = self._finished_in_tier
         if len(tiers) == 1:
             strategy = tiers[0].strategy
+            kind, heedless = type(strategy), cast(Any, Heedless)
             self.pick = strategy.pick
-            self._started, self._finished = strategy.started, strategy.finished
+            self._started = None if kind.started is heedless.started else strategy.started
+            self._finished = None if kind.finished is heedless.finished else strategy.finished
         else:
             keyed = "key" in spec(self._setup.algorithm).needs
             self.pick = Spill(tiers, self._rng, keyed).pick
@@ -78,14 +96,41 @@ class Pool:
         """An attempt goes to a backend that was picked."""
         backend.picked += 1
         active = backend.active = backend.active + 1
-        self._started(backend, now)
+        if self._started is not None:
+            self._started(backend, now)
         if active >= backend.limit:
             self._places[backend].strategy.block(backend, now)
+
+    def place(self, now: float, key: bytes) -> Backend | None:
+        """As `pick` and `take`, for an attempt that avoids nobody."""
+        backend = self.pick(now, key)
+        if backend is not None:
+            backend.picked += 1
+            active = backend.active = backend.active + 1
+            if self._started is not None:
+                self._started(backend, now)
+            if active >= backend.limit:
+                self._places[backend].strategy.block(backend, now)
+        return backend
+
+    def settle(self, backend: Backend, now: float, latency: float) -> bool:
+        """As `give`, of an attempt with a good answer, which counts as the backend's."""
+        backend.succeeded += 1
+        old = backend.response_time
+        backend.response_time = latency if old is None else old + LATENCY_GAIN * (latency - old)
+        active = backend.active = backend.active - 1
+        if self._finished is not None:
+            self._finished(backend, now, OK, latency)
+        if active != backend.limit - 1 or not self._indexed(backend):
+            return False
+        self._places[backend].strategy.unblock(backend, now)
+        return True
 
     def give(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> bool:
         """An attempt is over; True when it made room where there was none."""
         active = backend.active = backend.active - 1
-        self._finished(backend, now, outcome, latency)
+        if self._finished is not None:
+            self._finished(backend, now, outcome, latency)
         if active != backend.limit - 1 or not self._indexed(backend):
             return False
         self._places[backend].strategy.unblock(backend, now)
@@ -104,7 +149,8 @@ class Pool:
     def _finished_or_drained(
         self, backend: Backend, now: float, outcome: Outcome, latency: float
     ) -> None:
-        self._ended(backend, now, outcome, latency)
+        if self._ended is not None:
+            self._ended(backend, now, outcome, latency)
         if backend in self._awaited and not backend.active:
             self._awaited.discard(backend)
             self._drained(backend)

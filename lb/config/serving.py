@@ -71,7 +71,7 @@ class Timeouts(Table):
     """For one try, from the pick of a backend to the first byte of its answer; off unless given.
     Then another may be tried. It does not run out while the client is still sending its body."""
     response: PositiveDuration = 60.0
-    """Silence of a backend that owes an answer. The simulator applies it when the file names it."""
+    """Silence of a backend that owes an answer."""
     idle: PositiveDuration = 15.0
     """Unused connections to backends are closed after this."""
     total: PositiveDuration | None = None

@@ -3,6 +3,7 @@
 from lb.strategies.base import (
     Candidate,
     Fed,
+    Heedless,
     LoadReport,
     Outcome,
     Probing,
@@ -17,6 +18,7 @@ __all__ = [
     "REGISTRY",
     "Candidate",
     "Fed",
+    "Heedless",
     "LoadReport",
     "Outcome",
     "Probing",

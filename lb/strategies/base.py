@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 
 class Outcome(Enum):
@@ -149,6 +149,17 @@ class Sticking(Protocol[B_contra]):
 
     def drain(self, backend: B_contra, now: float) -> None:
         """In place of `join`: `backend` may be picked for those at home there, and nobody else."""
+
+
+class Heedless(Generic[B]):
+    """What a strategy begins with that goes by membership and weights alone.
+
+    As long as `started` or `finished` are these, nobody need call them.
+    """
+
+    def started(self, backend: B, now: float) -> None: ...
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
 
 
 def pick_avoiding(

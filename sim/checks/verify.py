@@ -123,6 +123,7 @@ def theory() -> Iterator[Check]:
 def _scenario(queue: Queue) -> Scenario:
     rate = LOAD * queue.backends * queue.workers
     lines = [
+        '[timeouts]\nresponse = "24h"',  # closed forms wait for ever
         f'[traffic]\narrivals = {{ process = "poisson", rate = {rate} }}',
         f'[run]\nrequests = {queue.requests}\nreplications = 20\nwarmup = "500s"\nseed = 20261123',
     ]

@@ -37,7 +37,6 @@ class Attended(Dispatcher):
     ) -> None:
         """`world` is what any dispatcher takes."""
         super().__init__(*world)
-        self._direct = False  # every attempt passes `_send`
         self._patience = patience
         self._retries = retries
         self._noticed, self._cancels = noticed, cancels
@@ -88,7 +87,7 @@ class Attended(Dispatcher):
                 lease.done(now, Outcome.CLIENT_GONE)
         self._journal.refuse(request, now, Outcome.CLIENT_GONE)
         if self._out:
-            self._drain(now)
+            self.drain(now)
 
     def _give_up(self, lease: Lease[Request], now: float) -> None:
         """Its connection closes, which a backend may notice."""

@@ -31,7 +31,7 @@ from sim.engine.journal import Journal
 from sim.engine.prober import Prober
 from sim.engine.request import Request
 from sim.engine.site import Site
-from sim.engine.timeline import Alarm, Timeline
+from sim.engine.timeline import LIMITS_NEXT, Alarm, Timeline
 from sim.model.stations import INFINITY
 
 OK = Outcome.OK
@@ -65,7 +65,7 @@ class Dispatcher:
         sites: Mapping[str, Site],
         journal: Journal,
         ways: Ways,
-        response: float | None,
+        response: float,
     ) -> None:
         self.balancer = balancer
         self._admit: Callable[[Request, float], Lease[Request] | None] = balancer.admit
@@ -79,11 +79,11 @@ class Dispatcher:
         self._wake = Alarm(self._woken)
         self._wake_set_to = INFINITY
         self._timeout = Alarm(self._timed_out)
-        # Where nothing delays or limits a request, its way to its backend is its arrival there,
-        # and its answer's way back is its end.
-        self._direct = not ways.delayed and response is None
-        self._answer = self._travel_back if ways.delayed else self._end
+        self._timeout_set = False
+        self._answer = self._travel_back if ways.delayed else self.end
         self.answered = self._answer
+        self.hears = False
+        """Whether backends say with their answers how loaded they are."""
         self._sites = sites
 
     def start(self, now: float) -> None:
@@ -97,18 +97,18 @@ class Dispatcher:
         """A request comes in."""
         lease = self._admit(request, now)
         if lease is not None:
-            if self._direct:
-                lease.backend.site.receive(lease, now)
-            else:
-                self._send(lease, now)
+            self._send(lease, now)
         if lease is None or self._out:  # a call that waits brings no action but an alarm
-            self._drain(now)
+            self.drain(now)
 
     def _send(self, lease: Lease[Request], now: float) -> None:
-        if self._response is not None:
-            if not self._owed:
-                self._timeline.set(self._timeout, now + self._response)
-            self._owed.append((now + self._response, lease))
+        owed, due = self._owed, now + self._response
+        while owed and not owed[0][1].open:
+            owed.popleft()
+        owed.append((due, lease))
+        if not self._timeout_set:
+            self._timeout_set = True
+            self._timeline.set(self._timeout, due, LIMITS_NEXT)
         site: Site = lease.backend.site
         if self._there:
             arrives = now + self._there[lease.call.index]
@@ -125,9 +125,9 @@ class Dispatcher:
     ) -> None:
         arrives = now + self._back[lease.call.index]
         if outcome is OK:
-            end = partial(self._end, lease)
+            end = partial(self.end, lease)
         else:
-            end = partial(self._end, lease, outcome=outcome, reached=reached)
+            end = partial(self.end, lease, outcome=outcome, reached=reached)
         self._timeline.set(Alarm(end), arrives)
 
     def _answer_and_report(
@@ -139,16 +139,19 @@ class Dispatcher:
     ) -> None:
         """An answer leaves with a word of the backend on its load, which is read first."""
         if outcome in ANSWERS:
-            backend = lease.backend
-            report = backend.site.report(now)
-            if self._back:
-                arrives = now + self._back[lease.call.index]
-                self._timeline.set(Alarm(partial(self._observed, backend, result=report)), arrives)
-            else:
-                self._observed(backend, now, report)
+            self.report(lease.backend, lease.call.index, now)
         self._answer(lease, now, outcome, reached)
 
-    def _end(
+    def report(self, backend: Backend, index: int, now: float) -> None:
+        """A backend says how loaded it is, with the answer to a request."""
+        report = backend.site.report(now)
+        if self._back:
+            arrives = now + self._back[index]
+            self._timeline.set(Alarm(partial(self._observed, backend, result=report)), arrives)
+        else:
+            self._observed(backend, now, report)
+
+    def end(
         self,
         lease: Lease[Request],
         now: float,
@@ -181,11 +184,20 @@ class Dispatcher:
             else:
                 self.balancer.failed(lease, now, outcome, sent=outcome is not Outcome.CONNECT)
         if outcome is not OK or self._out:  # a failure may set the alarm without a word
-            self._drain(now)
+            self.drain(now)
+
+    def take_over(self, leases: Iterable[Lease[Request]], now: float) -> None:
+        """See to the time limits of attempts that are under way; some may be over."""
+        owed = [(lease.started_at + self._response, lease) for lease in leases]
+        self._owed = deque(sorted([*self._owed, *owed], key=lambda row: row[0]))
+        if self._owed and not self._timeout_set:
+            self._timeout_set = True
+            self._timeline.set(self._timeout, max(self._owed[0][0], now), LIMITS_NEXT)
 
     # --- what the balancer asks for
 
-    def _drain(self, now: float) -> None:
+    def drain(self, now: float) -> None:
+        """Carry out what the balancer asks for."""
         balancer, out = self.balancer, self._out
         while out:
             match out.popleft():
@@ -199,7 +211,7 @@ class Dispatcher:
                 case Refuse(call, why):
                     self._refuse(call, now, why)
                 case Probe(backend, ProbeKind.LOAD):
-                    self._prober.load(backend, now)
+                    self._look(backend, now)
                 case Probe(backend):
                     self._check(backend, now)
                 case Joined(backend):
@@ -223,21 +235,26 @@ class Dispatcher:
         if pool.probing or pool.listening:
             for backend in backends:
                 backend.site.measure()
-        hears = pool.listening or pool.probing
-        self.answered = self._answer_and_report if hears else self._answer
+        self.hears = pool.listening or pool.probing
+        self.answered = self._answer_and_report if self.hears else self._answer
 
     def _check(self, backend: Backend, now: float) -> None:
         told = self._prober.check(backend, now, backend.health.policy.timeout)
         if told is not None:
             self.balancer.observed(backend, now, told)
 
+    def _look(self, backend: Backend, now: float) -> None:
+        told = self._prober.load(backend, now)
+        if told is not None:
+            self.balancer.observed(backend, now, told)
+
     def _observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         self.balancer.observed(backend, now, result)
-        self._drain(now)
+        self.drain(now)
 
     def _woken(self, now: float) -> None:
         self.balancer.wake(now)
-        self._drain(now)
+        self.drain(now)
 
     def _timed_out(self, now: float) -> None:
         owed = self._owed
@@ -246,9 +263,10 @@ class Dispatcher:
             if lease.open:
                 self._give_up(lease, now)
                 self.balancer.failed(lease, now, Outcome.TIMEOUT, sent=True)
+        self._timeout_set = bool(owed)
         if owed:
-            self._timeline.set(self._timeout, owed[0][0])
-        self._drain(now)
+            self._timeline.set(self._timeout, owed[0][0], LIMITS_NEXT)
+        self.drain(now)
 
     def _recall(self, backend: Backend, now: float) -> None:
         """Let go on elsewhere what waits at a backend that is silent."""

@@ -35,14 +35,14 @@ class Pressed(Attended):
                 self._timeline.set(self._limit, request.deadline)
             self._limited.append(request)
         lease = self.balancer.admit(request, now)
-        self._drain(now)  # a hedge may fall due before anything else happens
+        self.drain(now)  # a hedge may fall due before anything else happens
         return lease
 
     def _send(self, lease: Lease[Request], now: float) -> None:
         self._journal.hedged += rival_of(lease) is not None
         super()._send(lease, now)
 
-    def _end(
+    def end(
         self,
         lease: Lease[Request],
         now: float,
@@ -59,12 +59,12 @@ class Pressed(Attended):
             ):
                 left = now - self._way(self._back, request.index)
                 self._lose(lease, now, left if reached is None else reached, left)
-                self._drain(now)
+                self.drain(now)
                 return
             if balancer.hedging:
                 balancer.answered(lease, now)
-                self._drain(now)
-        super()._end(lease, now, outcome, reached)
+                self.drain(now)
+        super().end(lease, now, outcome, reached)
 
     def _run_out(self, now: float) -> None:
         limited = self._limited
@@ -72,7 +72,7 @@ class Pressed(Attended):
             self._too_late(limited.popleft(), now)
         if limited:
             self._timeline.set(self._limit, limited[0].deadline)
-        self._drain(now)
+        self.drain(now)
 
     def _too_late(self, request: Request, now: float) -> None:
         """Its time is over, if it is still here."""

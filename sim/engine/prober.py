@@ -1,6 +1,7 @@
 """Probes in the simulated world: they travel like requests, take no worker, and come back.
 
-A health check of a backend without faults is answered at once: nothing can be learnt of it.
+What takes no time is told at once, and so is a health check of a backend without faults: nothing
+can be learnt of it.
 """
 
 from __future__ import annotations
@@ -57,9 +58,13 @@ class Prober:
             return None
         return self._checked(backend, now + timeout, now)
 
-    def load(self, backend: Backend, now: float) -> None:
-        """How loaded the backend is; what is never answered is never told."""
+    def load(self, backend: Backend, now: float) -> LoadReport | None:
+        """How loaded the backend is; None when that takes time, or is never told."""
+        site: Site = backend.site
+        if site.door is None and not self._way:
+            return site.report(now)
         self._at(now + self._way, partial(self._looked, backend))
+        return None
 
     def _checked(self, backend: Backend, until: float, now: float) -> ProbeResult | None:
         """It is there; what takes no time is told at once, as of a backend without faults."""

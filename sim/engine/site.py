@@ -11,24 +11,30 @@ from sim.engine.request import Request
 from sim.engine.timeline import DEPARTURES_FIRST, Alarm, Timeline
 from sim.model.door import Door
 from sim.model.measures import Measures
-from sim.model.stations import INFINITY, Station
+from sim.model.stations import INFINITY, Fifo, Station
 
 SERVER_ERROR = Outcome.SERVER_ERROR
+Job = Any
+"""What a station holds: an attempt, or the number of a request in the express lane."""
 
 
-class Site:
-    """One station that requests of every balancer reach, and that answers to where they came in."""
+class Site(Alarm):
+    """One station that requests of every balancer reach, and that answers to where they came in.
+
+    It is the alarm of its own next departure.
+    """
 
     __slots__ = (
-        "_alarm",
-        "_mean",
-        "_measures",
+        "_fifo",
         "_model",
-        "_set_to",
-        "_sizes",
         "_timeline",
         "door",
+        "mean",
+        "measures",
+        "open",
         "place",
+        "set_to",
+        "sizes",
         "station",
     )
 
@@ -36,31 +42,38 @@ class Site:
         self,
         timeline: Timeline,
         place: int,
-        station: Station[Lease[Request]],
+        station: Station[Job],
         model: Model,
         sizes: list[float],
     ) -> None:
         """`sizes` is each request's work by its index, relative to the mean service time."""
+        super().__init__(self._depart)
         self.door: Door | None = None
         """What its faults do to requests and probes."""
         self.place = place
         self.station = station
+        self._fifo = station if isinstance(station, Fifo) else None  # jobs there are settled
+        self.open = self._fifo if self._fifo is not None and model.queue is None else None
+        """The station, if it takes everybody and nobody asks how many it holds."""
         self._timeline = timeline
         self._model = model
-        self._mean = model.service.mean
-        self._sizes = sizes
-        self._measures: Measures[Lease[Request]] | None = None
-        self._alarm = Alarm(self._depart)
-        self._set_to = INFINITY
+        self.mean = model.service.mean
+        self.sizes = sizes
+        self.measures: Measures[Job] | None = None
+        self.set_to = INFINITY
+        """When it rings next."""
 
     def measure(self) -> None:
         """Learn from here on what `report` tells."""
-        if self._measures is None:
-            self._measures = Measures(self._model)
+        if self.measures is None:
+            self.measures = Measures(self._model)
+            self.open = None
+            if self._timeline.lane is not None:
+                self._timeline.lane.give_back(self.place)
 
     def report(self, now: float) -> LoadReport:
         """What a probe finds, and an answer says."""
-        held, measures = len(self.station), self._measures
+        held, measures = len(self.station), self.measures
         assert measures is not None, "nothing was measured"
         return LoadReport(held, measures.expected(held), *measures.figures(now))
 
@@ -70,54 +83,66 @@ class Site:
 
     def receive(self, lease: Lease[Request], now: float) -> None:
         """The request is here. There is no other way in."""
-        station = self.station
-        if self._measures is not None:
-            self._measures.came(lease, len(station), now)
-        if station.arrive(lease, now, self._sizes[lease.call.index] * self._mean):
-            due = station.next_departure()
-            if due != self._set_to:
-                self._set_to = due
-                timeline = self._timeline
-                heappush(
-                    timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), self._alarm)
-                )
-        else:
-            if self._measures is not None:
-                self._measures.gone(lease, len(station), now)
-                self._measures.turned_away(now)
+        if not self._enter(lease, lease.call.index, now):
             lease.call.home.answered(lease, now, SERVER_ERROR)
+
+    def take_in(self, index: int, now: float) -> bool:
+        """As `receive`, of a request that is known by its number; False when the queue is full."""
+        return self._enter(index, index, now)
+
+    def _enter(self, job: Job, index: int, now: float) -> bool:
+        station, measures = self.station, self.measures
+        if measures is not None:
+            measures.came(job, len(station), now)
+        if not station.arrive(job, now, self.sizes[index] * self.mean):
+            if measures is not None:
+                measures.gone(job, len(station), now)
+                measures.turned_away(now)
+            return False
+        due = station.next_departure() if self._fifo is None else self._fifo.settled
+        if due != self.set_to or self._fifo is not None:  # which rings for each job
+            self.set_to = due
+            timeline = self._timeline
+            heappush(timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), self))
+        return True
 
     def renege(self, lease: Lease[Request], now: float, served: bool) -> bool:
         """Nobody waits for its answer any more; True when that ended its work, or spared it."""
         station: Any = self.station  # of the kind that can
         if not station.renege(lease, now, served):
             return False
-        if self._measures is not None:
-            self._measures.gone(lease, len(station), now)
+        if self.measures is not None:
+            self.measures.gone(lease, len(station), now)
         self._set(station.next_departure())
         return True
 
     def _set(self, due: float) -> None:
         """Ring when the next departure is due."""
-        if due != self._set_to:
-            self._set_to = due
+        if due != self.set_to:
+            self.set_to = due
             if due < INFINITY:
-                self._timeline.set(self._alarm, due, DEPARTURES_FIRST)
+                self._timeline.set(self, due, DEPARTURES_FIRST)
 
     def _depart(self, now: float) -> None:
-        if now < self._set_to:
+        if self._fifo is not None:
+            self._let_go(now)
+            return
+        if now < self.set_to:
             return  # what was due then has been put off: others came to share the worker
         station, due = self.station, now
         while due <= now:
-            _, lease = station.depart()
-            if self._measures is not None:
-                self._measures.left(lease, len(station), now)
-            lease.call.home.answered(lease, now)
+            self._let_go(now)
             due = station.next_departure()
-        if due != self._set_to:
-            self._set_to = due
-            if due < INFINITY:
-                timeline = self._timeline
-                heappush(
-                    timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), self._alarm)
-                )
+        self._set(due)
+
+    def _let_go(self, now: float) -> None:
+        """The job that is due next has its answer."""
+        _, job = self.station.depart()
+        if self.measures is not None:
+            self.measures.left(job, len(self.station), now)
+        if job.__class__ is int:
+            lane = self._timeline.lane
+            assert lane is not None, "a number that nobody knows"
+            lane.answer(job, self.place, now)
+        else:
+            job.call.home.answered(job, now)

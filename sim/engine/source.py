@@ -45,14 +45,14 @@ class OpenLoop:
         self.sizes: Mapping[str, list[float]] = {
             name: row.tolist() for name, row in zip(schedule.shapes, schedule.sizes, strict=True)
         }
-        self._times: list[float] = schedule.times.tolist()
-        self._keys = schedule.all_keys()
+        self.times: list[float] = schedule.times.tolist()
+        self.keys = schedule.all_keys()
         self.patience: list[float] = [] if schedule.patience is None else schedule.patience.tolist()
         self._next = 0
         self._alarm = Alarm(self._arrive)
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self.times)
 
     def start(
         self,
@@ -63,13 +63,13 @@ class OpenLoop:
     ) -> None:
         """See `Source`."""
         self._timeline, self._dispatchers, self._routes = timeline, dispatchers, routes
-        journal.expect(self._times)
+        journal.expect(self.times)
         if len(self):
-            timeline.set(self._alarm, self._times[0])
+            timeline.set(self._alarm, self.times[0])
 
     def _arrive(self, now: float) -> None:
         """One arrival, and those that follow before anything else happens."""
-        times, timeline = self._times, self._timeline
+        times, timeline = self.times, self._timeline
         queue = timeline.queue
         dispatcher = self._dispatchers[0]
         index = self._next
@@ -79,8 +79,8 @@ class OpenLoop:
             request = Request()
             request.index = index
             request.home = dispatcher
-            if self._keys:
-                request.key = self._keys[index]
+            if self.keys:
+                request.key = self.keys[index]
             dispatcher.arrive(request, now)
             self._next = index = index + 1
             if index == len(times):

@@ -100,8 +100,8 @@ class StagedSite(StruckSite):
             return False
         del self._inside[lease]
         self._released(lease, now)
-        if self._measures is not None:
-            self._measures.gone(lease, len(self.station), now)
+        if self.measures is not None:
+            self.measures.gone(lease, len(self.station), now)
         return True
 
     def came_back(self, lease: Lease[Request], now: float, *, refused: bool = False) -> None:
@@ -124,14 +124,14 @@ class StagedSite(StruckSite):
             self.visits.entered.append(now)
 
     def _depart(self, now: float) -> None:
-        if now < self._set_to:
+        if now < self.set_to:
             return
         station = self.station
         while station.next_departure() <= now:
             _, lease = station.depart()
             self._left(1, now)
-            if self._measures is not None:
-                self._measures.passed(len(station), now)
+            if self.measures is not None:
+                self.measures.passed(len(station), now)
             self._stage.receive(lease, now)
         self._set(station.next_departure())
 

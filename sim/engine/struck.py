@@ -84,16 +84,16 @@ class StruckSite(Site):
     def _take_in(self, lease: Lease[Request], now: float, stay: Stay) -> None:
         station = self.station
         found = len(station)
-        if not station.arrive(lease, now, self._sizes[lease.call.index] * self._mean):
+        if not station.arrive(lease, now, self.sizes[lease.call.index] * self.mean):
             self._turn_away(lease, now)
             return
-        if self._measures is not None:
-            self._measures.came(lease, found, now)
+        if self.measures is not None:
+            self.measures.came(lease, found, now)
         self._inside[lease] = stay
         self._set(station.next_departure())
 
     def _depart(self, now: float) -> None:
-        if now < self._set_to:
+        if now < self.set_to:
             return
         while (due := self.station.next_departure()) <= now:
             _, lease = self.station.depart()
@@ -106,9 +106,9 @@ class StruckSite(Site):
     def _answered(self, lease: Lease[Request], now: float, stay: Stay) -> None:
         """Its work is done, whatever is said of it."""
         since, _, outcome = stay
-        if self._measures is not None:
+        if self.measures is not None:
             error = outcome is SERVER_ERROR
-            self._measures.left(lease, len(self.station), now, error=error)
+            self.measures.left(lease, len(self.station), now, error=error)
         self._kept += lease.open  # who has gone has closed it
         lease.call.home.answered(lease, now, outcome, since)
 
@@ -119,10 +119,10 @@ class StruckSite(Site):
         if isinstance(self.station, Separate):
             self.station.lose(now)
         self.station = self._renewed()
-        self._set_to = INFINITY
+        self.set_to = INFINITY
         self._kept = 0
-        if self._measures is not None:
-            self._measures.lost(now)
+        if self.measures is not None:
+            self.measures.lost(now)
         for lease, (since, kept, _) in inside.items():
             lease.call.home.answered(lease, now, _broken(lease, kept), since)
         for lease, kept in swallowed.items():
@@ -131,8 +131,8 @@ class StruckSite(Site):
     def _turn_away(self, lease: Lease[Request], at: float) -> None:
         """An error, without its having been worked at."""
         self._kept += 1
-        if self._measures is not None:
-            self._measures.turned_away(at)
+        if self.measures is not None:
+            self.measures.turned_away(at)
         self._answer(lease, at, SERVER_ERROR)
 
     def _answer(self, lease: Lease[Request], at: float, outcome: Outcome) -> None:

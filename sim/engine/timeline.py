@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import simpy
 
-DEPARTURES_FIRST, NORMAL = 0, 1
-"""Of what happens at one instant, what makes room comes before what takes it."""
+DEPARTURES_FIRST, LIMITS_NEXT, NORMAL = -1, 0, 1
+"""Of what happens at one instant, what makes room comes before what takes it. An answer that leaves
+at the very end of its time is in time, and a place that a time limit clears is there for all else.
+"""
 
 
 class Alarm:
@@ -23,6 +25,21 @@ class Alarm:
 
     def __init__(self, action: Callable[[float], object]) -> None:
         self.action = action
+
+
+class Lane(Protocol):
+    """Takes care of what is its own in the queue; it may stand there as something else than events
+    and alarms.
+    """
+
+    def run(self) -> None:
+        """Do all that comes before anything in the queue that is not the lane's."""
+
+    def answer(self, number: int, place: int, now: float) -> None:
+        """The backend at `place` has answered the request of this number."""
+
+    def give_back(self, place: int) -> None:
+        """Let the station at `place` hold what is there, which the lane kept for it until now."""
 
 
 class Timeline(simpy.Environment):
@@ -37,6 +54,7 @@ class Timeline(simpy.Environment):
         # SimPy's own queue and numbers, under the types of what stands in them here.
         self.queue = cast(list[tuple[float, int, int, Any]], self._queue)
         self.numbers = self._eid
+        self.lane: Lane | None = None
 
     def set(self, alarm: Alarm, at: float, priority: int = NORMAL) -> None:
         """Let `alarm` ring at `at`, which is not in the past."""
@@ -44,8 +62,12 @@ class Timeline(simpy.Environment):
 
     def step(self) -> None:
         """Process the next event, and every alarm before it."""
-        queue = self.queue
-        while queue and queue[0][3].__class__ is Alarm:
+        queue, lane = self.queue, self.lane
+        while True:
+            if lane is not None:
+                lane.run()
+            if not (queue and isinstance(queue[0][3], Alarm)):
+                break
             self._now, _, _, alarm = heappop(queue)
             alarm.action(self._now)
         super().step()

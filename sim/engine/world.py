@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from lb.balancing import Balancer, Setup
-from lb.config import BlackHole, Scenario
+from lb.config import Scenario
 from sim.analysis.record import Record, Visits
 from sim.engine.clients import Attended
 from sim.engine.dispatcher import Dispatcher, Ways
+from sim.engine.express import Express
 from sim.engine.journal import Journal
 from sim.engine.pressed import Pressed
 from sim.engine.rotation import Rotation
@@ -56,6 +57,7 @@ class World(Timeline):
         balancers: int | None = None,
         struck: int | None = None,
         watched: bool | None = None,
+        express: bool = True,
     ) -> None:
         """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind;
         None stands for the file's users.
@@ -63,6 +65,7 @@ class World(Timeline):
         `balancers`: how many; the file's number unless given.
         `watched`: note who is in rotation when; where a run changes with time unless given.
         `struck` is the replication whose random faults strike here; its own unless given.
+        `express`: let whatever can take the express lane; the record is the same either way.
         """
         super().__init__()
         seed = scenario.run.seed
@@ -116,9 +119,6 @@ class World(Timeline):
             delays = network_delays(scenario, network, len(source))
             there, back = ([], []) if delays is None else delays.tolist()
         self._ways = ways = Ways(there, back, 0.0 if law is None else law.mean, law is not None)
-        # The live limit is long: where nothing is swallowed, only a file that names it means it.
-        swallows = any(isinstance(fault, BlackHole) for fault in faults)
-        timed = swallows or "response" in scenario.timeouts.model_fields_set
         kind: Callable[..., Dispatcher] = Dispatcher
         setup, limits = scenario.setup(algorithm), scenario.timeouts
         clients: dict[str, Any] = {
@@ -131,8 +131,7 @@ class World(Timeline):
             kind = partial(Pressed, total=limits.total, **clients)
         elif traffic.noticed or traffic.client_retries:
             kind = partial(Attended, **clients)
-        answer = [limits.response] if timed else []
-        answer += [] if limits.attempt is None else [limits.attempt]
+        response = min(limits.response, limits.attempt or limits.response)
         self.dispatchers = [
             kind(
                 Balancer(_numbered(setup, number), Random(int(picks.integers(2**63)))),
@@ -140,11 +139,26 @@ class World(Timeline):
                 self.sites,
                 self._journal,
                 ways,
-                min(answer, default=None),
+                response,
             )
             for number in range(balancers)
         ]
         self._offsets = offsets
+        plain = all(type(it) is Site for it in self.sites.values()) and kind is Dispatcher
+        if express and plain and isinstance(source, OpenLoop):
+            lane = Express(
+                self,
+                self._journal,
+                self.dispatchers,
+                self._routes,
+                self.sites,
+                source,
+                ways,
+                response,
+            )
+            self.lane, self._begin = lane, lane.start
+        else:
+            self._begin = partial(source.start, self, self._journal, self.dispatchers, self._routes)
 
     def replicate(self) -> Record:
         """Simulate until every request has been answered or refused."""
@@ -153,7 +167,7 @@ class World(Timeline):
             for _ in range(offset):  # as if it had taken turns before: nobody's first is the first
                 dispatcher.balancer.pool.pick(self.now)
         rotation = Rotation(self, self.dispatchers, len(self.sites)) if self._watched else None
-        self._source.start(self, self._journal, self.dispatchers, self._routes)
+        self._begin()
         if self._journal.left:
             with _no_garbage_collection():
                 self.run(until=self._over)

@@ -49,19 +49,32 @@ class Fifo(Generic[J]):
         self._free_at = [0.0] * workers  # heap
         self._due: list[tuple[float, int, J]] = []  # heap
         self._arrivals = 0
+        self.settled = 0.0
+        """When the job that arrived last is due."""
+        self.elsewhere = 0
+        """Jobs that the driver holds itself, as it says."""
 
     def arrive(self, job: J, now: float, service: float) -> bool:
         if len(self._due) >= self._places:
             return False
-        free_at = self._free_at[0]
-        due = (now if now > free_at else free_at) + service  # noqa: FURB136 - max() costs a call
-        heapreplace(self._free_at, due)
-        self._arrivals += 1
-        heappush(self._due, (due, self._arrivals, job))
+        self.settled = self.settle(now, service)
+        self.hold(job, self.settled)
         return True
 
+    def settle(self, now: float, service: float) -> float:
+        """When a job is due that arrives now, for a driver that holds it itself."""
+        free_at = self._free_at
+        due = (now if now > free_at[0] else free_at[0]) + service  # noqa: FURB136 - a call costs
+        heapreplace(free_at, due)
+        return due
+
+    def hold(self, job: J, due: float) -> None:
+        """Keep a job that is settled."""
+        self._arrivals += 1
+        heappush(self._due, (due, self._arrivals, job))
+
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._due) + self.elsewhere
 
     def next_departure(self) -> float:
         return self._due[0][0] if self._due else INFINITY

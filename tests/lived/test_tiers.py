@@ -94,7 +94,7 @@ def simulated(text: str, commands: Commands) -> Seen:
 
         def command(now: float, backend: Backend = backend, state: State = state) -> None:
             balancer.set_state(backend, state, now)
-            dispatcher._drain(now)
+            dispatcher.drain(now)
 
         world.set(Alarm(command), at)
     record = world.replicate()

@@ -24,12 +24,14 @@ def scenario(
 
     `backend` holds more lines for each [[backend]], `more` whole tables. The seed is fixed.
     """
+    # Seconds stand for milliseconds here, and nobody is to be timed out unless that is the matter.
+    patient = "" if "[timeouts]" in more else '[timeouts]\nresponse = "24h"'
     lines = [more, "[traffic]", f'arrivals = {{ process = "{process}", rate = {rate} }}', traffic]
     lines += ["[run]", f'warmup = "{warmup}"', "seed = 20261123", run]
     for i, model in enumerate(models):
         extra = backend[i] if i < len(backend) else ""
         lines += ["[[backend]]", f'address = "b:{i}"', extra, "[backend.model]", model]
-    return Scenario.parse("\n".join(lines))
+    return Scenario.parse("\n".join([*lines, patient]))
 
 
 def serves(law: str, **settings: object) -> str:

@@ -135,7 +135,7 @@ def test_an_algorithm_that_takes_over_hears_from_there_on() -> None:
 
     def swap(algorithm: str, now: float) -> None:
         dispatcher.balancer.swap(algorithm, now=now)
-        dispatcher._drain(now)
+        dispatcher.drain(now)
 
     since, until = schedule.times[30], schedule.times[60]
     world.set(Alarm(lambda now: swap("weighted_feedback", now)), since)

@@ -295,7 +295,7 @@ def test_what_cannot_be_simulated_is_refused() -> None:
 def test_a_cancelled_attempt_ends_at_once_and_its_work_goes_on() -> None:
     slow = serves('{ law = "deterministic", mean = "10s" }')
     file = scenario(slow, run="requests = 1")
-    world = World(file, Schedule.draw(file))
+    world = World(file, Schedule.draw(file), express=False)  # whose requests hold leases
     (dispatcher,) = world.dispatchers
     balancer, (backend,) = dispatcher.balancer, dispatcher.balancer.pool.backends
     leases: list[Lease[Any]] = []
@@ -309,7 +309,7 @@ def test_a_cancelled_attempt_ends_at_once_and_its_work_goes_on() -> None:
     def cancel(now: float) -> None:
         (lease,) = leases
         balancer.out.extend([Cancel(lease), Refuse(lease.call, Outcome.CANCELLED)])
-        dispatcher._drain(now)
+        dispatcher.drain(now)
         assert (backend.active, backend.cancelled, lease.open) == (0, 1, False)
         assert len(backend.site.station) == 1
 
@@ -325,7 +325,7 @@ def test_a_probing_algorithm_that_takes_over_finds_sites_that_measure() -> None:
 
     def swap(now: float) -> None:
         dispatcher.balancer.swap("prequal", now=now)
-        dispatcher._drain(now)
+        dispatcher.drain(now)
 
     world.set(Alarm(swap), Schedule.draw(file).times[100])
     assert counts(world.replicate()) == {"completed": 200}

@@ -9,15 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from typing import Generic
 
-from lb.strategies.base import B, Outcome, pick_avoiding
+from lb.strategies.base import B, Heedless, pick_avoiding
 
 Entry = tuple[int, int, int]
 """Deadline, the turn it was set at, order. The turn makes ties first in, first out."""
 
 
-class Deadlines(ABC, Generic[B]):
+class Deadlines(Heedless[B], ABC):
     """The heap, in a virtual time of its own. Stale entries are dropped when they come up."""
 
     def __init__(self) -> None:
@@ -62,10 +61,6 @@ class Deadlines(ABC, Generic[B]):
                 self._kept[order] = min(self._kept[order], step)
             else:
                 self._enter(order, min(self._entry[order][0], self._now + step))
-
-    def started(self, backend: B, now: float) -> None: ...
-
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:

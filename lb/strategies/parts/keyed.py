@@ -7,16 +7,15 @@ alive. Whether a place may be picked is looked up on the way; being blocked rebu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic
 
-from lb.strategies.base import B, Outcome
+from lb.strategies.base import B, Heedless
 from lb.strategies.parts.turns import SmoothSequence
 
 TRIES = 21
 """Places looked at for one key before its call goes to whoever has the turn: nginx's number."""
 
 
-class Keyed(Generic[B]):
+class Keyed(Heedless[B]):
     """Who has joined, who of them is usable, and whose turn it is when a key finds nobody."""
 
     def __init__(self) -> None:
@@ -44,10 +43,6 @@ class Keyed(Generic[B]):
 
     def reweigh(self, backend: B, now: float) -> None:
         self._turns.reweigh(backend, now)
-
-    def started(self, backend: B, now: float) -> None: ...
-
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
 
     def _avoidable(self, avoid: Sequence[B]) -> Sequence[B]:
         """`avoid`, or nobody when no other is left."""

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Generic
 
-from lb.strategies.base import B, Outcome
+from lb.strategies.base import B, Heedless
 
 
-class Ring(Generic[B]):
+class Ring(Heedless[B]):
     """Keeps `members` sorted by `order`, whatever the order of joining.
 
     To a strategy that only knows positions, being blocked and having left are the same thing.
@@ -49,10 +48,6 @@ class Ring(Generic[B]):
         self.join(backend, now)
 
     def reweigh(self, backend: B, now: float) -> None: ...
-
-    def started(self, backend: B, now: float) -> None: ...
-
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
 
 
 def past(at: int, hidden: Sequence[int]) -> int:

@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from math import fsum
-from typing import Generic
 
-from lb.strategies.base import B, Outcome, pick_avoiding
+from lb.strategies.base import B, Heedless, pick_avoiding
 
 
-class SmoothSequence(Generic[B]):
+class SmoothSequence(Heedless[B]):
     """Credits are kept relative to what each weight has earned since the start.
 
     credit = base + weight x turns. Heap entries are (-base, order); an entry that is no longer the
@@ -55,10 +54,6 @@ class SmoothSequence(Generic[B]):
     def reweigh(self, backend: B, now: float) -> None:
         if backend.order in self._entry:
             self._enter(backend, self._withdraw(backend.order))
-
-    def started(self, backend: B, now: float) -> None: ...
-
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:
