@@ -9,7 +9,7 @@ import numpy as np
 
 from lb.config import Scenario
 from sim.analysis.load import Steadiness, steadiness
-from sim.analysis.record import Record, Visits, mean_inside, occupancy, time_average
+from sim.analysis.record import Record, mean_inside, occupancy, time_average
 from sim.result import BackendUse, StationUse
 
 
@@ -28,9 +28,7 @@ class Load(NamedTuple):
 
 
 def loads(scenario: Scenario, records: Sequence[Record], rate: float) -> list[Load]:
-    """Of each backend, then of each shared station, then of the balancers if their work takes time.
-
-    `rate` is that of the requests, per second.
+    """Of each backend and then of each shared station; `rate` is that of the requests, per second.
 
     Users decide themselves how many they send: their rate is what the records say.
     """
@@ -50,9 +48,6 @@ def loads(scenario: Scenario, records: Sequence[Record], rate: float) -> list[Lo
         sent = float(np.mean([len(it.shared[row.name][0]) / it.requests for it in records]))
         offered = sent * rate / row.capacity_over(length)
         rows.append(Load(offered, scenario.bounded or row.queue is not None))
-    if scenario.server.model is not None:
-        came = float(np.mean([1 + it.came_again / it.requests for it in records]))
-        rows.append(Load(came * rate / scenario.seen_to, few))
     return rows
 
 
@@ -62,13 +57,13 @@ def backend_use(
     """Of each backend, mean of the replications, from `cut` to the last arrival."""
     # Silence is held against a backend when the limit of an answer is over.
     memory = scenario.outliers.window + scenario.timeouts.response
+    after = [np.count_nonzero(record.arrived >= cut) for record in records]
     rows = []
     for order, (backend, model) in enumerate(scenario.modelled()):
         share, busy, in_flight = [], [], []
-        for record in records:
-            mine = record.backend == order
-            counted = record.arrived >= cut
-            share.append(float(np.sum(mine & counted)) / max(float(np.sum(counted)), 1.0))
+        for record, all_counted in zip(records, after, strict=True):
+            counted = np.count_nonzero(record.arrived[record.answered_by(order)] >= cut)
+            share.append(counted / max(int(all_counted), 1))
             times, inside = occupancy(*record.at_work(order))
             working = np.minimum(inside, model.workers)
             busy.append(time_average(times, working, cut, record.until) / model.workers)
@@ -93,35 +88,22 @@ def shared_use(
     scenario: Scenario, records: Sequence[Record], cut: float, sent: Sequence[Load]
 ) -> list[StationUse]:
     """Of each shared station; `sent` are the loads of these alone."""
-    return [
-        _use(row.name, row.workers, [(it.shared[row.name], it.until) for it in records], cut, load)
-        for row, load in zip(scenario.shared, sent, strict=True)
-    ]
-
-
-def proxy_use(
-    scenario: Scenario, records: Sequence[Record], cut: float, sent: Sequence[Load]
-) -> StationUse | None:
-    """Of the balancers' own threads, on average; `sent` is theirs alone, or nothing."""
-    name = "the balancer" if scenario.run.balancers == 1 else "each balancer"
-    visits = [(each, it.until) for it in records for each in it.proxies]
-    return next((_use(name, 1, visits, cut, load) for load in sent), None)
-
-
-def _use(
-    name: str, workers: int, visits: Sequence[tuple[Visits, float]], cut: float, load: Load
-) -> StationUse:
-    """Of a station whose `visits` stand with the end of the time that counts."""
-    busy, present = [], []
-    for (entered, left), until in visits:
-        came, went = np.asarray(entered), np.asarray(left)
-        times, inside = occupancy(came, went)
-        busy.append(time_average(times, np.minimum(inside, workers), cut, until) / workers)
-        present.append(mean_inside(came, went, cut, until))
-    return StationUse(
-        name=name,
-        utilisation=float(np.mean(busy)),
-        mean_present=float(np.mean(present)),
-        offered=load.offered,
-        bounded=load.bounded,
-    )
+    rows = []
+    for row, load in zip(scenario.shared, sent, strict=True):
+        busy, present = [], []
+        for record in records:
+            entered, left = (np.asarray(times) for times in record.shared[row.name])
+            times, inside = occupancy(entered, left)
+            working = np.minimum(inside, row.workers)
+            busy.append(time_average(times, working, cut, record.until) / row.workers)
+            present.append(mean_inside(entered, left, cut, record.until))
+        rows.append(
+            StationUse(
+                name=row.name,
+                utilisation=float(np.mean(busy)),
+                mean_present=float(np.mean(present)),
+                offered=load.offered,
+                bounded=load.bounded,
+            )
+        )
+    return rows

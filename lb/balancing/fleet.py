@@ -7,7 +7,7 @@ may be picked have changed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,9 +70,10 @@ class Fleet:
         self._first: set[Backend] = set()  # those of the beginning that were not sound yet
 
     def begin(self, now: float) -> None:
-        """All backends of the setup join."""
-        for row in self.setup.backends:
-            self._add(row, now, first=True)
+        """All backends of the setup join, at once: one after the other would cost their square."""
+        backends = [self._make(row, now) for row in self.setup.backends]
+        self._first.update(backends)
+        self._join(backends, now)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -226,19 +227,25 @@ class Fleet:
 
     # --- inside
 
-    def _add(self, settings: Settings, now: float, first: bool = False) -> Backend:
+    def _add(self, settings: Settings, now: float) -> Backend:
+        backend = self._make(settings, now)
+        self._join([backend], now)
+        return backend
+
+    def _make(self, settings: Settings, now: float) -> Backend:
         policy = settings.health or self.setup.health
         backend = Backend(settings, self._next_order, policy)
         self._next_order += 1
         self._out.append(Joined(backend))
         self.limits.set(backend, settings.max_in_flight, now)
         self.checks.begin(backend, now)
-        if first:
-            self._first.add(backend)
-        self._look_at(backend, now)
-        self.pool.add(backend, now)
-        self._tell(now)
         return backend
+
+    def _join(self, backends: Sequence[Backend], now: float) -> None:
+        for backend in backends:
+            self._look_at(backend, now)
+        self.pool.add(backends, now)
+        self._tell(now)
 
     def _ask(self, backend: Backend) -> None:
         self._out.append(Probe(backend))

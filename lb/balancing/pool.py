@@ -26,7 +26,6 @@ from lb.strategies import (
     Heedless,
     LoadReport,
     Outcome,
-    Probing,
     Random,
     Strategy,
     create,
@@ -83,7 +82,7 @@ class Pool:
         self._ended = self._finished
         if self._awaited:
             self._finished = self._finished_or_drained
-        self._probers = [it.strategy for it in tiers if isinstance(it.strategy, Probing)]
+        self._probers = [it.prober for it in tiers if it.prober is not None]
 
     def __repr__(self) -> str:
         up = sum(backend.healthy for backend in self.backends)
@@ -171,9 +170,9 @@ class Pool:
         """Whether anybody else may be picked."""
         return sum(len(tier.usable) for tier in self._tiers.values()) > backend.usable
 
-    def add(self, backend: Backend, now: float) -> None:
-        """A backend more, last in order."""
-        self.backends.append(backend)
+    def add(self, backends: Sequence[Backend], now: float) -> None:
+        """More backends, last in order."""
+        self.backends.extend(backends)
         self._share_out(now)
 
     def remove(self, backend: Backend, now: float) -> None:

@@ -78,7 +78,7 @@ class Tier:
         """Exchange the algorithm; the backends keep everything they know."""
         self.strategy = strategy
         self._sticking = strategy if isinstance(strategy, Sticking) else None
-        self._prober = strategy if isinstance(strategy, Probing) else None
+        self.prober = strategy if isinstance(strategy, Probing) else None
         self._fed = strategy if isinstance(strategy, Fed) else None
         self.lingering = set()  # `admit` says who
         for backend in by_order(self.usable):
@@ -87,8 +87,8 @@ class Tier:
     def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
         """One of this tier has said how loaded it is."""
         in_flight, latency = report.in_flight, report.latency
-        if self._prober is not None and in_flight is not None and latency is not None:
-            self._prober.probed(backend, now, in_flight, latency)
+        if self.prober is not None and in_flight is not None and latency is not None:
+            self.prober.probed(backend, now, in_flight, latency)
         if self._fed is not None:
             self._fed.fed(backend, now, report)
 

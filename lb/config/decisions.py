@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -173,5 +174,9 @@ P = TypeVar("P")
 
 def policy_of(table: Table, kind: Callable[..., P]) -> P:
     """The policy that a table of the file states; what it does not name keeps its default."""
-    names = inspect.signature(kind).parameters.keys() & type(table).model_fields.keys()
-    return kind(**{name: getattr(table, name) for name in names})
+    return kind(**{name: getattr(table, name) for name in _common(type(table), kind)})
+
+
+@cache
+def _common(table: type[Table], kind: Callable[..., object]) -> frozenset[str]:
+    return frozenset(inspect.signature(kind).parameters.keys() & table.model_fields.keys())

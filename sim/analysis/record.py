@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -107,8 +108,6 @@ class Record:
     go on elsewhere, and those that have a line each; of these the times of work."""
     shared: Mapping[str, Visits] = field(default_factory=dict)
     """At each shared station, by name."""
-    proxies: Sequence[Visits] = ()
-    """At the thread of each balancer, where its own work takes time."""
 
     @classmethod
     def of(
@@ -195,7 +194,19 @@ class Record:
         """How many attempts a backend took in, those whose answer nobody waited for too."""
         mine = self.lost.backend == order
         unanswered = np.count_nonzero(mine & (self.lost.left > self.lost.reached))
-        return int(np.count_nonzero(self.backend == order) + unanswered)
+        return int(len(self.answered_by(order)) + unanswered)
+
+    def answered_by(self, order: int) -> NDArray[np.intp]:
+        """Which successful requests one backend answered: their rows, by arrival."""
+        rows, bounds = self._by_backend
+        return rows[bounds[order] : bounds[order + 1]] if order + 1 < len(bounds) else rows[:0]
+
+    @cached_property
+    def _by_backend(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """All rows, backend by backend, and where each begins: looked for once, not by everyone."""
+        rows = np.argsort(self.backend, kind="stable")
+        count = int(self.backend.max()) + 1 if len(rows) else 0
+        return rows, np.searchsorted(self.backend[rows], np.arange(count + 1))
 
     def in_flight(self, order: int | None = None) -> tuple[Floats, Floats]:
         """When each attempt began and ended, at one backend or at all, the lost ones too."""
@@ -213,12 +224,13 @@ class Record:
         return self.present(order)
 
     def _stays(self, order: int | None, entered: str, left: str) -> tuple[Floats, Floats]:
-        parts = [
-            (part, slice(None) if order is None else part.backend == order)
-            for part in (self, self.lost)
-        ]
+        if order is None:
+            mine: slice | NDArray[np.intp] = slice(None)
+            others: slice | NDArray[np.bool_] = slice(None)
+        else:
+            mine, others = self.answered_by(order), self.lost.backend == order
         first, last = (
-            np.concatenate([getattr(part, name)[mine] for part, mine in parts])
+            np.concatenate([getattr(self, name)[mine], getattr(self.lost, name)[others]])
             for name in (entered, left)
         )
         return first, last

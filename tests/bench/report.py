@@ -108,15 +108,18 @@ def _connections(result: dict[str, Any], console: Console) -> None:
 
 
 def _simulator(result: dict[str, Any], console: Console) -> None:
-    title = f"Simulated requests per second: {result['scenario']}, {result['requests']:,} requests"
-    table = _table(console, title, "algorithm", f"best of {result['runs']}", "median")
-    for name, row in result["algorithms"].items():
-        style = "bold" if name == result["highlight"] else None
-        table.add_row(name, f"{row['best']:,.0f}", f"{row['median']:,.0f}", style=style)
+    title = f"Simulated requests beside plain SimPy ({result['plain_us']:.2f} us for each)"
+    table = _table(console, title, "case", "CPU us", "times as many", "target")
+    for name, row in result["cases"].items():
+        table.add_row(name, f"{row['us']:.2f}", f"{row['multiple']:.2f}", f"{row['target']:g}")
     console.print(table)
-    name = result["highlight"]
-    best = f"{result['algorithms'][name]['best']:,.0f}"
-    console.print(_target(f"{name} on one core", best, "at least", f"{result['target']:,}") + "\n")
+    many = result["many"]
+    what = f"{many['backends']:,} backends, for each request, beside ten"
+    console.print(_target(what, f"{many['ratio']:.2f}", "at most", f"{many['target']:g}"))
+    console.print(
+        f"  {result['scenario']}; {result['requests']:,} requests, median of "
+        f"{result['rounds']} rounds; statistics included\n"
+    )
 
 
 def _strategies(result: dict[str, Any], console: Console) -> None:
