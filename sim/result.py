@@ -57,7 +57,7 @@ class BackendUse:
 
 @dataclass(frozen=True)
 class StationUse:
-    """A station that is no backend, mean of the replications: a shared one."""
+    """A station that is no backend, mean of the replications: a shared one, or a balancer."""
 
     name: str
     utilisation: float
@@ -119,6 +119,8 @@ class AlgorithmRun:
     """Whether there is no steady state: figures then depend on the length of the run."""
     shared: list[StationUse] = field(default_factory=list)
     """The [[shared]] stations of the file."""
+    proxy: StationUse | None = None
+    """The balancers' own threads, on average, where the file says what their work costs."""
 
     @property
     def steady(self) -> bool:
@@ -127,8 +129,8 @@ class AlgorithmRun:
 
     @property
     def stations(self) -> list[BackendUse | StationUse]:
-        """The backends, and what comes after them."""
-        return [*self.backends, *self.shared]
+        """The backends, and what comes after them and before them."""
+        return [*self.backends, *self.shared, *([] if self.proxy is None else [self.proxy])]
 
     @property
     def samples(self) -> list[Floats]:
@@ -148,14 +150,16 @@ class AlgorithmRun:
     def as_dict(self) -> dict[str, Any]:
         """The RUN object of `lb simulate --json`.
 
-        An eventful one has its `timeline`, one with hedges says how many it `hedged`, and one with
-        shared stations has `shared`.
+        An eventful one has its `timeline`, one with hedges says how many it `hedged`, one with
+        shared stations has `shared`, and one whose balancers' own work takes time `proxy`.
         """
         more: dict[str, Any] = {"timeline": self.timeline.as_dict()} if self.eventful else {}
         if self.hedged:
             more["hedged"] = _plain(self.hedged)
         if self.shared:
             more["shared"] = [use.as_dict() for use in self.shared]
+        if self.proxy is not None:
+            more["proxy"] = self.proxy.as_dict()
         return {
             "algorithm": self.algorithm,
             **{name: _plain(getattr(self, name)) for name in (*COUNTS, "came_again")},

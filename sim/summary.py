@@ -14,7 +14,7 @@ from sim.analysis.memory import expected_memory
 from sim.analysis.record import Record
 from sim.analysis.warmup import cool_down, warm_up
 from sim.result import COMPARED, COUNTS, AlgorithmRun, Result
-from sim.usage import backend_use, loads, shared_use
+from sim.usage import backend_use, loads, proxy_use, shared_use
 
 Records = Mapping[str, list[Record]]
 """Of each algorithm, one per replication, in the same order."""
@@ -50,7 +50,7 @@ def summarise(
         name: [record.after(cut, tail).latency for record in mine] for name, mine in records.items()
     }
     latency, blocks, shortfall = estimate_together(samples, memory, steady=steady)
-    backends = len(scenario.backends)
+    backends, stations = len(scenario.backends), len(scenario.backends) + len(scenario.shared)
     runs = [
         AlgorithmRun(
             algorithm=name,
@@ -58,7 +58,8 @@ def summarise(
             latency=latency[name],
             throughput=_throughput(mine, cut),
             backends=backend_use(scenario, mine, cut, sent[name][:backends]),
-            shared=shared_use(scenario, mine, cut, sent[name][backends:]),
+            shared=shared_use(scenario, mine, cut, sent[name][backends:stations]),
+            proxy=proxy_use(scenario, mine, cut, sent[name][stations:]),
             wall_seconds=wall[name],
             requests_per_wall_second=sum(record.requests for record in mine) / wall[name],
             blocks=blocks[name],

@@ -9,7 +9,7 @@ import numpy as np
 
 from lb.config import Scenario
 from sim.analysis.load import Steadiness, steadiness
-from sim.analysis.record import Record, mean_inside, occupancy, time_average
+from sim.analysis.record import Record, Visits, mean_inside, occupancy, time_average
 from sim.result import BackendUse, StationUse
 
 
@@ -28,7 +28,9 @@ class Load(NamedTuple):
 
 
 def loads(scenario: Scenario, records: Sequence[Record], rate: float) -> list[Load]:
-    """Of each backend and then of each shared station; `rate` is that of the requests, per second.
+    """Of each backend, then of each shared station, then of the balancers if their work takes time.
+
+    `rate` is that of the requests, per second.
 
     Users decide themselves how many they send: their rate is what the records say.
     """
@@ -48,6 +50,9 @@ def loads(scenario: Scenario, records: Sequence[Record], rate: float) -> list[Lo
         sent = float(np.mean([len(it.shared[row.name][0]) / it.requests for it in records]))
         offered = sent * rate / row.capacity_over(length)
         rows.append(Load(offered, scenario.bounded or row.queue is not None))
+    if scenario.server.model is not None:
+        came = float(np.mean([1 + it.came_again / it.requests for it in records]))
+        rows.append(Load(came * rate / scenario.seen_to, few))
     return rows
 
 
@@ -88,22 +93,35 @@ def shared_use(
     scenario: Scenario, records: Sequence[Record], cut: float, sent: Sequence[Load]
 ) -> list[StationUse]:
     """Of each shared station; `sent` are the loads of these alone."""
-    rows = []
-    for row, load in zip(scenario.shared, sent, strict=True):
-        busy, present = [], []
-        for record in records:
-            entered, left = (np.asarray(times) for times in record.shared[row.name])
-            times, inside = occupancy(entered, left)
-            working = np.minimum(inside, row.workers)
-            busy.append(time_average(times, working, cut, record.until) / row.workers)
-            present.append(mean_inside(entered, left, cut, record.until))
-        rows.append(
-            StationUse(
-                name=row.name,
-                utilisation=float(np.mean(busy)),
-                mean_present=float(np.mean(present)),
-                offered=load.offered,
-                bounded=load.bounded,
-            )
-        )
-    return rows
+    return [
+        _use(row.name, row.workers, [(it.shared[row.name], it.until) for it in records], cut, load)
+        for row, load in zip(scenario.shared, sent, strict=True)
+    ]
+
+
+def proxy_use(
+    scenario: Scenario, records: Sequence[Record], cut: float, sent: Sequence[Load]
+) -> StationUse | None:
+    """Of the balancers' own threads, on average; `sent` is theirs alone, or nothing."""
+    name = "the balancer" if scenario.run.balancers == 1 else "each balancer"
+    visits = [(each, it.until) for it in records for each in it.proxies]
+    return next((_use(name, 1, visits, cut, load) for load in sent), None)
+
+
+def _use(
+    name: str, workers: int, visits: Sequence[tuple[Visits, float]], cut: float, load: Load
+) -> StationUse:
+    """Of a station whose `visits` stand with the end of the time that counts."""
+    busy, present = [], []
+    for (entered, left), until in visits:
+        came, went = np.asarray(entered), np.asarray(left)
+        times, inside = occupancy(came, went)
+        busy.append(time_average(times, np.minimum(inside, workers), cut, until) / workers)
+        present.append(mean_inside(came, went, cut, until))
+    return StationUse(
+        name=name,
+        utilisation=float(np.mean(busy)),
+        mean_present=float(np.mean(present)),
+        offered=load.offered,
+        bounded=load.bounded,
+    )

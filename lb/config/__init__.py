@@ -60,7 +60,7 @@ from lb.config.model import (
 )
 from lb.config.profile import Profile
 from lb.config.scenario import Scenario
-from lb.config.serving import Limits, Server, Timeouts
+from lb.config.serving import Limits, ProxyModel, Server, Timeouts
 from lb.config.stations import Model, Shared, Speed, StationTable, Usl
 from lb.config.tiers import Panic, Tiers
 from lb.config.users import Users
@@ -105,6 +105,7 @@ __all__ = [
     "Poisson",
     "ProcessTable",
     "Profile",
+    "ProxyModel",
     "Queue",
     "Renewal",
     "Reset",

@@ -12,6 +12,7 @@ from lb.config.faults import FaultTable
 from lb.config.model import DEFAULT_REQUESTS, BackendTable, Run, Traffic
 from lb.config.pace import quickened
 from lb.config.places import Origin
+from lb.config.serving import Server
 from lb.config.stations import Model, Shared
 from lb.config.values import Table
 from lb.errors import ConfigError, UsageError
@@ -27,6 +28,7 @@ class Demand(Table):
     )
     shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
     """Stations where requests of several backends go on."""
+    server: Server = Server()
     traffic: Traffic | None = None
     faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
     run: Run = Run()
@@ -113,9 +115,17 @@ class Demand(Table):
     def capacity(self) -> float:
         """Requests per second that all backends together can serve, on average over a run.
 
-        Those that go on at one shared station can serve no more than it does.
+        Those that go on at one shared station can serve no more than it does, and all of them no
+        more than the balancers see to.
         """
-        return sum(min(alone, after) for _, alone, after in self.stages())
+        served = sum(min(alone, after) for _, alone, after in self.stages())
+        return min(served, self.seen_to)
+
+    @property
+    def seen_to(self) -> float:
+        """Requests per second that all balancers together can see to."""
+        own = self.server.model
+        return math.inf if own is None else self.run.balancers * own.capacity
 
     def stages(self) -> list[tuple[Shared | None, float, float]]:
         """The capacity of those backends that go on at each shared station, and its own; that of

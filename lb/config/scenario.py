@@ -33,7 +33,7 @@ from lb.config.outliers import Outliers, SlowStart
 from lb.config.places import Origin, Place, lines_of
 from lb.config.problems import mistakes, not_toml, written, wrong_tables
 from lb.config.salvage import rest_of
-from lb.config.serving import Limits, Server, Timeouts
+from lb.config.serving import Limits, Timeouts
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
 from lb.config.values import Mistakes, RequestKey
@@ -60,7 +60,6 @@ class Scenario(Demand):
     key: RequestKey = "client_ip"
     """What strategies that hash see of a request: client_ip, header:NAME, cookie:NAME, path (the
     target up to its query), or uri (the whole target). The simulator draws keys from [traffic]."""
-    server: Server = Server()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     health: HealthTable = HealthTable()

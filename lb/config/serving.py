@@ -8,11 +8,31 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from lb.config.laws import Law
 from lb.config.values import Address, Mistakes, PositiveDuration, Size, Table, UrlPathOrNone, each
 
 OTHER_HTTP = frozenset({"http", "h2", "h2c", "h3"})
 """Protocols never switched to: requests would pass that nobody here has looked at."""
 _TOKEN = re.compile(r"[!#-'*+.^_`|~0-9A-Za-z-]+")
+
+
+class ProxyModel(Table):
+    """What a balancer's own work costs, which its one thread does in turn; read by lb simulate."""
+
+    service: Law
+    """Of each request, before a backend is picked for it."""
+    answer: Law | None = None
+    """Of each answer, on its way to the client; nothing unless given."""
+
+    @property
+    def cost(self) -> float:
+        """Seconds of each request and its answer, on average."""
+        return self.service.mean + (0.0 if self.answer is None else self.answer.mean)
+
+    @property
+    def capacity(self) -> float:
+        """Requests per second that a balancer can see to."""
+        return 1 / self.cost if self.cost else float("inf")
 
 
 class Server(Table):
@@ -32,6 +52,8 @@ class Server(Table):
     access_log: bool = False
     half_close: bool = False
     """Whether a client that has closed its side still gets its answers; else it has gone."""
+    model: ProxyModel | None = None
+    """What each balancer's own work costs on paper; nothing unless given."""
 
     @field_validator("upgrades")
     @classmethod

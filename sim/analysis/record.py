@@ -108,6 +108,8 @@ class Record:
     go on elsewhere, and those that have a line each; of these the times of work."""
     shared: Mapping[str, Visits] = field(default_factory=dict)
     """At each shared station, by name."""
+    proxies: Sequence[Visits] = ()
+    """At the thread of each balancer, where its own work takes time."""
 
     @classmethod
     def of(

@@ -1,39 +1,26 @@
-"""Strategies against their laws and known sequences, the simulator against queueing theory.
+"""Strategies against their laws and known sequences, the simulator against theory and papers.
 
-Everything here is small enough to be run by anybody on any day: half a minute for all of it.
+Anybody can run it on any day: minutes for all of it, less than one for the quick part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from random import Random
 
-from lb.config import Scenario
 from lb.laws import LAWS, Law
 from lb.laws.kit import make, send, servers
 from lb.strategies import Spec, spec
-from sim.analysis.intervals import latency_estimates
-from sim.checks.theory import e_n_m_1, m_g_1, m_m_1, m_m_c
-from sim.experiment import simulate
+from sim.analysis.statistics import Estimate
+from sim.checks import papers, queues
+from sim.checks.check import Check
+from sim.checks.coverage import LEVEL, coverage
+from sim.checks.systems import checked
+from sim.crew import Crew, Workers
 
-LOAD = 0.8
 WEIGHTS = ((1,), (1, 1), (1, 2), (5, 1, 1), (1, 2, 3), (4, 2, 1), (10, 1), (11, 3), (1, 2, 3, 4))
 """Of the backends that weighted round robin is checked with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at, and whether it was as it should be."""
-
-    subject: str
-    says: str
-    kept: bool | None
-    """None: it does not bind this one."""
-    why: str = ""
-
-    def as_dict(self) -> dict[str, str | bool | None]:
-        return {"subject": self.subject, "says": self.says, "kept": self.kept, "why": self.why}
 
 
 def laws_of(row: Spec) -> Iterator[Check]:
@@ -80,55 +67,38 @@ def known_sequences() -> Iterator[Check]:
         yield Check(row.name, f"weights {named} give nginx's sequence {period}", kept, why)
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A system whose mean sojourn is known exactly."""
-
-    name: str
-    algorithm: str
-    backends: int
-    model: str
-    workers: int
-    exact: float
-    requests: int
-
-
-EXPONENTIAL = 'service = { law = "exponential", mean = "1s" }'
-CONSTANT = 'service = { law = "deterministic", mean = "1s" }'
-E4 = e_n_m_1(4, LOAD).mean
-QUEUES = (
-    Queue("random over four is M/M/1", "random", 4, EXPONENTIAL, 1, m_m_1(LOAD).mean, 40_000),
-    Queue("round robin over four is E4/M/1", "round_robin", 4, EXPONENTIAL, 1, E4, 30_000),
-    Queue("four workers are M/M/4", "round_robin", 1, EXPONENTIAL, 4, m_m_c(4, LOAD).mean, 20_000),
-    Queue("constant service is M/D/1", "round_robin", 1, CONSTANT, 1, m_g_1(0.0, LOAD), 12_000),
-)
-WIDEST = 0.06
-"""Of the exact value, to either side: a wider interval would hold for anything."""
-
-
-def theory() -> Iterator[Check]:
-    """Means of twenty runs of one fixed seed; the interval is at 99.9 %."""
-    for queue in QUEUES:
-        file = _scenario(queue)
-        samples = simulate(file, [queue.algorithm])[queue.algorithm].samples
-        mean = latency_estimates(samples, level=0.999)[0]["mean"]
-        found = f"{mean.value:.4f} ± {mean.half_width:.4f}"
-        says = f"{queue.name}: {queue.exact:.4f}, simulated {found}"
-        narrow = mean.half_width <= WIDEST * queue.exact
-        kept = narrow and abs(mean.value - queue.exact) <= mean.half_width
-        why = "" if kept else "the exact value is outside" if narrow else "too uncertain to tell"
-        yield Check("simulator", says, kept, why)
-
-
-def _scenario(queue: Queue) -> Scenario:
-    rate = LOAD * queue.backends * queue.workers
-    lines = [
-        '[timeouts]\nresponse = "24h"',  # closed forms wait for ever
-        f'[traffic]\narrivals = {{ process = "poisson", rate = {rate} }}',
-        f'[run]\nrequests = {queue.requests}\nreplications = 20\nwarmup = "500s"\nseed = 20261123',
+def simulator(quick: bool = False, workers: Workers = "auto") -> Iterator[Check]:
+    """Each figure of each system; a quick run has some of them, and wider limits."""
+    work = [partial(intervals, quick)] + [
+        partial(checked, system, quick)
+        for room in (queues, papers)
+        for system in room.systems()
+        if system.quick or not quick
     ]
-    lines += [
-        f'[[backend]]\naddress = "b:{i}"\n[backend.model]\n{queue.model}\nworkers = {queue.workers}'
-        for i in range(queue.backends)
+    with Crew(workers) as crew:
+        for checks in crew.each(_done, work, expected=1.0):
+            yield from checks
+
+
+def _done(work: Callable[[], list[Check]]) -> list[Check]:
+    return work()
+
+
+def intervals(quick: bool = False) -> list[Check]:
+    """How often intervals cover what is true; the interval around that is what chance makes."""
+    return [
+        Check(
+            subject=f"95 % intervals of M/M/1 at {row.case.load:g}, {row.told} seeds",
+            says=f"{row.figure} covered",
+            kept=row.ok,
+            why="" if row.ok else "more often or less than chance allows",
+            oracle=LEVEL,
+            simulated=Estimate(
+                seen := row.covered / row.told,
+                seen - (row.most / row.told - LEVEL),
+                seen + (LEVEL - row.least / row.told),
+            ),
+            source="binomial limits",
+        )
+        for row in coverage(quick=quick)
     ]
-    return Scenario.parse("\n".join(lines))

@@ -49,6 +49,10 @@ class Attended(Dispatcher):
             index = request.index
             self._here[index] = request
             self._timeline.set(Alarm(partial(self._leave, index)), now + self._patience[index])
+        self._enter(request, now)
+
+    def _enter(self, request: Request, now: float) -> None:
+        """It comes to the balancer."""
         super().arrive(request, now)
 
     def _send(self, lease: Lease[Request], now: float) -> None:
@@ -73,7 +77,7 @@ class Attended(Dispatcher):
         if self._patience:
             self._here[index] = again
         self._journal.came_again += 1
-        super().arrive(again, now)
+        self._enter(again, now)
 
     def _leave(self, index: int, now: float) -> None:
         """Its time is over, if it is still here."""

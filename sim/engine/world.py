@@ -6,6 +6,7 @@ SimPy keeps the time, the balancer of the live proxy decides.
 from __future__ import annotations
 
 import gc
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from lb.balancing import Balancer, Setup
-from lb.config import Scenario
+from lb.config import ProxyModel, Scenario
 from sim.analysis.record import Record, Visits
 from sim.engine.clients import Attended
+from sim.engine.costly import Costly, Costs
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.express import Express
 from sim.engine.journal import Journal
@@ -131,6 +133,12 @@ class World(Timeline):
             kind = partial(Pressed, total=limits.total, **clients)
         elif traffic.noticed or traffic.client_retries:
             kind = partial(Attended, **clients)
+        own = scenario.server.model
+        self._held: array[float] | None = None
+        if own is not None:
+            self._held = array("d", bytes(8 * len(source)))
+            costs = _costs(own, seed, replication, len(source))
+            kind = partial(Costly, costs=costs, held=self._held, total=limits.total, **clients)
         response = min(limits.response, limits.attempt or limits.response)
         self.dispatchers = [
             kind(
@@ -173,11 +181,15 @@ class World(Timeline):
                 self.run(until=self._over)
         there, back = self._ways.there, self._ways.back
         delays = np.array([there, back]) if self._ways.delayed else None
+        if self._held is not None:  # an answer that waits at the balancer has left its backend
+            delays = np.zeros((2, len(self._source))) if delays is None else delays
+            delays[1] += np.asarray(self._held)
         record = self._journal.record(delays, None if rotation is None else rotation.seen)
         return replace(
             record,
             troubles=self._troubles,
             own=self._own,
+            proxies=[it.thread.visits for it in self.dispatchers if isinstance(it, Costly)],
             shared={name: stage.visits for name, stage in self._stages.items()},
         )
 
@@ -189,6 +201,13 @@ class World(Timeline):
             station: Station[Any] = make(row, noticed=scenario.offered().noticed)
             stages[row.name] = Stage(self, station, draw(row.service, luck, requests).tolist())
         return stages
+
+
+def _costs(own: ProxyModel, seed: int, replication: int, requests: int) -> Costs:
+    """What each request costs a balancer, and its answer."""
+    coming, going, *_ = streams(seed, replication, "proxy")
+    answers = [] if own.answer is None else draw(own.answer, going, requests).tolist()
+    return Costs(draw(own.service, coming, requests).tolist(), answers)
 
 
 def _numbered(setup: Setup, number: int) -> Setup:

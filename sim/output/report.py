@@ -77,6 +77,9 @@ def print_result(result: Result, terminal: Terminal) -> None:
             ],
             either_way=True,
         )
+    for run in result.runs:
+        if (use := run.proxy) is not None:
+            terminal.say(f"{run.algorithm}: {use.name}'s own thread is busy {use.utilisation:.1%}.")
     for sentence in sentences(result):
         terminal.say(sentence)
 

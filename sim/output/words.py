@@ -108,6 +108,14 @@ def _bottlenecks(scenario: Scenario) -> Iterator[str]:
                 f"The shared station {row.name} is a bottleneck: it serves {after:.4g} requests/s, "
                 f"the backends before it {more}."
             )
+    served = sum(min(alone, after) for _, alone, after in scenario.stages())
+    if scenario.seen_to < served:
+        many = scenario.run.balancers
+        who = "The balancer's own work is a bottleneck: it sees"
+        if many > 1:
+            who = f"The {many} balancers' own work is a bottleneck: they see"
+        more = "without end" if served == math.inf else f"{served:.4g}"
+        yield f"{who} to {scenario.seen_to:.4g} requests/s, the backends could serve {more}."
 
 
 def sentences(result: Result) -> Iterator[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from unittest import mock
 
 from lb.strategies import REGISTRY
-from sim.checks.verify import Check
+from sim.analysis.statistics import Estimate
+from sim.checks.check import Check
 from tests.cli.conftest import lb, lb_process
 from tests.plugin.test_plugin import POINTS, install
 
@@ -42,23 +43,54 @@ def test_an_unknown_name() -> None:
     assert "did you mean 'p2c'?" in ran.stderr
 
 
+FIGURES = [
+    Check("M/M/1 at 0.8", "mean", True, "", 5.0, "=", Estimate(5.01, 4.9, 5.1), "a book"),
+    Check(
+        "M/M/1 at 0.8",
+        "p99 over random's",
+        False,
+        "not surely more",
+        1.0,
+        ">",
+        Estimate(2.5, None, 3.0),
+        "a book",
+    ),
+]
+
+
 def test_everything_is_gone_through_and_a_failure_is_status_4() -> None:
     with (
         mock.patch(
             "sim.checks.verify.laws_of", side_effect=lambda row: [Check(row.name, "law", True)]
         ),
-        mock.patch(
-            "sim.checks.verify.theory", return_value=[Check("simulator", "M/M/1", False, "off")]
-        ),
+        mock.patch("sim.checks.verify.simulator", return_value=FIGURES) as simulator,
     ):
-        ran = lb("verify", "--json")
+        ran = lb("verify", "--json", "--quick")
     assert ran.returncode == 4
     document = json.loads(ran.stdout)
     assert document["kept"] is False
     subjects = [check["subject"] for check in document["checks"]]
     assert subjects[: len(REGISTRY)] == list(REGISTRY)
-    assert subjects[-1] == "simulator"
-    assert "BROKEN  simulator: M/M/1: off\n" in ran.stderr
+    assert document["checks"][-2] == {
+        "subject": "M/M/1 at 0.8",
+        "says": "mean",
+        "kept": True,
+        "why": "",
+        "oracle": 5.0,
+        "relation": "=",
+        "simulated": {"value": 5.01, "low": 4.9, "high": 5.1},
+        "source": "a book",
+    }
+    assert document["checks"][-1]["simulated"]["low"] is None
+    assert document["checks"][0]["oracle"] is None
+    *_, title, system, kept, broken, _ = ran.stderr.splitlines()
+    assert title == "                                              oracle simulated  at 99.99 %"
+    assert system == "M/M/1 at 0.8 (a book)"
+    assert kept == "ok      mean                                       5      5.01  4.9 to 5.1"
+    assert broken.startswith(
+        "BROKEN  p99 over random's                        > 1       2.5  - to 3"
+    )
+    simulator.assert_called_once_with(True)
 
 
 def test_a_plug_in(tmp_path: Path) -> None:

@@ -31,16 +31,19 @@ from sim.checks.theory.chains import (
     two_choices_with_replacement,
 )
 from sim.checks.theory.closed import mva, repairmen
-from sim.checks.theory.hedging import hedged, hedges
+from sim.checks.theory.hedging import hedged
 from sim.checks.theory.loss import erlang_b, m_m_c_k
 from sim.checks.theory.reneging import erlang_a
-from sim.checks.theory.retries import attempts, failed
+from sim.checks.theory.retries import attempts, failed, sinkhole
 from sim.checks.theory.single import erlang_c, variance_of_mean
+from sim.checks.theory.sojourn import behind, exponential
 from sim.checks.theory.staleness import board
 
 ORACLES = Path(__file__).parents[3] / "shared" / "oracles" / "oracles.json"
 """Beside the repository where there is one; nothing rests on it alone."""
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+
+ONE = exponential(1.0)
 
 
 def figures(of: Sojourn) -> dict[str, float]:
@@ -110,10 +113,13 @@ def test_each_oracle_is_found(entry: dict[str, Any]) -> None:
         (m_m_c_k(1, 1, 1.0).mean, 1.5),
         (attempts(0.5, 2), 1.75),
         (failed(0.5, 2), 0.125),
-        (hedged(0.0).mean, 0.5),
-        (hedged(0.0).quantile(0.99), math.log(100) / 2),
-        (hedged(2.0).quantile(0.5), math.log(2)),
-        (hedges(math.log(2)), 0.5),
+        (hedged(ONE, 0.0).mean, 0.5),
+        (hedged(ONE, 0.0).quantile(0.99), math.log(100) / 2),
+        (hedged(ONE, 2.0).quantile(0.5), math.log(2)),
+        (hedged(ONE, 1.0).mean, 1 - math.exp(-1) / 2),
+        (hedged(behind([0, 1]), 0.0).mean, 1.25),
+        (sinkhole(2, 1.0), 2 / 3),
+        (sinkhole(1, 5.0), 1.0),
     ],
 )
 def test_values_known_elsewhere(value: float, printed: float) -> None:
@@ -144,7 +150,7 @@ def test_two_ways_to_the_same(load: float) -> None:
         m_d_1(0.7),
         power_of_d(2, 0.95),
         jsq_2(0.9),
-        hedged(0.7),
+        hedged(ONE, 0.7),
         of_few(2, 0.5, idle_first),
     ],
 )

@@ -9,7 +9,10 @@ from unittest import mock
 from lb.laws import LAWS
 from lb.strategies import Spec, spec
 from lb.strategies.round_robin import RoundRobin
-from sim.checks import verify
+from sim.checks import papers, queues, verify
+from sim.checks.check import Check
+from sim.checks.coverage import Case, Coverage
+from sim.checks.systems import System
 from sim.checks.verify import known_sequences, laws_of
 
 
@@ -55,10 +58,38 @@ def test_a_sequence_that_is_not_the_known_one_is_shown() -> None:
     assert wrong.why == "aabacaaaabacaa instead of aaaaabcaaaaabc"
 
 
-def test_a_simulator_that_is_off_by_a_tenth_is_seen() -> None:
-    last = verify.QUEUES[-1]
-    for exact, kept in ((last.exact, True), (1.1 * last.exact, False), (0.9 * last.exact, False)):
-        with mock.patch.object(verify, "QUEUES", [replace(last, exact=exact)]):
-            (check,) = verify.theory()
-        assert check.kept is kept
-        assert bool(check.why) is not kept
+def test_systems_come_in_order_and_quick_ones_alone_where_asked() -> None:
+    def name(system: System, quick: bool = False) -> list[Check]:
+        return [Check(system.name, str(quick), True)]
+
+    with (
+        mock.patch.object(verify, "checked", name),
+        mock.patch.object(verify, "intervals", return_value=[]),
+    ):
+        everything, some = (list(verify.simulator(quick, 1)) for quick in (False, True))
+    names = [system.name for room in (queues, papers) for system in room.systems()]
+    assert [check.subject for check in everything] == names
+    assert len(set(names)) == len(names)
+    assert {check.says for check in some} == {"True"}
+    assert {check.subject for check in some} < set(names)
+
+
+def test_intervals_that_cover_too_seldom_or_too_often_are_reported() -> None:
+    rows = [
+        Coverage(Case(0.5, 10, 2_000), "p99", 9.21, 100, covered, 88, 99)
+        for covered in (95, 88, 87, 99, 100)
+    ]
+    with mock.patch.object(verify, "coverage", return_value=rows) as coverage:
+        checks = verify.intervals(quick=True)
+    coverage.assert_called_once_with(quick=True)
+    assert [check.kept for check in checks] == [True, True, False, True, False]
+    for check in checks:
+        found = check.simulated
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        assert (found.low <= 0.95 + 1e-9 and found.high >= 0.95 - 1e-9) is check.kept
+    assert (checks[0].subject, checks[0].says) == (
+        "95 % intervals of M/M/1 at 0.5, 100 seeds",
+        "p99 covered",
+    )
