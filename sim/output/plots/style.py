@@ -72,6 +72,8 @@ LOOKS = (
     Style("#c9a227", _DOTTED, (3, 1, 0)),
     Style("#b5651d", _DASH_DOT, (4, 1, 45)),
     Style("#4d8c57", _LONG, (8, 1, 0)),
+    Style("#b2182b", _SOLID, (7, 1, 0)),
+    Style("#6b6b2f", _DASH_DOT, (5, 1, 36)),
 )
 
 
