@@ -7,7 +7,7 @@ one run of that length: nineteen in twenty lie within all that are judged togeth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -190,7 +190,7 @@ def judge(
         invalid=[],
         objectives=objectives(
             scenario.expect,
-            latency_estimates([live.latency])[0],
+            _told_of_itself(live, {name: line(name, 0.0) for name in seen}),
             steady=predicted.runs[0].steady,
         ),
         trouble=trouble,
@@ -242,6 +242,21 @@ def _as_record(schedule: Schedule, measured: Measurement) -> Record:
         left=ended,
         until=float(schedule.times[-1]),
     )
+
+
+def _told_of_itself(live: Record, lines: Mapping[str, Line]) -> dict[str, Estimate]:
+    """Latencies of a run with their intervals, whatever it says of others.
+
+    Where it is too short to tell how exact a figure is, the spread of runs like it does.
+    """
+    estimates = latency_estimates([live.latency])[0]
+    for name, line in lines.items():
+        low, value, high = line.predicted.low, line.predicted.value, line.predicted.high
+        untold = estimates[name].needs is not None and line.judged and value > 0
+        if untold and low is not None and high is not None:
+            scale = line.measured / value
+            estimates[name] = Estimate(line.measured, scale * low, scale * high)
+    return estimates
 
 
 def _share(record: Record, order: int) -> float:

@@ -270,6 +270,27 @@ def test_objectives_are_of_the_live_run() -> None:
     assert verdict.judgement is Judgement.MISSED
 
 
+def test_an_objective_that_one_run_alone_cannot_tell_has_the_spread_of_runs_like_it() -> None:
+    file = scenario(
+        *[serves(EXPONENTIAL)] * 2,
+        rate=1.0,
+        run="requests = 200",
+        warmup="auto",
+        more='algorithm = "random"\n[expect]\np99 = "1h"',
+    )
+    schedule = Schedule.draw(file)
+    verdict = judge(file, schedule, rehearsed(file, schedule))
+    (objective,) = verdict.objectives
+    line = verdict.latency["p99"]
+    assert objective.seen.value == line.measured
+    assert objective.seen.low is not None
+    assert line.predicted.low is not None
+    assert objective.seen.low / line.measured == pytest.approx(
+        line.predicted.low / line.predicted.value
+    )
+    assert verdict.judgement is Judgement.PASSED
+
+
 def test_a_live_run_that_cannot_keep_up_meets_no_objective() -> None:
     file = scenario(
         serves(EXPONENTIAL), rate=2.0, run=RUN, warmup="auto", more='[expect]\np50 = "1h"'
