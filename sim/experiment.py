@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from lb.strategies import parse
-from sim.analysis.record import Record
 from sim.crew import Crew, Workers
-from sim.engine.jobs import Job, run_all
+from sim.engine.jobs import Done, Job, run_all
 from sim.model.arrivals import Schedule
+from sim.precision import FEWEST, MOST_REQUESTS, checked, replications
 from sim.result import Result
 from sim.summary import summarise
 
@@ -21,6 +21,8 @@ def simulate(
     *,
     schedule: Schedule | None = None,
     workers: Workers = 1,
+    precision: Mapping[str, float] | None = None,
+    max_requests: int = MOST_REQUESTS,
     on_replication: Callable[[], None] | None = None,
     timeline: bool = False,
 ) -> Result:
@@ -30,12 +32,15 @@ def simulate(
     the drawn one in every replication; replications then differ by the balancer's own randomness
     and the network only. `workers` is a number of processes, this one included, "auto" for all
     cores where that is quicker, or a `concurrent.futures.Executor`; results do not depend on it.
+    `precision`, half the width of an interval over its value by figure (`{"p99": 0.02}`), adds
+    replications until every algorithm has it; the result's scenario says how many they became.
     `on_replication` is called after each replication of each algorithm. `timeline`: write down what
     a timeline shows, which runs that change with time do by themselves.
 
-    Raises ConfigError when the scenario lacks models, traffic or keys, or is offered more than it
-    can serve and says neither how much nor how long, UsageError for an unknown or
-    repeated algorithm, WorkerDied, and Interrupted where Ctrl-C leaves whole replications.
+    Raises ConfigError when the scenario lacks models, traffic or keys, is offered more than it can
+    serve and says neither how much nor how long, or when a precision would take more than
+    `max_requests` of an algorithm, UsageError for an unknown or repeated algorithm or figure,
+    WorkerDied, and Interrupted where Ctrl-C leaves whole replications.
     """
     given = [algorithms] if isinstance(algorithms, str) else algorithms
     names = list(given or [scenario.algorithm.name])
@@ -50,31 +55,41 @@ def simulate(
         raise ConfigError(lacking)
     if schedule is None and (endless := scenario.endless()):
         raise ConfigError(endless)
-    jobs = [
-        Job(scenario, tuple(names), replication, schedule, timeline or None)
-        for replication in range(scenario.run.replications)
-    ]
-    records: dict[str, list[Record]] = {name: [] for name in names}
-    wall = dict.fromkeys(names, 0.0)
+    precision = checked(precision or {})
+    goal = max(scenario.run.replications, FEWEST if precision else 1)
+    done: dict[str, list[Done]] = {name: [] for name in names}
     rate = scenario.rate if schedule is None else schedule.rate
+
+    def result(replications: int) -> Result:
+        kept = {name: mine[:replications] for name, mine in done.items()}
+        run = scenario.run.model_copy(update={"replications": replications})
+        return summarise(
+            scenario.model_copy(update={"run": run}),
+            {name: [one.record for one in mine] for name, mine in kept.items()},
+            {name: sum(one.seconds for one in mine) for name, mine in kept.items()},
+            rate,
+            drawn=schedule is None,
+        )
+
+    begun = 0
     try:
         with Crew(workers) as crew:
-            for done in run_all(jobs, on_replication, crew):
-                records[done.algorithm].append(done.record)
-                wall[done.algorithm] += done.seconds
+            while begun < goal:
+                first, rounds = not begun, range(begun, goal)
+                jobs = [Job(scenario, tuple(names), k, schedule, timeline or None) for k in rounds]
+                begun = goal
+                for one in run_all(jobs, on_replication, crew):
+                    done[one.algorithm].append(one)
+                if precision:
+                    goal = replications(result(begun), precision, max_requests, first=first)
     except KeyboardInterrupt:
         # Those that are complete up to the first that is not: any other choice would favour
         # replications that are quickly simulated, which are not like the rest.
-        whole = min(map(len, records.values()))
+        whole = min(map(len, done.values()))
         if not whole:
             raise
-        kept = {name: mine[:whole] for name, mine in records.items()}
-        run = scenario.run.model_copy(update={"replications": whole})
-        shorter = scenario.model_copy(update={"run": run})
-        of = scenario.run.replications
-        so_far = summarise(shorter, kept, wall, rate, drawn=schedule is None)
-        raise Interrupted(so_far, of) from None
-    return summarise(scenario, records, wall, rate, drawn=schedule is None)
+        raise Interrupted(result(whole), goal) from None
+    return result(begun)
 
 
 class Interrupted(KeyboardInterrupt):

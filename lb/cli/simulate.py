@@ -72,6 +72,21 @@ def simulate(
             help="Everything on one page that needs nothing else [report.html in --out].",
         ),
     ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIGURE=SHARE",
+            envvar="LB_PRECISION",
+            help="Add replications until half the interval of mean, p50, p90, p95, p99 or p999 is "
+            "this share of it, p99=2% say; repeat for several.",
+        ),
+    ] = None,
+    max_requests: Annotated[
+        int,
+        typer.Option(
+            min=1, envvar="LB_MAX_REQUESTS", help="Of each algorithm, for --precision at most."
+        ),
+    ] = 10_000_000,
     timeline: Annotated[
         bool,
         typer.Option(
@@ -101,6 +116,7 @@ def simulate(
     from sim.output.html import write_page
     from sim.output.report import REPORT, print_objectives, print_result, write_report
     from sim.output.words import offered
+    from sim.precision import wanted
 
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
     run = scenario.run
@@ -111,6 +127,7 @@ def simulate(
     if seed is not None:
         run = run.model_copy(update={"seed": seed})
     scenario = at_pace(scenario.model_copy(update={"run": run}), rate, load)
+    narrow = wanted(precision or [])
     hands = number_of_workers(workers)
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
     terminal = Terminal(stderr=as_json, quiet=quiet)
@@ -131,11 +148,14 @@ def simulate(
     told = None
     try:
         with bar:
-            task = bar.add_task("simulating", total=len(names) * run.replications)
+            whole = None if narrow else len(names) * run.replications  # none knows beforehand
+            task = bar.add_task("simulating", total=whole)
             result = sim.simulate(
                 scenario,
                 names,
                 workers=hands,
+                precision=narrow,
+                max_requests=max_requests,
                 on_replication=lambda: bar.advance(task),
                 timeline=timeline,
             )

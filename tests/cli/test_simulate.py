@@ -240,9 +240,26 @@ def test_an_overloaded_run_meets_no_objective(here: Path) -> None:
     assert "objective p99: missed: without a steady state" in result.stderr
 
 
+def test_a_precision_adds_replications() -> None:
+    told = document("--precision", "mean=20%", "--precision", "p50=20%")
+    assert told["scenario"]["run"]["replications"] >= 10
+    for name in ("mean", "p50"):
+        figure = told["runs"][0]["latency"][name]
+        assert figure["high"] - figure["value"] <= 0.2 * figure["value"]
+
+
+def test_a_precision_that_takes_too_long_is_status_3() -> None:
+    limit = ("--precision", "p99=0.1%", "--max-requests", 50_000)
+    result = lb("simulate", "-c", "lb.toml", *limit)
+    assert result.returncode == 3
+    assert "run.requests: --precision would need about " in result.stderr
+    assert "--max-requests is 50,000" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--precision", "p98=2%"], ["--precision", "'p98'", "did you mean"]),
         (["-a", "least_conections"], ["'least_conections'", "did you mean 'least_connections'?"]),
         (["-a", "random", "-a", "random"], ["'random'", "twice"]),
         (["-a", "p2c:choices=none"], ["choices"]),
