@@ -6,7 +6,6 @@ same order, and so does the first error.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -16,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext, SpawnProcess
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Literal, TypeVar
 
@@ -60,11 +60,11 @@ class Crew(AbstractContextManager["Crew"]):
         self._auto = workers == "auto"
         self._foreign = workers if isinstance(workers, Executor) else None
         self._most = workers if isinstance(workers, int) else cores()
-        self._others: _Others | None = None
+        self._others: _Processes | None = None
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._others is not None:
-            self._others.leave(at_once=kind is not None)
+            self._others.leave()
             self._others = None
 
     def each(
@@ -102,7 +102,7 @@ class Crew(AbstractContextManager["Crew"]):
         own, spent = 0, 0.0
         try:
             if self._foreign is not None:
-                heap.share(self._foreign, len(items))
+                heap.share(_Others(self._foreign, len(items)))
             while heap.left or heap.open:
                 mine = heap.next()
                 self._call(heap, max(expected, spent / own if own else 0.0))
@@ -122,8 +122,8 @@ class Crew(AbstractContextManager["Crew"]):
         if self._others is None:
             if self._auto and (left + 1) * seconds < PAYS:
                 return
-            self._others = _Others(min(self._most - 1, left))
-        heap.share(self._others.executor, self._others.number)
+            self._others = _Processes(min(self._most - 1, left), heap)
+        self._others.help(heap)
 
 
 class _Heap(Generic[Item, Result]):
@@ -156,20 +156,18 @@ class _Heap(Generic[Item, Result]):
         self._settled.put(place)
         return time.perf_counter() - started
 
-    def share(self, executor: Executor, number: int) -> None:
-        """Give `number` workers something to do, and more whenever one of them is done."""
+    def share(self, others: _Others) -> None:
+        """Give them something to do, and more whenever one of them is done."""
         with self._lock:
-            room = number * (AHEAD if len(self.left) > 2 * AHEAD * number else 1)
+            room = others.ready * (AHEAD if len(self.left) > 2 * AHEAD * others.ready else 1)
             while self._away < room and (taken := self.next()) is not None:
                 place, item = taken
                 self._away += 1
                 with _uninterrupted():
-                    self.open[place] = future = executor.submit(self._work, item)
-                future.add_done_callback(self._back(place, executor, number))
+                    self.open[place] = future = others.executor.submit(self._work, item)
+                future.add_done_callback(self._back(place, others))
 
-    def _back(
-        self, place: int, executor: Executor, number: int
-    ) -> Callable[[Future[Result]], None]:
+    def _back(self, place: int, others: _Others) -> Callable[[Future[Result]], None]:
         def back(future: Future[Result]) -> None:
             if future.cancelled() or future.exception() is not None:
                 # No lock here: an executor that breaks holds its own one, which `submit` takes.
@@ -177,7 +175,7 @@ class _Heap(Generic[Item, Result]):
             else:
                 with self._lock:
                     self._away -= 1
-                self.share(executor, number)
+                self.share(others)
             self._settled.put(place)
 
         return back
@@ -209,22 +207,70 @@ def result(future: Future[Result]) -> Result:
 
 
 class _Others:
-    """Processes beside this one. They end with it, however it ends, and not by Ctrl-C."""
+    """Who does things elsewhere."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        # A fork would take locks along that threads of this process hold.
-        context = multiprocessing.get_context("spawn")
-        theirs, self._held = context.Pipe(duplex=False)
-        self._theirs = theirs
-        self.executor = ProcessPoolExecutor(number, context, initializer=attend, initargs=(theirs,))
+    def __init__(self, executor: Executor, ready: int = 0) -> None:
+        self.executor = executor
+        self.ready = ready
+        """How many of them wait for something to do."""
 
-    def leave(self, *, at_once: bool) -> None:
-        if at_once:
-            self._held.close()
-        self.executor.shutdown(cancel_futures=at_once)
-        self._held.close()
-        self._theirs.close()
+
+class _Processes(_Others):
+    """Processes beside this one. They end with it, however it ends, and not by Ctrl-C.
+
+    Nothing waits for one that is not there yet: it takes part when it has begun.
+    """
+
+    def __init__(self, number: int, heap: _Heap[Any, Any]) -> None:
+        self._context = _Context()
+        theirs, held = self._context.Pipe(duplex=False)
+        self._ends = theirs, held
+        self._heap = heap
+        self._broken = False
+        super().__init__(
+            ProcessPoolExecutor(number, self._context, initializer=attend, initargs=(theirs,))
+        )
+        for _ in range(number):
+            with _uninterrupted():
+                self.executor.submit(int).add_done_callback(self._begun)
+
+    def _begun(self, future: Future[int]) -> None:
+        if future.cancelled():
+            return
+        if future.exception() is not None:
+            self._broken = True
+            return
+        self.ready += 1
+        self._heap.share(self)
+
+    def help(self, heap: _Heap[Any, Any]) -> None:
+        """Take part in this from here on. Raises WorkerDied."""
+        if self._broken:
+            raise WorkerDied
+        self._heap = heap
+        heap.share(self)
+
+    def leave(self) -> None:
+        """There is nothing more to do for them, or nobody wants it."""
+        self._heap.drop()
+        for process in self._context.begun:
+            process.terminate()
+        self.executor.shutdown(cancel_futures=True)
+        for end in self._ends:
+            end.close()
+
+
+class _Context(SpawnContext):
+    """Makes processes, and remembers them; a fork would take along locks that threads hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnProcess(*args, **kwargs)
+        self.begun.append(process)
+        return process
 
 
 def attend(held: Connection) -> None:

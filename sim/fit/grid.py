@@ -113,7 +113,7 @@ def _cell(scenario: Scenario, algorithms: Sequence[str], given: dict[str, Any]) 
         there = there.at_rate(given["rate"])
     if "load" in given:
         there = there.at_load(given["load"])
-    keyless = there.keyless(names) if there.offered().keys is None else []
+    keyless = [] if there.offered().keyed else there.keyless(names)
     lacking = [*keyless, *there.endless()]
     if lacking:
         raise ConfigError([f"{line} ({told(given)})" for line in lacking])

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,47 @@ def refuses_odd(number: int) -> int:
     return number
 
 
-def dies_elsewhere(number: int) -> int:
-    if multiprocessing.parent_process() is not None:
+Item = tuple[str, int]
+"""A named pipe through which somebody else says that it is there, and a number."""
+
+
+def elsewhere(item: Item) -> bool:
+    """Whether this is another process, which tells so; the first item waits for that here."""
+    pipe = os.open(item[0], os.O_RDWR)  # with both ends open nobody waits for the other to open it
+    try:
+        if multiprocessing.parent_process() is not None:
+            os.write(pipe, b".")
+            return True
+        if item[1] == 0:
+            os.read(pipe, 1)
+        return False
+    finally:
+        os.close(pipe)
+
+
+def shared(item: Item) -> tuple[int, int]:
+    elsewhere(item)
+    return squared(item[1])
+
+
+def dies_elsewhere(item: Item) -> int:
+    if elsewhere(item):
         os._exit(3)
-    return number
+    return item[1]
 
 
-def masked(_number: int) -> tuple[bool, int]:
-    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []), os.getpid()
+def masked(item: Item) -> tuple[bool, bool]:
+    return elsewhere(item), signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> Iterator[list[Item]]:
+    """Of which others do some for sure."""
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    held = os.open(path, os.O_RDWR)  # what is written before anybody reads is kept
+    yield [(path, number) for number in ITEMS]
+    os.close(held)
 
 
 def test_alone_everything_is_done_here_when_it_is_asked_for() -> None:
@@ -50,17 +84,17 @@ def test_alone_everything_is_done_here_when_it_is_asked_for() -> None:
         assert asked == [0, 1]
 
 
-def test_several_workers_give_the_same_in_the_same_order() -> None:
+def test_several_workers_give_the_same_in_the_same_order(items: list[Item]) -> None:
     told: list[None] = []
     with Crew(3) as crew:
-        results = list(crew.each(squared, ITEMS, on_done=lambda: told.append(None)))
+        results = list(crew.each(shared, items, on_done=lambda: told.append(None)))
         again = list(crew.each(squared, ITEMS[:7]))
     assert [square for square, _ in results] == [item * item for item in ITEMS]
     assert [square for square, _ in again] == [item * item for item in ITEMS[:7]]
     assert len(told) == len(ITEMS)
-    pids = {pid for _, pid in results}
-    assert os.getpid() in pids
-    assert {pid for _, pid in again} <= pids | {os.getpid()}
+    assert len({pid for _, pid in results}) > 1
+    assert results[0][1] == os.getpid()
+    assert not multiprocessing.active_children()
 
 
 def test_nobody_is_called_for_a_single_item() -> None:
@@ -74,12 +108,12 @@ def test_auto_calls_others_when_what_is_left_takes_long(
 ) -> None:
     called: list[int] = []
 
-    class Others(module._Others):
-        def __init__(self, number: int) -> None:
+    class Processes(module._Processes):
+        def __init__(self, number: int, heap: Any) -> None:
             called.append(number)
-            super().__init__(number)
+            super().__init__(number, heap)
 
-    monkeypatch.setattr(module, "_Others", Others)
+    monkeypatch.setattr(module, "_Processes", Processes)
     monkeypatch.setattr(module, "cores", lambda: 2)
     with Crew("auto") as crew:
         assert [square for square, _ in crew.each(squared, ITEMS, expected)] == [
@@ -118,34 +152,40 @@ def test_errors_travel_whole(error: LbError) -> None:
     assert (str(there), vars(there)) == (str(error), vars(error))
 
 
-def test_a_worker_that_dies_is_told_in_words() -> None:
+def test_a_worker_that_dies_is_told_in_words(items: list[Item]) -> None:
     with pytest.raises(WorkerDied, match="a worker process died"), Crew(2) as crew:
-        list(crew.each(dies_elsewhere, ITEMS))
+        list(crew.each(dies_elsewhere, items))
 
 
-def test_an_executor_that_breaks_is_told_the_same_way() -> None:
+def test_an_executor_that_breaks_is_told_the_same_way(items: list[Item]) -> None:
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(1, context) as executor,
         pytest.raises(WorkerDied),
         Crew(executor) as crew,
     ):
-        list(crew.each(dies_elsewhere, ITEMS))
+        list(crew.each(dies_elsewhere, items))
 
 
-def test_workers_never_hear_of_an_interrupt() -> None:
+def test_workers_never_hear_of_an_interrupt(items: list[Item]) -> None:
     with Crew(2) as crew:
-        results = list(crew.each(masked, ITEMS))
-    assert all(blocked for blocked, pid in results if pid != os.getpid())
-    assert {blocked for blocked, pid in results if pid == os.getpid()} <= {False}
+        results = set(crew.each(masked, items))
+    assert results == {(True, True), (False, False)}
 
 
-def test_interrupted_it_leaves_no_process_behind() -> None:
+def test_interrupted_it_leaves_no_process_behind(items: list[Item]) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Crew(3) as crew:
-        list(crew.each(squared, ITEMS * 100, on_done=interrupt))
+        list(crew.each(shared, items, on_done=interrupt))
+    assert not multiprocessing.active_children()
+
+
+def test_nobody_waits_for_a_process_that_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module._Processes, "_begun", lambda _self, _future: None)
+    with Crew(3) as crew:
+        assert {pid for _, pid in crew.each(squared, ITEMS)} == {os.getpid()}
     assert not multiprocessing.active_children()
 
 
@@ -162,7 +202,11 @@ def test_a_worker_ends_when_the_other_end_closes(monkeypatch: pytest.MonkeyPatch
 
 def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text("from sim.crew import Crew\nwith Crew(2) as c: list(c.each(str, range(9)))\n")
+    script.write_text(
+        "from time import sleep\n"
+        "from sim.crew import Crew\n"
+        "with Crew(2) as crew: list(crew.each(sleep, [0.02] * 2000))\n"
+    )
     ran: Any = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, timeout=60, check=False
     )

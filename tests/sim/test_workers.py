@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -49,17 +51,21 @@ def test_results_do_not_depend_on_the_number_of_workers(
     assert len(told) == len(NAMES) * 4
 
 
-def test_nor_on_an_executor(file: Scenario, alone: Result) -> None:
-    with ThreadPoolExecutor(2) as executor:
+def processes() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+
+
+@pytest.mark.parametrize("make", [partial(ThreadPoolExecutor, 2), processes])
+def test_nor_on_an_executor(file: Scenario, alone: Result, make: Callable[[], Executor]) -> None:
+    with make() as executor:
         assert_same(simulate(file, NAMES, workers=executor), alone)
 
 
 def test_a_given_schedule_travels(file: Scenario) -> None:
     schedule = Schedule.draw(file, 7)
-    assert_same(
-        simulate(file, NAMES, schedule=schedule, workers=2),
-        simulate(file, NAMES, schedule=schedule),
-    )
+    with processes() as executor:
+        there = simulate(file, NAMES, schedule=schedule, workers=executor)
+    assert_same(there, simulate(file, NAMES, schedule=schedule))
 
 
 def after(number: int) -> Callable[[], None]:
