@@ -77,6 +77,8 @@ def collected(
     if times[0] > YEARS:
         first = times[0]
         times = array("d", [time - first for time in times])
+    if not times[-1] and not whole_seconds:
+        raise ConfigError([f"{source}: all that it holds comes at 0 s, and a run takes time"])
     if numbers.keys() == {""}:  # nobody has a key
         keys, numbers = array("q"), {}
     return Rows(times, sizes or None, keys or None, tuple(numbers), whole_seconds)

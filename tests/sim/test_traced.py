@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,15 @@ def test_a_schedule_with_texts_is_saved_and_comes_back(traced: Traced, tmp_path:
     again = Schedule.load(tmp_path / "s.npz")
     assert again.texts == drawn.texts == ("ann", "bob", "été")
     assert again.all_keys() == drawn.all_keys()
+
+
+def test_a_scenario_and_its_files_travel_to_another_process(traced: Traced, tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("0.1\n0.3\n")
+    file = traced(serves('"empirical:x.txt"'))
+    there = pickle.loads(pickle.dumps(file))
+    assert there == file
+    assert there.modelled()[0][1].service.mean == pytest.approx(0.2)
+    np.testing.assert_array_equal(Schedule.draw(there).times, Schedule.draw(file).times)
 
 
 # --- what is said

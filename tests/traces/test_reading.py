@@ -155,6 +155,8 @@ FORMS = "a header such as time,size,key, JSON lines, an access log, a recording 
         ("time,size\n1,2\n2\n", "t:3: holds 1 values, and the header 2 names"),
         ('time\n"1\n', "t:2: not CSV: unexpected end of data"),
         ("time\n2\n1.5\n", "t:3: time 1.5 is before that above it, 2; sort the lines by time"),
+        ("time\n0\n0\n", "t: all that it holds comes at 0 s, and a run takes time"),
+        ("time\n2026-11-28\n", "t: all that it holds comes at 0 s, and a run takes time"),
         ("time\n-1\n", "t:2: time -1 is not a number of seconds from zero up"),
         ("time\nnan\n", "t:2: time nan is not a number of seconds from zero up"),
         (
