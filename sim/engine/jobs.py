@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lb.config import DEFAULT_REQUESTS, Scenario
 from lb.errors import ConfigError
+from sim.analysis.audit import audit
 from sim.analysis.record import Record
 from sim.crew import Crew
 from sim.engine.world import World
@@ -64,7 +65,9 @@ class Runner:
         record = world.replicate()
         if schedule is None:
             _check_length(job.scenario, record.requests, record.until)
-        return Done(name, record, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        audit(job.scenario, schedule, record, whole=job.replication == 0)
+        return Done(name, record, seconds)
 
     def _draw(self, scenario: Scenario, replication: int) -> Schedule:
         if self._drawn is not None:
