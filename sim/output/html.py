@@ -80,6 +80,7 @@ def report(result: Result, text: str = "", command: str = "", live: Sequence[str
         *_failures(result.runs),
         heading("Backends"),
         _backends(result.runs),
+        *_stations(result.runs),
         *_objectives(result),
         heading("How it was made"),
         *_making(result, text, command),
@@ -232,6 +233,25 @@ def _backends(runs: Sequence[AlgorithmRun]) -> str:
     return table(header, full)
 
 
+def _stations(runs: Sequence[AlgorithmRun]) -> list[str]:
+    """What is no backend: stations behind them, and the balancers' own threads."""
+    rows = [
+        [
+            run.algorithm,
+            use.name,
+            f"{use.utilisation:.1%}",
+            f"{use.mean_present:.3g}",
+            f"{use.offered:.3f}",
+        ]
+        for run in runs
+        for use in (*run.shared, *([run.proxy] if run.proxy else []))
+    ]
+    if not rows:
+        return []
+    header = ["algorithm", "station", "utilisation", "requests there", "offered load"]
+    return [heading("Shared stations and the balancer's own work"), table(header, rows)]
+
+
 def _use(share: float, utilisation: float, in_flight: float, load: float) -> list[str]:
     return [f"{share:.1%}", f"{utilisation:.1%}", f"{in_flight:.3g}", f"{load:.3f}"]
 
@@ -250,6 +270,7 @@ def _making(result: Result, text: str, command: str) -> list[str]:
         ["seed", str(result.seed)],
         ["requests", f"{_count(run.requests)} in each of {len(run.records)} replications"],
         ["warm-up", f"{run.warmup:.4g} s are cut from the start of each"],
+        *([["end", f"of the last {run.cooldown:.4g} s no latency counts"]] if run.cooldown else []),
         ["lb", __version__],
         ["Python", platform.python_version()],
         *([name, version(name)] for name in LIBRARIES),

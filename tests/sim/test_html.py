@@ -183,6 +183,23 @@ def test_odd_results_make_a_page_too(case: str, algorithms: list[str]) -> None:
     assert len([tag for tag, _ in reader.found if tag == "svg"]) >= 3
 
 
+def test_stations_behind_the_backends_have_a_table() -> None:
+    file = Scenario(
+        backends=[
+            {"address": f"a:{i}", "model": {"service": "exponential:10ms", "then": "database"}}
+            for i in (1, 2)
+        ],
+        shared=[{"name": "database", "service": "exponential:2ms"}],
+        traffic={"arrivals": {"process": "poisson", "rate": 60.0}},
+        run={"requests": 400, "replications": 2},
+    )
+    result = simulate(file, "random")
+    reader = Reader(report(result))
+    (use,) = result.runs[0].shared
+    assert "Shared stations and the balancer's own work" in reader.inside("h2")
+    assert f"{use.utilisation:.1%}" in reader.inside("td")
+
+
 def test_sixteen_algorithms_and_hundreds_of_backends_stay_within_two_megabytes() -> None:
     many = scenario(backends=300, run="requests = 3000")
     page = report(simulate(many, list(REGISTRY)))

@@ -77,7 +77,7 @@ def latency_percentiles(result: Result) -> Figure:
 
 def _ticked(result: Result, name: str) -> str:
     needs = [needs for run in result.runs if (needs := run.latency[name].needs)]
-    told = f"\nneeds {times_as_many(max(needs))} times\nas many requests" if needs else ""
+    told = f"\n–: needs {times_as_many(max(needs))} times\nas many requests" if needs else ""
     return PERCENTILES[name] + told
 
 

@@ -52,7 +52,8 @@ def regret(result: Result) -> Figure:
         text.set_color(looks[name][1].colour)
         text.set_fontweight("bold")
     panels[0].set_ylim(len(order) - 0.5, -0.5)
-    figure.supxlabel("hollow: cannot be told from the best at 95 %", fontsize=10)
+    said = "hollow: cannot be told from the best at 95 %; –: too few requests, or none"
+    figure.supxlabel(said, fontsize=10)
     return figure
 
 

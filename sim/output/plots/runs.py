@@ -44,7 +44,7 @@ def circumstances(result: Result) -> str:
 
 def named(run: AlgorithmRun) -> str:
     """The algorithm, and what stands in the way of reading its latencies."""
-    if any(record.completed for record in run.records):
+    if run.completed:
         return run.algorithm if run.steady else f"{run.algorithm} (cannot keep up)"
     return f"{run.algorithm} (no request succeeded)"
 
