@@ -168,8 +168,9 @@ class Trace(Table):
     CSV with the header `time,size,key` (size and key may lack), JSON lines with the same names,
     access logs in the common or combined format, or recordings of lb. Times are seconds from the
     start; times of day count from the first. Sizes are work relative to a backend's mean, as in
-    X-LB-Size; those that the file does not give are drawn, in each replication anew. A run that
-    gives no length takes all of it, and none goes on when it ends.
+    X-LB-Size; those that the file does not give are drawn, in each replication anew. Keys of an
+    access log are its clients, or what `key = "path"` or "uri" says. A run that gives no length
+    takes all of it, and none goes on when it ends.
     """
 
     changes: ClassVar[bool] = True
@@ -183,6 +184,10 @@ class Trace(Table):
     def rows(self) -> Rows:
         """What is in it, at its own pace. Raises ConfigError."""
         return read(self.file)
+
+    def keyed_by(self, key: str) -> Rows:
+        """The same; an access log's keys are what `key` of the file says. Raises ConfigError."""
+        return read(self.file, key)
 
     @property
     def ends(self) -> float:

@@ -1,7 +1,7 @@
 """Traces as access logs: the common and the combined log format of Apache, nginx and many others.
 
-A line says in which second a request came, and from whom, which is its key. It is written when the
-answer has ended, so lines need not be in order.
+A line says in which second a request came, from whom, and for what. It is written when the answer
+has ended, so lines need not be in order.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ LINE = re.compile(
     r"(?P<host>\S+) \S+ [^\[]*\[(?P<time>(?P<day>\d{1,2})/(?P<month>[A-Z][a-z]{2})/(?P<year>\d{4})"
     r":(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?: (?P<sign>[+-])(?P<zone>\d{4}))?)\]"
 )
+TARGET = re.compile(r' "[A-Z]+ (?P<uri>(?P<path>[^\s?"]*)[^\s"]*)')
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def access_log(source: str, lines: Iterable[str]) -> Iterator[Row]:
-    """One row a line. Raises ConfigError."""
+def access_log(source: str, lines: Iterable[str], key: str) -> Iterator[Row]:
+    """One row a line. Raises ConfigError.
+
+    `key` is what hash strategies see: path, uri, or else who asked; requests that are none have an
+    empty one.
+    """
     said, at = "", 0.0
     for line, text in enumerate(lines, 1):
         if not text.strip():
@@ -34,7 +39,11 @@ def access_log(source: str, lines: Iterable[str]) -> Iterator[Row]:
                 at = _seconds(match)
             except ValueError as error:
                 raise wrong(source, line, f"time {said!r}: {error}") from None
-        yield Row(line, at, None, match["host"])
+        if key in ("path", "uri"):
+            target = TARGET.match(text, match.end())
+            yield Row(line, at, None, target[key] if target else "")
+        else:
+            yield Row(line, at, None, match["host"])
 
 
 def _seconds(match: re.Match[str]) -> float:

@@ -17,11 +17,14 @@ FORMS = f"a header such as {','.join(COLUMNS)}, JSON lines, an access log, a rec
 GZIP = b"\x1f\x8b"
 
 
-def read(path: str) -> Rows:
-    """All requests of a file. Raises ConfigError: `trace.csv:7: why`."""
+def read(path: str, key: str = "client_ip") -> Rows:
+    """All requests of a file. Raises ConfigError: `trace.csv:7: why`.
+
+    `key` is what hash strategies see of a request, where the file says more than one thing of it.
+    """
     try:
         status = Path(path).stat()
-        return _read(path, status.st_mtime_ns, status.st_size)
+        return _read(path, key, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
     except UnicodeDecodeError:
@@ -29,7 +32,7 @@ def read(path: str) -> Rows:
 
 
 @lru_cache(maxsize=4)
-def _read(path: str, _changed: int, _size: int) -> Rows:
+def _read(path: str, key: str, _changed: int, _size: int) -> Rows:
     """Every replication asks for it, and it may be long."""
     with Path(path).open("rb") as file:
         head = file.read(len(MAGIC))
@@ -43,7 +46,7 @@ def _read(path: str, _changed: int, _size: int) -> Rows:
         first = next(filter(str.strip, lines), "")
         if LINE.match(first):
             lines.seek(0)
-            return collected(path, access_log(path, lines), ordered=False, whole_seconds=True)
+            return collected(path, access_log(path, lines, key), ordered=False, whole_seconds=True)
     with Path(path).open(encoding="utf-8-sig", newline="") as lines:
         if not first:
             raise ConfigError([f"{path}: holds no request"])

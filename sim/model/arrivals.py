@@ -63,7 +63,8 @@ class Schedule:
         given = None
         if isinstance(process, Trace):
             # Of all that is random it is this alone that replications share: it stands for a fact.
-            given = traced(process, run, streams(run.seed, 0, "within a second")[0])
+            seconds = streams(run.seed, 0, "within a second")[0]
+            given = traced(process, scenario.key, run, seconds)
             times = given.times
         elif run.duration is None:
             times = arrival_times(process, arrivals, run.requests or DEFAULT_REQUESTS)

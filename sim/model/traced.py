@@ -22,13 +22,13 @@ class Traced(NamedTuple):
     """What the keys read, by their number."""
 
 
-def traced(trace: Trace, run: Run, rng: np.random.Generator) -> Traced:
-    """What comes of `trace` in `run`. Raises ConfigError.
+def traced(trace: Trace, key: str, run: Run, rng: np.random.Generator) -> Traced:
+    """What comes of `trace` in `run`, by its file's `key`. Raises ConfigError.
 
     A log that says no more than in which second a request came leaves the rest to `rng`: given
     their number, arrivals that know nothing of each other are spread evenly. Their order stays.
     """
-    rows = trace.rows
+    rows = trace.keyed_by(key)
     times = np.array(rows.times)
     if rows.whole_seconds:
         times = np.sort(times + rng.random(len(times)))

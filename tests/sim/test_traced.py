@@ -113,6 +113,13 @@ def test_requests_of_a_log_are_spread_over_their_second(traced: Traced) -> None:
     assert file.rate == pytest.approx(1750 / 5)
 
 
+def test_a_log_is_keyed_by_what_the_file_goes_by(traced: Traced) -> None:
+    file = traced(text=access_log([2, 1]))
+    by_path = file.model_copy(update={"key": "path"})
+    assert Schedule.draw(by_path).all_keys() == [b"/"] * 3
+    assert Schedule.draw(file).key(1) == "10.0.0.1"
+
+
 # --- sizes
 
 

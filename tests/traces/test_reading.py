@@ -103,6 +103,23 @@ def test_access_logs_in_the_order_of_arrival(trace: Trace, form: str) -> None:
     assert rows.whole_seconds
 
 
+@pytest.mark.parametrize(
+    ("key", "texts"),
+    [
+        ("path", ["/a", "/a", "", "/b"]),
+        ("uri", ["/a?x=1", "/a", "", "/b?"]),
+        ("cookie:id", ["h", "h", "h", "h"]),
+    ],
+)
+def test_keys_of_an_access_log_are_what_the_balancer_goes_by(
+    trace: Trace, key: str, texts: list[str]
+) -> None:
+    asked = ("GET /a?x=1 HTTP/1.1", "POST /a HTTP/1.0", "\\x16\\x03", "GET /b?")
+    trace.of("".join(f'h - - [10/Oct/2000:13:55:36 +0000] "{it}" 200 1\n' for it in asked))
+    rows = read(str(trace.path), key)
+    assert columns(rows)[2] == texts
+
+
 def test_time_zones_and_midnight(trace: Trace) -> None:
     lines = [
         '- - - [31/Dec/1999:23:59:59 +0000] "GET / HTTP/1.0" 200 1\n',
