@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -47,8 +47,9 @@ class Lost:
     left: Floats
 
     @classmethod
-    def of(cls, rows: Collection[Sequence[float]] = ()) -> Lost:
-        table = np.array(list(rows), dtype=float).reshape(-1, 5)
+    def of(cls, rows: Sequence[float] = ()) -> Lost:
+        """`rows` hold five figures for each attempt, one after the other."""
+        table = np.array(rows, dtype=float).reshape(-1, 5)
         backend, *times = table.T
         return cls(backend.astype(np.int64), *times)
 
@@ -123,7 +124,7 @@ class Record:
         retried: int = 0,
         hedged: int = 0,
         came_again: int = 0,
-        lost: Collection[Sequence[float]] = (),
+        lost: Sequence[float] = (),
         rotation: Floats | None = None,
         ejected: Sequence[tuple[int, float]] = (),
     ) -> Record:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lb.balancing import Lease, Outcome
 from sim.analysis.record import Reason
-from sim.engine.dispatcher import Dispatcher
+from sim.engine.dispatcher import OK, Dispatcher
 from sim.engine.request import Request
 from sim.engine.timeline import Alarm
 
@@ -59,12 +59,32 @@ class Attended(Dispatcher):
         lease.call.leases += (lease,)
         super()._send(lease, now)
 
+    def end(
+        self,
+        lease: Lease[Request],
+        now: float,
+        outcome: Outcome = OK,
+        reached: float | None = None,
+    ) -> None:
+        stands = lease.open and outcome is OK
+        super().end(lease, now, outcome, reached)
+        if stands:
+            self._forget(lease.call)
+
+    def _forget(self, request: Request) -> None:
+        """It has ended. What it holds and what holds it would stay for ever: nobody looks for
+        garbage while a world runs.
+        """
+        self._here.pop(request.index, None)
+        request.leases = ()
+
     def _refuse(self, request: Request, now: float, why: Reason) -> None:
         if request.failures < self._retries:
+            request.leases = ()
             again = now + back_off(request.failures + 1)
             self._timeline.set(Alarm(partial(self._come_again, request)), again)
         else:
-            self._here.pop(request.index, None)
+            self._forget(request)
             super()._refuse(request, now, why)
 
     def _come_again(self, request: Request, now: float) -> None:
@@ -89,6 +109,7 @@ class Attended(Dispatcher):
             if lease.open:
                 self._give_up(lease, now)
                 lease.done(now, Outcome.CLIENT_GONE)
+        self._forget(request)
         self._journal.refuse(request, now, Outcome.CLIENT_GONE)
         if self._out:
             self.drain(now)

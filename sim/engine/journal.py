@@ -9,6 +9,7 @@ from lb.balancing import Lease
 from sim.analysis.record import Reason, Record
 from sim.engine.request import Request
 from sim.model.laws import Floats
+from sim.model.stations import INFINITY
 
 NAN = float("nan")
 
@@ -36,7 +37,10 @@ class Journal:
         self.ejected: list[tuple[int, float]] = []
         """Which backend was ejected when."""
         self._refused: list[tuple[int, float, Reason]] = []
-        self._lost: dict[Lease[Request], list[float]] = {}
+        self._lost = array("d")
+        """Five figures of each lost attempt, see `Lost`."""
+        self._unfinished: dict[Lease[Request], int] = {}
+        """Where the last of them stands, of those that are still worked at."""
 
     def expect(self, arrivals: Sequence[float]) -> None:
         """So many more will come, at these times; NaN for who says when it is here."""
@@ -68,11 +72,13 @@ class Journal:
         self, lease: Lease[Request], place: int, now: float, reached: float, left: float
     ) -> None:
         """An attempt has ended without an answer; it took a place all the same."""
-        self._lost[lease] = [place, lease.started_at, now, reached, left]
+        self._lost.extend((place, lease.started_at, now, reached, left))
+        if left == INFINITY:
+            self._unfinished[lease] = len(self._lost) - 1
 
     def late(self, lease: Lease[Request], left: float) -> None:
         """The work of a lost attempt was done at `left`."""
-        self._lost[lease][-1] = left
+        self._lost[self._unfinished.pop(lease)] = left
 
     def record(self, delays: Floats | None, rotation: Floats | None = None) -> Record:
         """All of it; `delays` are the ways of each request there and back, shape (2, n).
@@ -89,7 +95,7 @@ class Journal:
             retried=self.retried,
             hedged=self.hedged,
             came_again=self.came_again,
-            lost=self._lost.values(),
+            lost=self._lost,
             rotation=rotation,
             ejected=self.ejected,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +26,8 @@ class Rotation:
             balancer = dispatcher.balancer
             for backend in subset(balancer.pool.backends, balancer.setup.subset):
                 self._used[backend.site.place] += 1
-        self._seen: list[list[float]] = []
+        self._seen = array("d")
+        self._looks = 0
         self._alarm = Alarm(self._look)
         self._look(0.0)
 
@@ -36,10 +38,11 @@ class Rotation:
                 usable[backend.site.place] += backend.usable
         # In panic a balancer uses others than its own, too.
         row = [min(n / (used or 1), 1.0) for n, used in zip(usable, self._used, strict=True)]
-        self._seen.append(row)
-        self._timeline.set(self._alarm, len(self._seen) * EVERY)
+        self._seen.extend(row)
+        self._looks += 1
+        self._timeline.set(self._alarm, self._looks * EVERY)
 
     @property
     def seen(self) -> Floats:
         """A row for each look, a column for each backend."""
-        return np.array(self._seen)
+        return np.array(self._seen).reshape(self._looks, -1)

@@ -60,11 +60,13 @@ class Door:
         self._draw = luck.random
         self._faults = [fault for fault in ordered if fault.place == "door"]
         self._begin = [fault.since for fault in self._faults]
-        self._pauses = [fault for fault in ordered if isinstance(fault, Pause)]
+        pauses = [fault for fault in ordered if isinstance(fault, Pause)]
+        self._paused_from = [start + pause.since for pause in pauses]
+        self._paused_until = [start + pause.until for pause in pauses]
 
     def __bool__(self) -> bool:
         """Whether there is any reason to ask."""
-        return bool(self._faults or self._pauses)
+        return bool(self._faults or self._paused_from)
 
     @property
     def outages(self) -> list[tuple[float, float]]:
@@ -93,10 +95,8 @@ class Door:
         """When a health check that comes now is answered; infinity for never."""
         if isinstance(self._present(now), BlackHole | HealthLost):
             return INFINITY
-        for pause in self._pauses:
-            if self._start + pause.since <= now < self._start + pause.until:
-                return self._start + pause.until
-        return now
+        last = bisect_right(self._paused_from, now) - 1
+        return max(now, self._paused_until[last]) if last >= 0 else now
 
     def _present(self, now: float) -> FaultTable | None:
         since = now - self._start

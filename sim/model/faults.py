@@ -91,6 +91,7 @@ class Warming(Generic[J]):
         self._inner = inner
         self._start = start
         self._colds = sorted(colds, key=lambda cold: cold.since)
+        self._begin = [cold.since for cold in self._colds]
         self._cold: ColdStart | None = None
         self._served = 0
 
@@ -108,8 +109,8 @@ class Warming(Generic[J]):
         return self._inner.depart()
 
     def _factor(self, now: float) -> float:
-        present = (cold for cold in self._colds if cold.since <= now < cold.until)
-        cold = next(present, None)
+        last = bisect_right(self._begin, now) - 1
+        cold = self._colds[last] if last >= 0 and now < self._colds[last].until else None
         if cold is not self._cold:
             self._cold, self._served = cold, 0
         if cold is None:
