@@ -72,7 +72,7 @@ def test_a_black_hole_answers_nobody_that_comes_in_it() -> None:
 
 
 def test_what_a_black_hole_has_swallowed_ends_with_the_proxys_own_limit() -> None:
-    record = replicated(paced(fault("black_hole", "3s", "5s")))
+    record = replicated(paced(fault("black_hole", "3s", "5s"), more=CALM + "[timeouts]\n"))
     assert counts(record) == {"completed": 5, "timed_out": 1}
     assert record.lost.ended.tolist() == [64]
 
