@@ -128,9 +128,9 @@ class Schedule:
         if self.keys is None:
             return []
         if self.texts is None:
-            return [b"%d" % key for key in self.keys]
+            return [b"%d" % key for key in self.keys.tolist()]
         texts = [text.encode() for text in self.texts]
-        return [texts[key] for key in self.keys]
+        return [texts[key] for key in self.keys.tolist()]
 
     def fields(self, index: int) -> dict[str, str]:
         """The header fields that carry request `index`'s work and key to a live backend."""

@@ -183,3 +183,21 @@ def test_a_time_can_be_simulated_to() -> None:
     half = len(clocks) // 2
     assert clocks[:half] == clocks[half:]
     assert [now for now, _ in clocks[:3]] == [7, 14, 21]
+
+
+@pytest.mark.parametrize("algorithm", ["round_robin", "least_connections", "p2c", "prequal"])
+@pytest.mark.parametrize("law", [CONSTANT, '"bimodal:0s,2s,weights=1,1"'])
+@pytest.mark.parametrize(
+    "arrivals",
+    [
+        '{ process = "batch", rate = 2, size = { law = "geometric", mean = 4 } }',
+        '{ process = "renewal", law = "bimodal:0s,1s,weights=1,1" }',
+    ],
+)
+def test_many_arrivals_and_departures_at_one_instant(
+    algorithm: str, law: str, arrivals: str
+) -> None:
+    backends = [f'[[backend]]\naddress = "b:{i}"\n[backend.model]\n{serves(law)}' for i in range(3)]
+    lines = [f"[traffic]\narrivals = {arrivals}", "[run]\nrequests = 1000", *backends]
+    record = same(Scenario.parse("\n".join(lines)), algorithm)
+    assert np.unique(record.arrived).size < 600
