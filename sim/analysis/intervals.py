@@ -35,7 +35,7 @@ WIDEST = 50.0
 """Half an interval, as a logarithm, that is as good as none."""
 DOUBLE = 2.0
 """Times what is seen of a memory that is taken for it where nothing is known."""
-UP, DOWN = 0.9, 0.27
+UP, UP_MEAN, DOWN = 1.5, 2.5, 0.3
 """How much wider an interval is than Student's, upwards and downwards, over the root of the
 independent requests beyond: samples without a burst look low and sure at once. Chosen on M/M/1,
 M/D/1, E4/M/1, M/H2/1 and M/G/1 with lognormal service at 0.5 to 0.9, so that it covers."""
@@ -128,7 +128,7 @@ def _mean(value: float, blocks: Floats, student: float, worth: float) -> Estimat
     if math.isnan(student):
         return Estimate(value, None, None)
     half = min(student * float(blocks.std(ddof=1)) / value, WIDEST) if value > 0 else 0.0
-    up, down = (half * (1 + more / math.sqrt(worth)) for more in (UP, DOWN))
+    up, down = (half * (1 + more / math.sqrt(worth)) for more in (UP_MEAN, DOWN))
     return Estimate(value, value * math.exp(-down), value * math.exp(up))
 
 

@@ -14,7 +14,7 @@ import pytest
 from lb.terminal import Terminal
 from sim import Estimate, Result, simulate
 from sim.output.report import REPORT, print_objectives, write_report
-from sim.output.words import keeping_up
+from sim.output.words import keeping_up, milliseconds
 from sim.result import BackendUse
 from tests.sim.printed import LONG, printed, row
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
@@ -192,8 +192,7 @@ def test_nothing_of_a_result_is_cut(
         if value.needs is not None:
             assert text.count(" -") >= algorithms
             continue
-        digits = f"± {value.half_width * 1e3:.1f}"[:4]
-        assert text.count(digits) >= algorithms
+        assert text.count(milliseconds(value)) >= algorithms
 
 
 @pytest.mark.parametrize(
