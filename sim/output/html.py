@@ -47,6 +47,7 @@ HOW_TO_READ = {
     "timeline": "Everything over the seconds of the run. Shaded is the time of the faults.",
 }
 
+COUNTED = "Requests were counted and not kept: what is drawn from each of them is left out."
 HOW_TO_READ_A_VERDICT = {
     "verdict": "The proxy did what the simulator said where the dashed line is within the band.",
     "verdict_timeline": "What clients saw, second by second, over the mean of the predicted runs.",
@@ -66,6 +67,7 @@ def report(result: Result, text: str = "", command: str = "", live: Sequence[str
 
     `live` are the elements of a live run of the same file, see `verdict_part`.
     """
+    from sim.output.plots.figures import untraced
     from sim.output.plots.vector import pictures
 
     names = [run.algorithm for run in result.runs]
@@ -77,6 +79,7 @@ def report(result: Result, text: str = "", command: str = "", live: Sequence[str
         *_ranking(result),
         heading("Pictures"),
         *(picture(svg, HOW_TO_READ[name]) for name, svg in pictures(result).items()),
+        *([f"<p>{COUNTED}</p>"] if untraced(result) else []),
         *_failures(result.runs),
         heading("Backends"),
         _backends(result.runs),
@@ -276,7 +279,8 @@ def _making(result: Result, text: str, command: str) -> list[str]:
         *([name, version(name)] for name in LIBRARIES),
     ]
     again = [f"<p>Again:</p>\n<pre><code>{escape(command)}</code></pre>"] if command else []
-    scenario = text or json.dumps(result.as_dict()["scenario"], indent=1)
+    tables = result.scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
+    scenario = text or json.dumps(tables, indent=1)
     return [
         table(["", ""], rows),
         *again,

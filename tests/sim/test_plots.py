@@ -1,5 +1,6 @@
 """Pictures: what they show, that they repeat to the byte, and that odd results break nothing."""
 
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from sim.analysis.presence import presence
 from sim.analysis.record import binned, occupancy, time_average
 from sim.live.rehearsal import rehearsed
 from sim.live.verdict import judge, predict
-from sim.output.html import verdict_part
-from sim.output.plots.figures import FIGURES, telling
+from sim.output.html import COUNTED, report, verdict_part
+from sim.output.plots.figures import FIGURES, telling, untraced
 from sim.output.plots.latency import PERCENTILES, ccdf, tail_axes
 from sim.output.plots.pictures import draw_all, drawn_verdict
 from sim.output.plots.seconds import GOOD, PANELS, timeline
@@ -289,6 +290,16 @@ def test_pictures_that_say_nothing_are_left_out(
     stale.write_bytes(b"of an earlier result")
     draw_all(drawn, tmp_path)
     assert not stale.exists()
+
+
+def test_without_the_requests_what_needs_them_is_left_out_and_said(tmp_path: Path) -> None:
+    kept = simulate(scenario(more=FAULT), ["random", "p2c"])
+    counted = replace(kept, runs=[replace(run, records=[]) for run in kept.runs])
+    assert untraced(kept) == ()
+    assert telling(counted) == ["latency_percentiles", "regret", "backends"]
+    assert [path.stem for path in draw_all(counted, tmp_path)] == telling(counted)
+    assert COUNTED in report(counted)
+    assert COUNTED not in report(kept)
 
 
 def test_a_figure_that_the_sample_cannot_carry_is_a_dash_and_says_what_it_takes() -> None:
