@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 
 from lb.errors import LbError, UsageError
@@ -33,7 +32,7 @@ def cluster(address: str) -> Iterator[Executor]:
     if match is None:
         raise UsageError(f"--scheduler: {address!r} is not like tcp://host:8786")
     try:
-        from distributed import Client, KilledWorker
+        from distributed import Client
     except ImportError:
         raise UsageError("--scheduler needs the extra: pip install 'lb-twin[dask]'") from None
     try:
@@ -47,11 +46,13 @@ def cluster(address: str) -> Iterator[Executor]:
         with client:
             executor: Executor = client.get_executor()
             yield executor
-    except (CancelledError, asyncio.CancelledError, KilledWorker) as error:
+    except LbError:
+        raise
+    except Exception as error:  # of workers that die, or have another version or nothing of this
         raise ClusterFailed(f"the Dask cluster at {address} gave up: {_line(error)}") from None
 
 
 def _line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return reason(error)
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ path of any key of the file; and its values."""
 
 WITHOUT_EFFECT = {"server", "limits", "expect", "verdict"}
 """Tables that change nothing of what a simulation gives."""
+
+ALIKE = (("load", "rate"), ("balancers", "run.balancers"))
+MOST = 10_000
+"""Cells: all are made before the first is simulated, a millisecond or more each."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,14 @@ def check(algorithms: Sequence[str], axes: Axes) -> None:
     """Raise UsageError for axes that cannot be meant."""
     if not axes:
         raise UsageError("nothing to sweep: give --load, --rate, --backends, --balancers or --set")
-    if "load" in axes and "rate" in axes:
-        raise UsageError("load and rate say the same in two ways; give one of them")
+    for one, other in ALIKE:
+        if one in axes and other in axes:
+            raise UsageError(f"{one} and {other} say the same in two ways; give one of them")
+    if (count := prod(map(len, axes.values()))) > MOST:
+        raise UsageError(f"a grid of {count} cells; {MOST} are the most")
     for name, values in axes.items():
+        if name.partition(".")[0] == "algorithm":
+            raise UsageError(f"{name}: algorithms are named beside the grid, with parameters too")
         if not values:
             raise UsageError(f"{name}: no values")
         if len({repr(value) for value in values}) < len(values):

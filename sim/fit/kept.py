@@ -30,7 +30,7 @@ class Kept:
         path = directory / FILE
         with writing(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            text = path.read_bytes().decode(errors="replace") if path.exists() else ""
+            text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
         *whole, rest = text.split("\n")
         rows = {}
         for number, line in enumerate(whole, 1):

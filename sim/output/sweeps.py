@@ -51,7 +51,7 @@ def print_sweep(sweep: Sweep, metric: str, terminal: Terminal) -> None:
 def sentences(sweep: Sweep, metric: str) -> Iterator[str]:
     """Who wins how often, and what cannot be told."""
     best = [names for names in sweep.best(metric) if names]
-    if len(sweep.algorithms) > 1:
+    if best and len(sweep.algorithms) > 1:
         for name in sweep.algorithms:
             often = sum(name in names for names in best)
             alone = sum(names == (name,) for names in best)

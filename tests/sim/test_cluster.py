@@ -5,10 +5,15 @@ from __future__ import annotations
 import pytest
 
 from sim import sweep
+from sim.crew import Crew
 from sim.fit.cluster import ClusterFailed, cluster
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+
+
+def missing(_number: int) -> int:
+    raise ModuleNotFoundError("No module named 'sim'")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -19,8 +24,15 @@ def test_a_local_cluster_gives_the_same_as_this_process() -> None:
     local = distributed.LocalCluster(
         **settings, protocol="tcp", dashboard_address=None, worker_dashboard_address=None
     )
-    with local, cluster(local.scheduler_address) as executor:
-        there = sweep(file, ["random", "p2c"], over, workers=executor)
+    with local:
+        with cluster(local.scheduler_address) as executor:
+            there = sweep(file, ["random", "p2c"], over, workers=executor)
+        with (
+            pytest.raises(ClusterFailed, match="gave up: ModuleNotFoundError: No module"),
+            cluster(local.scheduler_address) as executor,
+            Crew(executor) as crew,
+        ):
+            list(crew.each(missing, [1, 2]))
     assert there.as_dict() == sweep(file, ["random", "p2c"], over).as_dict()
 
 
