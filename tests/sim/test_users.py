@@ -209,6 +209,46 @@ def test_a_user_without_patience_thinks_again() -> None:
     assert record.failures[0].tolist() == [1, 1, 5, 5]
 
 
+@pytest.mark.parametrize(
+    ("more", "traffic"),
+    [
+        ("[hedging]\nafter = '2s'", ""),
+        ("[timeouts]\ntotal = '3s'", ""),
+        ("[timeouts]\nattempt = '2s'\n[retries]\nmax = 2", "client_retries = 2"),
+        ("", 'client_retries = 1\npatience = "exponential:2s"'),
+    ],
+)
+def test_every_request_ends_once_and_its_user_goes_on(more: str, traffic: str) -> None:
+    models = [serves(EXPONENTIAL, queue=1), serves('"exponential:2s"', queue=1)]
+    file = closed(
+        'count = 6, think = "exponential:1s"',
+        *models,
+        traffic=traffic,
+        run="requests = 600",
+        more=f"{more}\n[outliers]\nenabled = false",
+    )
+    record = World(file, None, "least_connections").replicate()
+    assert record.completed + record.failed == record.requests == 600
+    busy = np.concatenate([record.ended - record.arrived, record.failures[1] - record.failures[0]])
+    # Six users are always thinking or waiting; at the end each may do either.
+    assert busy.sum() + 600 * 1.0 == pytest.approx(6 * record.until, rel=0.1)
+
+
+def test_a_client_that_comes_again_thinks_when_it_has_given_up() -> None:
+    file = closed(
+        'count = 1, think = "constant:1s"',
+        serves('"constant:1s"', queue=0),
+        traffic="client_retries = 2",
+        run="requests = 2",
+        more='[retries]\nmax = 0\n[outliers]\nenabled = false\n[[fault]]\nbackend = "b:0"\n'
+        'kind = "fail_fast"\nfrom = "0s"\nto = "10s"',
+    )
+    record = World(file, None).replicate()
+    # It fails at 1 s and, 0.1 and 0.2 s later, again; then it thinks.
+    assert record.came_again == 4
+    np.testing.assert_allclose(np.diff(record.failures[0]), [1.3], atol=0.02)
+
+
 def test_network_delays_belong_to_the_request() -> None:
     file = closed(
         'count = 2, think = "constant:1s"',
