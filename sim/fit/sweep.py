@@ -57,8 +57,12 @@ class Sweep:
         return len(self.rows) - self.rows.count(None), sum(changed)
 
     def run(self, crew: Crew, kept: Kept | None = None) -> Iterator[int]:
-        """Simulate what is missing and keep it; gives the place of each as soon as it is known."""
+        """Simulate what is missing and keep it; gives the place of each as soon as it is known.
+
+        What takes longest comes first, so that nobody is left alone with it at the end.
+        """
         missing = [place for place, row in enumerate(self.rows) if row is None]
+        missing.sort(key=lambda place: -effort(self.cells[place]))
         todo = [self.cells[place] for place in missing]
         with closing(crew.as_done(simulated, todo, min(map(effort, todo), default=0.0))) as done:
             for number, future in done:

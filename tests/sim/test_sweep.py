@@ -79,6 +79,12 @@ def test_the_document_is_json(done: Sweep) -> None:
     assert document == done.as_dict()
 
 
+def test_what_takes_longest_comes_first(file: Scenario) -> None:
+    made = Sweep.of(file, ["p2c"], {"run.requests": [50, 200, 100], "load": [0.3, 0.4]})
+    with Crew() as crew:
+        assert list(made.run(crew)) == [2, 3, 4, 5, 0, 1]
+
+
 # --- interrupted, and gone on with
 
 
