@@ -109,7 +109,7 @@ class AlgorithmRun:
     blocks: Blocks
     """What each part of the sample says of the latency metrics; the estimate is their mean."""
     records: list[Record]
-    """Every replication in full, warm-up included."""
+    """Every replication in full, warm-up included; none where no trace was kept."""
     warmup: float
     """Seconds cut from the start of each replication."""
     cooldown: float
@@ -140,7 +140,7 @@ class AlgorithmRun:
     @property
     def eventful(self) -> bool:
         """Whether it was written down who is in rotation when."""
-        return self.records[0].rotation is not None
+        return bool(self.records) and self.records[0].rotation is not None
 
     @property
     def timeline(self) -> Series:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lb.config import Scenario
+from sim.analysis.brief import Brief
 from sim.analysis.comparison import compare
 from sim.analysis.intervals import estimate_together
 from sim.analysis.memory import expected_memory
@@ -54,7 +55,7 @@ def summarise(
     runs = [
         AlgorithmRun(
             algorithm=name,
-            **_counts(mine),
+            **counts(mine),
             latency=latency[name],
             throughput=_throughput(mine, cut),
             backends=backend_use(scenario, mine, cut, sent[name][:backends]),
@@ -73,7 +74,7 @@ def summarise(
     return Result(scenario.run.seed, scenario, runs, compare(blocks, COMPARED, shortfall))
 
 
-def _counts(records: Sequence[Record]) -> dict[str, Any]:
+def counts(records: Sequence[Record] | Sequence[Brief]) -> dict[str, Any]:
     """Per replication, the whole of it."""
     whys = {why for record in records for why in record.refused}
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lb.config import Scenario
+from sim.analysis.brief import Brief
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.record import Record, Visits, mean_inside, occupancy, time_average
 from sim.result import BackendUse, StationUse
@@ -27,7 +28,9 @@ class Load(NamedTuple):
         return steadiness(self.offered, bounded=self.bounded)
 
 
-def loads(scenario: Scenario, records: Sequence[Record], rate: float) -> list[Load]:
+def loads(
+    scenario: Scenario, records: Sequence[Record] | Sequence[Brief], rate: float
+) -> list[Load]:
     """Of each backend, then of each shared station, then of the balancers if their work takes time.
 
     `rate` is that of the requests, per second.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from lb.cli.options import (
     at_pace,
     number_of_workers,
 )
-from lb.errors import INTERRUPTED, ConfigError
+from lb.errors import INTERRUPTED, ConfigError, UsageError
 
 NOT_MEANT = ("out", "report", "workers", "as_json", "quiet")
 """What changes nothing of a result."""
@@ -96,6 +97,15 @@ def simulate(
             "change with time].",
         ),
     ] = False,
+    no_trace: Annotated[
+        bool,
+        typer.Option(
+            "--no-trace",
+            envvar="LB_NO_TRACE",
+            help="Keep no requests, but histograms: no pictures, and any number of requests in "
+            "the same memory.",
+        ),
+    ] = False,
     workers: Workers = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -118,6 +128,7 @@ def simulate(
     from sim.output.words import offered
     from sim.precision import wanted
 
+    trace = _kept(no_trace, {"--timeline": timeline, "--report": report is not None})
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
     run = scenario.run
     if requests is not None:
@@ -138,7 +149,7 @@ def simulate(
         raise ConfigError(endless)
     if directory is not None:
         try_directory(directory, REPORT)
-    pages = _pages(report, directory, out)
+    pages = _pages(report, directory, out) if trace else []
     for sentence in offered(scenario, names):
         terminal.say(sentence)
 
@@ -158,6 +169,7 @@ def simulate(
                 max_requests=max_requests,
                 on_replication=lambda: bar.advance(task),
                 timeline=timeline,
+                trace=trace,
             )
     except sim.Interrupted as error:
         result, told = error.result, f"interrupted: {error}"
@@ -166,7 +178,8 @@ def simulate(
     print_result(result, terminal)
     if directory is not None:
         write_report(result, directory)
-        terminal.say(f"Plots and result.json are in {directory}/")
+        what = "Plots and result.json are" if trace else "result.json is"
+        terminal.say(f"{what} in {directory}/")
     if pages:
         text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
         write_page(page_of(result, text, again(context, NOT_MEANT)), pages)
@@ -179,6 +192,14 @@ def simulate(
         raise typer.Exit(INTERRUPTED)
     if result.missed():
         raise typer.Exit(4)
+
+
+def _kept(no_trace: bool, shown: Mapping[str, bool]) -> bool:
+    """Whether requests are kept. Raises UsageError where something is to be shown of them."""
+    for flag, asked in shown.items():
+        if no_trace and asked:
+            raise UsageError(f"{flag} shows what --no-trace drops; give one of them")
+    return not no_trace
 
 
 def _pages(report: str | None, directory: Path | None, out: Path | None) -> list[Path]:

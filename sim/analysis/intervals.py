@@ -75,6 +75,15 @@ def estimate_together(
     return estimates, blocks, shortfall
 
 
+def estimate_blocks(
+    blocks: Sequence[Floats], counted: int, expected: Memory, *, steady: bool
+) -> tuple[dict[str, Estimate], Blocks]:
+    """Of blocks that are cut already; each holds what stands for its part of `counted` requests."""
+    standing = sum(map(len, blocks))
+    memory = expected._replace(requests=expected.requests * standing / max(counted, 1))
+    return _estimates(blocks, 0.95, memory, 1, steady=steady)
+
+
 def _estimates(
     samples: Sequence[Floats], level: float, memory: Memory, parts: int, *, steady: bool
 ) -> tuple[dict[str, Estimate], Blocks]:

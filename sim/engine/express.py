@@ -82,7 +82,7 @@ class Express:
         """Announce all requests; the dispatchers have started."""
         journal, times = self._journal, self._times
         journal.expect(times)
-        journal.started[:] = journal.arrived  # without a line to wait in
+        journal.none_waits()
         self._members = [it.balancer.pool.backends[:] for it in self._dispatchers]
         self._desks = [
             Desk(
@@ -181,10 +181,12 @@ class Express:
         if what < 0:
             self._end(~what, now)
             return
-        site = self._sites[self._journal.backend[what]]
         if what in self._leases:
-            site.receive(self._leases.pop(what), now)
-        elif site.open is not None:
+            lease = self._leases.pop(what)
+            lease.backend.site.receive(lease, now)
+            return
+        site = self._sites[self._journal.backend[what]]
+        if site.open is not None:
             timeline, due = self._timeline, site.open.settle(now, site.sizes[what] * site.mean)
             heappush(timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), what))
         elif not site.take_in(what, now):

@@ -9,10 +9,12 @@ from typing import NamedTuple
 from lb.config import DEFAULT_REQUESTS, Scenario
 from lb.errors import ConfigError
 from sim.analysis.audit import audit
+from sim.analysis.brief import Brief
 from sim.analysis.record import Record
 from sim.crew import Crew
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
+from sim.model.flow import Flow
 
 QUICKEST = 2e-6
 """Seconds for a request of the cheapest algorithm on a fast machine."""
@@ -28,13 +30,15 @@ class Job(NamedTuple):
     """Drawn by the scenario's seed unless given; users need none."""
     watched: bool | None
     """See `World`."""
+    cut: float | None = None
+    """Keep nothing of the requests but what is counted from here on; all of them unless given."""
 
 
 class Done(NamedTuple):
     """One replication of one algorithm."""
 
     algorithm: str
-    record: Record
+    record: Record | Brief
     seconds: float
     """Of the simulation itself."""
 
@@ -50,6 +54,8 @@ class Runner:
 
     def __call__(self, job: Job) -> Done:
         """Of a job with one algorithm. Raises ConfigError when nothing would be left of it."""
+        if job.cut is not None:
+            return self._count(job, job.cut)
         schedule = job.schedule
         if schedule is None and job.scenario.offered().users is None:
             schedule = self._draw(job.scenario, job.replication)
@@ -68,6 +74,15 @@ class Runner:
         seconds = time.perf_counter() - started
         audit(job.scenario, schedule, record, whole=job.replication == 0)
         return Done(name, record, seconds)
+
+    def _count(self, job: Job, cut: float) -> Done:
+        (name,) = job.algorithms
+        started = time.perf_counter()
+        flow = Flow(job.scenario, job.replication)
+        world = World(job.scenario, flow, name, job.replication, watched=False, cut=cut)
+        brief = world.count()
+        _check_length(job.scenario, brief.requests, brief.until)
+        return Done(name, brief, time.perf_counter() - started)
 
     def _draw(self, scenario: Scenario, replication: int) -> Schedule:
         if self._drawn is not None:

@@ -59,6 +59,10 @@ class Journal:
         self.backend.append(-1)
         return len(self.arrived) - 1
 
+    def none_waits(self) -> None:
+        """All that are expected set out as they come, unless something else is written down."""
+        self.started[:] = self.arrived
+
     def refuse(self, request: Request, now: float, why: Reason) -> None:
         """The request has ended without an answer."""
         self._refused.append((request.index, now, why))

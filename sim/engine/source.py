@@ -11,6 +11,7 @@ from sim.engine.journal import Journal
 from sim.engine.request import Request
 from sim.engine.timeline import NORMAL, Alarm, Timeline
 from sim.model.arrivals import Schedule
+from sim.model.flow import Flow
 
 
 class Source(Protocol):
@@ -41,13 +42,19 @@ class Source(Protocol):
 class OpenLoop:
     """The requests of a schedule at its times, whatever becomes of them."""
 
-    def __init__(self, schedule: Schedule) -> None:
-        self.sizes: Mapping[str, list[float]] = {
-            name: row.tolist() for name, row in zip(schedule.shapes, schedule.sizes, strict=True)
-        }
-        self.times: list[float] = schedule.times.tolist()
-        self.keys = schedule.all_keys()
-        self.patience: list[float] = [] if schedule.patience is None else schedule.patience.tolist()
+    def __init__(self, drawn: Schedule | Flow) -> None:
+        self.sizes: Mapping[str, list[float]]
+        self.times: list[float]
+        self.keys: list[bytes]
+        self.patience: list[float] = []
+        if isinstance(drawn, Flow):
+            self.sizes, self.times, self.keys = drawn.sizes, drawn.times, drawn.keys
+        else:
+            rows = zip(drawn.shapes, drawn.sizes, strict=True)
+            self.sizes = {name: row.tolist() for name, row in rows}
+            self.times = drawn.times.tolist()
+            self.keys = drawn.all_keys()
+            self.patience = [] if drawn.patience is None else drawn.patience.tolist()
         self._next = 0
         self._alarm = Alarm(self._arrive)
 

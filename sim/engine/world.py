@@ -18,6 +18,7 @@ import numpy as np
 
 from lb.balancing import Balancer, Setup
 from lb.config import ProxyModel, Scenario
+from sim.analysis.brief import Brief
 from sim.analysis.record import Record, Visits
 from sim.engine.clients import Attended
 from sim.engine.costly import Costly, Costs
@@ -30,11 +31,13 @@ from sim.engine.site import Site
 from sim.engine.source import OpenLoop, Source
 from sim.engine.staged import Stage, StagedSite
 from sim.engine.struck import StruckSite
+from sim.engine.tally import Tally
 from sim.engine.timeline import Timeline
 from sim.engine.users import ClosedLoop
 from sim.model.arrivals import Schedule, network_delays, streams
 from sim.model.door import Door
 from sim.model.faults import timely
+from sim.model.flow import Flow
 from sim.model.laws import draw, shape
 from sim.model.making import make
 from sim.model.occurrences import occurrences
@@ -53,13 +56,14 @@ class World(Timeline):
     def __init__(
         self,
         scenario: Scenario,
-        arrivals: Schedule | Source | None,
+        arrivals: Schedule | Flow | Source | None,
         algorithm: str | None = None,
         replication: int = 0,
         balancers: int | None = None,
         struck: int | None = None,
         watched: bool | None = None,
         express: bool = True,
+        cut: float = 0.0,
     ) -> None:
         """`arrivals` is what a file's open loop has drawn, or a source of requests of any kind;
         None stands for the file's users.
@@ -68,6 +72,7 @@ class World(Timeline):
         `watched`: note who is in rotation when; where a run changes with time unless given.
         `struck` is the replication whose random faults strike here; its own unless given.
         `express`: let whatever can take the express lane; the record is the same either way.
+        `cut` is from when on `count` counts.
         """
         super().__init__()
         seed = scenario.run.seed
@@ -77,7 +82,7 @@ class World(Timeline):
         if arrivals is None:
             source = ClosedLoop(Population(scenario, replication, balancers))
         else:
-            source = OpenLoop(arrivals) if isinstance(arrivals, Schedule) else arrivals
+            source = OpenLoop(arrivals) if isinstance(arrivals, Schedule | Flow) else arrivals
         self._source = source
         self._routes: list[int] = []
         offsets = [0]
@@ -88,7 +93,7 @@ class World(Timeline):
         traffic = scenario.offered()
         self._watched = scenario.eventful if watched is None else watched
         self._over = self.event()
-        self._journal = Journal(lambda now: self.succeed(self._over, now))
+        self._journal = self._journal_of(scenario, arrivals, cut)
         faults = occurrences(scenario.faults, seed, replication if struck is None else struck)
         self.sites: dict[str, Site] = {}
         self._troubles: list[tuple[int, float, float]] = []
@@ -115,8 +120,12 @@ class World(Timeline):
                 site = Site(self, place, station(), model, sizes)
             self.sites[row.address] = site
         law = traffic.network
+        there: list[float]
+        back: list[float]
         if isinstance(source, ClosedLoop):
             there, back = source.there, source.back
+        elif isinstance(arrivals, Flow):
+            there, back = arrivals.ways or ([], [])
         else:
             delays = network_delays(scenario, network, len(source))
             there, back = ([], []) if delays is None else delays.tolist()
@@ -168,17 +177,15 @@ class World(Timeline):
         else:
             self._begin = partial(source.start, self, self._journal, self.dispatchers, self._routes)
 
+    def count(self) -> Brief:
+        """As `replicate`, of a flow: nothing is kept of its requests but what is counted."""
+        self._run()
+        assert isinstance(self._journal, Tally), "only a flow is counted"
+        return self._journal.brief()
+
     def replicate(self) -> Record:
         """Simulate until every request has been answered or refused."""
-        for dispatcher, offset in zip(self.dispatchers, self._offsets, strict=True):
-            dispatcher.start(self.now)
-            for _ in range(offset):  # as if it had taken turns before: nobody's first is the first
-                dispatcher.balancer.pool.pick(self.now)
-        rotation = Rotation(self, self.dispatchers, len(self.sites)) if self._watched else None
-        self._begin()
-        if self._journal.left:
-            with _no_garbage_collection():
-                self.run(until=self._over)
+        rotation = self._run()
         there, back = self._ways.there, self._ways.back
         delays = np.array([there, back]) if self._ways.delayed else None
         if self._held is not None:  # an answer that waits at the balancer has left its backend
@@ -192,6 +199,27 @@ class World(Timeline):
             proxies=[it.thread.visits for it in self.dispatchers if isinstance(it, Costly)],
             shared={name: stage.visits for name, stage in self._stages.items()},
         )
+
+    def _run(self) -> Rotation | None:
+        for dispatcher, offset in zip(self.dispatchers, self._offsets, strict=True):
+            dispatcher.start(self.now)
+            for _ in range(offset):  # as if it had taken turns before: nobody's first is the first
+                dispatcher.balancer.pool.pick(self.now)
+        rotation = Rotation(self, self.dispatchers, len(self.sites)) if self._watched else None
+        self._begin()
+        if self._journal.left:
+            with _no_garbage_collection():
+                self.run(until=self._over)
+        return rotation
+
+    def _journal_of(self, scenario: Scenario, arrivals: object, cut: float) -> Journal:
+        def over(now: float) -> None:
+            self.succeed(self._over, now)
+
+        if not isinstance(arrivals, Flow):
+            return Journal(over)
+        laws = [model.service for _, model in scenario.modelled()]
+        return Tally(over, arrivals, [shape(it) for it in laws], [it.mean for it in laws], cut)
 
     def _shared(self, scenario: Scenario, replication: int, requests: int) -> dict[str, Stage]:
         """The shared stations, each with sizes of its own."""

@@ -37,7 +37,7 @@ REPORT = (DOCUMENT, *PICTURES)
 def print_result(result: Result, terminal: Terminal) -> None:
     """Latencies, backends, and what can be said of the ranking."""
     first = result.runs[0]
-    replications = len(first.records)
+    replications = result.scenario.run.replications
     requests = counted(f"{first.requests:.0f}", "request")
     kind = f"{replications} replications" if replications > 1 else "one replication, batch means"
     terminal.table(
@@ -99,14 +99,18 @@ def print_objectives(result: Result, terminal: Terminal) -> None:
 
 
 def write_report(result: Result, directory: Path) -> list[Path]:
-    """Plots and result.json in `directory`, which is made when missing. Raises CannotWrite."""
+    """Plots and result.json in `directory`, which is made when missing. Raises CannotWrite.
+
+    There is nothing to plot where no trace was kept.
+    """
     from sim.output.plots.pictures import draw_all
 
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         document = directory / DOCUMENT
         document.write_text(json.dumps(result.as_dict(), indent=1) + "\n", encoding="utf-8")
-        return [document, *draw_all(result, directory)]
+        traced = all(run.records for run in result.runs)
+        return [document, *(draw_all(result, directory) if traced else [])]
 
 
 def print_verdict(verdict: Verdict, terminal: Terminal) -> None:

@@ -30,7 +30,7 @@ enabled = false
 [retries]
 max = 0
 """
-KEYS = 'keys = { law = "zipf", count = 1000, s = 1.1 }'
+KEYS = 'keys = { law = "zipf", count = 100000, s = 0.5 }'
 NETWORK = 'network = { law = "exponential", mean = "1ms" }'
 FIVE = ("round_robin", "random", "p2c", "join_idle_queue", "ip_hash", "consistent_hash", "maglev")
 TARGETS = dict.fromkeys(REGISTRY, 3.5) | dict.fromkeys(FIVE, 5.0)

@@ -120,3 +120,25 @@ def test_nothing_is_cut_on_a_terminal(here: Path, columns: int, many: int) -> No
     words = shown.split()
     assert f"two.{'x' * 40}" in words
     assert all(words.count(name) >= 2 for name in names)
+
+
+# --- without a trace
+
+
+def test_without_a_trace_there_are_figures_and_no_pictures(here: Path) -> None:
+    command = ("simulate", "-c", "lb.toml", "--requests", "20000", "--json")
+    result = lb(*command, "--no-trace", "--out", "kept")
+    assert [path.name for path in (here / "kept").iterdir()] == ["result.json"]
+    run = json.loads(result.stdout)["runs"][0]
+    whole = json.loads(lb(*command).stdout)["runs"][0]
+    assert run["requests"] == run["completed"] == whole["completed"] == 20000
+    for name in ("mean", "p50"):
+        value = whole["latency"][name]["value"]
+        assert run["latency"][name]["value"] == pytest.approx(value, rel=0.05)
+
+
+@pytest.mark.parametrize("flag", [["--timeline"], ["--report", "page.html"]])
+def test_what_a_trace_is_needed_for_is_refused_without_one(flag: list[str]) -> None:
+    result = lb("simulate", "-c", "lb.toml", "--no-trace", *flag)
+    assert result.returncode == 2
+    assert result.stderr.endswith(f"{flag[0]} shows what --no-trace drops; give one of them\n")
