@@ -38,8 +38,8 @@ def choices() -> Iterator[System]:
             f"p2c:choices={d},replacement=true",
             (EXPONENTIAL,) * 100,
             100 * load,
-            (Figure("mean", mean, widest=0.05 if load > 0.9 else 0.035, off=0.005),),
-            requests=1_500_000,
+            (Figure("mean", mean, widest=0.065 if load > 0.9 else 0.04, off=0.005),),
+            requests=3_000_000,
             warmup=100,
             quick=(d, load) == (2, 0.9),
         )
@@ -52,9 +52,9 @@ def choices() -> Iterator[System]:
             10 * load,
             (
                 Figure("mean", 1.0, ">", against="p2c", widest=0.05),
-                Figure("mean", power_of_d(2, load).mean, ">", widest=0.05),
+                Figure("mean", power_of_d(2, load).mean, ">", widest=0.1),
             ),
-            requests=1_000_000,
+            requests=2_000_000,
             quick=quick,
         )
     for d, load in ((2, 0.8), (2, 0.9), (3, 0.9)):
@@ -117,7 +117,7 @@ def resilience() -> Iterator[System]:
             4.0,
             (
                 Figure("attempts", attempts(rate, most), widest=0.01),
-                Figure("failed", failed(rate, most), widest=0.08),
+                Figure("failed", failed(rate, most), widest=0.1),
             ),
             requests=400_000,
             tables=f"{CALM[: CALM.index('max')]}max = {most}\non = [500]\nbudget = 1.0\n"
@@ -161,6 +161,7 @@ def resilience() -> Iterator[System]:
         6.0,
         (Figure("failed", 0.005, "<", widest=0.5),),
         requests=400_000,
+        warmup=100,
         tables="[health]\nenabled = false\n[retries]\nmax = 0\n" + fails,
         quick=True,
     )
@@ -187,8 +188,8 @@ def comparisons() -> Iterator[System]:
                 _less(_by_board(every, 3), "three") if every > 4 else _less("random"),
                 _less(_by_board(every, 0), "the least of all"),
             ),
-            requests=600_000,
-            warmup=200,
+            requests=800_000,
+            warmup=100,
             replications=10,
             quick=quick,
         )
@@ -199,8 +200,8 @@ def comparisons() -> Iterator[System]:
         (EXPONENTIAL,) * 100,
         90.0,
         (Figure("mean", 1.0, ">", against="random", widest=0.5),),
-        requests=600_000,
-        warmup=200,
+        requests=800_000,
+        warmup=100,
         replications=10,
     )
     capacities = (4, 1, 2)

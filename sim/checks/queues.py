@@ -34,10 +34,10 @@ def at_least(mean: float, p50: float, p99: float) -> tuple[Figure, ...]:
 def single() -> Iterator[System]:
     """One station at a time, or several that know nothing of each other."""
     for load, requests, widths, quick in (
-        (0.5, 1_000_000, (0.015, 0.015, 0.03), False),
-        (0.8, 3_000_000, (0.03, 0.03, 0.06), True),
-        (0.9, 5_000_000, (0.05, 0.05, 0.10), False),
-        (0.95, 7_000_000, (0.12, 0.12, 0.25), False),
+        (0.5, 2_000_000, (0.02, 0.02, 0.04), False),
+        (0.8, 6_000_000, (0.03, 0.03, 0.08), True),
+        (0.9, 10_000_000, (0.04, 0.04, 0.10), False),
+        (0.95, 14_000_000, (0.07, 0.07, 0.20), False),
     ):
         yield System(
             f"M/M/1 at {load:g}, random over four",
@@ -51,14 +51,14 @@ def single() -> Iterator[System]:
             warmup=500 if load < 0.95 else 1500,
             quick=quick,
         )
-    for c, load, requests, quick in ((4, 0.8, 2_000_000, True), (10, 0.9, 4_000_000, False)):
+    for c, load, requests, quick in ((4, 0.8, 4_000_000, True), (10, 0.9, 8_000_000, False)):
         yield System(
             f"M/M/{c} at {load:g}, one backend",
             "Erlang 1917",
             "round_robin",
             (f"{EXPONENTIAL}\nworkers = {c}",),
             c * load,
-            at_least(0.03, 0.03, 0.06),
+            at_least(0.03, 0.03, 0.065),
             partial(m_m_c, c, load),
             requests,
             quick=quick,
@@ -69,9 +69,9 @@ def single() -> Iterator[System]:
         "round_robin",
         (CONSTANT,),
         0.8,
-        at_least(0.03, 0.03, 0.08),
+        at_least(0.03, 0.03, 0.085),
         partial(m_d_1, 0.8),
-        1_500_000,
+        3_000_000,
         quick=True,
     )
     for name, (law, cv) in LAWS.items():
@@ -82,7 +82,7 @@ def single() -> Iterator[System]:
             (f"service = {law}",) * 2,
             1.4,
             (Figure("mean", m_g_1(cv, 0.7), widest=0.06 if cv > 1 else 0.02),),
-            requests=2_000_000,
+            requests=4_000_000,
         )
         if name in ("lognormal, cv 2", "bimodal"):
             yield System(
@@ -91,15 +91,15 @@ def single() -> Iterator[System]:
                 "random",
                 (f'service = {law}\ndiscipline = "ps"',) * 2,
                 1.4,
-                (Figure("mean", m_g_1_ps(0.7), widest=0.03),),
-                requests=1_500_000,
+                (Figure("mean", m_g_1_ps(0.7), widest=0.04),),
+                requests=3_000_000,
                 quick=name == "bimodal",
             )
 
 
 def balanced() -> Iterator[System]:
     """Several servers behind one balancer."""
-    for n, load, requests, quick in ((4, 0.8, 2_000_000, True), (10, 0.9, 4_000_000, False)):
+    for n, load, requests, quick in ((4, 0.8, 4_000_000, True), (10, 0.9, 8_000_000, False)):
         yield System(
             f"E{n}/M/1 at {load:g}, round robin over {n}",
             "Kleinrock 1975, 6.4",
@@ -111,14 +111,14 @@ def balanced() -> Iterator[System]:
             requests,
             quick=quick,
         )
-    for load, requests, quick in ((0.5, 600_000, False), (0.8, 2_000_000, True)):
+    for load, requests, quick in ((0.5, 1_200_000, False), (0.8, 4_000_000, True)):
         yield System(
             f"JSQ(2) at {load:g}, least connections",
             "matrix-geometric; Flatto & McKean 1977",
             "least_connections",
             (EXPONENTIAL,) * 2,
             2 * load,
-            at_least(0.03, 0.03, 0.06),
+            at_least(0.04, 0.035, 0.075),
             partial(jsq_2, load),
             requests,
             quick=quick,
@@ -144,7 +144,7 @@ def balanced() -> Iterator[System]:
             3 * load,
             at_least(0.02, 0.02, 0.04),
             partial(chains.of_few, 3, load, rule, longest),
-            1_200_000,
+            2_400_000,
             quick=quick,
         )
 
@@ -165,7 +165,7 @@ def bounded() -> Iterator[System]:
                 Figure("failed", erlang_b(c, load), widest=0.03),
                 Figure("mean", 1.0, widest=0.03),
             ),
-            requests=600_000,
+            requests=1_200_000,
             quick=quick,
         )
     for c, line, load in ((1, 5, 1.2), (2, 3, 0.9)):
@@ -177,10 +177,10 @@ def bounded() -> Iterator[System]:
             (f"{EXPONENTIAL}\nworkers = {c}\nqueue = {line}",),
             c * load,
             (
-                Figure("failed", finite.lost, widest=0.03),
+                Figure("failed", finite.lost, widest=0.04),
                 Figure("mean", finite.mean, widest=0.02),
             ),
-            requests=600_000,
+            requests=1_200_000,
         )
     for load, patience, quick in ((1.1, 2.0, True), (0.9, 5.0, False)):
         leaving = erlang_a(4, load, patience)
@@ -192,8 +192,8 @@ def bounded() -> Iterator[System]:
             (f"{EXPONENTIAL}\nworkers = 4",),
             4 * load,
             (
-                Figure("gone", leaving.gone, widest=0.02),
-                Figure("mean", leaving.mean, widest=0.02),
+                Figure("gone", leaving.gone, widest=0.03),
+                Figure("mean", leaving.mean, widest=0.03),
             ),
             requests=600_000,
             traffic=f'patience = {{ law = "exponential", mean = "{mean}" }}',
@@ -227,7 +227,7 @@ def bounded() -> Iterator[System]:
                 Figure("mean", closed.mean, widest=0.02),
                 Figure("throughput", closed.throughput, widest=0.01),
             ),
-            requests=600_000,
+            requests=1_200_000,
             traffic=thinking,
             quick=quick,
         )

@@ -28,9 +28,9 @@ SEED = 20261123
 """Each system adds a number made from its name, so that no two see the same requests."""
 LEVEL = 0.9999
 REPLICATIONS = 20
-QUICK = 3
+QUICK = 4
 """How much fewer requests a quick run has."""
-WIDER = 2.2
+WIDER = 2.4
 """And how much wider its intervals may be: more than the root of that, for they vary too."""
 
 EXPONENTIAL = 'service = { law = "exponential", mean = "10ms" }'

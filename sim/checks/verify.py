@@ -96,7 +96,7 @@ def intervals(quick: bool = False) -> list[Check]:
             simulated=Estimate(
                 seen := row.covered / row.told,
                 seen - (row.most / row.told - LEVEL),
-                seen + (LEVEL - row.least / row.told),
+                min(seen + (LEVEL - row.least / row.told), 1.0),
             ),
             source="binomial limits",
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sim.checks import papers, queues
-from sim.checks.systems import SHARES, Figure, System, checked
+from sim.checks.systems import QUICK, SHARES, Figure, System, checked
 from sim.checks.theory import m_g_1
 
 pytestmark = pytest.mark.no_cover  # watched, it takes three times as long
@@ -86,7 +86,9 @@ def test_a_figure_without_theory_must_say_what_is_known() -> None:
 
 def test_each_system_is_a_scenario_and_each_figure_is_one_of_those_that_can_be_read() -> None:
     for system in SYSTEMS.values():
-        system.scenario(system.requests)
+        most = system.requests // QUICK if system.quick else system.requests
+        seconds = most / system.replications / (system.rate or 2.0)
+        assert system.warmup < 0.6 * seconds, system.name
         assert len(f"{system.name} ({system.source})") <= 80
         for figure in system.figures:
             assert figure.name in {"mean", "p50", "p99", *SHARES}
