@@ -238,7 +238,7 @@ def _prequal() -> Iterator[System]:
         96.0,
         tuple(Figure("p99", 1.0, "<", against=other, widest=0.3) for other in others),
         requests=400_000,
-        warmup=300,
+        warmup=150,
         replications=10,
         run="balancers = 10",
     )
