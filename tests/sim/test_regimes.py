@@ -112,6 +112,12 @@ def test_short_names_are_told_apart() -> None:
 # --- pictures
 
 
+def test_low_cells_have_no_words() -> None:
+    ax = regime_map(swept({"load": [0.3, 0.8], "run.seed": list(range(30))})).axes[0]
+    assert len(ax.texts) == 1, "but for what is told above"
+    assert len(ax.get_yticks()) == 15
+
+
 def test_a_tie_is_hatched_and_nothing_else(made: Sweep) -> None:
     first, second, *_ = regime_map(made).axes
     for ax in (first, second):
@@ -154,7 +160,9 @@ def test_an_axis_of_words_has_a_tick_for_each() -> None:
 
 def test_there_are_never_more_panels_than_have_room() -> None:
     made = swept({"run.seed": list(range(12)), "backends": [1, 2], "load": [0.3, 0.8]})
-    assert len(by_load(made).axes) == PANELS
+    figure = by_load(made)
+    assert len(figure.axes) == PANELS
+    assert figure.axes[0].texts[0].get_text().endswith("; the first 9 of 24 panels")
     made = swept({"run.seed": [1, 2, 3, 4], "backends": [1, 2, 3, 4, 5], "load": [0.3]})
     assert len([ax for ax in regime_map(made).axes if ax.axison]) == 4
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ PANELS = 9
 """More in one picture have no room for what they say."""
 LETTER = 6.0
 """Pixels of one in a cell."""
+LINES = 40.0
+"""Pixels of three lines of words."""
 
 
 def regime_map(sweep: Sweep, metric: str = "p99") -> Figure:
@@ -34,24 +35,26 @@ def regime_map(sweep: Sweep, metric: str = "p99") -> Figure:
 
     A panel for every combination of the axes beyond two, `PANELS` of them at most.
     """
-    maps = regimes(sweep, metric)[:PANELS]
+    all_of_them = regimes(sweep, metric)
+    maps = all_of_them[:PANELS]
     looks = styles(sweep.algorithms)
     columns = min(len(maps), 3)
     rows = math.ceil(len(maps) / columns)
     up = max(len(it.best) for it in maps)
+    tall = min(max(72.0 * up, 120.0), 560.0)
     figure, panels = blank(
         f"Least {metric}: which algorithm, where",
-        _told(sweep),
+        _told(sweep, len(all_of_them)),
         rows,
         columns,
-        height=90.0 + rows * (110.0 + min(max(72.0 * up, 120.0), 560.0)),
+        height=90.0 + rows * (110.0 + tall),
     )
     names = {name: name for name in sweep.algorithms}
     room = 1000.0 / columns / max(len(it.across) for it in maps)
     if max(map(len, names)) * LETTER > room:
         names = codes(sweep.algorithms)
     for ax, it in zip(panels, maps, strict=False):
-        _draw(ax, it, looks, names if room > 9 * LETTER else {})
+        _draw(ax, it, looks, names if room > 9 * LETTER and tall / up > LINES else {})
         _below(ax, sweep, it.x, it.fixed)
     for ax in panels[len(maps) :]:
         ax.set_axis_off()
@@ -83,7 +86,9 @@ def _draw(ax: Axes, it: Regimes, looks: Mapping[str, Style], words: Mapping[str,
     ax.grid(visible=False)
     every = math.ceil(len(it.across) / 12)
     ax.set_xticks(range(0, len(it.across), every), [shown(v) for v in it.across[::every]])
-    ax.set_yticks(range(len(it.up)), [shortened(shown(value), 16) for value in it.up])
+    every = math.ceil(len(it.best) / 24)
+    heights = [shortened(shown(value), 16) for value in it.up[::every]]
+    ax.set_yticks(range(0, len(it.up), every), heights)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_ylabel(it.y or "")
@@ -140,13 +145,14 @@ def by_load(sweep: Sweep, metric: str = "p99") -> Figure:
     A panel for every combination of the other axes, `PANELS` of them at most.
     """
     x, *_ = arranged(sweep)
-    parts = list(islice(curves(sweep, metric), PANELS))
+    all_of_them = list(curves(sweep, metric))
+    parts = all_of_them[:PANELS]
     looks = styles(sweep.algorithms)
     columns = min(len(parts), 3)
     rows = math.ceil(len(parts) / columns)
     figure, panels = blank(
         f"{metric} against {x}",
-        _told(sweep),
+        _told(sweep, len(all_of_them)),
         rows,
         columns,
         share_y=True,
@@ -200,13 +206,14 @@ def _latencies(ax: Axes, known: Floats) -> None:
         ax.set_ylim(0.0, known.max() * 1.15)
 
 
-def _told(sweep: Sweep) -> str:
+def _told(sweep: Sweep, panels: int) -> str:
     run, count = sweep.scenario.run, len(sweep.cells)
     done = count - sweep.rows.count(None)
     cells = f"{count} cells" if done == count else f"{done} of {count} cells"
     single = {name: values[0] for name, values in sweep.axes.items() if len(values) == 1}
     told = ", ".join([f"{cells}, each a comparison of its own", *_places(single)])
-    return f"{told}; {run.replications} replications, seed {run.seed}"
+    few = f"; the first {PANELS} of {panels} panels" if panels > PANELS else ""
+    return f"{told}; {run.replications} replications, seed {run.seed}{few}"
 
 
 def _below(ax: Axes, sweep: Sweep, x: str, fixed: Mapping[str, Any]) -> None:
