@@ -16,6 +16,7 @@ import numpy as np
 from lb.config import Scenario
 from sim.analysis.memory import Memory
 from sim.analysis.record import Record
+from sim.analysis.statistics import two_sided
 from sim.model.laws import Floats
 
 FORGOTTEN = 3.0
@@ -24,8 +25,9 @@ FORGOTTEN = 3.0
 MOST, LAST = 1 / 5, 1 / 20
 """Of a run that is cut at its start, without a doubt, and at its end."""
 BINS = 40
-DOUBT = 5.0
-"""Standard errors, over replications, from which the beginning is another one."""
+DOUBT = 1e-4
+"""How likely a part of the beginning is taken for another one that is not: a cut that bites off
+bursts is worse than one that is short."""
 
 
 def warm_up(records: Mapping[str, Sequence[Record]], memory: Memory, rate: float) -> float:
@@ -38,7 +40,8 @@ def warm_up(records: Mapping[str, Sequence[Record]], memory: Memory, rate: float
         return least
     for last in range(BINS // 4, 0, -1):
         gaps = away[:, max(last - 2, 0) : last].mean(axis=1)
-        if abs(gaps.mean()) > DOUBT * gaps.std(ddof=1) / math.sqrt(len(gaps)):
+        error = float(gaps.std(ddof=1)) / math.sqrt(len(gaps))
+        if error > 0 and two_sided(float(gaps.mean()) / error, len(gaps) - 1) < DOUBT:
             return max(least, last / BINS * until)
     return least
 
