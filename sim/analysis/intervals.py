@@ -136,8 +136,8 @@ def _at(weights: Floats, seen: Sequence[float], centre: float) -> Floats:
 def _mean(value: float, blocks: Floats, student: float, worth: float) -> Estimate:
     if math.isnan(student):
         return Estimate(value, None, None)
-    half = min(student * float(blocks.std(ddof=1)) / value, WIDEST) if value > 0 else 0.0
-    up, down = (half * (1 + more / math.sqrt(worth)) for more in (UP_MEAN, DOWN))
+    half = student * float(blocks.std(ddof=1)) / value if value > 0 else 0.0
+    up, down = (min(half * (1 + more / math.sqrt(worth)), WIDEST) for more in (UP_MEAN, DOWN))
     return Estimate(value, value * math.exp(-down), value * math.exp(up))
 
 
@@ -149,10 +149,10 @@ def _quantile(
     if math.isnan(student):
         return Estimate(value, None, None), 0.0
     # Of the logarithm of the odds.
-    half = min(student * float(shares.std(ddof=1)) / (q * (1 - q)), WIDEST)
+    half = student * float(shares.std(ddof=1)) / (q * (1 - q))
     odds = math.log(q / (1 - q))
     low, high = (
-        1 / (1 + math.exp(-(odds + half * (1 + more / math.sqrt(beyond)) * sign)))
+        1 / (1 + math.exp(-(odds + sign * min(half * (1 + more / math.sqrt(beyond)), WIDEST))))
         for more, sign in ((DOWN, -1), (UP, 1))
     )
     least, most = (float(bound) for bound in np.quantile(ordered, [low, high]))

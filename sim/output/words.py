@@ -123,7 +123,7 @@ def sentences(result: Result) -> Iterator[str]:
     for run in result.runs:
         yield from keeping_up(run)
     if any(run.transient for run in result.runs):
-        yield "Transient: nothing is cut, and the figures depend on the length of the run."
+        yield "Transient: the figures depend on the length of the run."
     yield from too_few(result.runs)
     for run in result.runs:
         if run.failed:

@@ -61,6 +61,18 @@ def test_very_little_says_very_little() -> None:
     assert 0 <= told.low < told.value < (told.high or 0) < math.inf
 
 
+@pytest.mark.parametrize("lengths", [[1], [1, 1], [1] * 5, [2, 1], [2] * 5, [3, 0, 1], [7] * 3])
+@pytest.mark.parametrize("memory", [1.0, 1e4, math.inf])
+@pytest.mark.parametrize("steady", [True, False])
+def test_the_shortest_runs_are_told_too(lengths: list[int], memory: float, steady: bool) -> None:
+    rng = np.random.default_rng(1)
+    samples = {"x": [rng.exponential(1.0, n) for n in lengths]}
+    estimates, blocks, _ = estimate_together(samples, Memory(memory), steady=steady)
+    assert estimates["x"]["mean"].value == pytest.approx(np.concatenate(samples["x"]).mean())
+    assert all(estimates["x"][name].needs is not None for name in ("p90", "p99", "p999"))
+    assert blocks["x"]
+
+
 # --- what is told
 
 
