@@ -24,8 +24,13 @@ def code(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def kinds(cell: NotebookNode) -> list[tuple[str, ...]]:
-    """What each output of a cell is: a stream, or data of certain MIME types."""
-    return [(output.output_type, *sorted(output.get("data", {}))) for output in cell.outputs]
+    """What each output of a cell is: a stream, or data of certain MIME types.
+
+    Pieces of a stream are one: a slow machine cuts it into more.
+    """
+    found = [(output.output_type, *sorted(output.get("data", {}))) for output in cell.outputs]
+    pairs = zip([None, *found], found, strict=False)
+    return [kind for before, kind in pairs if not before == kind == ("stream",)]
 
 
 def words(cell: NotebookNode) -> list[str]:

@@ -422,6 +422,20 @@ def test_faults_are_framed_at_their_backends() -> None:
     assert ax.get_xlabel().endswith("faults outlined")
 
 
+def test_faults_that_come_and_go_are_framed_when_they_struck() -> None:
+    fault = (
+        '[[fault]]\nbackend = "127.0.0.1:3002"\nkind = "slow"\nfactor = 3\nto = "60s"\n'
+        'mttf = "300ms"\nmttr = "200ms"\n'
+    )
+    drawn = simulate(scenario(more=fault, requests=900), ["random"])
+    ax, _bar = FIGURES["queues"](drawn).axes
+    struck = [it for it in drawn["random"].records[0].troubles if it[1] < ax.get_xlim()[1]]
+    assert len(struck) > 3
+    framed = {patch.get_x() for patch in ax.patches}
+    assert {since for _, since, _ in struck} <= framed
+    assert {patch.get_y() for patch in ax.patches} == {0.5}
+
+
 # --- over time
 
 FAULT = '[[fault]]\nbackend = "127.0.0.1:3001"\nkind = "slow"\nfactor = 9\nfrom = "3s"\nto = "5s"\n'

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from lb.config import Scenario
 from sim.analysis.presence import presence
-from sim.analysis.record import binned, occupancy
+from sim.analysis.record import Record, binned, occupancy
 from sim.model.laws import Floats
 from sim.output.plots.runs import dressed, empty, named
 from sim.output.plots.style import FAINT, INK, duration, shortened
@@ -67,7 +66,7 @@ def in_flight(result: Result) -> Figure:
 def queues(result: Result) -> Figure:
     """Requests at each backend over time in the first replication, a panel for each algorithm.
 
-    Counted per worker: above one, some wait. Faults are outlined at their backends.
+    Counted per worker: above one, some wait. Faults are outlined where and when they struck.
     """
     scenario = result.scenario
     workers = np.array([model.workers for _, model in scenario.modelled()])
@@ -94,7 +93,7 @@ def queues(result: Result) -> Figure:
             extent=(edges[0], edges[-1], rows - 0.5, -0.5),
         )
         ax.grid(visible=False)
-        _outlined(ax, scenario, together)
+        _outlined(ax, run.records[0], together)
         _headed(ax, named(run), look.colour)
     every = math.ceil(LINE * rows / panel)
     _backends_beside(panels[-1], [row.label for row in scenario.backends], together, every)
@@ -126,17 +125,17 @@ def _heat(run: AlgorithmRun, workers: Floats, together: int, edges: Floats) -> F
     return heat
 
 
-def _outlined(ax: Axes, scenario: Scenario, together: int) -> None:
-    """A frame around the rows and the time of each fault."""
-    for fault in scenario.faults:
-        struck = sorted(
-            {at // together for at, row in enumerate(scenario.backends) if fault.strikes(row)}
-        )
-        for _, run in groupby(enumerate(struck), lambda pair: pair[1] - pair[0]):
+def _outlined(ax: Axes, record: Record, together: int) -> None:
+    """A frame around the rows and the time of each fault, as it struck."""
+    struck: dict[tuple[float, float], set[int]] = {}
+    for place, since, until in record.troubles:
+        struck.setdefault((since, until), set()).add(place // together)
+    for (since, until), places in struck.items():
+        for _, run in groupby(enumerate(sorted(places)), lambda pair: pair[1] - pair[0]):
             rows = [row for _, row in run]
             frame = Rectangle(
-                (fault.since, rows[0] - 0.5),
-                fault.until - fault.since,
+                (since, rows[0] - 0.5),
+                min(until, ax.get_xlim()[1]) - since,
                 len(rows),
                 fill=False,
                 edgecolor=FRAME,
