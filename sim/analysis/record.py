@@ -132,7 +132,6 @@ class Record:
         ends, arrivals = np.asarray(ended), np.asarray(arrived)
         who = np.flatnonzero(np.isfinite(ends))
         starts, ends = np.asarray(started)[who], ends[who]
-        there, back = (0.0, 0.0) if delays is None else delays[:, who]
         whys = Counter(why for _, _, why in refused)
         timed_out = sum(whys[why] for why in TIMEOUTS)
         rejected = sum(n for why, n in whys.items() if isinstance(why, Why) and why not in TIMEOUTS)
@@ -142,8 +141,8 @@ class Record:
             started=starts,
             ended=ends,
             backend=np.asarray(backend)[who],
-            reached=starts + there,
-            left=ends - back,
+            reached=starts if delays is None else starts + delays[0, who],
+            left=ends if delays is None else ends - delays[1, who],
             until=float(arrivals.max()) if len(arrivals) else 0.0,
             failed=len(refused),
             rejected=rejected,

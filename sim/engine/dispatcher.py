@@ -201,6 +201,10 @@ class Dispatcher:
         balancer, out = self.balancer, self._out
         while out:
             match out.popleft():
+                case Probe(backend, ProbeKind.LOAD):
+                    self._look(backend, now)
+                case Probe(backend):
+                    self._check(backend, now)
                 case Start(lease):
                     self._journal.retried += bool(lease.call.tried)
                     self._send(lease, now)
@@ -210,10 +214,6 @@ class Dispatcher:
                     self._recall(backend, now)
                 case Refuse(call, why):
                     self._refuse(call, now, why)
-                case Probe(backend, ProbeKind.LOAD):
-                    self._look(backend, now)
-                case Probe(backend):
-                    self._check(backend, now)
                 case Joined(backend):
                     backend.site = self._sites[backend.address]
                     self._listen([backend])

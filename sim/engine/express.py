@@ -22,7 +22,7 @@ from sim.engine.request import Request
 from sim.engine.site import Site
 from sim.engine.source import OpenLoop
 from sim.engine.timeline import DEPARTURES_FIRST, LIMITS_NEXT, NORMAL, Alarm, Timeline
-from sim.model.stations import INFINITY, Fifo
+from sim.model.stations import INFINITY, Fifo, ProcessorSharing
 
 SERVER_ERROR = Outcome.SERVER_ERROR
 
@@ -100,7 +100,8 @@ class Express:
     def run(self) -> None:  # noqa: C901 - every step into a method would cost a twentieth
         """All that comes before what is not ours."""
         journal, queue, numbers = self._journal, self._timeline.queue, self._timeline.numbers
-        ended, where, there = journal.ended, journal.backend, self._there
+        ended, where, sites = journal.ended, journal.backend, self._sites
+        there, back = self._there, self._back
         times, keys, routes, count = self._times, self._keys, self._routes, len(self._times)
         desks, index, at, number = self._desks, self._next, self._at, self._number
         dispatcher, balancer, out, backends = desks[0]
@@ -108,40 +109,56 @@ class Express:
         if not general and self._unusual():
             self._leave(self._timeline.now)
             general = True
-        plain = self._plain()
+        alone = self._alone()
+        plain = alone and not back
         while True:
             while queue and queue[0][0] <= at:
                 if number is None:
                     number = next(numbers)
                 entry = now, priority, _, what = heappop(queue)
-                if priority == DEPARTURES_FIRST and what.__class__ is int:
-                    if plain:
-                        if balancer.settle(backends[where[what]], now, now - times[what]):
-                            balancer.made_room(now)
-                        ended[what] = now
-                        journal.left -= 1
-                        if not journal.left:
-                            journal.over(now)
-                        if out:
-                            dispatcher.drain(now)
-                            plain = self._plain()
-                    else:
-                        self.answer(what, where[what], now)
-                elif what.__class__ is Site:
-                    what.action(now)
-                    plain = self._plain()
-                elif now == at and entry > (at, NORMAL, number):
-                    heappush(queue, entry)
-                    break
-                elif what.__class__ is int:
-                    self._travelled(what, now)
-                    plain = self._plain()
-                else:
-                    heappush(queue, entry)
-                    self._next, self._at, self._number = index, at, number
-                    if not isinstance(what, Alarm):
-                        self._tell_stations()
-                    return
+                if priority != DEPARTURES_FIRST or not plain or what.__class__ is not int:
+                    if priority == NORMAL and now == at and entry > (at, NORMAL, number):
+                        heappush(queue, entry)
+                        break
+                    if what.__class__ is not int:
+                        if what.__class__ is not Site:
+                            heappush(queue, entry)
+                            self._next, self._at, self._number = index, at, number
+                            if not isinstance(what, Alarm):
+                                self._tell_stations()
+                            return
+                        if plain and what.shared is not None:
+                            self._leave_shared(what, what.shared, now)
+                        else:
+                            what.action(now)
+                        alone = self._alone()
+                        plain = alone and not back
+                        continue
+                    if not alone:
+                        if priority == DEPARTURES_FIRST:
+                            self.answer(what, where[what], now)
+                        else:
+                            self._travelled(what, now)
+                        alone = self._alone()
+                        plain = alone and not back
+                        continue
+                    if priority == DEPARTURES_FIRST:
+                        heappush(queue, (now + back[what], NORMAL, next(numbers), ~what))
+                        continue
+                    if what >= 0:
+                        self._reach(sites[where[what]], what, now)
+                        continue
+                    what = ~what
+                if balancer.settle(backends[where[what]], now, now - times[what]):
+                    balancer.made_room(now)
+                ended[what] = now
+                journal.left -= 1
+                if not journal.left:
+                    journal.over(now)
+                if out:
+                    dispatcher.drain(now)
+                    alone = self._alone()
+                    plain = alone and not back
             if index == count:
                 self._next, self._at, self._number = index, at, number
                 return
@@ -152,7 +169,7 @@ class Express:
             if backend is None:
                 self._next = index
                 self._come(dispatcher, index, now)
-                general, plain = True, False
+                general, alone, plain = True, False, False
             else:
                 site = backend.site
                 where[index] = site.place
@@ -161,20 +178,53 @@ class Express:
                 elif site.open is not None:
                     due = site.open.settle(now, site.sizes[index] * site.mean)
                     heappush(queue, (due, DEPARTURES_FIRST, next(numbers), index))
+                elif site.shared is not None:
+                    due = site.shared.join(index, now, site.sizes[index] * site.mean)
+                    if due != site.set_to:
+                        site.set_to = due
+                        heappush(queue, (due, DEPARTURES_FIRST, next(numbers), site))
                 elif not site.take_in(index, now):
                     self._turn_away(index, now)
                 if out:
                     dispatcher.drain(now)
-                    plain = self._plain()
+                    alone = self._alone()
+                    plain = alone and not back
             index += 1
             at, number = times[index] if index < count else INFINITY, None
 
     # --- what happens more seldom
 
-    def _plain(self) -> bool:
-        """Whether an answer is settled as soon as it leaves its backend."""
-        alone = len(self._desks) == 1 and not self._dispatchers[0].hears
-        return alone and not self._back and not self._leases
+    def _alone(self) -> bool:
+        """Whether all that is under way belongs to one balancer, which hears of nothing else."""
+        return len(self._desks) == 1 and not self._dispatchers[0].hears and not self._leases
+
+    def _leave_shared(self, site: Site, station: ProcessorSharing[Any], now: float) -> None:
+        """What is due at a station whose jobs share their workers, as in `Site`."""
+        if now < site.set_to:
+            return  # others came to share the worker
+        journal, queue, numbers = self._journal, self._timeline.queue, self._timeline.numbers
+        dispatcher, balancer, out, backends = self._desks[0]
+        while True:
+            job, due = station.let_go()
+            if job.__class__ is not int:
+                job.call.home.answered(job, now)
+                due = station.next_departure()
+            else:
+                if balancer.settle(backends[site.place], now, now - self._times[job]):
+                    balancer.made_room(now)
+                journal.ended[job] = now
+                journal.left -= 1
+                if not journal.left:
+                    journal.over(now)
+                if out:
+                    dispatcher.drain(now)
+                    due = station.next_departure()
+            if due > now:
+                break
+        if due != site.set_to:
+            site.set_to = due
+            if due < INFINITY:
+                heappush(queue, (due, DEPARTURES_FIRST, next(numbers), site))
 
     def _travelled(self, what: int, now: float) -> None:
         """A request is at its backend, or its answer with the client."""
@@ -185,12 +235,15 @@ class Express:
             lease = self._leases.pop(what)
             lease.backend.site.receive(lease, now)
             return
-        site = self._sites[self._journal.backend[what]]
+        self._reach(self._sites[self._journal.backend[what]], what, now)
+
+    def _reach(self, site: Site, job: int, now: float) -> None:
+        """A request has come to its backend."""
         if site.open is not None:
-            timeline, due = self._timeline, site.open.settle(now, site.sizes[what] * site.mean)
-            heappush(timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), what))
-        elif not site.take_in(what, now):
-            self._turn_away(what, now)
+            timeline, due = self._timeline, site.open.settle(now, site.sizes[job] * site.mean)
+            heappush(timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), job))
+        elif not site.take_in(job, now):
+            self._turn_away(job, now)
 
     def answer(self, number: int, place: int, now: float) -> None:
         """See `Lane`."""

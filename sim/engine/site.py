@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappush
-from typing import Any
+from typing import Any, cast
 
 from lb.balancing import Lease, LoadReport, Outcome
 from lb.config import Model
@@ -11,7 +11,7 @@ from sim.engine.request import Request
 from sim.engine.timeline import DEPARTURES_FIRST, Alarm, Timeline
 from sim.model.door import Door
 from sim.model.measures import Measures
-from sim.model.stations import INFINITY, Fifo, Station
+from sim.model.stations import INFINITY, Fifo, ProcessorSharing, Station
 
 SERVER_ERROR = Outcome.SERVER_ERROR
 Job = Any
@@ -34,6 +34,7 @@ class Site(Alarm):
         "open",
         "place",
         "set_to",
+        "shared",
         "sizes",
         "station",
     )
@@ -55,6 +56,9 @@ class Site(Alarm):
         self._fifo = station if isinstance(station, Fifo) else None  # jobs there are settled
         self.open = self._fifo if self._fifo is not None and model.queue is None else None
         """The station, if it takes everybody and nobody asks how many it holds."""
+        shares = type(cast(Any, station)) is ProcessorSharing and model.queue is None
+        self.shared = cast(ProcessorSharing[Job], station) if shares else None
+        """The same of one whose jobs share its workers."""
         self._timeline = timeline
         self._model = model
         self.mean = model.service.mean
@@ -67,7 +71,7 @@ class Site(Alarm):
         """Learn from here on what `report` tells."""
         if self.measures is None:
             self.measures = Measures(self._model)
-            self.open = None
+            self.open = self.shared = None
             if self._timeline.lane is not None:
                 self._timeline.lane.give_back(self.place)
 

@@ -128,8 +128,11 @@ class Schedule:
         if self.keys is None:
             return []
         if self.texts is None:
-            return [b"%d" % key for key in self.keys.tolist()]
-        texts = [text.encode() for text in self.texts]
+            if int(self.keys.max(initial=0)) > len(self):
+                return [b"%d" % key for key in self.keys.tolist()]
+            texts = [b"%d" % key for key in range(int(self.keys.max(initial=0)) + 1)]
+        else:
+            texts = [text.encode() for text in self.texts]
         return [texts[key] for key in self.keys.tolist()]
 
     def fields(self, index: int) -> dict[str, str]:

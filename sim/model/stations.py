@@ -120,6 +120,33 @@ class ProcessorSharing(Generic[J]):
         left = self._due[0][0] - self._meter
         return self._read_at + max(left, 0.0) / self._rate()
 
+    def join(self, job: J, now: float, service: float) -> float:
+        """As `arrive` and `next_departure` where there is always a place, at full length."""
+        held, workers = self._due, self._workers
+        n = len(held)
+        if n:
+            rate = workers / n
+            self._meter += (now - self._read_at) * (min(1.0, rate))
+        else:
+            self._meter = 0.0
+        self._read_at = now
+        self._arrivals += 1
+        heappush(held, (self._meter + service, self._arrivals, job))
+        left, rate = held[0][0] - self._meter, workers / (n + 1)
+        return now + (max(0.0, left)) / (min(1.0, rate))
+
+    def let_go(self) -> tuple[J, float]:
+        """As `depart`; with the job, when the next one is due. At full length."""
+        held, workers = self._due, self._workers
+        left, rate = held[0][0] - self._meter, workers / len(held)
+        at = self._read_at + (max(0.0, left)) / (min(1.0, rate))
+        self._meter, _, job = heappop(held)
+        self._read_at = at
+        if not held:
+            return job, INFINITY
+        left, rate = held[0][0] - self._meter, workers / len(held)
+        return job, at + (max(0.0, left)) / (min(1.0, rate))
+
     def depart(self) -> tuple[float, J]:
         at = self.next_departure()
         meter, _, job = heappop(self._due)
@@ -152,6 +179,9 @@ class LoadMeter:
 
     def expected(self, number: int) -> float:
         """Seconds for a job that finds `number` others; zero before any has left."""
+        found = self._sojourns.get(number)
+        if found is not None:
+            return found
         if not self._numbers:
             return 0.0
         at = bisect_left(self._numbers, number)

@@ -75,7 +75,7 @@ CASES = {
 
 def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """CPU microseconds for a request, round by round."""
-    requests = 40_000 if quick else 300_000
+    requests = 60_000 if quick else 300_000
     rounds = 3 if quick else ROUNDS
     files = {name: case.scenario(requests) for name, case in CASES.items()}
     wide = CASES["round_robin"]._replace(backends=MANY).scenario(requests)
