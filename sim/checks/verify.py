@@ -6,7 +6,7 @@ Anybody can run it on any day: minutes for all of it, less than one for the quic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from random import Random
 
 from lb.laws import LAWS, Law
@@ -16,7 +16,7 @@ from sim.analysis.statistics import Estimate
 from sim.checks import papers, queues
 from sim.checks.check import Check
 from sim.checks.coverage import LEVEL, coverage
-from sim.checks.systems import checked
+from sim.checks.systems import System, checked
 from sim.crew import Crew, Workers
 
 WEIGHTS = ((1,), (1, 1), (1, 2), (5, 1, 1), (1, 2, 3), (4, 2, 1), (10, 1), (11, 3), (1, 2, 3, 4))
@@ -69,15 +69,25 @@ def known_sequences() -> Iterator[Check]:
 
 def simulator(quick: bool = False, workers: Workers = "auto") -> Iterator[Check]:
     """Each figure of each system; a quick run has some of them, and wider limits."""
-    work = [partial(intervals, quick)] + [
-        partial(checked, system, quick)
-        for room in (queues, papers)
-        for system in room.systems()
+    work: list[Callable[[], list[Check]]] = [partial(intervals, quick)]
+    work += [
+        partial(_checked, place, quick)
+        for place, system in enumerate(_systems())
         if system.quick or not quick
     ]
     with Crew(workers) as crew:
         for checks in crew.each(_done, work, expected=1.0):
             yield from checks
+
+
+@cache
+def _systems() -> Sequence[System]:
+    return (*queues.systems(), *papers.systems())
+
+
+def _checked(place: int, quick: bool) -> list[Check]:
+    """A system by its place in the list: that travels to another process, its theory does not."""
+    return checked(_systems()[place], quick)
 
 
 def _done(work: Callable[[], list[Check]]) -> list[Check]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 from unittest import mock
+
+import pytest
 
 from lb.laws import LAWS
 from lb.strategies import Spec, spec
@@ -93,3 +97,21 @@ def test_intervals_that_cover_too_seldom_or_too_often_are_reported() -> None:
         "95 % intervals of M/M/1 at 0.5, 100 seeds",
         "p99 covered",
     )
+
+
+def test_what_others_are_to_simulate_can_travel(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    class Sends:
+        def __init__(self, _: object) -> None: ...
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def each(self, _: object, work: Sequence[object], expected: float) -> Iterator[list[Check]]:
+            sent.extend(map(pickle.dumps, work))
+            return iter(())
+
+    monkeypatch.setattr(verify, "Crew", Sends)
+    assert not list(verify.simulator(quick=False))
+    assert len(sent) > len([s for s in verify._systems() if s.quick]) > 10
