@@ -27,7 +27,7 @@ from lb.strategies.spec import Seconds, Spec
 class Params:
     """Settings of the board, and who is compared by it."""
 
-    every: Seconds = 1.0
+    every: Seconds = 0.1
     """How often all backends are asked."""
     choices: int = 2
     """Backends drawn for each pick and compared; 0 compares all."""
@@ -151,7 +151,7 @@ SPEC = Spec(
     variants=(
         {"choices": 0},
         {"choices": 0, "own": False},
-        {"own": False, "every": "100ms"},
+        {"own": False, "every": "1s"},
         {"choices": 1},
     ),
 )

@@ -92,10 +92,12 @@ def _thrashing(scenario: Scenario) -> Iterator[str]:
         most, number = model.best
         if most > model.capacity:
             alike.setdefault((most, number, model.capacity), []).append(backend.label)
+    many = scenario.run.balancers
     for (most, number, full), names in alike.items():
+        each = f"{max(number // many, 1)}" + " of each balancer" * (many > 1)
         yield (
             f"{_listed(names)}: at most {most:.4g} requests/s, {number} at a time, and "
-            f"{full:.4g}/s with every worker busy. A max_in_flight of {number} would keep it there."
+            f"{full:.4g}/s with every worker busy. A max_in_flight of {each} would keep it there."
         )
 
 

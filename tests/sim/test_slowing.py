@@ -129,6 +129,9 @@ def test_it_is_told_when_fewer_at_a_time_would_do_more() -> None:
         "A max_in_flight of 13 would keep it there."
     )
     assert file.utilisation == pytest.approx(4 / (2 * 3.532), rel=1e-3)
+    three = file.model_copy(update={"run": file.run.model_copy(update={"balancers": 3})})
+    (told,) = (line for line in offered(three, ["random"]) if "at a time" in line)
+    assert told.endswith("A max_in_flight of 4 of each balancer would keep it there.")
 
 
 @pytest.mark.parametrize(
