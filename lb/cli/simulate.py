@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -102,7 +101,7 @@ def simulate(
         typer.Option(
             "--no-trace",
             envvar="LB_NO_TRACE",
-            help="Keep no requests, but histograms: no pictures, and any number of requests in "
+            help="Keep no requests, but histograms: fewer pictures, and any number of requests in "
             "the same memory.",
         ),
     ] = False,
@@ -128,7 +127,8 @@ def simulate(
     from sim.output.words import offered
     from sim.precision import wanted
 
-    trace = _kept(no_trace, {"--timeline": timeline, "--report": report is not None})
+    if no_trace and timeline:
+        raise UsageError("--timeline shows what --no-trace drops; give one of them")
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
     run = scenario.run
     if requests is not None:
@@ -149,14 +149,14 @@ def simulate(
         raise ConfigError(endless)
     if directory is not None:
         try_directory(directory, REPORT)
-    pages = _pages(report, directory, out) if trace else []
+    pages = _pages(report, directory, out)
     for sentence in offered(scenario, names):
         terminal.say(sentence)
 
     bar = Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
     )
-    told = None
+    remarks = []
     try:
         with bar:
             whole = None if narrow else len(names) * run.replications  # none knows beforehand
@@ -169,37 +169,28 @@ def simulate(
                 max_requests=max_requests,
                 on_replication=lambda: bar.advance(task),
                 timeline=timeline,
-                trace=trace,
+                trace=not no_trace,
             )
     except sim.Interrupted as error:
-        result, told = error.result, f"interrupted: {error}"
-    if told:
-        terminal.say(told)
+        result, remarks = error.result, [f"interrupted: {error}"]
+        terminal.say(remarks[0])
     print_result(result, terminal)
     if directory is not None:
         write_report(result, directory)
-        what = "Plots and result.json are" if trace else "result.json is"
-        terminal.say(f"{what} in {directory}/")
+        terminal.say(f"Plots and result.json are in {directory}/")
     if pages:
         text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
-        write_page(page_of(result, text, again(context, NOT_MEANT)), pages)
+        page = page_of(result, text, again(context, NOT_MEANT), remarks=remarks)
+        write_page(page, pages)
         terminal.say(f"All of it is on one page: {' and '.join(map(str, pages))}")
     if as_json:
         json.dump(result.as_dict(), sys.stdout)
         print()
     print_objectives(result, terminal)
-    if told:
+    if remarks:
         raise typer.Exit(INTERRUPTED)
     if result.missed():
         raise typer.Exit(4)
-
-
-def _kept(no_trace: bool, shown: Mapping[str, bool]) -> bool:
-    """Whether requests are kept. Raises UsageError where something is to be shown of them."""
-    for flag, asked in shown.items():
-        if no_trace and asked:
-            raise UsageError(f"{flag} shows what --no-trace drops; give one of them")
-    return not no_trace
 
 
 def _pages(report: str | None, directory: Path | None, out: Path | None) -> list[Path]:

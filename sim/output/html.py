@@ -62,17 +62,24 @@ def write_page(page: str, paths: Iterable[Path]) -> None:
             path.write_text(page, encoding="utf-8", newline="\n")
 
 
-def report(result: Result, text: str = "", command: str = "", live: Sequence[str] = ()) -> str:
+def report(
+    result: Result,
+    text: str = "",
+    command: str = "",
+    live: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+) -> str:
     """The page of a result: `text` is its scenario file, `command` the one that makes it again.
 
-    `live` are the elements of a live run of the same file, see `verdict_part`.
+    `live` are the elements of a live run of the same file, see `verdict_part`; `remarks` are
+    sentences that come before all others.
     """
     from sim.output.plots.figures import untraced
     from sim.output.plots.vector import pictures
 
     names = [run.algorithm for run in result.runs]
     body = [
-        points([*offered(result.scenario, names), *sentences(result)]),
+        points([*remarks, *offered(result.scenario, names), *sentences(result)]),
         *live,
         heading("Latency"),
         _latency(result),
@@ -271,7 +278,10 @@ def _making(result: Result, text: str, command: str) -> list[str]:
     run = result.runs[0]
     rows = [
         ["seed", str(result.seed)],
-        ["requests", f"{_count(run.requests)} in each of {len(run.records)} replications"],
+        [
+            "requests",
+            f"{_count(run.requests)} in each of {result.scenario.run.replications} replications",
+        ],
         ["warm-up", f"{run.warmup:.4g} s are cut from the start of each"],
         *([["end", f"of the last {run.cooldown:.4g} s no latency counts"]] if run.cooldown else []),
         ["lb", __version__],

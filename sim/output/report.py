@@ -99,18 +99,14 @@ def print_objectives(result: Result, terminal: Terminal) -> None:
 
 
 def write_report(result: Result, directory: Path) -> list[Path]:
-    """Plots and result.json in `directory`, which is made when missing. Raises CannotWrite.
-
-    There is nothing to plot where no trace was kept.
-    """
+    """Plots and result.json in `directory`, which is made when missing. Raises CannotWrite."""
     from sim.output.plots.pictures import draw_all
 
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         document = directory / DOCUMENT
         document.write_text(json.dumps(result.as_dict(), indent=1) + "\n", encoding="utf-8")
-        traced = all(run.records for run in result.runs)
-        return [document, *(draw_all(result, directory) if traced else [])]
+        return [document, *draw_all(result, directory)]
 
 
 def print_verdict(verdict: Verdict, terminal: Terminal) -> None:

@@ -44,6 +44,8 @@ def test_interrupted_it_tells_of_the_replications_that_are_done(here: Path) -> N
     status, told, errors = interrupted(6, "--replications", 4, "--out", "there")
     assert (status, errors) == (130, "")
     assert "interrupted: 2 of 4 replications\n" in told
+    page = (here / "there" / "report.html").read_text()
+    assert "<li>interrupted: 2 of 4 replications</li>" in page
     assert ", 2 replications\n" in told
     left = json.loads((here / "there" / "result.json").read_text())
     assert left["scenario"]["run"]["replications"] == 2

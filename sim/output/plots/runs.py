@@ -34,7 +34,7 @@ def dressed(result: Result) -> list[tuple[AlgorithmRun, Style]]:
 def circumstances(result: Result) -> str:
     """How much was simulated, of what load, from which seed."""
     run = result.runs[0]
-    several = len(run.records) or result.scenario.run.replications
+    several = result.scenario.run.replications
     times = f" × {several} replications" if several > 1 else ", one replication"
     return (
         f"{run.requests:,.0f} requests{times}, offered load {result.scenario.utilisation:.2f}, "
