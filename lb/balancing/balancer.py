@@ -106,12 +106,9 @@ class Balancer(Generic[C]):
         return None
 
     def place(self, key: bytes, now: float) -> Backend | None:
-        """A first attempt at a call of which its driver keeps count without a lease.
-
-        As `admit`, with `settle` to come for a good answer, in place of `Lease.done`, and
-        `made_room` when that says so; for any other end the driver makes the lease that `admit`
-        would have made. Where nobody can be picked, `unplaced` follows. Not while `hedging`, which
-        goes by leases.
+        """As `admit`, for a driver that keeps no lease: `settle` follows a good answer (then
+        `made_room`, if it says so), and `unplaced` where nobody is picked. For any other end it
+        makes the lease that it would have had. Not while `hedging`, which goes by leases.
         """
         if now >= self._budget.sample_at:
             self._budget.sample(now, self.admitted)
@@ -302,8 +299,7 @@ class Balancer(Generic[C]):
         backend = self._pick(now, key, ())
         if backend is not None:
             self._take(backend, now)
-            if self.pool.probing:
-                self._ask_for_load(now)
+            self._ask_for_load(now)
         return backend
 
     def _pick_or_shed(self, now: float, key: bytes, tried: Sequence[Backend]) -> Backend | None:
@@ -312,7 +308,6 @@ class Balancer(Generic[C]):
         return None if self._shed else self.pool.pick(now, key, tried)
 
     def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
-        """An attempt at a backend that was picked."""
         self._take(backend, now)
         lease = self.lease_type(self, call, backend, now)
         if self._attending:
@@ -320,14 +315,11 @@ class Balancer(Generic[C]):
         return lease
 
     def _refuse(self, call: C, why: Why | Outcome) -> None:
-        """The call is over."""
         self._refused[why.value] += 1
         self.out.append(Refuse(call, why))
 
     def _attend(self, lease: Lease[C], now: float) -> None:
-        """An attempt has started, and there is more to it than that."""
-        if self.pool.probing:
-            self._ask_for_load(now)
+        self._ask_for_load(now)
         if self.hedging:
             self._extra.hedges.watch(lease)
 

@@ -22,7 +22,6 @@ from lb.balancing.spill import Spill
 from lb.balancing.subset import subset
 from lb.balancing.tiers import Rank, Tier, by_order
 from lb.strategies import (
-    Fed,
     Heedless,
     LoadReport,
     Outcome,
@@ -300,7 +299,7 @@ class Pool:
     @property
     def listening(self) -> bool:
         """Whether the algorithm goes by load reports."""
-        return any(isinstance(tier.strategy, Fed) for tier in self._tiers.values())
+        return any(tier.fed is not None for tier in self._tiers.values())
 
     def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
         """A backend has said how loaded it is."""

@@ -79,7 +79,7 @@ class Tier:
         self.strategy = strategy
         self._sticking = strategy if isinstance(strategy, Sticking) else None
         self.prober = strategy if isinstance(strategy, Probing) else None
-        self._fed = strategy if isinstance(strategy, Fed) else None
+        self.fed = strategy if isinstance(strategy, Fed) else None
         self.lingering = set()  # `admit` says who
         for backend in by_order(self.usable):
             self._join(backend, now)
@@ -89,8 +89,8 @@ class Tier:
         in_flight, latency = report.in_flight, report.latency
         if self.prober is not None and in_flight is not None and latency is not None:
             self.prober.probed(backend, now, in_flight, latency)
-        if self._fed is not None:
-            self._fed.fed(backend, now, report)
+        if self.fed is not None:
+            self.fed.fed(backend, now, report)
 
     def has_room(self, avoid: Sequence[Backend]) -> bool:
         """Whether anybody may be picked now who is not to be avoided."""

@@ -1,0 +1,219 @@
+"""Where the express lane is left: whoever is turned away, has to wait in line or takes too long.
+
+He is given the lease that the general way would have given him, and goes on there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from heapq import heappush
+from typing import Any, NamedTuple, cast
+
+from lb.balancing import Backend, Balancer, Lease, Outcome
+from sim.engine.dispatcher import Dispatcher, Ways
+from sim.engine.journal import Journal
+from sim.engine.request import Request
+from sim.engine.site import Site
+from sim.engine.source import OpenLoop
+from sim.engine.timeline import DEPARTURES_FIRST, LIMITS_NEXT, NORMAL, Alarm, Timeline
+from sim.model.stations import INFINITY, Fifo
+
+SERVER_ERROR = Outcome.SERVER_ERROR
+
+
+class Desk(NamedTuple):
+    """Where requests of one balancer come in, looked up once."""
+
+    dispatcher: Dispatcher
+    balancer: Balancer[Request]
+    out: deque[Any]
+    backends: list[Backend]
+    """By place."""
+
+
+class Turnoffs:
+    """What the lane of a world knows, and what happens in it more seldom; requests are `source`'s.
+
+    A number in the queue is that of a request that is due to leave its station, before anything
+    else that happens then; or of one on its way there; its complement, of one on its way back.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        journal: Journal,
+        dispatchers: Sequence[Dispatcher],
+        routes: Sequence[int],
+        sites: Mapping[str, Site],
+        source: OpenLoop,
+        ways: Ways,
+        response: float,
+    ) -> None:
+        """`routes` names the dispatcher of each request; empty when there is one only.
+
+        `response` is how long an answer may take, as dispatchers have it.
+        """
+        self._timeline, self._journal = timeline, journal
+        self._dispatchers, self._routes = dispatchers, routes
+        self._sites = list(sites.values())
+        self._times, self._keys = source.times, source.keys
+        self._there, self._back = ways.there, ways.back
+        self._response = response
+        self._next = 0
+        self._at = INFINITY
+        self._number: int | None = None
+        """When that comes, and its place among what else happens then; see `Timeline.numbers`."""
+        self._general = False
+        """From now on everybody takes the general way."""
+        self._leases: dict[int, Lease[Request]] = {}
+        """Of those under way who set out here, and go on there."""
+        self._apart: set[int] = set()
+        """Those whose end is written down there."""
+        self._oldest = 0
+        self._limit = Alarm(self._look_at_limits)
+
+    def start(self) -> None:
+        """Announce all requests; the dispatchers have started."""
+        journal, times = self._journal, self._times
+        journal.expect(times)
+        journal.none_waits()
+        self._members = [it.balancer.pool.backends[:] for it in self._dispatchers]
+        self._desks = [
+            Desk(
+                dispatcher,
+                dispatcher.balancer,
+                dispatcher.balancer.out,
+                sorted(members, key=lambda backend: backend.site.place),
+            )
+            for dispatcher, members in zip(self._dispatchers, self._members, strict=True)
+        ]
+        if times:
+            self._at, self._number = times[0], next(self._timeline.numbers)
+            self._timeline.set(self._limit, times[0] + self._response, LIMITS_NEXT)
+
+    def answer(self, number: int, place: int, now: float) -> None:
+        """See `Lane`."""
+        if number in self._leases:
+            lease = self._leases.pop(number)
+            lease.call.home.answered(lease, now)
+            return
+        dispatcher, *_, backends = self._desk(number)
+        if dispatcher.hears:
+            dispatcher.report(backends[place], number, now)
+        if self._back:
+            timeline, arrives = self._timeline, now + self._back[number]
+            heappush(timeline.queue, (arrives, NORMAL, next(timeline.numbers), ~number))
+        else:
+            self._end(number, now)
+
+    def give_back(self, place: int) -> None:
+        """See `Lane`."""
+        queue, where = self._timeline.queue, self._journal.backend
+        site = self._sites[place]
+        station: Fifo[Any] = cast(Fifo[Any], site.station)
+        station.elsewhere = 0
+        for at in sorted(range(len(queue)), key=queue.__getitem__):
+            due, priority, number, what = queue[at]
+            if priority == DEPARTURES_FIRST and isinstance(what, int) and where[what] == place:
+                station.hold(what, due)
+                queue[at] = (due, priority, number, site)
+
+    # --- the ends that are not as usual
+
+    def _tell_stations(self) -> None:
+        """Processes of SimPy's may look at them."""
+        where = self._journal.backend
+        held = Counter(
+            where[what]
+            for _, priority, _, what in self._timeline.queue
+            if priority == DEPARTURES_FIRST and isinstance(what, int)
+        )
+        for site in self._sites:
+            if site.open is not None:
+                site.open.elsewhere = held[site.place]
+
+    def _end(self, job: int, now: float) -> None:
+        """The answer is with the client."""
+        journal = self._journal
+        dispatcher, balancer, out, backends = self._desk(job)
+        if job in self._leases:
+            dispatcher.end(self._leases.pop(job), now)
+            return
+        if balancer.settle(backends[journal.backend[job]], now, now - self._times[job]):
+            balancer.made_room(now)
+        journal.ended[job] = now
+        journal.left -= 1
+        if not journal.left:
+            journal.over(now)
+        if out:
+            dispatcher.drain(now)
+
+    def _turn_away(self, job: int, now: float) -> None:
+        """Its backend's queue is full."""
+        self._apart.add(job)
+        lease = self._lease(job)
+        lease.call.home.answered(lease, now, SERVER_ERROR)
+
+    def _come(self, dispatcher: Dispatcher, job: int, now: float) -> None:
+        """A request that nobody could be picked for, or that takes the general way altogether."""
+        request = self._request(job)
+        if self._general:
+            dispatcher.arrive(request, now)
+        else:
+            self._leave(now)
+            dispatcher.balancer.unplaced(request, now)
+            dispatcher.drain(now)
+
+    # --- the general way
+
+    def _unusual(self) -> bool:
+        """Whether somebody has changed what cannot change here."""
+        members = [it.balancer.pool.backends for it in self._dispatchers]
+        return members != self._members or any(it.balancer.hedging for it in self._dispatchers)
+
+    def _look_at_limits(self, now: float) -> None:
+        """The oldest request under way has its answer meanwhile, or takes too long."""
+        times = self._times
+        while self._oldest < self._next and self._over(self._oldest):
+            self._apart.discard(self._oldest)
+            self._oldest += 1
+        if self._general or self._oldest == len(times):
+            return
+        if self._oldest < self._next and times[self._oldest] + self._response <= now:
+            self._leave(now)
+        else:
+            self._timeline.set(self._limit, times[self._oldest] + self._response, LIMITS_NEXT)
+
+    def _over(self, job: int) -> bool:
+        return math.isfinite(self._journal.ended[job]) or job in self._apart
+
+    def _leave(self, now: float) -> None:
+        """Everybody takes the general way, those too who are under way."""
+        self._general = True
+        for dispatcher in self._dispatchers:
+            mine = [
+                job
+                for job in range(self._oldest, self._next)
+                if self._desk(job)[0] is dispatcher and not self._over(job)
+            ]
+            self._leases |= {job: self._lease(job) for job in mine}
+            dispatcher.take_over([self._leases[job] for job in mine], now)
+
+    def _lease(self, job: int) -> Lease[Request]:
+        """What it would hold there."""
+        dispatcher, *_, backends = self._desk(job)
+        backend = backends[self._journal.backend[job]]
+        return Lease(dispatcher.balancer, self._request(job), backend, self._times[job])
+
+    def _request(self, job: int) -> Request:
+        request = Request()
+        request.index = job
+        request.home = self._desk(job)[0]
+        if self._keys:
+            request.key = self._keys[job]
+        return request
+
+    def _desk(self, job: int) -> Desk:
+        return self._desks[self._routes[job] if self._routes else 0]
