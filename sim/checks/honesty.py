@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lb.config import Scenario
-from lb.errors import LbError
+from lb.errors import INTERRUPTED, LbError
 from lb.terminal import Terminal
 from sim.analysis.objectives import Answer
 from sim.live.rehearsal import rehearse
@@ -91,17 +91,23 @@ def at_most(passed: int, runs: int, chance: float) -> float:
     )
 
 
+def _some(given: str) -> int:
+    if not given.isascii() or not given.isdecimal() or not int(given):
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number from 1 on")
+    return int(given)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rehearse them all; the exit status is 1 when a scenario passes too seldom for chance."""
     parser = argparse.ArgumentParser(prog="python -m sim.checks.honesty", description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, help=f"scenarios [{SHIPPED}/*.toml]")
-    parser.add_argument("--runs", type=int, default=200, help="rehearsals of each [200]")
+    parser.add_argument("--runs", type=_some, default=200, help="rehearsals of each [200]")
     parser.add_argument("--seed", type=int, default=0, help="of the first of them [0]")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at one time")
+    parser.add_argument("--processes", type=_some, default=os.cpu_count(), help="at one time")
     given = parser.parse_args(arguments)
     seeds = range(given.seed, given.seed + given.runs)
     terminal = Terminal()
-    rows, unfair = [], 0
+    rows, unfair, interrupted = [], 0, False
     try:
         files = given.files or playable(SHIPPED.glob("*.toml"))
         if not files:
@@ -115,8 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LbError as error:
         print(error, file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        interrupted = True
     terminal.table("Honest runs", ["scenario", "passed", "missed, and how often"], rows)
-    return 1 if unfair else 0
+    return INTERRUPTED if interrupted else int(unfair > 0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lb.config import Scenario
+from lb.errors import UsageError
 from sim.analysis.record import Record
 from sim.engine.world import World
 from sim.live.measurement import Measurement
@@ -22,8 +23,11 @@ def rehearse(scenario: Scenario, seed: int = 0) -> Verdict:
     `seed` is that of its schedule, and of whatever else chance decides in it; the prediction keeps
     the file's. As with a live run, faults that come and go at random do so as the file's seed says.
 
-    Raises ConfigError as `simulate` does.
+    Raises ConfigError as `simulate` does, also for users, who have no timetable, and UsageError for
+    a seed below zero.
     """
+    if seed < 0:
+        raise UsageError(f"seed {seed}: a seed is a number from zero up")
     run = scenario.run.model_copy(update={"seed": seed})
     schedule = Schedule.draw(scenario.model_copy(update={"run": run}))
     return judge(scenario, schedule, rehearsed(scenario, schedule, seed))

@@ -201,9 +201,10 @@ def judge(
         if scenario.eventful
         else {},
     )
-    if not seen_fates.good.any():
+    answered = bool(seen_fates.good.any())
+    if not answered and verdict.failures.predicted.value < len(schedule):
         why = UNANSWERED
-    elif told and not (measured.backend >= 0).any():
+    elif answered and told and not (measured.backend >= 0).any():
         why = UNNAMED
     elif trouble:
         why = slow(trouble, lateness)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import sim.live.verdict
 from lb.config import Scenario
+from lb.errors import UsageError
 from sim import Schedule, Verdict, rehearse
 from sim.checks import honesty
 from sim.engine.world import World
@@ -43,6 +45,11 @@ def test_the_seed_is_that_of_the_run_and_its_schedule() -> None:
     schedule = Schedule.draw(MIXED)
     one, other = rehearsed(MIXED, schedule, 1), rehearsed(MIXED, schedule, 2)
     assert not np.array_equal(one.backend, other.backend), "ties and samples of its own"
+
+
+def test_a_seed_is_a_number_from_zero_up() -> None:
+    with pytest.raises(UsageError, match="seed -1: a seed is a number from zero up"):
+        rehearse(MIXED, -1)
 
 
 def test_the_run_is_none_of_the_predicted() -> None:
@@ -128,7 +135,26 @@ def test_nothing_to_rehearse(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         honesty.main([])
+    for wrong in (["--runs", "0"], ["--processes", "-1"]):
+        with pytest.raises(SystemExit, match="2"):
+            honesty.main(wrong)
     assert "no scenarios in loadtests/scenarios here; name some" in capsys.readouterr().err
+
+
+def test_ctrl_c_keeps_what_is_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = iter([honesty.Honesty("one", 3, 4, Counter({"p99": 1}))])
+
+    def rehearsals(*_: object) -> honesty.Honesty:
+        try:
+            return next(known)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(honesty, "rehearsals", rehearsals)
+    assert honesty.main(["a.toml", "b.toml"]) == 130
+    assert "one 3 of 4 p99 1" in " ".join(capsys.readouterr().out.split())
 
 
 def test_how_likely_so_few_pass() -> None:

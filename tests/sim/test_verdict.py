@@ -221,6 +221,16 @@ def test_nobody_answered(case: Case) -> None:
     assert "not one request was answered" in verdict.invalid[0]
 
 
+def test_where_nobody_was_to_be_answered_nobody_is() -> None:
+    fault = '[[fault]]\nbackend = "b:0"\nkind = "fail_fast"\nto = "9999s"'
+    file = scenario(serves(EXPONENTIAL), run="requests = 50", more=fault)
+    schedule = Schedule.draw(file)
+    assert judge(file, schedule, rehearsed(file, schedule)).judgement is Judgement.PASSED
+    full = scenario(serves(EXPONENTIAL), run="requests = 50", warmup="auto")
+    lost = judge(full, schedule, rehearsed(file, schedule))
+    assert lost.judgement is Judgement.INVALID
+
+
 def test_nothing_sent(case: Case) -> None:
     file, schedule, *_ = case
     verdict = judge(file, schedule, Measurement.blank(1000))
