@@ -35,7 +35,8 @@ FAILURES = ("failed", "rejected", "timed_out", "gone", "retried", "hedged", "cam
 
 HOW_TO_READ = {
     "latency_ccdf": "A point says which share of the requests takes longer than that: the height "
-    "0.01 is p99. The pale band is the 95 % interval; it ends where few requests are left.",
+    "0.01 is p99. The pale band is the 95 % interval that the spread between replications gives; "
+    "it ends where few requests are left.",
     "latency_percentiles": "The bars are 95 % intervals. A dash stands where there are too few "
     "requests to tell.",
     "regret": "Left is better, and 1 is the best. The bars are intervals of the difference under "

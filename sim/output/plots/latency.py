@@ -110,9 +110,10 @@ def ccdf(
     """Draw P(latency > t), pooled, with its pointwise 95 % band over replications.
 
     `samples` holds latencies in seconds, one array per replication. The band is that of the
-    quantile: at height 0.01 it is the interval of p99. It ends where a replication has but a
-    handful of requests left; further down the curve says little. With `one_run` it is the wider
-    band for one run more, which is what a single live run is held against.
+    quantile, from the spread between replications alone, so it is wider than the interval that is
+    told where they are few. It ends where a replication has but a handful of requests left; further
+    down the curve says little. With `one_run` it is the wider band for one run more, which is what
+    a single live run is held against.
     """
     filled = [sample for sample in samples if len(sample)]
     pooled = np.concatenate([np.empty(0), *filled])
