@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lb.config import Scenario
 from sim import simulate
-from sim.analysis.record import Record
 from sim.output.words import sentences
 from sim.result import Result
 
@@ -84,6 +85,6 @@ def test_one_that_only_turns_some_away_is_ejected_falsely_where_that_is_enough()
 )
 def test_false_is_what_no_fault_of_late_explains(at: float, counts: tuple[int, int]) -> None:
     (record,) = simulated()["round_robin"].records[:1]
-    fields = {**vars(record), "ejected": [(0, at), (1, 5.0)], "troubles": [(0, 10.0, 20.0)]}
-    assert Record(**fields).ejections(0, memory=3.0) == counts
-    assert Record(**fields).ejections(1, memory=3.0) == (1, 1)
+    another = replace(record, ejected=[(0, at), (1, 5.0)], troubles=[(0, 10.0, 20.0)])
+    assert another.ejections(0, memory=3.0) == counts
+    assert another.ejections(1, memory=3.0) == (1, 1)
