@@ -25,7 +25,12 @@ def verify(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer systems and wider intervals: under a minute.")
+        bool,
+        typer.Option(
+            "--quick",
+            envvar="LB_QUICK",
+            help="Fewer systems and wider intervals: under a minute.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
