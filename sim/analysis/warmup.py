@@ -50,9 +50,11 @@ def cool_down(scenario: Scenario, memory: Memory, rate: float, until: float) -> 
     """Seconds at the end whose arrivals are not counted.
 
     What is in flight when the last request has come is followed to its end. Where a request shares
-    its worker with later ones it is quicker then, because nobody comes any more.
+    its worker with later ones, or is slowed down by them, it is quicker then, because nobody comes
+    any more.
     """
-    if all(model.discipline != "ps" for _, model in scenario.modelled()):
+    stations = [*(model for _, model in scenario.modelled()), *scenario.shared]
+    if all(station.discipline != "ps" and station.usl is None for station in stations):
         return 0.0
     return min(FORGOTTEN * memory.span / rate, LAST * until)
 

@@ -101,11 +101,13 @@ def test_at_most_a_fifth_is_cut_for_theory_alone() -> None:
 
 
 def test_the_end_is_cut_where_later_requests_would_have_slowed_it_down() -> None:
-    fifo, shared = (
-        scenario(serves(EXPONENTIAL, discipline=discipline), rate=0.5, run=RUN, warmup="auto")
-        for discipline in ("fifo", "ps")
+    slowed = serves(EXPONENTIAL, workers=2) + "\nusl = { contention = 0.1, coherency = 0 }"
+    fifo, shared, slow = (
+        scenario(model, rate=0.5, run=RUN, warmup="auto")
+        for model in (serves(EXPONENTIAL), serves(EXPONENTIAL, discipline="ps"), slowed)
     )
     assert simulate(fifo).runs[0].cooldown == 0
+    assert simulate(slow).runs[0].cooldown > 0
     (run,) = simulate(shared).runs
     assert run.cooldown > 0
     for record, sample in zip(run.records, run.samples, strict=True):
