@@ -118,7 +118,7 @@ class Attended(Dispatcher):
         """Its connection closes, which a backend may notice."""
         super()._give_up(lease, now)
         if self._noticed:
-            way = self._way(self._there, lease.call.index)
+            way = self._ways_of(lease)[0]
             if way:
                 self._timeline.set(Alarm(partial(self._closed, lease)), now + way)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +26,7 @@ from lb.balancing import (
     Start,
     Swapped,
 )
+from lb.balancing.lease import rival_of
 from sim.analysis.record import Reason
 from sim.engine.journal import Journal
 from sim.engine.prober import Prober
@@ -49,6 +50,8 @@ class Ways:
     probe: float
     delayed: bool
     """Whether it takes time; sources may write down a request's ways when it comes."""
+    again: Iterator[tuple[float, float]]
+    """There and back, for one attempt after another that is not the first of its request."""
 
 
 class Dispatcher:
@@ -73,6 +76,9 @@ class Dispatcher:
         self._timeline = timeline
         self._journal = journal
         self._there, self._back = ways.there, ways.back
+        self._again = ways.again
+        self._own_ways: dict[Lease[Request], tuple[float, float]] = {}
+        """Of attempts whose request has other ones."""
         self._prober = Prober(timeline, ways.probe, self._observed)
         self._response = response
         self._owed: deque[tuple[float, Lease[Request]]] = deque()
@@ -111,7 +117,8 @@ class Dispatcher:
             self._timeline.set(self._timeout, due, LIMITS_NEXT)
         site: Site = lease.backend.site
         if self._there:
-            arrives = now + self._there[lease.call.index]
+            self._part_ways(lease)
+            arrives = now + self._ways_of(lease)[0]
             self._timeline.set(Alarm(partial(site.receive, lease)), arrives)
         else:
             site.receive(lease, now)
@@ -123,7 +130,7 @@ class Dispatcher:
         outcome: Outcome = OK,
         reached: float | None = None,
     ) -> None:
-        arrives = now + self._back[lease.call.index]
+        arrives = now + self._ways_of(lease)[1]
         if outcome is OK:
             end = partial(self.end, lease)
         else:
@@ -139,15 +146,14 @@ class Dispatcher:
     ) -> None:
         """An answer leaves with a word of the backend on its load, which is read first."""
         if outcome in ANSWERS:
-            self.report(lease.backend, lease.call.index, now)
+            self.report(lease.backend, self._ways_of(lease)[1], now)
         self._answer(lease, now, outcome, reached)
 
-    def report(self, backend: Backend, index: int, now: float) -> None:
-        """A backend says how loaded it is, with the answer to a request."""
+    def report(self, backend: Backend, way: float, now: float) -> None:
+        """A backend says how loaded it is, with an answer that travels for `way` seconds."""
         report = backend.site.report(now)
         if self._back:
-            arrives = now + self._back[index]
-            self._timeline.set(Alarm(partial(self._observed, backend, result=report)), arrives)
+            self._timeline.set(Alarm(partial(self._observed, backend, result=report)), now + way)
         else:
             self._observed(backend, now, report)
 
@@ -163,9 +169,14 @@ class Dispatcher:
         index = request.index
         journal = self._journal
         if not lease.open:  # given up before: its client has an answer already
-            journal.late(lease, now - self._way(self._back, index))
+            journal.late(lease, now - self._ways_of(lease)[1])
+            self._own_ways.pop(lease, None)
             return
         if outcome is OK:
+            if (
+                self._own_ways and lease in self._own_ways
+            ):  # what is written down of the request is of this attempt
+                self._there[index], self._back[index] = self._own_ways.pop(lease)
             lease.done(now)
             journal.backend[index] = lease.backend.site.place
             journal.started[index] = lease.started_at
@@ -176,8 +187,9 @@ class Dispatcher:
             if not journal.left:
                 journal.over(now)
         else:
-            left = now - self._way(self._back, index)
+            left = now - self._ways_of(lease)[1]
             self._lose(lease, now, left if reached is None else reached, left)
+            self._own_ways.pop(lease, None)
             if outcome is Outcome.SERVER_ERROR:
                 lease.done(now, outcome)
                 self._refuse(request, now, outcome)
@@ -287,9 +299,27 @@ class Dispatcher:
 
     def _give_up(self, lease: Lease[Request], now: float) -> None:
         """Wait no longer for an answer; its work goes on, if there is any."""
-        reached = lease.started_at + self._way(self._there, lease.call.index)
-        self._lose(lease, now, reached, INFINITY if lease.backend.site.holds(lease) else reached)
+        ways = self._ways_of(lease)
+        reached = lease.started_at + ways[0]
+        held = lease.backend.site.holds(lease)
+        if held and self._there:
+            self._own_ways[lease] = ways  # the request may be given others
+        else:
+            self._own_ways.pop(lease, None)
+        self._lose(lease, now, reached, INFINITY if held else reached)
 
-    @staticmethod
-    def _way(delays: list[float], index: int) -> float:
-        return delays[index] if delays else 0.0
+    def _part_ways(self, lease: Lease[Request]) -> None:
+        """An attempt sets out; one that is not its client's first travels as chance has it now."""
+        other, call = rival_of(lease), lease.call
+        if other is not None or call.tried or call.failures:
+            if other is not None and other not in self._own_ways:
+                self._own_ways[other] = self._ways_of(other)
+            self._own_ways[lease] = next(self._again)
+
+    def _ways_of(self, lease: Lease[Request]) -> tuple[float, float]:
+        """How long an attempt travels there and back."""
+        own = self._own_ways.get(lease) if self._own_ways else None
+        if own is not None:
+            return own
+        index = lease.call.index
+        return (self._there[index], self._back[index]) if self._there else (0.0, 0.0)

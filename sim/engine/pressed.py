@@ -57,7 +57,7 @@ class Pressed(Attended):
                 and balancer.doubts(lease, request.status)
                 and balancer.declined(lease, now, request.status)
             ):
-                left = now - self._way(self._back, request.index)
+                left = now - self._ways_of(lease)[1]
                 self._lose(lease, now, left if reached is None else reached, left)
                 self.drain(now)
                 return

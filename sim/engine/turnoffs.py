@@ -101,7 +101,8 @@ class Turnoffs:
             return
         dispatcher, *_, backends = self._desk(number)
         if dispatcher.hears:
-            dispatcher.report(backends[place], number, now)
+            way = self._back[number] if self._back else 0.0
+            dispatcher.report(backends[place], way, now)
         if self._back:
             timeline, arrives = self._timeline, now + self._back[number]
             heappush(timeline.queue, (arrives, NORMAL, next(timeline.numbers), ~number))

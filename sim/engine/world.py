@@ -34,7 +34,7 @@ from sim.engine.struck import StruckSite
 from sim.engine.tally import Tally
 from sim.engine.timeline import Timeline
 from sim.engine.users import ClosedLoop
-from sim.model.arrivals import Schedule, network_delays, streams
+from sim.model.arrivals import Schedule, further_delays, network_delays, streams
 from sim.model.door import Door
 from sim.model.faults import timely
 from sim.model.flow import Flow
@@ -129,7 +129,9 @@ class World(Timeline):
         else:
             delays = network_delays(scenario, network, len(source))
             there, back = ([], []) if delays is None else delays.tolist()
-        self._ways = ways = Ways(there, back, 0.0 if law is None else law.mean, law is not None)
+        again = further_delays(scenario, replication)
+        probe = 0.0 if law is None else law.mean
+        self._ways = ways = Ways(there, back, probe, law is not None, again)
         kind: Callable[..., Dispatcher] = Dispatcher
         setup, limits = scenario.setup(algorithm), scenario.timeouts
         clients: dict[str, Any] = {

@@ -10,6 +10,7 @@ import json
 import math
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from sim.model.keys import key_factors, zipf_chances, zipf_keys
 from sim.model.laws import Floats, draw, draw_shape, shape
 from sim.model.processes import arrival_times, times_before
 from sim.model.traced import traced
+
+BLOCK = 256
+"""Further attempts whose ways are drawn at a time."""
 
 
 @dataclass(frozen=True)
@@ -196,3 +200,11 @@ def network_delays(scenario: Scenario, rng: np.random.Generator, n: int) -> Floa
     """One-way delays there and back in seconds, shape (2, n); None when there is no network."""
     law = scenario.offered().network
     return None if law is None else np.stack([draw(law, rng, n), draw(law, rng, n)])
+
+
+def further_delays(scenario: Scenario, replication: int) -> Iterator[tuple[float, float]]:
+    """The same for attempts that are not their request's first, one after another, without end."""
+    law = scenario.offered().network
+    rng = streams(scenario.run.seed, replication, "attempts")[0]
+    while law is not None:
+        yield from zip(*draw(law, rng, 2 * BLOCK).reshape(2, BLOCK).tolist(), strict=True)
