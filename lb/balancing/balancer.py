@@ -108,7 +108,8 @@ class Balancer(Generic[C]):
     def place(self, key: bytes, now: float) -> Backend | None:
         """As `admit`, for a driver that keeps no lease: `settle` follows a good answer (then
         `made_room`, if it says so), and `unplaced` where nobody is picked. For any other end it
-        makes the lease that it would have had. Not while `hedging`, which goes by leases.
+        makes the lease that it would have had, and it looks up itself whom to ask for their load,
+        see `Pool.probes`. Not while `hedging`, which goes by leases.
         """
         if now >= self._budget.sample_at:
             self._budget.sample(now, self.admitted)
@@ -293,13 +294,12 @@ class Balancer(Generic[C]):
         keeper = self.fleet.limits or self.pool
         self.give, self.settle = keeper.give, keeper.settle
         self._attending = self.pool.probing or self.hedging
-        self._place = self._place_attended if self._attending or self._shedding else self.pool.place
+        self._place = self._place_or_shed if self._shedding else self.pool.place
 
-    def _place_attended(self, now: float, key: bytes) -> Backend | None:
-        backend = self._pick(now, key, ())
+    def _place_or_shed(self, now: float, key: bytes) -> Backend | None:
+        backend = self._pick_or_shed(now, key, ())
         if backend is not None:
             self._take(backend, now)
-            self._ask_for_load(now)
         return backend
 
     def _pick_or_shed(self, now: float, key: bytes, tried: Sequence[Backend]) -> Backend | None:

@@ -82,6 +82,8 @@ class Pool:
         if self._awaited:
             self._finished = self._finished_or_drained
         self._probers = [it.prober for it in tiers if it.prober is not None]
+        self.listening = any(it.fed is not None for it in tiers)
+        """Whether the algorithm goes by load reports."""
 
     def __repr__(self) -> str:
         up = sum(backend.healthy for backend in self.backends)
@@ -296,10 +298,11 @@ class Pool:
         """Whom to ask for their load now."""
         return [backend for it in self._probers for backend in it.probes(now)]
 
-    @property
-    def listening(self) -> bool:
-        """Whether the algorithm goes by load reports."""
-        return any(tier.fed is not None for tier in self._tiers.values())
+    def probed(self, backend: Backend, now: float, in_flight: int, latency: float) -> None:
+        """As `reported`, while nobody is `listening`."""
+        tier = self._places.get(backend)
+        if tier is not None and tier.prober is not None:
+            tier.prober.probed(backend, now, in_flight, latency)
 
     def reported(self, backend: Backend, now: float, report: LoadReport) -> None:
         """A backend has said how loaded it is."""

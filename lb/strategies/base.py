@@ -53,7 +53,7 @@ class Candidate(Protocol):
         """Smoothed seconds to the first byte; None when nothing was measured."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen it would take three times as long to make, with every answer
 class LoadReport:
     """What a backend says of its load, in a probe's answer or with a response.
 

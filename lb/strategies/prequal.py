@@ -26,6 +26,8 @@ from lb.strategies.spec import Seconds, Spec
 
 RECENT = 128
 """In-flight counts that the hot threshold is taken from."""
+NEVER_USED_UP = float("inf")
+"""With so few backends that answers only leave by age and removal."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,18 @@ class Prequal(Sampler[B]):
         self._sorted: list[int] = []  # the same counts
         self._owed = 0.0  # probes due, with fractions carried over
         self._drop_oldest = True
+        self._free: set[int] = set()  # orders of the members
+        self._uses = NEVER_USED_UP  # how often an answer may be used that comes now
+        self._one_more = 0.0  # and with which probability once more
+
+    def join(self, backend: B, now: float) -> None:
+        super().join(backend, now)
+        self._heed(backend)
+
+    def unblock(self, backend: B, now: float) -> None:
+        super().unblock(backend, now)
+        if backend.order in self._joined:
+            self._heed(backend)
 
     def leave(self, backend: B, now: float) -> None:
         super().leave(backend, now)
@@ -110,17 +124,35 @@ class Prequal(Sampler[B]):
 
     def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
         """An answer: how many requests `backend` holds, and how many seconds those take."""
-        if self._free(backend):
-            self._remember(in_flight)
-            if len(self._answers) >= self._params.pool:
-                del self._answers[0]
-            self._answers.append(Answer(backend, now, in_flight, latency, self._reuse()))
+        if backend.order not in self._free:
+            return
+        recent, counts, answers = self._recent, self._sorted, self._answers
+        recent.append(in_flight)
+        insort(counts, in_flight)
+        if len(recent) > RECENT:
+            del counts[bisect_left(counts, recent.popleft())]
+        uses = self._uses
+        if uses is not NEVER_USED_UP:
+            uses += self._random() < self._one_more
+        if len(answers) < self._params.pool:
+            answers.append(Answer(backend, now, in_flight, latency, uses))
+            return
+        # Four answers come for each request: the oldest one in the pool is made the newest.
+        answer = answers.pop(0)
+        answer.backend = backend
+        answer.at = now
+        answer.in_flight = in_flight
+        answer.latency = latency
+        answer.uses_left = uses
+        answers.append(answer)
 
-    def _free(self, backend: B) -> bool:
-        at = bisect_left(self.orders, backend.order)
-        return at < len(self.orders) and self.orders[at] == backend.order
+    def _heed(self, backend: B) -> None:
+        self._free.add(backend.order)
+        self._allow()
 
     def _forget(self, backend: B) -> None:
+        self._free.discard(backend.order)
+        self._allow()
         self._answers = [answer for answer in self._answers if answer.backend is not backend]
 
     def _best(self, answers: Sequence[Answer[B]]) -> Answer[B]:
@@ -158,27 +190,26 @@ class Prequal(Sampler[B]):
 
     def _worst(self) -> Answer[B]:
         """Of the hot the one with most in flight; if none is hot, the slowest."""
-        threshold = self._threshold()
-        hot = [answer for answer in self._answers if answer.in_flight > threshold]
-        if hot:
-            return max(hot, key=lambda answer: answer.in_flight)
-        return max(self._answers, key=lambda answer: answer.latency)
+        most = self._threshold()
+        slowest = self._answers[0]
+        hottest: Answer[B] | None = None
+        for answer in self._answers:
+            if answer.in_flight > most:
+                hottest, most = answer, answer.in_flight
+            elif answer.latency > slowest.latency:
+                slowest = answer
+        return hottest or slowest
 
-    def _reuse(self) -> float:
+    def _allow(self) -> None:
         """How often an answer may be used, so that probes and removals balance (section 4)."""
         params, n = self._params, len(self.members)
         surviving = (1 - params.pool / n) * params.probes - 1 if n else 0.0
         if surviving <= 0:
-            return float("inf")  # so few backends that answers only leave by age and removal
-        uses = max(1.0, (1 + params.surplus) / surviving)
-        whole = int(uses)
-        return whole + (self._random() < uses - whole)
-
-    def _remember(self, in_flight: int) -> None:
-        self._recent.append(in_flight)
-        insort(self._sorted, in_flight)
-        if len(self._recent) > RECENT:
-            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+            self._uses = NEVER_USED_UP
+        else:
+            uses = max(1.0, (1 + params.surplus) / surviving)
+            self._uses = float(int(uses))
+            self._one_more = uses - self._uses
 
 
 SPEC = Spec(

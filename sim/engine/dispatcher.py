@@ -244,10 +244,10 @@ class Dispatcher:
     def _listen(self, backends: Iterable[Backend]) -> None:
         """Let backends measure what the algorithm wants to know, and say it with their answers."""
         pool = self.balancer.pool
-        if pool.probing or pool.listening:
+        self.hears = pool.probing or pool.listening
+        if self.hears:
             for backend in backends:
-                backend.site.measure()
-        self.hears = pool.listening or pool.probing
+                backend.site.measure(figures=pool.listening)
         self.answered = self._answer_and_report if self.hears else self._answer
 
     def _check(self, backend: Backend, now: float) -> None:

@@ -34,6 +34,8 @@ class Express(Turnoffs):
             general = True
         alone = self._alone()
         plain = alone and not back
+        measured = self._measured
+        asks = any(it.balancer.pool.probing for it in self._dispatchers)
         while True:
             while queue and queue[0][0] <= at:
                 if number is None:
@@ -48,7 +50,7 @@ class Express(Turnoffs):
                             heappush(queue, entry)
                             self._next, self._at, self._number = index, at, number
                             if not isinstance(what, Alarm):
-                                self._tell_stations()
+                                self.count()
                             return
                         if plain and what.shared is not None:
                             if now < what.set_to:
@@ -62,11 +64,12 @@ class Express(Turnoffs):
                         continue
                     if not alone:
                         if priority == DEPARTURES_FIRST:
-                            self.answer(what, where[what], now)
+                            self._leave_station(what, now)
                         else:
                             self._travelled(what, now)
-                        alone = self._alone()
-                        plain = alone and not back
+                        if not measured:
+                            alone = self._alone()
+                            plain = alone and not back
                         continue
                     if priority == DEPARTURES_FIRST:
                         heappush(queue, (now + back[what], NORMAL, next(numbers), ~what))
@@ -99,7 +102,10 @@ class Express(Turnoffs):
             else:
                 site = backend.site
                 where[index] = site.place
-                if there:
+                if asks:
+                    self._send_and_ask(self._desk(index), site, index, now)
+                    alone = plain = False  # whoever asks makes stations count
+                elif there:
                     heappush(queue, (now + there[index], NORMAL, next(numbers), index))
                 elif site.open is not None:
                     due = site.open.settle(now, site.sizes[index] * site.mean)
@@ -120,7 +126,7 @@ class Express(Turnoffs):
 
     def _alone(self) -> bool:
         """Whether all that is under way belongs to one balancer, which hears of nothing else."""
-        return len(self._desks) == 1 and not self._dispatchers[0].hears and not self._leases
+        return len(self._desks) == 1 and not (self._measured or self._leases)
 
     def _leave_shared(self, site: Site, station: ProcessorSharing[Any], now: float) -> bool:
         """What is due at a station whose jobs share their workers, as in `Site`.

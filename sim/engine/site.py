@@ -28,6 +28,7 @@ class Site(Alarm):
         "_fifo",
         "_model",
         "_timeline",
+        "counted",
         "door",
         "mean",
         "measures",
@@ -56,6 +57,8 @@ class Site(Alarm):
         self._fifo = station if isinstance(station, Fifo) else None  # jobs there are settled
         self.open = self._fifo if self._fifo is not None and model.queue is None else None
         """The station, if it takes everybody and nobody asks how many it holds."""
+        self.counted: Fifo[Job] | None = None
+        """The same of one that is measured; the express lane keeps its jobs, and counts them."""
         shares = type(cast(Any, station)) is ProcessorSharing and model.queue is None
         self.shared = cast(ProcessorSharing[Job], station) if shares else None
         """The same of one whose jobs share its workers."""
@@ -67,19 +70,29 @@ class Site(Alarm):
         self.set_to = INFINITY
         """When it rings next."""
 
-    def measure(self) -> None:
-        """Learn from here on what `report` tells."""
-        if self.measures is None:
-            self.measures = Measures(self._model)
-            self.open = self.shared = None
-            if self._timeline.lane is not None:
-                self._timeline.lane.give_back(self.place)
+    def measure(self, *, figures: bool) -> None:
+        """Learn from here on what `report` tells, with or without the figures of `Measures`."""
+        if self.measures is not None:
+            if figures:
+                self.measures.take_figures()
+            return
+        self.measures = Measures(self._model, figures=figures)
+        if self._timeline.lane is not None:
+            self._timeline.lane.count()
+            self.counted = self.open
+        self.open = self.shared = None
 
     def report(self, now: float) -> LoadReport:
         """What a probe finds, and an answer says."""
         held, measures = len(self.station), self.measures
         assert measures is not None, "nothing was measured"
         return LoadReport(held, measures.expected(held), *measures.figures(now))
+
+    def left(self, job: int, now: float) -> None:
+        """One of those that the lane keeps is answered; no news of one that is not counted."""
+        if self.counted is not None and self.measures is not None:
+            self.counted.elsewhere -= 1
+            self.measures.left(job, len(self.counted), now)
 
     def holds(self, lease: Lease[Request]) -> bool:
         """Whether work goes on for a request that nobody waits for any more."""
@@ -92,7 +105,14 @@ class Site(Alarm):
 
     def take_in(self, index: int, now: float) -> bool:
         """As `receive`, of a request that is known by its number; False when the queue is full."""
-        return self._enter(index, index, now)
+        counted, measures = self.counted, self.measures
+        if counted is None or measures is None:
+            return self._enter(index, index, now)
+        measures.came(index, len(counted), now)
+        counted.elsewhere += 1
+        timeline, due = self._timeline, counted.settle(now, self.sizes[index] * self.mean)
+        heappush(timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), index))
+        return True
 
     def _enter(self, job: Job, index: int, now: float) -> bool:
         station, measures = self.station, self.measures

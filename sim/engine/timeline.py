@@ -38,8 +38,8 @@ class Lane(Protocol):
     def answer(self, number: int, place: int, now: float) -> None:
         """The backend at `place` has answered the request of this number."""
 
-    def give_back(self, place: int) -> None:
-        """Let the station at `place` hold what is there, which the lane kept for it until now."""
+    def count(self) -> None:
+        """Tell stations how many jobs the lane keeps for them."""
 
 
 class Timeline(simpy.Environment):

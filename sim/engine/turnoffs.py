@@ -1,4 +1,5 @@
-"""Where the express lane is left: whoever is turned away, has to wait in line or takes too long.
+"""Beside the express lane: what backends say of their load, and where the lane is left by whoever
+is turned away, has to wait in line or takes too long.
 
 He is given the lease that the general way would have given him, and goes on there.
 """
@@ -9,16 +10,16 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from heapq import heappush
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from lb.balancing import Backend, Balancer, Lease, Outcome
+from lb.balancing import Backend, Balancer, Lease, Outcome, Probe, ProbeKind
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.journal import Journal
 from sim.engine.request import Request
 from sim.engine.site import Site
 from sim.engine.source import OpenLoop
 from sim.engine.timeline import DEPARTURES_FIRST, LIMITS_NEXT, NORMAL, Alarm, Timeline
-from sim.model.stations import INFINITY, Fifo
+from sim.model.stations import INFINITY
 
 SERVER_ERROR = Outcome.SERVER_ERROR
 
@@ -60,6 +61,7 @@ class Turnoffs:
         self._sites = list(sites.values())
         self._times, self._keys = source.times, source.keys
         self._there, self._back = ways.there, ways.back
+        self._delayed = ways.delayed
         self._response = response
         self._next = 0
         self._at = INFINITY
@@ -67,6 +69,8 @@ class Turnoffs:
         """When that comes, and its place among what else happens then; see `Timeline.numbers`."""
         self._general = False
         """From now on everybody takes the general way."""
+        self._measured = False
+        """Some stations are told of their jobs one by one, once somebody has wanted to know."""
         self._leases: dict[int, Lease[Request]] = {}
         """Of those under way who set out here, and go on there."""
         self._apart: set[int] = set()
@@ -99,41 +103,81 @@ class Turnoffs:
             lease = self._leases.pop(number)
             lease.call.home.answered(lease, now)
             return
-        dispatcher, *_, backends = self._desk(number)
+        dispatcher, balancer, out, backends = self._desk(number)
         if dispatcher.hears:
-            way = self._back[number] if self._back else 0.0
-            dispatcher.report(backends[place], way, now)
+            if self._back:
+                dispatcher.report(backends[place], self._back[number], now)
+            else:
+                self._hear(balancer, backends[place], now)
+                if out:
+                    dispatcher.drain(now)
         if self._back:
             timeline, arrives = self._timeline, now + self._back[number]
             heappush(timeline.queue, (arrives, NORMAL, next(timeline.numbers), ~number))
         else:
             self._end(number, now)
 
-    def give_back(self, place: int) -> None:
+    def count(self) -> None:
         """See `Lane`."""
-        queue, where = self._timeline.queue, self._journal.backend
-        site = self._sites[place]
-        station: Fifo[Any] = cast(Fifo[Any], site.station)
-        station.elsewhere = 0
-        for at in sorted(range(len(queue)), key=queue.__getitem__):
-            due, priority, number, what = queue[at]
-            if priority == DEPARTURES_FIRST and isinstance(what, int) and where[what] == place:
-                station.hold(what, due)
-                queue[at] = (due, priority, number, site)
-
-    # --- the ends that are not as usual
-
-    def _tell_stations(self) -> None:
-        """Processes of SimPy's may look at them."""
-        where = self._journal.backend
+        self._measured = any(site.measures is not None for site in self._sites)
         held = Counter(
-            where[what]
+            self._site(what).place
             for _, priority, _, what in self._timeline.queue
             if priority == DEPARTURES_FIRST and isinstance(what, int)
         )
         for site in self._sites:
             if site.open is not None:
                 site.open.elsewhere = held[site.place]
+
+    # --- what is known of loads
+
+    def _send_and_ask(self, desk: Desk, site: Site, job: int, now: float) -> None:
+        """A request sets out, and others are asked for their load.
+
+        Drawn before it is there, and answered after that, as in the general way.
+        """
+        dispatcher, balancer, out, _ = desk
+        asked = balancer.pool.probes(now)
+        if site.counted is not None and not self._delayed:
+            site.take_in(job, now)
+            for backend in asked:
+                self._hear(balancer, backend, now)
+        else:
+            out.extend(Probe(backend, ProbeKind.LOAD) for backend in asked)
+            if self._there:
+                timeline, arrives = self._timeline, now + self._there[job]
+                heappush(timeline.queue, (arrives, NORMAL, next(timeline.numbers), job))
+            elif not site.take_in(job, now):
+                self._turn_away(job, now)
+        if out:
+            dispatcher.drain(now)
+
+    @staticmethod
+    def _hear(balancer: Balancer[Request], backend: Backend, now: float) -> None:
+        """What a backend says is heard at once; who only asks needs no report made of it."""
+        pool = balancer.pool
+        site: Site = backend.site
+        if pool.listening:
+            pool.reported(backend, now, site.report(now))
+            return
+        held, measures = len(site.station), site.measures
+        if measures is not None:
+            pool.probed(backend, now, held, measures.expected(held))
+
+    def _leave_station(self, job: int, now: float) -> None:
+        """One is due that the lane kept for its station."""
+        site = self._site(job)
+        site.left(job, now)
+        self.answer(job, site.place, now)
+
+    def _site(self, job: int) -> Site:
+        """Where one is that the lane keeps; its request may be elsewhere by now."""
+        if job in self._leases:
+            site: Site = self._leases[job].backend.site
+            return site
+        return self._sites[self._journal.backend[job]]
+
+    # --- the ends that are not as usual
 
     def _end(self, job: int, now: float) -> None:
         """The answer is with the client."""

@@ -11,6 +11,8 @@ from collections import deque
 
 Figures = tuple[float, float, float]
 """Utilisation from 0 to 1; answers per second; of these, errors."""
+BEFORE = -float("inf")
+"""When no window has been opened yet."""
 
 
 class Gauge:
@@ -21,8 +23,7 @@ class Gauge:
         self._workers = workers
         self._every = every
         self._delay = delay
-        self._ends: float | None = None
-        self._at = 0.0
+        self._ends = self._at = BEFORE
         self._busy = 0
         self._used = 0.0  # seconds of work, all workers together
         self._answers = self._errors = 0
@@ -31,29 +32,33 @@ class Gauge:
 
     def holds(self, number: int, now: float) -> None:
         """From now on there are `number` requests at the backend."""
-        self._advance(now)
-        self._busy = min(number, self._workers)
+        if now > self._at:
+            self._advance(now)
+        self._busy = number if number < self._workers else self._workers  # noqa: FURB136 - a call
 
     def answered(self, now: float, *, error: bool = False) -> None:
         """An answer leaves."""
-        self._advance(now)
+        if now > self._at:
+            self._advance(now)
         self._answers += 1
         self._errors += error
 
     def figures(self, now: float) -> Figures | None:
         """What it says now; None as long as no window is old enough."""
-        if self._ends is None:
+        if self._at == BEFORE:
             return None  # health checks come before there is anything to measure
-        self._advance(now)
+        if now > self._at:
+            self._advance(now)
         over = self._over
         while over and over[0][0] <= now - self._delay:
             _, self._told = over.popleft()
         return self._told
 
     def _advance(self, now: float) -> None:
-        if self._ends is None:
+        if self._at == BEFORE:
             self._at, self._ends = now, now + self._every
-        self._close(now, self._ends)
+        if now >= self._ends:
+            self._close(now, self._ends)
         if now > self._at:
             self._used += self._busy * (now - self._at)
             self._at = now

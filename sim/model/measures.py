@@ -9,52 +9,65 @@ from sim.model.gauge import Figures, Gauge
 from sim.model.stations import J, LoadMeter
 
 UNKNOWN = (None, None, None)
-"""Figures before the first window is over."""
+"""Figures before the first window is over, or that are not taken."""
 
 
 class Measures(Generic[J]):
-    """Told of every job at one backend; of those that came before it was made it knows nothing."""
+    """Told of every job at one backend; of those that came before it was made it knows nothing.
 
-    def __init__(self, model: Model) -> None:
+    How busy it is costs a fifth of a simulated request, and whoever only asks never hears of it.
+    """
+
+    def __init__(self, model: Model, *, figures: bool = True) -> None:
+        self._model = model
         self._meter = LoadMeter()
-        self._gauge = Gauge(model.workers, model.report_every, model.report_delay)
+        self._gauge: Gauge | None = None
         self._found: dict[J, tuple[int, float]] = {}
+        self.expected = self._meter.expected
+        if figures:
+            self.take_figures()
+
+    def take_figures(self) -> None:
+        """From here on, at the latest."""
+        if self._gauge is None:
+            model = self._model
+            self._gauge = Gauge(model.workers, model.report_every, model.report_delay)
 
     def came(self, job: J, found: int, now: float) -> None:
         """`job` is taken in beside `found` others."""
         self._found[job] = (found, now)
-        self._gauge.holds(found + 1, now)
+        if self._gauge is not None:
+            self._gauge.holds(found + 1, now)
 
     def left(self, job: J, held: int, now: float, *, error: bool = False) -> None:
         """`job` is answered; `held` others stay."""
         if job in self._found:
             found, since = self._found.pop(job)
             self._meter.left(found, now - since)
-        self._gauge.holds(held, now)
-        self._gauge.answered(now, error=error)
+        if self._gauge is not None:
+            self._gauge.holds(held, now)
+            self._gauge.answered(now, error=error)
 
     def passed(self, held: int, now: float) -> None:
         """Somebody goes on elsewhere, to be answered later; `held` others stay."""
-        self._gauge.holds(held, now)
+        if self._gauge is not None:
+            self._gauge.holds(held, now)
 
     def gone(self, job: J, held: int, now: float) -> None:
         """`job` leaves without an answer."""
         self._found.pop(job, None)
-        self._gauge.holds(held, now)
+        self.passed(held, now)
 
     def lost(self, now: float) -> None:
         """All that were here are gone."""
         self._found.clear()
-        self._gauge.holds(0, now)
+        self.passed(0, now)
 
     def turned_away(self, now: float) -> None:
         """Somebody was answered with an error at once."""
-        self._gauge.answered(now, error=True)
-
-    def expected(self, held: int) -> float:
-        """Seconds that a request takes beside `held` others; zero while nobody has left."""
-        return self._meter.expected(held)
+        if self._gauge is not None:
+            self._gauge.answered(now, error=True)
 
     def figures(self, now: float) -> Figures | tuple[None, None, None]:
         """Utilisation, answers and errors per second as it would say them now."""
-        return self._gauge.figures(now) or UNKNOWN
+        return UNKNOWN if self._gauge is None else self._gauge.figures(now) or UNKNOWN

@@ -179,9 +179,8 @@ class LoadMeter:
 
     def expected(self, number: int) -> float:
         """Seconds for a job that finds `number` others; zero before any has left."""
-        found = self._sojourns.get(number)
-        if found is not None:
-            return found
+        if number in self._sojourns:
+            return self._sojourns[number]
         if not self._numbers:
             return 0.0
         at = bisect_left(self._numbers, number)

@@ -22,6 +22,7 @@ KEYS = [b"a", b"b", b"c"]
 def placed(lb: Balancer, now: float = 0.0, key: bytes = b"") -> Backend:
     backend = lb.place(key, now)
     assert backend is not None
+    lb.out.extend(Probe(asked, ProbeKind.LOAD) for asked in lb.pool.probes(now))
     return backend
 
 

@@ -147,12 +147,20 @@ def changes(world: World) -> Iterator[simpy.Event]:
 
 
 @pytest.mark.parametrize("process", ["poisson", "deterministic"])
-def test_processes_of_simpy_join_either_way(process: str) -> None:
+@pytest.mark.parametrize("algorithm", ["round_robin", "ip_hash", "weighted_feedback"])
+def test_processes_of_simpy_join_either_way(process: str, algorithm: str) -> None:
     file = scenario(
         *[serves(CONSTANT)] * 3, rate=2.0, process=process, run="requests = 200", traffic=KEYS
     )
-    record = same(file, "round_robin", changes)
+    record = same(file, algorithm, changes)
     assert record.rejected  # while nobody was up
+
+
+@pytest.mark.parametrize("law", [CONSTANT, EXPONENTIAL])
+def test_who_begins_to_ask_finds_what_is_there(law: str) -> None:
+    """By keys one backend of five holds many more than the others when it is first asked."""
+    file = scenario(*[serves(law)] * 5, rate=4.5, traffic=KEYS, run="requests = 400")
+    same(file, "ip_hash", changes)
 
 
 def test_who_takes_too_long_is_timed_out_at_the_same_instant() -> None:
