@@ -92,7 +92,7 @@ def test_clients_who_leave_are_counted_as_on_paper() -> None:
     seen = lived(FILE + CROWD)
     verdict = judge(seen.scenario, seen.schedule, seen.measured)
     gone = int(np.count_nonzero(seen.measured.gone))
-    assert gone == verdict.failed > 50
+    assert gone == verdict.failures.measured > 50
     left = seen.snapshot.left_line + sum(backend.gone for backend in seen.snapshot.backends)
     assert left <= gone
     assert verdict.trouble["lost"].ok

@@ -158,10 +158,10 @@ def test_a_try_fails_when_the_proxy_should_have_answered(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("limits", "seconds"),
     [
-        ("", 2 * 62.0),
+        ('[timeouts]\nresponse = "60s"', 2 * 62.0),
         ('[timeouts]\nattempt = "2s"', 2 * 3.0),
         ('[timeouts]\ntotal = "3s"', 3.0),
-        ("[retries]\nmax = 3", 4 * 62.0),
+        ('[retries]\nmax = 3\n[timeouts]\nresponse = "60s"', 4 * 62.0),
     ],
 )
 def test_a_generator_waits_as_long_as_the_proxy_may_take(limits: str, seconds: float) -> None:
