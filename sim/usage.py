@@ -44,8 +44,11 @@ def loads(
     # Of users no more can wait than there are.
     few = traffic.patience is not None or traffic.users is not None
     rows = []
-    for order, (backend, model) in enumerate(scenario.modelled()):
-        sent = float(np.mean([it.entered(order) / it.requests for it in records]))
+    each = [
+        [it.entered(at) / it.requests for it in records] for at in range(len(scenario.backends))
+    ]
+    shares = np.mean(each, axis=1).tolist()  # one call for a thousand backends
+    for sent, (backend, model) in zip(shares, scenario.modelled(), strict=True):
         offered = sent * rate * traffic.work / scenario.capacity_of(model, length)
         limited = model.queue is not None or backend.max_in_flight is not None
         rows.append(Load(offered, few or limited))
@@ -66,8 +69,8 @@ def backend_use(
     # Silence is held against a backend when the limit of an answer is over.
     memory = scenario.outliers.window + scenario.timeouts.response
     after = [np.count_nonzero(record.arrived >= cut) for record in records]
-    rows = []
-    for order, (backend, model) in enumerate(scenario.modelled()):
+    means = []
+    for order, (_, model) in enumerate(scenario.modelled()):
         share, busy, in_flight = [], [], []
         for record, all_counted in zip(records, after, strict=True):
             counted = np.count_nonzero(record.arrived[record.answered_by(order)] >= cut)
@@ -76,20 +79,23 @@ def backend_use(
             working = np.minimum(inside, model.workers)
             busy.append(time_average(times, working, cut, record.until) / model.workers)
             in_flight.append(mean_inside(*record.in_flight(order), cut, record.until))
-        ejected, falsely = np.mean([it.ejections(order, memory) for it in records], axis=0)
-        rows.append(
-            BackendUse(
-                name=backend.label,
-                share=float(np.mean(share)),
-                utilisation=float(np.mean(busy)),
-                mean_in_flight=float(np.mean(in_flight)),
-                offered=sent[order].offered,
-                bounded=sent[order].bounded,
-                ejected=float(ejected),
-                falsely_ejected=float(falsely),
-            )
+        ejected, falsely = zip(*[it.ejections(order, memory) for it in records], strict=True)
+        means.append((share, busy, in_flight, ejected, falsely))
+    return [
+        BackendUse(
+            name=backend.label,
+            share=share,
+            utilisation=busy,
+            mean_in_flight=in_flight,
+            offered=load.offered,
+            bounded=load.bounded,
+            ejected=ejected,
+            falsely_ejected=falsely,
         )
-    return rows
+        for backend, load, (share, busy, in_flight, ejected, falsely) in zip(
+            scenario.backends, sent, np.mean(means, axis=2).tolist(), strict=True
+        )
+    ]
 
 
 def shared_use(

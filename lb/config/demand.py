@@ -67,10 +67,9 @@ class Demand(Table):
         return process
 
     def _without_model(self) -> list[str]:
-        where = [self.place("backend", number, "model") for number in range(len(self.backends))]
         return [
-            f"{place}: missing; nothing to simulate {row.label} with"
-            for place, row in zip(where, self.backends, strict=True)
+            f"{self.place('backend', at, 'model')}: missing; nothing to simulate {row.label} with"
+            for at, row in enumerate(self.backends)
             if row.model is None
         ]
 

@@ -194,9 +194,11 @@ class Record:
 
     def entered(self, order: int) -> int:
         """How many attempts a backend took in, those whose answer nobody waited for too."""
+        answered = len(self.answered_by(order))
+        if not len(self.lost.backend):
+            return answered
         mine = self.lost.backend == order
-        unanswered = np.count_nonzero(mine & (self.lost.left > self.lost.reached))
-        return int(len(self.answered_by(order)) + unanswered)
+        return answered + int(np.count_nonzero(mine & (self.lost.left > self.lost.reached)))
 
     def answered_by(self, order: int) -> NDArray[np.intp]:
         """Which successful requests one backend answered: their rows, by arrival."""
@@ -226,6 +228,9 @@ class Record:
         return self.present(order)
 
     def _stays(self, order: int | None, entered: str, left: str) -> tuple[Floats, Floats]:
+        if order is not None and not len(self.lost.backend):
+            rows = self.answered_by(order)
+            return getattr(self, entered)[rows], getattr(self, left)[rows]
         if order is None:
             mine: slice | NDArray[np.intp] = slice(None)
             others: slice | NDArray[np.bool_] = slice(None)
