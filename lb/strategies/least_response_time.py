@@ -11,10 +11,11 @@ when several balancers share the backends: all of them run to the same fastest o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 from lb.strategies.base import B, Outcome, Random
 from lb.strategies.parts.estimates import Estimates
-from lb.strategies.parts.least_loaded import LeastLoaded
+from lb.strategies.parts.seldom_tied import SeldomTied
 from lb.strategies.spec import Seconds, Spec
 
 
@@ -32,16 +33,20 @@ class Params:
             raise ValueError("decay and penalty must be above zero seconds")
 
 
-class LeastResponseTime(LeastLoaded[B]):
+class LeastResponseTime(SeldomTied[B]):
     """Least loaded, by estimated latency times requests in flight per weight."""
 
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._estimates = Estimates(params.decay, params.penalty, peak=False)
+        self._keys = self._estimates.keys
         self._joined: set[int] = set()  # orders, blocked ones too
 
     def load(self, backend: B) -> float:
-        return self._estimates.load(backend)
+        key = self._keys.get(backend.order)
+        if key is None:
+            return self._estimates.load(backend)
+        return key + log((backend.active + 1) / backend.weight)  # the same without the step
 
     def join(self, backend: B, now: float) -> None:
         self._joined.add(backend.order)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 
 from lb.strategies.base import B, Outcome, Random
 from lb.strategies.parts.estimates import Estimates
@@ -49,8 +50,20 @@ class PeakEwma(Sampler[B]):
         self._estimates = Estimates(params.decay, params.penalty, peak=True)
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
-        drawn = self.sample(self._choices, avoid)
-        return min(drawn, key=self._estimates.load) if drawn else None
+        if avoid or self._choices != 2 or len(self.members) < 2 or self.weighted:
+            drawn = self.sample(self._choices, avoid)
+            return min(drawn, key=self._estimates.load) if drawn else None
+        # The common case at full length, as in p2c; `Estimates.load` is a step for each of them.
+        members, n = self.members, len(self.members)
+        i, j = int(self._random() * n), int(self._random() * (n - 1))
+        first, second = members[i], members[j + (j >= i)]
+        keys = self._estimates.keys
+        try:
+            load = keys[second.order] + log((second.active + 1) / second.weight)
+            lower = load < keys[first.order] + log((first.active + 1) / first.weight)
+        except KeyError:  # somebody was never measured
+            lower = self._estimates.load(second) < self._estimates.load(first)
+        return second if lower else first
 
     def join(self, backend: B, now: float) -> None:
         self._estimates.seed(backend, now)

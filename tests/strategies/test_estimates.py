@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, log
 
 import pytest
 
@@ -123,3 +123,10 @@ def test_the_unknown_come_first_until_one_is_asked_and_last_while_it_is() -> Non
     assert idle < known.load(Server(1)) < known.load(Server(0)) < asked
     assert known.load(Server(2, weight=2)) < idle, "the heavier of two unknown ones"
     assert asked < known.load(Server(2, active=2))
+
+
+def test_nothing_rounds_an_estimate_below_the_shortest_time() -> None:
+    known = estimates()
+    for moment in range(1000):
+        known.observe(0, moment / 7, Outcome.OK, 0.0)
+        assert known.keys[0] >= log(SHORTEST) + moment / 7 / 10.0

@@ -15,6 +15,7 @@ from lb.strategies.base import Candidate, Outcome
 UNKNOWN = 1e12
 """Beyond any key. Nobody measured and idle comes before everybody, nobody measured but being asked
 after everybody: one request finds out, not a herd."""
+OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
 SHORTEST = 1e-6
 """Seconds; a logarithm needs more than nothing."""
 
@@ -30,14 +31,15 @@ class Estimates:
         self._decay = decay
         self._penalty = penalty
         self._peak = peak
-        self._keys: dict[int, float] = {}
+        self.keys: dict[int, float] = {}
+        """What a strategy may read, and nobody else write; by order."""
         self._times: dict[int, float] = {}
 
     def __contains__(self, order: int) -> bool:
-        return order in self._keys
+        return order in self.keys
 
     def forget(self, order: int) -> None:
-        self._keys.pop(order, None)
+        self.keys.pop(order, None)
         self._times.pop(order, None)
 
     def seed(self, backend: Candidate, now: float) -> None:
@@ -47,29 +49,35 @@ class Estimates:
 
     def observe(self, order: int, now: float, outcome: Outcome, latency: float) -> None:
         """Take the end of one request; what says nothing about the backend is ignored."""
-        if outcome is Outcome.OK:
-            sample = max(SHORTEST, latency)
-        elif outcome.teaches:
-            sample = max(latency, self._penalty)
-        else:
-            return
-        key = self._keys.get(order)
+        sample = latency
+        if outcome is not OK:
+            if not outcome.teaches:
+                return
+            if sample < self._penalty:
+                sample = self._penalty
+        elif sample < SHORTEST:
+            sample = SHORTEST
+        decay = self._decay
+        faded = now / decay
+        key = self.keys.get(order)
         if key is not None:
-            estimate = exp(key - now / self._decay)  # faded to this moment
+            estimate = exp(key - faded)  # at this moment
             if not (self._peak and sample > estimate):
-                fading = exp((self._times[order] - now) / self._decay)
-                sample = max(estimate + sample * (1 - fading), SHORTEST)
-        self._keys[order] = log(sample) + now / self._decay
+                fading = exp((self._times[order] - now) / decay)
+                sample = estimate + sample * (1 - fading)
+                if sample < SHORTEST:
+                    sample = SHORTEST
+        self.keys[order] = log(sample) + faded
         self._times[order] = now
 
     def at(self, order: int, now: float) -> float:
         """The estimate at `now`, seconds. Raises KeyError when nothing was measured."""
-        return exp(self._keys[order] - now / self._decay)
+        return exp(self.keys[order] - now / self._decay)
 
     def load(self, backend: Candidate) -> float:
         """A number to compare backends by: the estimate times what is in flight, per weight."""
         work = log((backend.active + 1) / backend.weight)
-        key = self._keys.get(backend.order)
+        key = self.keys.get(backend.order)
         if key is None:
             return work + (UNKNOWN if backend.active else -UNKNOWN)
         return key + work
