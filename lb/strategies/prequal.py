@@ -112,8 +112,10 @@ class Prequal(Sampler[B]):
             answers = [answer for answer in answers if answer.backend not in avoid]
         if len(answers) < 2:
             return self.sample(1, avoid)[0]
-        best = self._best(answers)
-        self._use(best)
+        counts = self._sorted
+        threshold = counts[min(int(self._params.quantile * len(counts)), len(counts) - 1)]
+        best = self._best(answers, threshold)
+        self._use(best, threshold)
         return best.backend
 
     def probes(self, now: float) -> Sequence[B]:
@@ -127,10 +129,12 @@ class Prequal(Sampler[B]):
         if backend.order not in self._free:
             return
         recent, counts, answers = self._recent, self._sorted, self._answers
+        oldest = recent.popleft() if len(recent) == RECENT else None
         recent.append(in_flight)
-        insort(counts, in_flight)
-        if len(recent) > RECENT:
-            del counts[bisect_left(counts, recent.popleft())]
+        if in_flight != oldest:
+            insort(counts, in_flight)
+            if oldest is not None:
+                del counts[bisect_left(counts, oldest)]
         uses = self._uses
         if uses is not NEVER_USED_UP:
             uses += self._random() < self._one_more
@@ -155,9 +159,9 @@ class Prequal(Sampler[B]):
         self._allow()
         self._answers = [answer for answer in self._answers if answer.backend is not backend]
 
-    def _best(self, answers: Sequence[Answer[B]]) -> Answer[B]:
+    @staticmethod
+    def _best(answers: Sequence[Answer[B]], threshold: int) -> Answer[B]:
         """The cold one with the lowest latency; if all are hot, the fewest in flight."""
-        threshold = self._threshold()
         cold: Answer[B] | None = None
         coolest = answers[0]
         for answer in answers:
@@ -168,29 +172,25 @@ class Prequal(Sampler[B]):
                 coolest = answer
         return cold or coolest
 
-    def _threshold(self) -> int:
-        counts = self._sorted
-        return counts[min(int(self._params.quantile * len(counts)), len(counts) - 1)]
-
-    def _use(self, answer: Answer[B]) -> None:
+    def _use(self, answer: Answer[B], threshold: int) -> None:
         answer.in_flight += 1  # what we have just sent there
         answer.uses_left -= 1
         if answer.uses_left <= 0:
             self._answers.remove(answer)
         elif len(self._answers) > 2:
-            self._remove_one()
+            self._remove_one(threshold)
 
-    def _remove_one(self) -> None:
+    def _remove_one(self, threshold: int) -> None:
         """Once per pick: the oldest answer and the worst in turn, so the pool stays fresh."""
         if self._drop_oldest:
             del self._answers[0]
         else:
-            self._answers.remove(self._worst())
+            self._answers.remove(self._worst(threshold))
         self._drop_oldest = not self._drop_oldest
 
-    def _worst(self) -> Answer[B]:
+    def _worst(self, threshold: int) -> Answer[B]:
         """Of the hot the one with most in flight; if none is hot, the slowest."""
-        most = self._threshold()
+        most = threshold
         slowest = self._answers[0]
         hottest: Answer[B] | None = None
         for answer in self._answers:

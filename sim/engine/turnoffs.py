@@ -140,8 +140,14 @@ class Turnoffs:
         asked = balancer.pool.probes(now)
         if site.counted is not None and not self._delayed:
             site.take_in(job, now)
+            probed, listening = balancer.pool.probed, balancer.pool.listening
             for backend in asked:
-                self._hear(balancer, backend, now)
+                there: Site = backend.site
+                if listening or there.measures is None:
+                    self._hear(balancer, backend, now)
+                else:  # the common case at full length, three times for each request
+                    held = len(there.station)
+                    probed(backend, now, held, there.measures.expected(held))
         else:
             out.extend(Probe(backend, ProbeKind.LOAD) for backend in asked)
             if self._there:

@@ -125,27 +125,34 @@ class ProcessorSharing(Generic[J]):
         held, workers = self._due, self._workers
         n = len(held)
         if n:
-            rate = workers / n
-            self._meter += (now - self._read_at) * (min(1.0, rate))
+            passed = now - self._read_at
+            self._meter += passed * (workers / n) if n > workers else passed
         else:
             self._meter = 0.0
         self._read_at = now
         self._arrivals += 1
         heappush(held, (self._meter + service, self._arrivals, job))
-        left, rate = held[0][0] - self._meter, workers / (n + 1)
-        return now + (max(0.0, left)) / (min(1.0, rate))
+        left = held[0][0] - self._meter
+        if left <= 0.0:
+            return now
+        return now + (left / (workers / (n + 1)) if n >= workers else left)
 
     def let_go(self) -> tuple[J, float]:
         """As `depart`; with the job, when the next one is due. At full length."""
-        held, workers = self._due, self._workers
-        left, rate = held[0][0] - self._meter, workers / len(held)
-        at = self._read_at + (max(0.0, left)) / (min(1.0, rate))
+        held, workers, at = self._due, self._workers, self._read_at
+        n = len(held)
+        left = held[0][0] - self._meter
+        if left > 0.0:
+            at += left / (workers / n) if n > workers else left
         self._meter, _, job = heappop(held)
         self._read_at = at
         if not held:
             return job, INFINITY
-        left, rate = held[0][0] - self._meter, workers / len(held)
-        return job, at + (max(0.0, left)) / (min(1.0, rate))
+        n -= 1
+        left = held[0][0] - self._meter
+        if left <= 0.0:
+            return job, at
+        return job, at + (left / (workers / n) if n > workers else left)
 
     def depart(self) -> tuple[float, J]:
         at = self.next_departure()
