@@ -121,20 +121,22 @@ class Pool:
         backend.succeeded += 1
         old = backend.response_time
         backend.response_time = latency if old is None else old + LATENCY_GAIN * (latency - old)
-        active = backend.active = backend.active - 1
+        before = backend.active
+        backend.active = before - 1
         if self._finished is not None:
             self._finished(backend, now, OK, latency)
-        if active != backend.limit - 1 or not self._indexed(backend):
+        if before != backend.limit or not self._indexed(backend):
             return False
         self._places[backend].strategy.unblock(backend, now)
         return True
 
     def give(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> bool:
         """An attempt is over; True when it made room where there was none."""
-        active = backend.active = backend.active - 1
+        before = backend.active
+        backend.active = before - 1
         if self._finished is not None:
             self._finished(backend, now, outcome, latency)
-        if active != backend.limit - 1 or not self._indexed(backend):
+        if before != backend.limit or not self._indexed(backend):
             return False
         self._places[backend].strategy.unblock(backend, now)
         return True

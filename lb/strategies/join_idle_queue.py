@@ -16,13 +16,10 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from lb.strategies.base import B, Outcome, Random
 from lb.strategies.parts.ring import Ring, past
 from lb.strategies.spec import Spec
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,8 @@ class JoinIdleQueue(Ring[B]):
     def join(self, backend: B, now: float) -> None:
         super().join(backend, now)
         self._by_order[backend.order] = backend
-        self._note(backend)
+        if not backend.active:
+            insort(self._idle, backend.order)
 
     def leave(self, backend: B, now: float) -> None:
         super().leave(backend, now)
@@ -54,16 +52,20 @@ class JoinIdleQueue(Ring[B]):
             self._strike(backend.order)
 
     def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
-        if backend.order in self._by_order:
-            self._note(backend)
+        if not backend.active and backend.order in self._by_order:
+            insort(self._idle, backend.order)
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
-        idle = self._idle
         if avoid:
             return self._pick_avoiding(avoid)
-        if idle:
-            return self._by_order[self._one_of(idle)]
-        return self._one_of(self.members) if self.members else None
+        idle, members = self._idle, self.members
+        n = len(idle)
+        if n:
+            return self._by_order[idle[int(self._random() * n) if n > 1 else 0]]
+        n = len(members)
+        if n > 1:
+            return members[int(self._random() * n)]
+        return members[0] if n else None
 
     def _pick_avoiding(self, avoid: Sequence[B]) -> B | None:
         hidden = self.hidden(avoid)
@@ -81,14 +83,6 @@ class JoinIdleQueue(Ring[B]):
 
     def _place(self, n: int, hidden: list[int]) -> int:
         return past(int(self._random() * n) if n > 1 else 0, hidden)
-
-    def _one_of(self, choices: list[T]) -> T:
-        n = len(choices)
-        return choices[int(self._random() * n)] if n > 1 else choices[0]
-
-    def _note(self, backend: B) -> None:
-        if not backend.active:
-            insort(self._idle, backend.order)
 
     def _strike(self, order: int) -> None:
         at = bisect_left(self._idle, order)

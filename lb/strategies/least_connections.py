@@ -10,9 +10,10 @@ requests, and when a broken backend answers errors faster than the others answer
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 
-from lb.strategies.base import B, Random
+from lb.strategies.base import B, Outcome, Random
 from lb.strategies.parts.least_loaded import LeastLoaded
 from lb.strategies.spec import Spec
 
@@ -30,6 +31,27 @@ class LeastConnections(LeastLoaded[B]):
 
     def load(self, backend: B) -> float:
         return (backend.active + 1) / backend.weight
+
+    def started(
+        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
+    ) -> None:
+        order = backend.order
+        old = self._loads.get(order)
+        if old is None:
+            return  # it has left, or is at its limit
+        # As in LeastLoaded, at full length: this runs twice for every request.
+        buckets = self._buckets
+        bucket = buckets[old]
+        del bucket[bisect_left(bucket, order)]
+        load = (backend.active + 1) / backend.weight
+        try:
+            insort(buckets[load], order)
+        except KeyError:
+            self._enter(order, load)
+        else:
+            self._loads[order] = load
+
+    finished = started
 
 
 SPEC = Spec(

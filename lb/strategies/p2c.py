@@ -41,13 +41,14 @@ class PowerOfChoices(Sampler[B]):
         super().__init__(rng)
         self._choices = params.choices
         self._replacement = params.replacement
+        self._two = params.choices == 2 and not params.replacement
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         members = self.members
         n = len(members)
         if n < 2:
             return members[0] if n else None
-        if avoid or self._choices != 2 or self._replacement or self.weighted:
+        if avoid or self.weighted or not self._two:
             return self._least(self._drawn(avoid))
         # The common case at full length: two different members, every ordered pair equally likely.
         i, j = int(self._random() * n), int(self._random() * (n - 1))

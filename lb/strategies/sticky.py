@@ -102,6 +102,10 @@ class Sticky(Generic[B]):
         named = self._tokens.get(key)
         place = self._places.pop(key, None) if named is None else named
         home = None if place is None else self._usable.get(place)
+        if home is not None and not (avoid or self._draining):  # as nearly always
+            if named is None and place is not None:
+                self._places[key] = place
+            return home
         if home is not None and self._draining and now >= self._draining.get(home.order, inf):
             self._withdraw(home)
             home = None

@@ -137,7 +137,8 @@ class Schedule:
             texts = [b"%d" % key for key in range(int(self.keys.max(initial=0)) + 1)]
         else:
             texts = [text.encode() for text in self.texts]
-        return [texts[key] for key in self.keys.tolist()]
+        read: list[bytes] = np.array(texts, dtype=object)[self.keys].tolist()
+        return read
 
     def fields(self, index: int) -> dict[str, str]:
         """The header fields that carry request `index`'s work and key to a live backend."""

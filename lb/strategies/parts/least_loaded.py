@@ -52,27 +52,13 @@ class LeastLoaded(ABC, Generic[B]):
         self.started(backend, now)
 
     def started(
-        self,
-        backend: B,
-        now: float,
-        outcome: Outcome = Outcome.OK,
-        latency: float = 0.0,
+        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
     ) -> None:
         """Move the backend to the bucket of its new load; `finished` is the same move."""
         order = backend.order
-        old = self._loads.get(order)
-        if old is None:
-            return  # it has left, or is at its limit
-        # _remove and _enter at full length: this runs twice for every request.
-        buckets = self._buckets
-        bucket = buckets[old]
-        del bucket[bisect_left(bucket, order)]
-        load = self.load(backend)
-        if load in buckets:
-            insort(buckets[load], order)
-            self._loads[order] = load
-        else:
-            self._enter(order, load)
+        if order in self._members:  # else it has left, or is at its limit
+            self._remove(order, self._loads[order])
+            self._enter(order, self.load(backend))
 
     finished = started
 

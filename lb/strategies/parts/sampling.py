@@ -82,6 +82,8 @@ class Sampler(Ring[B]):
         self._joined: dict[int, B] = {}  # by order, blocked ones too
         self._weights: dict[int, float] = {}  # as counted in the tree, by order
         self._having: dict[float, int] = {}  # how many have a weight
+        self.weighted = False
+        """Whether the weights differ at all."""
         self._tree: WeightTree | None = None  # made when first needed
         self._leaves: list[int] = []  # orders, by position in the tree
 
@@ -108,11 +110,6 @@ class Sampler(Ring[B]):
         if backend.order in self._joined:
             self._discount(backend.order)
             self._count(backend.order, backend.weight)
-
-    @property
-    def weighted(self) -> bool:
-        """Whether the weights differ at all."""
-        return len(self._having) > 1
 
     def sample(self, n: int, avoid: Sequence[B] = ()) -> list[B]:
         """Up to `n` different members in the order drawn, each in proportion to weight.
@@ -183,6 +180,7 @@ class Sampler(Ring[B]):
     def _count(self, order: int, weight: float) -> None:
         self._weights[order] = weight
         self._having[weight] = self._having.get(weight, 0) + 1
+        self.weighted = len(self._having) > 1
         self._tree = None
 
     def _discount(self, order: int) -> None:
@@ -190,4 +188,5 @@ class Sampler(Ring[B]):
         self._having[weight] -= 1
         if not self._having[weight]:
             del self._having[weight]
+        self.weighted = len(self._having) > 1
         self._tree = None
