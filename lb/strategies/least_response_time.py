@@ -61,8 +61,9 @@ class LeastResponseTime(SeldomTied[B]):
     def finished(
         self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
     ) -> None:
-        if backend.order in self._joined:
-            self._estimates.observe(backend.order, now, outcome, latency)
+        order = backend.order
+        if order in self._joined:
+            self._estimates.observe(order, now, outcome, latency)
             self.started(backend, now)
 
 
