@@ -164,7 +164,7 @@ class Turnoffs:
         pool = balancer.pool
         site: Site = backend.site
         if pool.listening:
-            pool.reported(backend, now, site.report(now))
+            pool.told(backend, now, site.report(now))
             return
         held, measures = len(site.station), site.measures
         if measures is not None:
@@ -172,9 +172,28 @@ class Turnoffs:
 
     def _leave_station(self, job: int, now: float) -> None:
         """One is due that the lane kept for its station."""
-        site = self._site(job)
+        if self._back or self._leases or len(self._desks) > 1 or not self._desks[0][0].hears:
+            site = self._site(job)
+            site.left(job, now)
+            self.answer(job, site.place, now)
+            return
+        # What that comes to before one balancer that hears: a tenth of the time less.
+        dispatcher, balancer, out, backends = self._desks[0]
+        journal = self._journal
+        backend = backends[journal.backend[job]]
+        site = backend.site
         site.left(job, now)
-        self.answer(job, site.place, now)
+        self._hear(balancer, backend, now)
+        if out:
+            dispatcher.drain(now)
+        if balancer.settle(backend, now, now - self._times[job]):
+            balancer.made_room(now)
+        journal.ended[job] = now
+        journal.left -= 1
+        if not journal.left:
+            journal.over(now)
+        if out:
+            dispatcher.drain(now)
 
     def _site(self, job: int) -> Site:
         """Where one is that the lane keeps; its request may be elsewhere by now."""

@@ -36,6 +36,12 @@ class Gauge:
             self._advance(now)
         self._busy = number if number < self._workers else self._workers  # noqa: FURB136 - a call
 
+    def left(self, held: int, now: float, error: bool) -> None:
+        """An answer leaves, and `held` requests stay."""
+        self.holds(held, now)
+        self._answers += 1
+        self._errors += error
+
     def answered(self, now: float, *, error: bool = False) -> None:
         """An answer leaves."""
         if now > self._at:

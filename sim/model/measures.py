@@ -45,8 +45,7 @@ class Measures(Generic[J]):
             found, since = self._found.pop(job)
             self._meter.left(found, now - since)
         if self._gauge is not None:
-            self._gauge.holds(held, now)
-            self._gauge.answered(now, error=error)
+            self._gauge.left(held, now, error)
 
     def passed(self, held: int, now: float) -> None:
         """Somebody goes on elsewhere, to be answered later; `held` others stay."""
