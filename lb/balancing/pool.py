@@ -39,9 +39,10 @@ Finished = Callable[[Backend, float, Outcome, float], None]
 class Pool:
     """All backends in configured order, in tiers.
 
-    While there is one tier `pick` is its strategy's own, and so are `told`, which is `reported` for
-    members, and `probed`, the same while nobody is `listening`. They are other ones after whatever
-    may have changed that: `swap`, and all that happens to members and policies.
+    While there is one tier `pick` is its strategy's own, and so are `probes` (whom to ask for their
+    load), `told` (`reported`, for members) and `probed` (the same while nobody is `listening`).
+    They are other ones after whatever may have changed that: `swap`, and all that happens to
+    members and policies.
     """
 
     def __init__(self, setup: Setup, rng: Random, drained: Callable[[Backend], None]) -> None:
@@ -85,6 +86,7 @@ class Pool:
         self._probers = [it.prober for it in tiers if it.prober is not None]
         asker = tiers[0].prober if len(tiers) == 1 else None
         self.probed = self._probed_in_tier if asker is None else asker.probed
+        self.probes = self._probes_of_tiers if asker is None else asker.probes
         hearer = tiers[0].fed if asker is None and len(tiers) == 1 else None
         self.told = self.reported if hearer is None else hearer.fed
         self.listening = any(it.fed is not None for it in tiers)
@@ -301,8 +303,7 @@ class Pool:
         """Whether the algorithm asks backends for their load."""
         return bool(self._probers)
 
-    def probes(self, now: float) -> Sequence[Backend]:
-        """Whom to ask for their load now."""
+    def _probes_of_tiers(self, now: float) -> Sequence[Backend]:
         return [backend for it in self._probers for backend in it.probes(now)]
 
     def _probed_in_tier(self, backend: Backend, now: float, in_flight: int, latency: float) -> None:

@@ -120,9 +120,13 @@ class Prequal(Sampler[B]):
 
     def probes(self, now: float) -> Sequence[B]:
         """Whom to ask now: different backends at random, as many as the picks so far call for."""
-        n = int(self._owed)
+        n, members = int(self._owed), self.members
         self._owed -= n
-        return self.sample(n) if n and len(self.members) > 1 else ()
+        if not n or len(members) < 2:
+            return ()
+        if n > len(members) or self.weighted:
+            return self.sample(n)
+        return [members[at] for at in self._positions(n, [])]  # what that comes to
 
     def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
         """An answer: how many requests `backend` holds, and how many seconds those take."""

@@ -249,6 +249,21 @@ def test_load_reports_and_probes_are_those_of_every_tier() -> None:
     assert asked == {c, d}
 
 
+def test_what_is_told_of_loads_reaches_the_tier_of_whom_it_is_about() -> None:
+    lb = tiered(0, 0, 1, 1, algorithm="prequal")
+    a, b, c, d = lb.pool.backends
+    lb.pool.probed(a, 0.0, 5, 0.5)
+    lb.pool.told(b, 0.0, LoadReport(1, 0.1))
+    lb.remove(c, 0.0)
+    lb.pool.probed(c, 0.0, 0, 0.001)  # of one that is not there any more
+    assert lb.pool.pick(0.0) is b
+    out(lb, "a", "b")
+    lb.pool.probed(d, 0.0, 1, 0.1)
+    assert lb.pool.pick(0.0) is d
+    lb.swap("round_robin")
+    lb.pool.probed(d, 0.0, 9, 9.0)  # which nobody has asked for
+
+
 def test_a_subset_is_taken_before_tiers_are() -> None:
     lb = tiered(0, 0, 0, 1, 1, 1, subset=SubsetPolicy(4, 0))
     own = {backend.name for backend in lb.pool.backends if backend.usable}

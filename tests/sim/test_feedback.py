@@ -73,7 +73,7 @@ def test_weights_by_the_rate_over_the_utilisation_mind_no_delay() -> None:
 
 
 def heard(file: Scenario, algorithm: str) -> list[tuple[float, LoadReport]]:
-    world = World(file, Schedule.draw(file), algorithm)
+    world = World(file, Schedule.draw(file), algorithm, express=False)
     (dispatcher,) = world.dispatchers
     pool: Any = dispatcher.balancer.pool
     reports: list[tuple[float, LoadReport]] = []

@@ -39,6 +39,16 @@ def test_of_two_as_fast_the_one_that_spoke_first_is_picked() -> None:
     assert strategy.pick(0.0) is b
 
 
+def test_by_weight_or_beyond_their_number_other_backends_are_asked_all_the_same() -> None:
+    strategy, members = prequal(2, probes=5)
+    strategy.pick(0.0)
+    assert sorted(strategy.probes(0.0), key=lambda it: it.order) == members
+    uneven = servers(1, 1000, 1000)
+    weighted = joined(create("prequal", Random(5), {"probes": 2}), uneven)
+    weighted.pick(0.0)
+    assert uneven[0] not in weighted.probes(0.0)
+
+
 def test_a_hot_one_is_passed_over_however_fast_it_is() -> None:
     strategy, (a, b, c) = prequal(3, quantile=0.5)
     told(strategy, (a, 9, 0.001), (b, 2, 0.010), (c, 2, 0.020))
