@@ -121,7 +121,7 @@ def test_what_a_full_backend_turns_away_counts_as_errors() -> None:
 def test_an_algorithm_that_takes_over_hears_from_there_on() -> None:
     file = scenario(serves(CONSTANT), serves(CONSTANT), run="requests = 100\nreplications = 1")
     schedule = Schedule.draw(file)
-    world = World(file, schedule, "round_robin")
+    world = World(file, schedule, "round_robin", express=False)
     (dispatcher,) = world.dispatchers
     pool: Any = dispatcher.balancer.pool
     reports: list[float] = []
