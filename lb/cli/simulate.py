@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -114,6 +115,7 @@ def simulate(
     Exit status 4 when an objective of the file is missed, or the data cannot tell. Ctrl-C leaves
     the replications that every algorithm has done.
     """
+    gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the start
     from rich.console import Console
     from rich.progress import Progress
 
@@ -127,6 +129,7 @@ def simulate(
     from sim.output.words import offered
     from sim.precision import wanted
 
+    gc.enable()
     if no_trace and timeline:
         raise UsageError("--timeline shows what --no-trace drops; give one of them")
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
