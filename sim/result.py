@@ -192,14 +192,17 @@ class Result:
         raise KeyError(algorithm)
 
     def ranking(self, metric: str = "p99") -> list[list[str]]:
-        """Algorithms from best to worst; those in one group cannot be told from its first."""
+        """Algorithms from best to worst; those in one group cannot be told from its first.
+
+        Those whose sample does not carry the figure come last, in groups of their own.
+        """
         groups: list[list[str]] = []
         seen = {run.algorithm: _mean(run.blocks, metric) for run in self.runs}
-        order = sorted(
-            self.runs, key=lambda run: (math.isnan(seen[run.algorithm]), seen[run.algorithm])
-        )
-        for name in (run.algorithm for run in order):
-            if groups and not self.between(groups[-1][0], name, metric).distinguishable:
+        lacks = {run.algorithm: math.isnan(run.latency[metric].value) for run in self.runs}
+        for name in sorted(seen, key=lambda it: (lacks[it], math.isnan(seen[it]), seen[it])):
+            first = groups[-1][0] if groups else None
+            alike = first is not None and lacks[first] == lacks[name]
+            if alike and not self.between(groups[-1][0], name, metric).distinguishable:
                 groups[-1].append(name)
             else:
                 groups.append([name])

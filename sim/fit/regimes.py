@@ -33,6 +33,8 @@ class Regimes:
     from it; empty where nothing is known."""
     values: Floats
     """Seconds, of the best; the same shape."""
+    simulated: list[list[bool]]
+    """Whether the cell is done: where it has no best then, no sample carries the figure."""
 
 
 def regimes(sweep: Sweep, metric: str = "p99") -> list[Regimes]:
@@ -49,6 +51,7 @@ def regimes(sweep: Sweep, metric: str = "p99") -> list[Regimes]:
     best = best.reshape(sweep.shape)
     values = sweep.latency(metric)
     winners = np.full(sweep.shape, np.nan)
+    done = np.array([row is not None for row in sweep.rows]).reshape(sweep.shape)
     for place in np.ndindex(sweep.shape):
         if best[place]:
             winners[place] = values[place][sweep.algorithms.index(best[place][0])]
@@ -68,6 +71,7 @@ def regimes(sweep: Sweep, metric: str = "p99") -> list[Regimes]:
                 {name: sweep.axes[name][place] for name, place in at.items()},
                 np.transpose(best[index], order).reshape(shape).tolist(),
                 np.transpose(winners[index], order).reshape(shape),
+                np.transpose(done[index], order).reshape(shape).tolist(),
             )
         )
     return found

@@ -21,7 +21,9 @@ from sim.model.laws import Floats
 from sim.result import COMPARED, COUNTS
 
 Row = dict[str, Any]
-"""What is kept and printed of a cell: `parameters`, `offered_load`, `runs`, `ranking`."""
+"""What is kept and printed of a cell: `parameters`, `offered_load`, `runs`, `ranking`.
+
+A run has `needs`, by figure, where its sample does not carry some: times as many requests."""
 
 
 @dataclass
@@ -91,15 +93,20 @@ class Sweep:
     def best(self, metric: str = "p99") -> list[tuple[str, ...]]:
         """Of each cell, flat: the best algorithm, with those that cannot be told from it.
 
-        As they were given, without parameters that the cell adds; empty where nothing is known.
+        As they were given, without parameters that the cell adds; none whose sample does not carry
+        the figure, so that it is empty where nothing is known.
         """
         return [self._best(row, metric) for row in self.rows]
 
     def _best(self, row: Row | None, metric: str) -> tuple[str, ...]:
-        if row is None or not any(run["latency"][metric] for run in row["runs"]):
+        if row is None:
             return ()
-        names = [run["algorithm"] for run in row["runs"]]
-        return tuple(self.algorithms[names.index(it)] for it in row["ranking"][metric][0])
+        pairs = zip(row["runs"], self.algorithms, strict=True)
+        known = {run["algorithm"]: given for run, given in pairs if run["latency"][metric]}
+        for group in row["ranking"][metric]:
+            if measured := tuple(known[name] for name in group if name in known):
+                return measured
+        return ()
 
     def _array(self, of: Callable[[Any], float | None]) -> Floats:
         nothing = [None] * len(self.algorithms)
@@ -166,7 +173,8 @@ def simulated(cell: Cell) -> Row:
     for run in done.runs:
         told = run.as_dict()
         figures = {name: told[name] for name in ("algorithm", *COUNTS, "latency", "throughput")}
-        runs.append({**figures, "steady": run.steady})
+        needs = {name: value.needs for name, value in run.latency.items() if value.needs}
+        runs.append({**figures, "steady": run.steady, **({"needs": needs} if needs else {})})
     row = {
         "parameters": cell.parameters,
         "offered_load": cell.scenario.utilisation,

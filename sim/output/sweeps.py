@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lb.system import writing
 from lb.terminal import Terminal
+from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
 from sim.fit.grid import short_names, shown
-from sim.fit.sweep import Sweep
+from sim.fit.sweep import Row, Sweep
 from sim.output.words import milliseconds
 from sim.result import COMPARED
 
@@ -22,20 +23,21 @@ CURVES = "{}_by_load.png"
 REPORT = (DOCUMENT, MAP, *map(CURVES.format, COMPARED))
 """Files that `write_sweep` may leave."""
 BEST = "*"
+NAMED = 3
+"""Cells that a sentence names; the rest it counts."""
 
 
 def print_sweep(sweep: Sweep, metric: str, terminal: Terminal) -> None:
     """A row for each cell that is done, a column for each algorithm."""
-    names = short_names(sweep.axes)
     rows = []
     for row, best in zip(sweep.rows, sweep.best(metric), strict=True):
         if row is not None:
-            label = ", ".join(
-                f"{names[it]} {shown(value)}" for it, value in row["parameters"].items()
-            )
             cells = zip(sweep.algorithms, row["runs"], strict=True)
             rows.append(
-                [label, *(_cell(run, metric, algorithm in best) for algorithm, run in cells)]
+                [
+                    _label(sweep, row),
+                    *(_cell(run, metric, algorithm in best) for algorithm, run in cells),
+                ]
             )
     if rows:
         terminal.table(
@@ -56,20 +58,44 @@ def sentences(sweep: Sweep, metric: str) -> Iterator[str]:
             often = sum(name in names for names in best)
             alone = sum(names == (name,) for names in best)
             yield f"{name}: best by {metric} in {often} of {len(best)} cells, alone in {alone}"
-    rows = [row for row in sweep.rows if row is not None]
-    dark = sum(any(_estimate(run, metric) is None for run in row["runs"]) for row in rows)
-    if dark:
+    if dark := _where(sweep, lambda run: _estimate(run, metric) is None):
+        rows = [row for row in sweep.rows if row is not None]
+        needs = [run.get("needs", {}).get(metric, 0.0) for row in rows for run in row["runs"]]
+        more = f"{times_as_many(max(needs))} times as many" if max(needs) else "more"
         yield (
-            f"{dark} {'cell has' if dark == 1 else 'cells have'} too few requests for {metric}: "
-            "give more, or more replications"
+            f"{_counted(dark)} {'has' if len(dark) == 1 else 'have'} too few requests for "
+            f"{metric}: give {more}, or more replications: {_listed(dark)}"
         )
-    unsteady = sum(not all(run["steady"] for run in row["runs"]) for row in rows)
-    if unsteady:
-        cells = "1 cell" if unsteady == 1 else f"{unsteady} cells"
+    if unsteady := _where(sweep, lambda run: not run["steady"]):
         yield (
-            f"In {cells} some algorithm cannot keep up: its latencies depend on the length of "
-            "the run"
+            f"In {_counted(unsteady)} some algorithm cannot keep up: its latencies depend on the "
+            f"length of the run: {_listed(unsteady)}"
         )
+
+
+def _where(sweep: Sweep, holds: Callable[[Mapping[str, Any]], bool]) -> list[str]:
+    """Cells where it holds of a run, with the algorithms that it holds of."""
+    found = []
+    for row in sweep.rows:
+        runs = [] if row is None else zip(sweep.algorithms, row["runs"], strict=True)
+        names = [name for name, run in runs if holds(run)]
+        if row is not None and names:
+            found.append(f"{_label(sweep, row)} ({', '.join(names)})")
+    return found
+
+
+def _label(sweep: Sweep, row: Row) -> str:
+    names = short_names(sweep.axes)
+    return ", ".join(f"{names[it]} {shown(value)}" for it, value in row["parameters"].items())
+
+
+def _counted(cells: Sequence[str]) -> str:
+    return "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+
+
+def _listed(cells: Sequence[str]) -> str:
+    more = len(cells) - NAMED
+    return "; ".join([*cells[:NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def write_sweep(sweep: Sweep, metric: str, directory: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,17 @@ def test_the_ranking_goes_by_value_and_groups_by_what_can_be_told(result: Result
             assert not any(result.between(first, o, metric).distinguishable for o in others)
         for group, after in pairwise(ranking):
             assert result.between(group[0], after[0], metric).distinguishable
+
+
+def test_whose_figure_is_not_to_be_told_comes_last(result: Result) -> None:
+    best = result.ranking("mean")[0][0]
+    runs = [
+        replace(run, latency={**run.latency, "mean": Estimate.beyond(3.0)})
+        if run.algorithm == best
+        else run
+        for run in result.runs
+    ]
+    assert replace(result, runs=runs).ranking("mean")[-1] == [best]
 
 
 def test_one_algorithm_is_compared_with_nobody() -> None:

@@ -87,6 +87,17 @@ def test_what_is_not_known_has_no_winner(made: Sweep) -> None:
     assert np.isnan(one.values[0, :2]).all()
 
 
+def test_who_lacks_the_figure_never_wins(made: Sweep) -> None:
+    groups = [["least_connections", "p2c"], ["random"]]
+    made.rows[0] = row(made.cells[0].parameters, [0.3, 0.2, None], groups)
+    groups = [["least_connections"], ["p2c", "random"]]
+    made.rows[1] = row(made.cells[1].parameters, [0.3, 0.2, None], groups)
+    one = regimes(made)[0]
+    assert one.best[0][:2] == [("p2c",), ("p2c", "random")]
+    assert one.values[0, :2] == pytest.approx([0.2, 0.2])
+    assert not any("nan" in text.get_text() for text in regime_map(made).axes[0].texts)
+
+
 def test_curves_follow_the_same_axis(made: Sweep) -> None:
     parts = list(curves(made))
     assert [fixed for fixed, _ in parts][:2] == [
@@ -130,6 +141,13 @@ def test_a_tie_is_hatched_and_nothing_else(made: Sweep) -> None:
 def test_what_is_not_known_has_a_question_mark(made: Sweep) -> None:
     made.rows[0] = None
     assert "?" in [text.get_text() for text in regime_map(made).axes[0].texts]
+
+
+def test_what_is_too_short_to_tell_says_so(made: Sweep) -> None:
+    made.rows[0] = None
+    made.rows[1] = row(made.cells[1].parameters, [None] * 3, [list(NAMES)])
+    texts = [text.get_text() for text in regime_map(made).axes[0].texts]
+    assert (texts.count("?"), texts.count("too few\nrequests")) == (1, 1)
 
 
 def test_names_stand_in_cells_where_there_is_room_else_codes() -> None:

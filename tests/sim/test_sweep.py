@@ -14,6 +14,7 @@ import pytest
 from lb.errors import CannotWrite, ConfigError
 from lb.terminal import Terminal
 from sim import Scenario, Sweep, simulate, sweep
+from sim.analysis.objectives import times_as_many
 from sim.crew import Crew, Workers
 from sim.fit.kept import FILE, Kept
 from sim.output.sweeps import print_sweep
@@ -166,4 +167,37 @@ def test_what_the_sample_does_not_carry(file: Scenario) -> None:
     assert np.isnan(few.latency("p99")).all()
     assert few.best("p99") == [()]
     text = printed_by(few, "p99")
-    assert "1 cell has too few requests for p99: give more, or more replications" in text
+    row = few.rows[0]
+    assert row is not None
+    most = times_as_many(max(run["needs"]["p99"] for run in row["runs"]))
+    assert (
+        f"1 cell has too few requests for p99: give {most} times as many, or more replications: "
+        "load 0.5 (random, least_connections)"
+    ) in text
+
+
+def lacking(done: Sweep, cells: int) -> Sweep:
+    """In so many cells random has no mean and cannot keep up."""
+    rows = json.loads(json.dumps(done.rows))
+    for row in rows[:cells]:
+        row["runs"][0] |= {"steady": False, "needs": {"mean": 41.2}}
+        row["runs"][0]["latency"]["mean"] = None
+    return Sweep(done.scenario, done.algorithms, done.axes, done.cells, rows)
+
+
+def test_as_many_wins_are_told_as_are_marked(done: Sweep) -> None:
+    text = printed_by(lacking(done, 2), "mean")
+    table, _, words = text.partition("random: best by mean in ")
+    marked = sum(line.rstrip().endswith("*") for line in table.splitlines())
+    assert f"least_connections: best by mean in {marked} of 6 cells" in words
+    assert words.startswith(f"{table.count('*') - 1 - marked} of 6 cells")
+
+
+def test_cells_that_fall_short_are_named(done: Sweep) -> None:
+    text = " ".join(printed_by(lacking(done, 5), "mean").split())
+    first = "backends 1, load 0.3 (random); backends 1, load 0.5 (random); backends 1, load 0.8"
+    assert (
+        "5 cells have too few requests for mean: give about 42 times as many, or more "
+        f"replications: {first} (random); and 2 more"
+    ) in text
+    assert f"depend on the length of the run: {first} (random); and 2 more" in text

@@ -80,7 +80,11 @@ def regime_map(sweep: Sweep, metric: str = "p99") -> Figure:
 def _draw(ax: Axes, it: Regimes, looks: Mapping[str, Style], words: Mapping[str, str]) -> None:
     for row, line in enumerate(it.best):
         for column, names in enumerate(line):
-            _cell(ax, column, row, names, float(it.values[row, column]), looks, words)
+            if names:
+                _cell(ax, column, row, names, float(it.values[row, column]), looks, words)
+            else:
+                told = "too few\nrequests" if words else "–"
+                _dark(ax, column, row, told if it.simulated[row][column] else "?")
     ax.set_xlim(-0.5, len(it.across) - 0.5)
     ax.set_ylim(-0.5, len(it.best) - 0.5)
     ax.grid(visible=False)
@@ -94,6 +98,11 @@ def _draw(ax: Axes, it: Regimes, looks: Mapping[str, Style], words: Mapping[str,
     ax.set_ylabel(it.y or "")
 
 
+def _dark(ax: Axes, x: int, y: int, why: str) -> None:
+    ax.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, facecolor="#f2f2f2"))
+    ax.text(x, y, why, ha="center", va="center", fontsize=8, color=FAINT)
+
+
 def _cell(
     ax: Axes,
     x: int,
@@ -104,10 +113,6 @@ def _cell(
     words: Mapping[str, str],
 ) -> None:
     corner = (x - 0.48, y - 0.47)
-    if not names:
-        ax.add_patch(Rectangle(corner, 0.96, 0.94, facecolor="#f2f2f2"))
-        ax.text(x, y, "?", ha="center", va="center", color=FAINT)
-        return
     ax.add_patch(
         Rectangle(
             corner,
