@@ -245,10 +245,13 @@ class Turnoffs:
 
     def _look_at_limits(self, now: float) -> None:
         """The oldest request under way has its answer meanwhile, or takes too long."""
-        times = self._times
-        while self._oldest < self._next and self._over(self._oldest):
-            self._apart.discard(self._oldest)
-            self._oldest += 1
+        times, ended, apart = self._times, self._journal.ended, self._apart
+        oldest, until = self._oldest, self._next
+        while oldest < until and (ended[oldest] < INFINITY or oldest in apart):  # `_over`, for all
+            oldest += 1
+        self._oldest = oldest
+        if apart:
+            self._apart = {job for job in apart if job >= oldest}
         if self._general or self._oldest == len(times):
             return
         if self._oldest < self._next and times[self._oldest] + self._response <= now:
