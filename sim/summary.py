@@ -35,11 +35,8 @@ def summarise(
     """
     sent = {name: loads(scenario, mine, rate) for name, mine in records.items()}
     everywhere = [load for mine in sent.values() for load in mine]
-    steady = (
-        drawn
-        and not scenario.changing
-        and all(load.steadiness != "overloaded" for load in everywhere)
-    )
+    growing = any(load.steadiness == "overloaded" for load in everywhere)
+    steady = drawn and not (scenario.changing or growing)
     memory = expected_memory(scenario, max(load.offered for load in everywhere))
     cut, tail = 0.0, 0.0
     if steady:
@@ -50,7 +47,7 @@ def summarise(
     samples = {
         name: [record.after(cut, tail).latency for record in mine] for name, mine in records.items()
     }
-    latency, blocks, shortfall = estimate_together(samples, memory, steady=steady)
+    latency, blocks, shortfall = estimate_together(samples, memory, steady=steady, growing=growing)
     backends, stations = len(scenario.backends), len(scenario.backends) + len(scenario.shared)
     runs = [
         AlgorithmRun(

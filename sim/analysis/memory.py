@@ -33,6 +33,9 @@ class Memory(NamedTuple):
     requests: float
     """How many of them tell as much as one that is independent of the others: the variance of their
     mean over that of independent ones."""
+    wild: float = 1.0
+    """The same of the mean square of their work, which decides how long queues are on average and
+    is far less certain where a few requests are most of it."""
     queues: int = 1
     """Among which they are spread: as many times as long is the start of one remembered."""
 
@@ -67,10 +70,12 @@ def expected_memory(scenario: Scenario, load: float) -> Memory:
     """
     models = [model for _, model in scenario.modelled()]
     if load >= 1:
-        return Memory(math.inf, len(models))
+        return Memory(math.inf, queues=len(models))
     work = max(model.service.squared_cv for model in models)
     gaps = max(1.0, _dispersion(scenario.offered().arrivals))
-    return Memory(max(1.0, 2 * (load**2 * work + gaps) / (1 - load) ** 2), len(models))
+    wild = max(model.service.wildness for model in models)
+    requests = 2 * (load**2 * work + gaps) / (1 - load) ** 2
+    return Memory(max(1.0, requests), wild, len(models))
 
 
 def found_memory(samples: Sequence[Floats]) -> float:

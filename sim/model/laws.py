@@ -79,7 +79,7 @@ def draw_shape(law: LawTable, rng: np.random.Generator, n: int) -> Floats:
             return rng.standard_gamma(law.k, n) / law.k
         case Hyperexponential():
             # Two phases of equal load: p/m1 = (1-p)/m2 with means 1/(2p) and 1/(2(1-p)).
-            p = (1 + math.sqrt((law.cv**2 - 1) / (law.cv**2 + 1))) / 2
+            p = law.chance
             fast = rng.random(n) < p
             return rng.standard_exponential(n) / np.where(fast, 2 * p, 2 * (1 - p))
         case Uniform():

@@ -10,7 +10,17 @@ import pytest
 from pydantic import TypeAdapter
 from scipy import integrate, stats
 
-from lb.config import Bimodal, BoundedPareto, Empirical, Law, LawTable, Weibull
+from lb.config import (
+    Bimodal,
+    BoundedPareto,
+    Empirical,
+    Gamma,
+    Hyperexponential,
+    Law,
+    LawTable,
+    Uniform,
+    Weibull,
+)
 from sim.model.laws import draw, draw_shape, shape
 
 DRAWS = 200_000
@@ -211,3 +221,47 @@ def test_faster_machines_of_two_kinds_of_work_share_a_shape() -> None:
         for values, weights in (((1, 5), (9, 1)), ((2, 10), (18, 2)), ((1, 5), (8, 1)))
     )
     assert shape(fast) == shape(slow) != shape(other)
+
+
+WILDNESS = {
+    "deterministic mean=1s": 1.0,
+    "exponential mean=20ms": 6.0,
+    "erlang mean=1s k=1": 6.0,
+    "gamma mean=2s cv=1": 6.0,
+    "weibull mean=3s shape=1": 6.0,
+    "weibull mean=3s shape=0.5": 70.0,
+    "hyperexponential mean=1s cv=1": 6.0,
+    "lognormal mean=1s cv=1": 16.0,
+    "uniform low=0s high=2s": 1.8,
+}
+
+
+@pytest.mark.parametrize("text", WILDNESS)
+def test_wildness_is_the_fourth_power_s_mean_over_the_mean_square_squared(text: str) -> None:
+    assert law(text).wildness == pytest.approx(WILDNESS[text])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        Hyperexponential(law="hyperexponential", mean=2.0, cv=2.0),
+        Uniform(law="uniform", low=1.0, high=4.0),
+        Bimodal(law="bimodal", values=(1.0, 10.0), weights=(9.0, 1.0)),
+        BoundedPareto(law="bounded_pareto", mean=1.0, alpha=1.5, ratio=20.0),
+        Gamma(law="gamma", mean=1.0, cv=0.5),
+    ],
+    ids=lambda table: table.law,
+)
+def test_wildness_is_that_of_a_sample(table: LawTable) -> None:
+    """Within five standard errors of the fourth power's mean, and as much of the square's."""
+    sample = draw(table, np.random.default_rng(20261128), 400_000)
+    squares = sample**2
+    seen = np.mean(squares**2) / np.mean(squares) ** 2
+    error = np.std(squares**2) / np.mean(squares**2) + 2 * np.std(squares) / np.mean(squares)
+    assert abs(seen / table.wildness - 1) < 5 * error / math.sqrt(len(sample))
+
+
+def test_the_wildness_of_what_was_measured(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("1\n3\n", encoding="utf-8")
+    table = Empirical(law="empirical", file=str(tmp_path / "x.txt"))
+    assert table.wildness == pytest.approx(41 / 25)

@@ -46,7 +46,7 @@ def test_it_is_found_in_a_sample() -> None:
 def test_theory_holds_unless_the_data_contradict() -> None:
     paths = list(m_m_1(0.8, (5, 40_000), 2))
     found = found_memory(paths)
-    assert Memory(82.0, 4).seen(paths) == (82.0, 4)
+    assert Memory(82.0, queues=4).seen(paths) == (82.0, 1.0, 4)
     assert Memory(1.0).seen(paths).requests == pytest.approx(found / 2)
     assert Memory(math.inf).seen(paths).requests == pytest.approx(3 * found, rel=0.1)
 
