@@ -103,13 +103,16 @@ class World(Timeline):
             mine = [fault for fault in faults if fault.strikes(row)]
             self._troubles += [(place, fault.since, fault.until) for fault in mine]
             sizes = source.sizes[shape(model.service)]
-            dealer = Dealer(Random(f"accept {row.address} {seed} {replication}"))
-            station = partial(make, model, timely(mine), noticed=traffic.noticed, dealer=dealer)
+            dealer: Dealer | None = None
             if model.separate:
+                dealer = Dealer(Random(f"accept {row.address} {seed} {replication}"))
                 self._own[place] = Visits(dealer.begun, dealer.rested)
-            door = Door(mine, Random(f"{row.address} {seed} {replication}"))
+            station = partial(make, model, timely(mine), noticed=traffic.noticed, dealer=dealer)
+            door: Door | None = None
+            if mine or model.then is not None:  # of a thousand backends luck is half of the start
+                door = Door(mine, Random(f"{row.address} {seed} {replication}"))
             site: Site
-            if model.then is not None:
+            if model.then is not None and door is not None:
                 stage = self._stages[model.then]
                 site = StagedSite(self, place, station, model, sizes, door, stage)
                 if site.visits is not None:
