@@ -11,7 +11,7 @@ from lb.config import DEFAULT_REQUESTS, Scenario
 from sim.analysis.brief import Brief
 from sim.analysis.comparison import compare
 from sim.analysis.histogram import stand_in
-from sim.analysis.intervals import Blocks, estimate_blocks
+from sim.analysis.intervals import Blocks, estimate_blocks, left_out
 from sim.analysis.memory import Memory, expected_memory
 from sim.analysis.statistics import Estimate
 from sim.analysis.warmup import FORGOTTEN, MOST
@@ -50,6 +50,8 @@ def outline(
     blocks: dict[str, Blocks] = {}
     for name, mine in briefs.items():
         latency[name], blocks[name] = _estimates(mine, memory, steady=steady)
+        if not steady:
+            latency[name] |= left_out(latency[name], len(mine))
     runs = [
         AlgorithmRun(
             algorithm=name,
@@ -67,7 +69,7 @@ def outline(
         )
         for name, mine in briefs.items()
     ]
-    return Result(scenario.run.seed, scenario, runs, compare(blocks, COMPARED, 1.0))
+    return Result(scenario.run.seed, scenario, runs, compare(blocks, COMPARED, 1.0, latency))
 
 
 def _estimates(

@@ -68,7 +68,7 @@ def summarise(
         )
         for name, mine in records.items()
     ]
-    return Result(scenario.run.seed, scenario, runs, compare(blocks, COMPARED, shortfall))
+    return Result(scenario.run.seed, scenario, runs, compare(blocks, COMPARED, shortfall, latency))
 
 
 def counts(records: Sequence[Record] | Sequence[Brief]) -> dict[str, Any]:

@@ -65,14 +65,26 @@ class _Pair:
 
 
 def compare(
-    blocks: Mapping[str, Blocks], metrics: Sequence[str], shortfall: float = 1.0
+    blocks: Mapping[str, Blocks],
+    metrics: Sequence[str],
+    shortfall: float = 1.0,
+    latency: Mapping[str, Mapping[str, Estimate]] | None = None,
 ) -> list[Difference]:
     """All pairs by every metric; block i of each algorithm saw the same requests.
 
-    `shortfall` is by how much blocks that hang together vary less than independent ones.
+    `shortfall` is by how much blocks that hang together vary less than independent ones. `latency`
+    are the figures of each: two of which neither can be told cannot be told apart.
     """
+    unknown = {
+        (name, metric)
+        for name, figures in (latency or {}).items()
+        for metric in metrics
+        if figures[metric].needs is not None
+    }
     pairs = [
-        _pair(metric, a, b, blocks[a], blocks[b], shortfall)
+        _pair(metric, a, b, [], [], shortfall)
+        if unknown >= {(a, metric), (b, metric)}
+        else _pair(metric, a, b, blocks[a], blocks[b], shortfall)
         for a, b in combinations(blocks, 2)
         for metric in metrics
     ]

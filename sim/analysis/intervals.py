@@ -82,7 +82,7 @@ def estimate_together(
     for name, mine in samples.items():
         estimates[name], blocks[name] = _estimates(mine, 0.95, memories[name], parts, steady=steady)
         if growing:
-            estimates[name] |= _left_out(estimates[name], len(mine))
+            estimates[name] |= left_out(estimates[name], len(mine))
     shortest = min(sum(map(len, mine)) / len(mine) for mine in samples.values()) / parts
     shortfall = longest.shortfall(shortest) if parts > 1 and shortest else 1.0
     return estimates, blocks, shortfall
@@ -139,7 +139,7 @@ def _estimates(
     ]
 
 
-def _left_out(estimates: Mapping[str, Estimate], replications: int) -> dict[str, Estimate]:
+def left_out(estimates: Mapping[str, Estimate], replications: int) -> dict[str, Estimate]:
     """Those that so few replications cannot carry, where backlogs grow."""
     needs = {name: GROWING / (replications * (1 - q)) for name, q in QUANTILES.items()}
     return {

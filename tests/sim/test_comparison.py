@@ -11,6 +11,7 @@ from scipy import stats
 
 from sim.analysis.comparison import compare
 from sim.analysis.intervals import Blocks
+from sim.analysis.statistics import Estimate
 
 METRICS = ("mean", "p99")
 
@@ -97,3 +98,18 @@ def test_one_block_tells_nothing_and_what_is_always_so_is_certain() -> None:
     )
     assert row.distinguishable
     assert row.p == 0
+
+
+def test_two_figures_of_which_neither_can_be_told_cannot_be_told_apart() -> None:
+    first, second = (
+        blocks([1.0, 1.1, 1.0], [1.0, 1.1, 1.0]),
+        blocks([2.0, 2.1, 2.2], [2.0, 2.1, 2.2]),
+    )
+    known, untold = Estimate(1.0, 0.9, 1.1), Estimate.beyond(4.0)
+    figures = {"mean": known, "p99": untold}
+    mean, p99 = compare({"x": first, "y": second}, METRICS, latency={"x": figures, "y": figures})
+    assert mean.distinguishable
+    assert not p99.distinguishable
+    assert math.isnan(p99.p)
+    one = {"x": figures, "y": {"mean": known, "p99": known}}
+    assert compare({"x": first, "y": second}, METRICS, latency=one)[1].distinguishable
