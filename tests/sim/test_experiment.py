@@ -169,7 +169,8 @@ def test_every_two_are_compared_by_every_metric(document: dict[str, Any]) -> Non
         assert list(pair) == ["metric", "a", "b", "difference", "distinguishable", "p"]
         low, high = pair["difference"]["low"], pair["difference"]["high"]
         if low is None:  # neither's figure can be told
-            assert (pair["metric"], high, pair["p"]) == ("p99", None, None)
+            assert pair["metric"] in ("p95", "p99")
+            assert high is pair["p"] is None
             assert not pair["distinguishable"]
         else:
             assert pair["distinguishable"] is (low > 0 or high < 0) is (pair["p"] < 0.05)
