@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from lb.errors import UsageError
 
 MOST = 10_000
 """Values of a range: a mistaken step makes more."""
+EXACT = 2**53
+"""From here on a number need not be one that counts something."""
 _PART = re.compile(
     r"""(?: "(?:[^"\\]|\\.)*" | '[^']*' | \[[^\]]*\] | \{[^}]*\} | [^,"'\[{] )+""", re.VERBOSE
 )
@@ -59,13 +62,14 @@ def _decimal(flag: str, text: str) -> Decimal:
         value = Decimal(text.strip())
     except InvalidOperation:
         raise UsageError(f"{flag}: {text.strip()!r} is not a number") from None
-    if not value.is_finite():
+    if not math.isfinite(float(value)):
         raise UsageError(f"{flag}: {text.strip()!r} is not a number")
     return value
 
 
 def _plain(value: Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() else float(value)
+    whole = abs(value) < EXACT and value == value.to_integral_value()
+    return int(value) if whole else float(value)
 
 
 def _value(text: str) -> object:

@@ -52,6 +52,7 @@ from lb.config.laws import (
 )
 from lb.config.model import (
     DEFAULT_REQUESTS,
+    MOST_BALANCERS,
     BackendTable,
     Expect,
     Run,
@@ -69,6 +70,7 @@ from lb.config.values import Table, address, host_and_port
 __all__ = [
     "DEFAULT_BACKENDS",
     "DEFAULT_REQUESTS",
+    "MOST_BALANCERS",
     "Algorithm",
     "Arrivals",
     "ArrivalsTable",

@@ -18,6 +18,10 @@ from lb.config.values import Table
 from lb.errors import ConfigError, UsageError
 
 DEFAULT_BACKENDS = ("127.0.0.1:3001", "127.0.0.1:3002", "127.0.0.1:3003")
+LONGEST = 1e8
+"""Seconds of a run, three years: what takes longer was not meant, and seconds are written down."""
+QUICKEST = 1e9
+"""Requests per second on average: more are nearer to each other than a clock can tell."""
 
 
 class Demand(Table):
@@ -187,11 +191,34 @@ class Demand(Table):
         return self.at_rate(load * self.capacity / self.offered().work)
 
     def endless(self) -> list[str]:
-        """Why a run would neither settle nor end by itself, in one line, or nothing."""
+        """Why a run would neither settle nor end by itself, or not in any time that one waits, in
+        one line, or nothing.
+        """
         run = self.run
+        if beyond := self._beyond():
+            return [beyond]
         ends = run.duration or run.requests or isinstance(self.offered().arrivals, Trace)
         if ends or self.bounded or self.utilisation < 1:
             return []
         where, load = self.place("traffic", "arrivals"), f"{self.utilisation:.4g} of capacity"
         cure = "give a duration or requests, a limit, or a lower rate"
         return [f"{where}: offered load {load}: {cure}"]
+
+    def _beyond(self) -> str | None:
+        """What makes a run larger than any that can be meant."""
+        traffic, run = self.offered(), self.run
+        where = self.place("traffic", "users" if traffic.arrivals is None else "arrivals")
+        if run.duration is not None:
+            if run.duration > LONGEST:
+                where = self.place("run", "duration")
+                return f"{where}: {run.duration:g} s; give {LONGEST:g} s at most"
+        elif not isinstance(traffic.arrivals, Trace):
+            requests = run.requests or DEFAULT_REQUESTS
+            if self.rate * LONGEST < requests:
+                return (
+                    f"{where}: {requests} requests at {self.rate:g}/s are a run of more than "
+                    f"{LONGEST:g} s; give {requests / LONGEST:g}/s at least, or fewer requests"
+                )
+        if isinstance(traffic.arrivals, Trace | None) or self.rate <= QUICKEST:
+            return None
+        return f"{where}: {self.rate:g} requests/s; give {QUICKEST:g}/s at most"

@@ -24,6 +24,7 @@ from lb.config.values import (
     duration,
 )
 
+MOST_BALANCERS = 10_000
 DEFAULT_REQUESTS = 100_000
 """Length of a replication when the file gives none."""
 
@@ -145,7 +146,7 @@ class Run(Table):
     """Cut off each replication's start; None stands for "auto", which is MSER-5."""
     replications: Annotated[int, Field(ge=1)] = 5
     seed: Annotated[int, Field(ge=0)] = 1
-    balancers: Annotated[int, Field(ge=1)] = 1
+    balancers: Annotated[int, Field(ge=1, le=MOST_BALANCERS)] = 1
     """Independent balancers before the same backends, each of which sees its own requests only, and
     has its own limits and budgets; a request comes to one of them drawn at random."""
 

@@ -10,6 +10,8 @@ from lb.config.arrivals import Requests
 from lb.config.laws import Law
 from lb.config.values import Table
 
+MOST_USERS = 1_000_000
+
 
 class Users(Table):
     """Each thinks, sends a request, waits for what becomes of it, and thinks again.
@@ -17,7 +19,7 @@ class Users(Table):
     They begin by thinking. One whose request failed, or who lost patience, thinks again too.
     """
 
-    count: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1, le=MOST_USERS)]
     think: Law
     """From what became of the last request to the next one."""
     session: Requests | None = None

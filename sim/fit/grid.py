@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lb import __version__
-from lb.config import Scenario, changed, multiplied
+from lb.config import MOST_BALANCERS, Scenario, changed, multiplied
 from lb.errors import ConfigError, UsageError, nearest
 from lb.strategies import parse
 
@@ -25,6 +25,8 @@ WITHOUT_EFFECT = {"server", "limits", "expect", "verdict"}
 """Tables that change nothing of what a simulation gives."""
 
 ALIKE = (("load", "rate"), ("balancers", "run.balancers"))
+MOST_OF_EACH = MOST_BALANCERS
+"""Backends too: each has a row in every cell."""
 MOST = 10_000
 """Cells: all are made before the first is simulated, a millisecond or more each."""
 
@@ -95,6 +97,8 @@ def check(algorithms: Sequence[str], axes: Axes) -> None:
         for value in values:
             if whole and (not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name}: {value!r} is not a whole number from 1 up")
+            if whole and value > MOST_OF_EACH:
+                raise UsageError(f"{name}: {value}; {MOST_OF_EACH} are the most")
             number = isinstance(value, int | float) and 0 < value < float("inf")
             if name in ("load", "rate") and not number:
                 raise UsageError(f"{name}: {value!r} is not a number above zero")

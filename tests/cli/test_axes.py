@@ -17,6 +17,7 @@ from lb.errors import UsageError
         ("0.5:0.7:0.15", (0.5, 0.65)),
         ("2,10:30:10,100", (2, 10, 20, 30, 100)),
         ("1e3", (1000,)),
+        ("1e300", (1e300,)),
         ("0.3:0.3:1", (0.3,)),
     ],
 )
@@ -25,7 +26,9 @@ def test_numbers(text: str, values: tuple[float, ...]) -> None:
     assert [type(value) for value in numbers("--load", text)] == [type(it) for it in values]
 
 
-@pytest.mark.parametrize("text", ["", "0.5,", "high", "nan", "inf", "1:2", "2:1:0.1", "1:2:0"])
+@pytest.mark.parametrize(
+    "text", ["", "0.5,", "high", "nan", "inf", "1e999999", "1:2", "2:1:0.1", "1:2:0"]
+)
 def test_no_numbers(text: str) -> None:
     with pytest.raises(UsageError, match="--load: "):
         numbers("--load", text)

@@ -16,6 +16,7 @@ ENDLESS = (
     "lb.toml:3 traffic.arrivals: offered load 1.2 of capacity: "
     "give a duration or requests, a limit, or a lower rate\n"
 )
+LONG = "are a run of more than 1e+08 s; give 5e-06/s at least, or fewer requests"
 
 
 def rate(*arguments: object, **variables: str) -> float:
@@ -46,6 +47,26 @@ def test_what_is_no_rate(given: list[str], why: str) -> None:
     assert result.returncode == 2
     assert why in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (
+            ["--rate", "1e-300"],
+            f"500 requests at 1e-300/s {LONG}",
+        ),
+        (
+            ["--rate", "0.000001"],
+            f"500 requests at 1e-06/s {LONG}",
+        ),
+        (["--rate", "1e300"], "1e+300 requests/s; give 1e+09/s at most"),
+    ],
+)
+def test_a_rate_that_no_run_can_have(given: list[str], why: str) -> None:
+    result = lb("simulate", "-c", "lb.toml", *given)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr == f"lb.toml:3 traffic.arrivals: {why}\n"
 
 
 def test_a_load_without_end_is_named_before_anything_runs(here: Path) -> None:

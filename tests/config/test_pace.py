@@ -131,3 +131,31 @@ def test_it_is_not_simulated() -> None:
     long = offering(OVER, run={"requests": 100, "replications": 1})
     simulate(long)
     simulate(offering(OVER, run={"replications": 1}), schedule=Schedule.draw(long))
+
+
+def test_a_duration_that_nobody_waits_for() -> None:
+    given = offering(PROCESSES["poisson"], run={"duration": 2e8})
+    assert given.endless() == ["run.duration: 2e+08 s; give 1e+08 s at most"]
+    assert offering(PROCESSES["poisson"], run={"duration": 1e8}).endless() == []
+
+
+def test_users_who_think_for_years() -> None:
+    users = {"count": 1, "think": {"law": "constant", "mean": 1e7}}
+    run = {"requests": 500}
+    (why,) = Scenario(backends=[BACKEND], traffic={"users": users}, run=run).endless()
+    assert why.startswith("traffic.users: 500 requests at 1e-07/s are a run of more than 1e+08 s")
+
+
+@pytest.mark.parametrize(
+    ("tables", "why"),
+    [
+        ({"run": {"balancers": 10_001}}, "run.balancers: should be less than or equal to 10000"),
+        (
+            {"traffic": {"users": {"count": 10**11, "think": "exponential:1s"}}},
+            "traffic.users.count: should be less than or equal to 1000000",
+        ),
+    ],
+)
+def test_more_than_there_are(tables: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        Scenario(backends=[BACKEND], **tables)

@@ -116,6 +116,8 @@ def test_and_with_the_files_that_the_file_names(tmp_path: Path) -> None:
         ({"load": ["high"]}, "load: 'high' is not a number above zero"),
         ({"rate": [0]}, "rate: 0 is not a number above zero"),
         ({"backends": [0]}, "backends: 0 is not a whole number from 1 up"),
+        ({"backends": [10**9]}, "backends: 1000000000; 10000 are the most"),
+        ({"balancers": [10**9]}, "balancers: 1000000000; 10000 are the most"),
         ({"balancers": [1.5]}, "balancers: 1.5 is not a whole number from 1 up"),
         ({"p3c:choices": [2]}, "p3c is not simulated; did you mean 'p2c'"),
         ({"p2c:choice": [2]}, "p2c has no parameter 'choice': did you mean 'choices'"),
