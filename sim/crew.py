@@ -51,10 +51,14 @@ class Crew(AbstractContextManager["Crew"]):
     """Works through items; others are called when needed and stay until the end of `with`.
 
     A number of workers calls them at once, "auto" when what is left takes longer than `PAYS`. An
-    executor is given everything, and stays open. Raises UsageError for less than one worker.
+    executor is given everything, and stays open. Raises UsageError for less than one worker, and
+    for what is none of these.
     """
 
     def __init__(self, workers: Workers = 1) -> None:
+        meant = isinstance(workers, int | Executor) or workers == "auto"
+        if not meant:
+            raise UsageError(f'{workers!r} is neither a number of workers, nor "auto"')
         if isinstance(workers, int) and workers < 1:
             raise UsageError(f"{workers} workers cannot do anything; give at least 1")
         self._auto = workers == "auto"

@@ -49,11 +49,13 @@ def simulate(
 
     Raises ConfigError when the scenario lacks models, traffic or keys, is offered more than it can
     serve and says neither how much nor how long, or when a precision would take more than
-    `max_requests` of an algorithm, UsageError for an unknown or repeated algorithm or figure,
-    WorkerDied, and Interrupted where Ctrl-C leaves whole replications.
+    `max_requests` of an algorithm, UsageError for no algorithm, an unknown or repeated one
+    or figure, WorkerDied, and Interrupted where Ctrl-C leaves whole replications.
     """
-    given = [algorithms] if isinstance(algorithms, str) else algorithms
-    names = list(given or [scenario.algorithm.name])
+    given = scenario.algorithm.name if algorithms is None else algorithms
+    names = [given] if isinstance(given, str) else list(given)
+    if not names:
+        raise UsageError("no algorithms; name one at least, or give None for the file's own")
     for name in names:
         parse(name)
         if names.count(name) > 1:

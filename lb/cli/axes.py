@@ -12,6 +12,12 @@ from lb.errors import UsageError
 
 MOST = 10_000
 """Values of a range: a mistaken step makes more."""
+KEYS = {
+    "requests": ("run.requests", "run.duration"),
+    "replications": ("run.replications",),
+    "seed": ("run.seed",),
+}
+"""What options that are no axis give."""
 EXACT = 2**53
 """From here on a number need not be one that counts something."""
 _PART = re.compile(
@@ -39,6 +45,14 @@ def axes_of(changes: Iterable[str], **lists: str | None) -> dict[str, tuple[obje
         if given is not None:
             axes[name] = numbers(f"--{name}", given)
     return axes
+
+
+def set_once(axes: Iterable[str], **flags: object) -> None:
+    """Raise UsageError where `--set` and an option that is given say how long or how often."""
+    for name, value in flags.items():
+        for key in KEYS[name]:
+            if value is not None and key in axes:
+                raise UsageError(f"--{name} and --set {key} are about the same; give one of them")
 
 
 def numbers(flag: str, text: str) -> tuple[int | float, ...]:

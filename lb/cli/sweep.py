@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lb.cli.axes import axes_of
+from lb.cli.axes import axes_of, set_once
 from lb.cli.options import AsJson, ConfigFile, Quiet, Workers, algorithms, number_of_workers
 from lb.errors import INTERRUPTED, UsageError
 
@@ -125,6 +125,7 @@ def sweep(
     scenario = scenario.model_copy(update={"run": scenario.run.model_copy(update=update)})
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
     over = axes_of(changes or [], backends=backends, balancers=balancers, rate=rate, load=load)
+    set_once(over, **given)
     made = sim.Sweep.of(scenario, names, over)
 
     terminal = Terminal(stderr=as_json, quiet=quiet)

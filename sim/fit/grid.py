@@ -24,7 +24,12 @@ path of any key of the file; and its values."""
 WITHOUT_EFFECT = {"server", "limits", "expect", "verdict"}
 """Tables that change nothing of what a simulation gives."""
 
-ALIKE = (("load", "rate"), ("balancers", "run.balancers"))
+ALIKE = (
+    ("load", "rate"),
+    ("rate", "traffic.arrivals.rate"),
+    ("load", "traffic.arrivals.rate"),
+    ("balancers", "run.balancers"),
+)
 MOST_OF_EACH = MOST_BALANCERS
 """Backends too: each has a row in every cell."""
 MOST = 10_000
@@ -78,34 +83,45 @@ def cells(scenario: Scenario, algorithms: Sequence[str], axes: Axes) -> list[Cel
 
 
 def check(algorithms: Sequence[str], axes: Axes) -> None:
-    """Raise UsageError for axes that cannot be meant."""
+    """Raise UsageError for axes that cannot be meant, and where there are none."""
+    if isinstance(algorithms, Mapping) or not hasattr(axes, "items"):
+        raise UsageError('algorithms come before the axes: sweep(file, ["p2c"], {"load": [0.5]})')
+    if not algorithms:
+        raise UsageError("no algorithms; name one at least")
     if not axes:
         raise UsageError("nothing to sweep: give --load, --rate, --backends, --balancers or --set")
     for one, other in ALIKE:
         if one in axes and other in axes:
             raise UsageError(f"{one} and {other} say the same in two ways; give one of them")
+    for name, values in axes.items():
+        if isinstance(values, str) or not hasattr(values, "__len__"):
+            raise UsageError(f"{name}: {values!r} is no list of values")
     if (count := prod(map(len, axes.values()))) > MOST:
         raise UsageError(f"a grid of {count} cells; {MOST} are the most")
     for name, values in axes.items():
         if name.partition(".")[0] == "algorithm":
             raise UsageError(f"{name}: algorithms are named beside the grid, with parameters too")
-        if not values:
-            raise UsageError(f"{name}: no values")
-        if len({repr(value) for value in values}) < len(values):
-            raise UsageError(f"{name}: a value is given twice")
-        whole = name in ("backends", "balancers")
-        for value in values:
-            if whole and (not isinstance(value, int) or value < 1):
-                raise UsageError(f"{name}: {value!r} is not a whole number from 1 up")
-            if whole and value > MOST_OF_EACH:
-                raise UsageError(f"{name}: {value}; {MOST_OF_EACH} are the most")
-            number = isinstance(value, int | float) and 0 < value < float("inf")
-            if name in ("load", "rate") and not number:
-                raise UsageError(f"{name}: {value!r} is not a number above zero")
+        _check_values(name, values)
         bases = [text.partition(":")[0] for text in algorithms]
         algorithm, colon, _ = name.partition(":")
         if colon and algorithm not in bases:
             raise UsageError(f"{name}: {algorithm} is not simulated; {nearest(algorithm, bases)}")
+
+
+def _check_values(name: str, values: Sequence[Any]) -> None:
+    if not len(values):
+        raise UsageError(f"{name}: no values")
+    if len({repr(value) for value in values}) < len(values):
+        raise UsageError(f"{name}: a value is given twice")
+    whole = name in ("backends", "balancers")
+    for value in values:
+        if whole and (not isinstance(value, int) or value < 1):
+            raise UsageError(f"{name}: {value!r} is not a whole number from 1 up")
+        if whole and value > MOST_OF_EACH:
+            raise UsageError(f"{name}: {value}; {MOST_OF_EACH} are the most")
+        number = isinstance(value, int | float) and 0 < value < float("inf")
+        if name in ("load", "rate") and not number:
+            raise UsageError(f"{name}: {value!r} is not a number above zero")
 
 
 def _cell(scenario: Scenario, algorithms: Sequence[str], given: dict[str, Any]) -> Cell:

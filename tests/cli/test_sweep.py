@@ -106,6 +106,13 @@ def test_interrupted_it_says_how_far_it_came_and_goes_on(here: Path) -> None:
         (["--load", "0.5", "--workers", "2", "--scheduler", "h:1"], "give one of them"),
         (["--load", "0.5", "--scheduler", "here"], "'here' is not like tcp://host:8786"),
         (["--load", "0.5", "-a", "p3c"], "did you mean 'p2c'?"),
+        (["--rate", "20", "--set", "traffic.arrivals.rate=10"], "rate and traffic.arrivals.rate"),
+        (["--load", "0.5", "--set", "traffic.arrivals.rate=10"], "load and traffic.arrivals.rate"),
+        (["--balancers", "2", "--set", "run.balancers=3"], "balancers and run.balancers say"),
+        (["--requests", "300", "--set", "run.requests=10"], "--requests and --set run.requests "),
+        (["--requests", "300", "--set", "run.duration=5s"], "--requests and --set run.duration "),
+        (["--replications", "3", "--set", "run.replications=2"], "--set run.replications are"),
+        (["--seed", "3", "--set", "run.seed=1,2"], "--seed and --set run.seed are about the same"),
     ],
 )
 def test_what_cannot_be_meant(here: Path, given: list[str], why: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lb.errors import ConfigError
+from lb.errors import ConfigError, UsageError
 from sim import AlgorithmRun, Estimate, Result, Scenario, Schedule, simulate
 from sim.result import COMPARED
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
@@ -210,6 +210,14 @@ def test_whose_figure_is_not_to_be_told_comes_last(result: Result) -> None:
         for run in result.runs
     ]
     assert replace(result, runs=runs).ranking("mean")[-1] == [best]
+
+
+def test_arguments_that_cannot_be_meant(file: Scenario) -> None:
+    with pytest.raises(UsageError, match="no algorithms; name one at least"):
+        simulate(file, algorithms=[])
+    workers: Any = "x"
+    with pytest.raises(UsageError, match="'x' is neither a number of workers, nor \"auto\""):
+        simulate(file, workers=workers)
 
 
 def test_one_algorithm_is_compared_with_nobody() -> None:

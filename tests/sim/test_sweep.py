@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lb.errors import CannotWrite, ConfigError
+from lb.errors import CannotWrite, ConfigError, UsageError
 from lb.terminal import Terminal
 from sim import Scenario, Sweep, simulate, sweep
 from sim.analysis.objectives import times_as_many
@@ -140,6 +140,23 @@ def test_where_nothing_can_be_written(file: Scenario, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWrite):
         sweep(file, NAMES, OVER, directory=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "over", "why"),
+    [
+        ({"load": [0.5]}, ["p2c"], "algorithms come before the axes"),
+        (["p2c"], ["load"], "algorithms come before the axes"),
+        ([], {"load": [0.5]}, "no algorithms"),
+        (["p2c"], {"load": 0.5}, "load: 0.5 is no list of values"),
+        (["p2c"], {"traffic.keys.law": "zipf"}, "'zipf' is no list of values"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(
+    file: Scenario, algorithms: Any, over: Any, why: str
+) -> None:
+    with pytest.raises(UsageError, match=why):
+        sweep(file, algorithms, over)
 
 
 # --- in words
