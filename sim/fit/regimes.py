@@ -88,13 +88,15 @@ def arranged(sweep: Sweep) -> tuple[str, str | None, list[str]]:
 def curves(sweep: Sweep, metric: str = "p99") -> Iterator[tuple[dict[str, Any], Floats]]:
     """For each combination of the other axes: estimates along `arranged`'s first axis.
 
-    Shape (3, values, algorithms): value, low, high, NaN where nothing is known.
+    Shape (4, values, algorithms): value, low, high, NaN where nothing is known, and whether the
+    sample does not carry them, 0 or 1, NaN where there is none.
     """
     x, _, _ = arranged(sweep)
     names = list(sweep.axes)
     others = [name for name in names if name != x]
-    told = np.stack([sweep.latency(metric, what) for what in ("value", "low", "high")])
+    told = [sweep.latency(metric, what) for what in ("value", "low", "high")]
+    whole = np.stack([*told, sweep.lacking(metric)])
     for fixed in product(*(range(len(sweep.axes[name])) for name in others)):
         at: dict[str, Any] = dict(zip(others, fixed, strict=True))
         index = (slice(None), *(at.get(name, slice(None)) for name in names))
-        yield {name: sweep.axes[name][place] for name, place in at.items()}, told[index]
+        yield {name: sweep.axes[name][place] for name, place in at.items()}, whole[index]

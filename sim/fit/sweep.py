@@ -86,6 +86,13 @@ class Sweep:
         """
         return self._array(lambda run: (run["latency"][metric] or {}).get(what))
 
+    def lacking(self, metric: str = "p99") -> Floats:
+        """Of each cell and algorithm: 1 where the sample does not carry the figure, else 0.
+
+        NaN where nothing has been simulated.
+        """
+        return self._array(lambda run: float(run["latency"][metric] is None))
+
     def count(self, name: str) -> Floats:
         """One of the counts of a RUN, such as "failed", or "throughput"."""
         return self._array(lambda run: run[name])

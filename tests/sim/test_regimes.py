@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from sim import Scenario, Sweep
 from sim.fit.regimes import arranged, curves, regimes
@@ -104,7 +107,8 @@ def test_curves_follow_the_same_axis(made: Sweep) -> None:
         {"backends": 1, "traffic.keys.s": 0.5},
         {"backends": 1, "traffic.keys.s": 1.0},
     ]
-    value, low, high = parts[0][1]
+    value, low, high, lacks = parts[0][1]
+    assert (lacks == 0).all()
     assert value[:, 0] == pytest.approx([0.3, 0.5, 0.8])
     assert low == pytest.approx(value * 0.9)
     assert high == pytest.approx(value)
@@ -168,6 +172,39 @@ def test_a_curve_for_each_algorithm_with_what_is_known(made: Sweep) -> None:
     assert named == list(NAMES)
     assert list(ax.lines[0].get_xdata()) == [0.3, 0.5, 0.8]
     assert math.isnan(next(iter(ax.lines[0].get_ydata())))
+
+
+def test_a_point_that_is_missing_for_want_of_requests_has_a_cross(made: Sweep) -> None:
+    made.rows[0] = None
+    made.rows[1] = row(made.cells[1].parameters, [None, 0.2, 0.2], [["p2c"], ["random"]])
+    figure = by_load(made)
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert [list(line.get_xdata()) for line in crosses] == [[0.5]]
+    assert figure.legends[0].texts[-1].get_text() == "too few requests"
+    whole = by_load(swept({"load": [0.3, 0.8]})).legends[0]
+    assert "too few requests" not in [text.get_text() for text in whole.texts]
+
+
+@pytest.mark.parametrize("draw", [by_load, regime_map])
+def test_the_lowest_of_each_column_tells_its_ticks(draw: Callable[[Sweep], Figure]) -> None:
+    made = swept({"run.seed": [1, 2, 3, 4], "backends": [1, 2], "load": [0.3, 0.8]})
+    if draw is regime_map:
+        made = swept({"p2c:choices": [2, 3, 4, 5], "run.seed": list(range(5)), "load": [0.3, 0.8]})
+    figure = draw(made)
+    figure.canvas.draw()
+    shown = [ax for ax in figure.axes if ax.axison]
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in shown}
+    for ax in shown:
+        told = [text for text in ax.get_xticklabels() if text.get_visible() and text.get_text()]
+        assert bool(told) == (ax in lowest.values())
+
+
+def test_a_title_stands_at_the_top(made: Sweep) -> None:
+    figure = by_load(made)
+    figure.canvas.draw()
+    (title,) = [text for text in figure.findobj(Text) if text.get_text() == "p99 against load"]
+    top = title.get_window_extent().y1
+    assert figure.bbox.height - 20 < top < figure.bbox.height
 
 
 def test_an_axis_of_words_has_a_tick_for_each() -> None:

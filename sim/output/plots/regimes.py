@@ -19,11 +19,23 @@ from sim.fit.grid import short_names, shown
 from sim.fit.regimes import Regimes, arranged, curves, regimes
 from sim.fit.sweep import Sweep
 from sim.model.laws import Floats
-from sim.output.plots.style import FAINT, INK, Style, blank, duration, legend, shortened, styles
+from sim.output.plots.style import (
+    FAINT,
+    INK,
+    Style,
+    blank,
+    duration,
+    legend,
+    only,
+    shortened,
+    styles,
+)
 from sim.output.plots.theory import theory_lines
 
 PANELS = 9
 """More in one picture have no room for what they say."""
+CROSSES = 0.04
+"""From one row of crosses to the next, over the height of a panel."""
 LETTER = 6.0
 """Pixels of one in a cell."""
 LINES = 40.0
@@ -56,8 +68,7 @@ def regime_map(sweep: Sweep, metric: str = "p99") -> Figure:
     for ax, it in zip(panels, maps, strict=False):
         _draw(ax, it, looks, names if room > 9 * LETTER and tall / up > LINES else {})
         _below(ax, sweep, it.x, it.fixed)
-    for ax in panels[len(maps) :]:
-        ax.set_axis_off()
+    only(panels, len(maps), columns)
     seen = {name for it in maps for row in it.best for names in row for name in names[:2]}
     handles = [
         Patch(
@@ -167,9 +178,12 @@ def by_load(sweep: Sweep, metric: str = "p99") -> Figure:
     numeric = all(isinstance(value, int | float) for value in values)
     places = np.array(values if numeric else range(len(values)), dtype=float)
     theory: list[Line2D] = []
+    lacking = False
     for ax, (fixed, told) in zip(panels, parts, strict=False):
         for number, name in enumerate(sweep.algorithms):
-            _curve(ax, places, told[:, :, number], looks[name], name)
+            *curve, lacks = told[:, :, number]
+            _curve(ax, places, curve, looks[name], name)
+            lacking |= _gaps(ax, places[lacks == 1], looks[name], number)
         if numeric:
             theory = theory_lines(ax, sweep, x, fixed, metric) or theory
         else:
@@ -177,13 +191,25 @@ def by_load(sweep: Sweep, metric: str = "p99") -> Figure:
         _below(ax, sweep, x, fixed)
     known = np.concatenate([told[0].ravel() for _, told in parts])
     _latencies(panels[0], known[np.isfinite(known)])
-    for ax in panels[len(parts) :]:
-        ax.set_axis_off()
-    legend(figure, panels[0], theory)
+    only(panels, len(parts), columns)
+    legend(figure, panels[0], [*theory, *([_absent()] if lacking else [])])
     return figure
 
 
-def _curve(ax: Axes, places: Floats, told: Floats, look: Style, label: str) -> None:
+def _gaps(ax: Axes, places: Floats, look: Style, number: int) -> bool:
+    """A cross above the axis where a curve has no point for want of requests; whether there is."""
+    heights = np.full(len(places), CROSSES * (number + 1))
+    across = ax.get_xaxis_transform()
+    if len(places):
+        ax.plot(places, heights, "x", color=look.colour, markersize=6, transform=across)
+    return bool(len(places))
+
+
+def _absent() -> Line2D:
+    return Line2D([], [], color=FAINT, linestyle="none", marker="x", label="too few requests")
+
+
+def _curve(ax: Axes, places: Floats, told: Sequence[Floats], look: Style, label: str) -> None:
     value, low, high = told
     order = np.argsort(places)
     ax.plot(

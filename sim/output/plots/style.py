@@ -24,8 +24,6 @@ PIXELS, DPI = (1200, 750), 100
 WIDE = 50.0
 """Latencies whose largest is more than this times the typical stand on a logarithmic axis."""
 INK, FAINT = "#222222", "#8a8a8a"
-HEAD = 0.5
-"""Inches of a title and what stands below it."""
 
 Dashes = str | tuple[int, tuple[float, ...]]
 Marker = str | tuple[int, int, int]
@@ -156,16 +154,14 @@ def blank(
     """
     inches = (height or max(PIXELS[1], 125 * rows)) / DPI
     figure = Figure((PIXELS[0] / DPI, inches), DPI, facecolor="white")
-    # A title above one of several columns must not make it the widest.
-    top = HEAD / inches if columns > 1 else 0.0
-    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08, rect=(0, 0, 1, 1 - top))
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False).flat)
     for ax in panels:
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_axisbelow(True)
         ax.grid(axis="y", color=FAINT, linewidth=0.5, alpha=0.4)
-    head = panels[0].set_title(title, loc="left", pad=26, fontsize=15, fontweight="bold")
+    panels[0].set_title(title, loc="left", pad=26, fontsize=15, fontweight="bold")
     told = panels[0].annotate(
         circumstances,
         (0, 1),
@@ -174,9 +170,18 @@ def blank(
         textcoords="offset points",
         color="#555555",
     )
-    for text in (head, told):
-        text.set_in_layout(columns == 1)
+    # What stands above one of several columns must not make it the widest. Of a title the layout
+    # takes the height only.
+    told.set_in_layout(columns == 1)
     return figure, panels
+
+
+def only(panels: Sequence[Axes], count: int, columns: int) -> None:
+    """Leave the first `count` panels, the lowest of each column with what stands at its ticks."""
+    for ax in panels[count:]:
+        ax.set_axis_off()
+    for ax in panels[max(count - columns, 0) : count]:
+        ax.tick_params(labelbottom=True)
 
 
 def legend(figure: Figure, ax: Axes, more: Sequence[Line2D] = ()) -> None:
