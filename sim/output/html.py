@@ -19,7 +19,7 @@ from lb import __version__
 from lb.system import writing
 from sim.live.verdict import Verdict
 from sim.output.report import VERDICT_HEADER, verdict_rows, verdict_sentences
-from sim.output.words import milliseconds, offered, sentences
+from sim.output.words import best_first, milliseconds, offered, sentences
 from sim.result import COMPARED, AlgorithmRun, Result
 
 if TYPE_CHECKING:
@@ -184,10 +184,7 @@ def _latency(result: Result) -> str:
 def _ranking(result: Result) -> list[str]:
     if len(result.runs) == 1:
         return []
-    rows = [
-        [metric, " < ".join(" = ".join(group) for group in result.ranking(metric))]
-        for metric in COMPARED
-    ]
+    rows = [[metric, best_first(result, metric)] for metric in COMPARED]
     said = "Best first, under the same requests; = cannot be told apart at 95 %"
     return [heading("Who is better"), table(["by", "order"], rows, said)]
 

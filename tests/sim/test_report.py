@@ -14,7 +14,7 @@ import pytest
 from lb.terminal import Terminal
 from sim import Estimate, Result, simulate
 from sim.output.report import REPORT, print_objectives, write_report
-from sim.output.words import keeping_up, milliseconds
+from sim.output.words import best_first, keeping_up, milliseconds
 from sim.result import BackendUse
 from tests.sim.printed import LONG, printed, row
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
@@ -51,6 +51,16 @@ def test_a_ranking_says_what_cannot_be_told_apart(several: Result) -> None:
     assert worst == "random"
     assert "By p99, best first: " in text
     assert "(= not distinguishable at 95 % with these replications)" in text
+
+
+def test_who_alone_lacks_a_figure_stands_apart(several: Result) -> None:
+    last = several["least_connections"]
+    short = replace(last, latency={**last.latency, "mean": Estimate.beyond(3.0)})
+    mixed = replace(several, runs=[short if run is last else run for run in several.runs])
+    told, _, apart = best_first(mixed, "mean").partition(" (")
+    assert apart == f"not to be told: {last.algorithm})"
+    assert last.algorithm not in re.split(" [<=] ", told)
+    assert "not to be told" not in best_first(several, "mean")
 
 
 def test_one_algorithm_has_no_ranking() -> None:

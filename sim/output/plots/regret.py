@@ -46,7 +46,6 @@ def regret(result: Result) -> Figure:
     for ax, metric in zip(panels, COMPARED, strict=True):
         _against_best(ax, result, metric, order)
         ax.set_xlabel(PERCENTILES[metric])
-        ax.axvline(1.0, color=INK, linewidth=1)
     panels[0].set_yticks(range(len(order)), [shortened(looks[name][0], LONGEST) for name in order])
     for text, name in zip(panels[0].get_yticklabels(), order, strict=True):
         text.set_color(looks[name][1].colour)
@@ -61,7 +60,11 @@ def _against_best(ax: Axes, result: Result, metric: str, order: list[str]) -> No
     winner = best(result, metric)
     if winner is None:
         ax.set_xticks([])
+        for place, name in enumerate(order):
+            if not math.isfinite(result[name].latency[metric].value):
+                ax.annotate("–", (0.5, place), xycoords=("axes fraction", "data"), va="center")
         return
+    ax.axvline(1.0, color=INK, linewidth=1)
     least = result[winner].latency[metric].value
     looks = {run.algorithm: look for run, look in dressed(result)}
     reach = [1.0]
