@@ -11,6 +11,8 @@ from typing import Any
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
+TERMINATED = 143
+"""The same after SIGTERM."""
 
 
 class LbError(Exception):

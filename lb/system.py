@@ -48,17 +48,24 @@ def writing(where: object) -> Iterator[None]:
 def try_directory(directory: Path, files: Iterable[str] = ()) -> None:
     """Whether `files` could be written into `directory`, which may be missing; leaves no trace.
 
-    For the time before long work whose result would be lost. Raises CannotWrite.
+    For the time before long work whose result would be lost. Raises CannotWrite, which names the
+    one file where there is no more than one.
     """
+    names = list(files)
+    meant = directory / names[0] if len(names) == 1 else directory
     missing = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
     try:
         with writing(directory):
             if os.path.lexists(directory) and not directory.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "", str(directory))
             directory.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=directory) as file:
-                file.write(b"room?")
-        for path in (directory / name for name in files):
+            try:
+                with TemporaryFile(dir=directory) as file:
+                    file.write(b"room?")
+            except OSError as error:  # which names a file that nobody has heard of
+                error.filename = str(meant)
+                raise
+        for path in (directory / name for name in names):
             if os.path.lexists(path):
                 with writing(path), path.open("ab"):
                     pass

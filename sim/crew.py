@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import AbstractContextManager, closing, contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Literal, TypeVar
 
@@ -64,6 +66,8 @@ class Crew(AbstractContextManager["Crew"]):
         self._auto = workers == "auto"
         self._foreign = workers if isinstance(workers, Executor) else None
         self._most = workers if isinstance(workers, int) else cores()
+        if not _begins_anew():
+            self._most = 1
         self._others: _Processes | None = None
 
     def __exit__(self, *_: object) -> None:
@@ -259,6 +263,10 @@ class _Processes(_Others):
         self._heap.drop()
         for process in self._context.begun:
             process.terminate()
+        # One may have ended amid an answer, and whoever reads it waits until no end is left to
+        # write to, this process's own one among them.
+        for queue in self._context.answers:
+            queue._writer.close()  # noqa: SLF001  (close() would take the reading end away, too)
         self.executor.shutdown(cancel_futures=True)
         for end in self._ends:
             end.close()
@@ -270,11 +278,26 @@ class _Context(SpawnContext):
     def __init__(self) -> None:
         super().__init__()
         self.begun: list[SpawnProcess] = []
+        self.answers: list[Any] = []
+
+    def SimpleQueue(self) -> Any:  # noqa: N802
+        queue = super().SimpleQueue()
+        self.answers.append(queue)
+        return queue
 
     def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
         process = SpawnProcess(*args, **kwargs)
         self.begun.append(process)
         return process
+
+
+def _begins_anew() -> bool:
+    """Whether another process can run what this one runs: a script on standard input is read."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is None or getattr(main, "__spec__", None) is not None:
+        return True  # nothing is run, or a module by its name
+    return Path(file).exists()
 
 
 def attend(held: Connection) -> None:

@@ -24,8 +24,13 @@ from typer.testing import CliRunner
 import lb.config.scenario
 from lb.cli import app
 from lb.config import Scenario
+from lb.config.model import VerdictTable
 from lb.proxy.http import message
-from sim import Result
+from sim import Estimate, Result
+from sim.analysis.forecast import forecast_count, level_of_each
+from sim.live.line import Line
+from sim.live.verdict import Verdict
+from sim.output.report import verdict_rows
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -54,6 +59,24 @@ def test_what_it_builds_in_python_is_simulated() -> None:
 
 def test_the_example_beside_a_scenario_is_right() -> None:
     assert doctest.testmod(lb.config.scenario) == (0, 2)
+
+
+def test_the_verdict_it_shows_has_the_rows_of_one() -> None:
+    failed = Line(0.0, forecast_count([0] * 30, level_of_each(8)), VerdictTable().failed)
+    line = Line(0.1, Estimate(0.1, 0.09, 0.11), 0.05)
+    verdict = Verdict(
+        algorithm="random",
+        requests=100,
+        latency={"p50": line},
+        shares={},
+        failures=failed,
+        late_by={"p50": 0.001, "p99": 0.001},
+        invalid=[],
+    )
+    *_, row = verdict_rows(verdict)
+    shown = [line.split() for line in README.splitlines()]
+    assert " ".join(row).split() in shown
+    assert "Failed:" not in README
 
 
 def free_ports(count: int) -> list[int]:

@@ -50,14 +50,15 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
 
     try:
         scenario = Scenario.load(file)
-        use = _uses(scenario)
+        use, of_runs = _uses(scenario), []
         if "simulate" in use:
             lacking = scenario.lacking()
             if lacking:
                 raise ConfigError(lacking)
+            of_runs = scenario.notes_of_runs()
     except ConfigError as error:
         return {"file": str(file), "problems": error.problems, "notes": [], "ready_to": []}
-    count, notes = len(scenario.backends), scenario.notes()
+    count, notes = len(scenario.backends), [*scenario.notes(), *of_runs]
     terminal.say(
         f"{file}: fine; {scenario.algorithm.name} over {counted(f'{count}', 'backend')}, "
         f"ready to {' and '.join(use)}"

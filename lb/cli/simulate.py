@@ -6,10 +6,11 @@ import gc
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lb.cli.interrupts import Heard, terminable
 from lb.cli.invocation import again
 from lb.cli.options import (
     AsJson,
@@ -20,7 +21,11 @@ from lb.cli.options import (
     at_pace,
     number_of_workers,
 )
-from lb.errors import INTERRUPTED, ConfigError, UsageError
+from lb.cli.streams import complain
+from lb.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from sim import Result
 
 NOT_MEANT = ("out", "report", "workers", "as_json", "quiet")
 """What changes nothing of a result."""
@@ -112,8 +117,8 @@ def simulate(
 ) -> None:
     """Simulate a scenario under one or more algorithms.
 
-    Exit status 4 when an objective of the file is missed, or the data cannot tell. Ctrl-C leaves
-    the replications that every algorithm has done.
+    Exit status 4 when an objective of the file is missed, or the data cannot tell. Ctrl-C, or
+    SIGTERM, leaves the replications that every algorithm has done.
     """
     gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the start
     from rich.console import Console
@@ -160,8 +165,9 @@ def simulate(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
     )
     remarks = []
+    heard = Heard()
     try:
-        with bar:
+        with terminable() as heard, bar:
             whole = None if narrow else len(names) * run.replications  # none knows beforehand
             task = bar.add_task("simulating", total=whole)
             result = sim.simulate(
@@ -174,8 +180,9 @@ def simulate(
                 timeline=timeline,
                 trace=not no_trace,
             )
-    except sim.Interrupted as error:
-        result, remarks = error.result, [f"interrupted: {error}"]
+    except KeyboardInterrupt as error:
+        result = _left(error, run.replications, heard.status)
+        remarks = [f"interrupted: {error}"]
         terminal.say(remarks[0])
     print_result(result, terminal)
     if directory is not None:
@@ -191,9 +198,19 @@ def simulate(
         print()
     print_objectives(result, terminal)
     if remarks:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(heard.status)
     if result.missed():
         raise typer.Exit(4)
+
+
+def _left(error: KeyboardInterrupt, replications: int, status: int) -> Result:
+    """What an interrupt leaves, where it leaves anything. Raises Exit."""
+    import sim
+
+    if isinstance(error, sim.Interrupted):
+        return error.result
+    complain(f"interrupted: 0 of {replications} replications, nothing to show")
+    raise typer.Exit(status)
 
 
 def _pages(report: str | None, directory: Path | None, out: Path | None) -> list[Path]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lb.cli.axes import axes_of, set_once
+from lb.cli.interrupts import Heard, terminable
 from lb.cli.options import AsJson, ConfigFile, Quiet, Workers, algorithms, number_of_workers
-from lb.errors import INTERRUPTED, UsageError
+from lb.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -156,7 +157,7 @@ def sweep(
         json.dump(made.as_dict(), sys.stdout)
         print()
     if stopped:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(stopped)
 
 
 def _begun(made: Sweep) -> str:
@@ -169,15 +170,17 @@ def _begun(made: Sweep) -> str:
 
 def _run(
     made: Sweep, kept: Kept | None, hands: Hands, scheduler: str | None, *, quiet: bool
-) -> bool:
-    """Simulate what is missing; whether Ctrl-C ended it."""
+) -> int:
+    """Simulate what is missing; the exit status where Ctrl-C or SIGTERM ended it, else 0."""
     from sim.crew import Crew
     from sim.fit.cluster import cluster
     from sim.fit.sweep import effort
 
     missing = [cell for cell, row in zip(made.cells, made.rows, strict=True) if row is None]
+    heard = Heard()
     try:
         with ExitStack() as stack:
+            heard = stack.enter_context(terminable())
             if scheduler is not None:
                 hands = stack.enter_context(cluster(scheduler))
             crew = stack.enter_context(Crew(hands))
@@ -188,8 +191,8 @@ def _run(
                     task, advance=effort(made.cells[place]), cells=f"{number} of {len(missing)}"
                 )
     except KeyboardInterrupt:
-        return True
-    return False
+        return heard.status
+    return 0
 
 
 def _bar(*, quiet: bool) -> Progress:

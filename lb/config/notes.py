@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lb import strategies
+from lb.config.arrivals import Trace
 from lb.config.decisions import Algorithm
 from lb.config.faults import HealthLost
+
+LONGER = 1.5
+"""A run of so many requests may take this many times as long as on average."""
+SMALL, LARGE = 0.05, 20.0
+"""Mean sizes, relative to a backend's mean service, outside which they are likely mistaken."""
 
 
 def notes(file: Any, chosen: Algorithm) -> Iterator[str]:
@@ -57,3 +64,43 @@ def _unheard(file: Any) -> Iterator[str]:
             row.checked_by(file.health).enabled for row in struck
         ):
             yield f"fault[{number}] changes nothing: health checks are off, and nobody else asks"
+
+
+def notes_of_runs(file: Any) -> Iterator[str]:
+    """Of a scenario that can be simulated, whatever decides: one line each. Raises ConfigError."""
+    yield from _too_late(file)
+    yield from _sizes(file)
+
+
+def _too_late(file: Any) -> Iterator[str]:
+    """Faults that no run sees."""
+    if not file.faults:
+        return
+    run, length = file.run, file.length
+    if run.duration is not None:
+        known = length
+    elif file.traffic.users is not None:  # nobody knows how long they wait
+        return
+    else:
+        known = LONGER * length
+    # What has come by then is served afterwards, longer where it is more than the backends can do.
+    end = known * max(file.utilisation, 1.0)
+    about = "about " * (run.duration is None)
+    for fault in file.faults:
+        if fault.since >= end:
+            yield (
+                f"the fault of {', '.join(fault.backends)} begins at {fault.since:g} s, after the "
+                f"run ends, {about}{length:.4g} s"
+            )
+
+
+def _sizes(file: Any) -> Iterator[str]:
+    """Sizes that look like seconds, or milliseconds."""
+    if not isinstance(trace := file.traffic.arrivals, Trace):
+        return
+    work = trace.rows.work
+    if not SMALL <= work <= LARGE:
+        yield (
+            f"the sizes of {Path(trace.file).name} average {work:.4g} of the mean service; they "
+            "are multiples of it, not seconds"
+        )

@@ -28,7 +28,7 @@ from lb.config.model import (
     Expect,
     VerdictTable,
 )
-from lb.config.notes import notes
+from lb.config.notes import notes, notes_of_runs
 from lb.config.outliers import Outliers, SlowStart
 from lb.config.places import Origin, Place, lines_of
 from lb.config.problems import mistakes, not_toml, written, wrong_tables
@@ -205,6 +205,13 @@ class Scenario(Demand):
     def notes(self, algorithm: str | None = None) -> list[str]:
         """What an algorithm (the file's unless given) needs and is not given, one line each."""
         return list(notes(self, self.chosen(algorithm)))
+
+    def notes_of_runs(self) -> list[str]:
+        """What a simulation of this file would not show, or take for something else, one line each.
+
+        Raises ConfigError where it cannot be simulated.
+        """
+        return list(notes_of_runs(self))
 
     def lacking(self) -> list[str]:
         """What else a simulation of this file asks for, one line each."""

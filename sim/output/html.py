@@ -177,7 +177,7 @@ def _latency(result: Result) -> str:
             for run in result.runs
         ],
         "Milliseconds as clients see them, of successful requests"
-        + ", with the half width of the 95 % interval" * several,
+        + ", with the half width of the 95 % interval, or from where to where it goes" * several,
     )
 
 

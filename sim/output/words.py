@@ -37,9 +37,9 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
     yield from _balancers(scenario)
     yield from _thrashing(scenario)
     yield from _bottlenecks(scenario)
-    for name in algorithms:
-        for note in scenario.notes(name):
-            yield f"Note: {note}."
+    told = [note for name in algorithms for note in scenario.notes(name)]
+    for note in dict.fromkeys(told + scenario.notes_of_runs()):
+        yield f"Note: {note}."
     match steadiness(load, bounded=scenario.bounded):
         case "overloaded":
             yield (
@@ -214,14 +214,35 @@ def _loads(backends: Sequence[BackendUse | StationUse]) -> str:
     return f"({each} of {'its' if len(backends) == 1 else 'their'} capacity)"
 
 
+LOPSIDED = 1.5
+"""One side of an interval over the other, from where on no half width describes it."""
+
+
 def milliseconds(estimate: Estimate) -> str:
-    """Milliseconds with the digits that the interval supports; `-` is not to be told."""
+    """Milliseconds with the digits that the interval supports; `-` is not to be told.
+
+    With half the width of the interval, or the interval itself: where it is lopsided, or wider on a
+    side than the value, half its width would be no figure of either side.
+    """
     if estimate.needs is not None:
         return "-"
     if not math.isfinite(estimate.value):
         return "none"
-    if estimate.high is None or not estimate.half_width > 0:
-        return f"{estimate.value * 1e3:.4g}"
-    half = estimate.half_width * 1e3
-    digits = min(max(1 - math.floor(math.log10(half)), 0), 4)
-    return f"{estimate.value * 1e3:.{digits}f} ± {half:.{digits}f}"
+    value, low, high = (
+        None if it is None else it * 1e3 for it in (estimate.value, estimate.low, estimate.high)
+    )
+    assert value is not None
+    if low is None or high is None or not high > low:
+        return f"{value:.4g}"
+    narrow, wide = sorted((abs(value - low), abs(high - value)))
+    if wide <= min(LOPSIDED * narrow, value):
+        half = high - value
+        digits = _digits(half)
+        return f"{value:.{digits}f} ± {half:.{digits}f}"
+    digits = _digits(narrow or wide)
+    return f"{value:.{digits}f} ({low:z.{digits}f} to {high:z.{digits}f})"
+
+
+def _digits(width: float) -> int:
+    """After the point, so that two of the width's own are told."""
+    return min(max(1 - math.floor(math.log10(width)), 0), 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,3 +115,72 @@ def test_an_algorithm_says_whether_weights_and_slow_start_mean_anything(
     name: str, said: str
 ) -> None:
     assert f"weights:   {said}" in lb("strategies", name).stdout
+
+
+FAULT = """
+[[fault]]
+backend = "127.0.0.1:1"
+kind = "slow"
+factor = 10
+from = "{since}"
+to = "400s"
+"""
+
+
+@pytest.mark.parametrize(
+    ("run", "since", "end"),
+    [
+        ("requests = 500", "300s", "about 50 s"),
+        ("requests = 500", "76s", "about 50 s"),
+        ("requests = 500", "74s", None),
+    ],
+)
+def test_a_fault_that_no_run_sees_is_noted(
+    tmp_path: Path, run: str, since: str, end: str | None
+) -> None:
+    file = written(tmp_path, run=run)
+    file.write_text(file.read_text() + FAULT.format(since=since))
+    (note,) = lb_json("check", file)["files"][0]["notes"] or [None]
+    begun = f"the fault of 127.0.0.1:1 begins at {since[:-1]} s, after the run ends, {end}"
+    assert note == (None if end is None else begun)
+    said = lb("simulate", "-c", file, "--replications", 1, "--json")
+    assert (f"Note: {begun}.\n" in said.stderr) is (end is not None)
+
+
+def test_a_trace_may_end_before_a_fault_begins(tmp_path: Path) -> None:
+    (tmp_path / "trace.csv").write_text("time\n1\n2\n")
+    file = written(tmp_path, run='duration = "500s"')
+    process = 'process = "poisson", rate = 10'
+    traced = file.read_text().replace(process, 'process = "trace", file = "trace.csv"')
+    file.write_text(traced + FAULT.format(since="300s"))
+    (note,) = lb_json("check", file)["files"][0]["notes"]
+    assert note == "the fault of 127.0.0.1:1 begins at 300 s, after the run ends, 2 s"
+
+
+def test_a_fault_while_the_backends_are_behind_is_not_too_late(tmp_path: Path) -> None:
+    file = written(tmp_path, run="requests = 500")
+    swamped = file.read_text().replace("rate = 10", "rate = 1000")
+    file.write_text(swamped + FAULT.format(since="4s"))
+    assert lb_json("check", file)["files"][0]["notes"] == []
+
+
+@pytest.mark.parametrize(("size", "mean"), [("0.005", "0.005"), ("50", "50"), ("0.06", None)])
+def test_sizes_that_look_like_seconds_are_noted(
+    tmp_path: Path, size: str, mean: str | None
+) -> None:
+    (tmp_path / "trace.csv").write_text(f"time,size\n1,{size}\n2,{size}\n")
+    file = written(tmp_path)
+    process = 'process = "poisson", rate = 10'
+    file.write_text(file.read_text().replace(process, 'process = "trace", file = "trace.csv"'))
+    (note,) = lb_json("check", file)["files"][0]["notes"] or [None]
+    told = (
+        f"the sizes of trace.csv average {mean} of the mean service; they are multiples of it, "
+        "not seconds"
+    )
+    assert note == (None if mean is None else told)
+    said = lb("simulate", "-c", file, "--replications", 1, "--json")
+    assert (f"Note: {told}.\n" in said.stderr) is (mean is not None)
+
+
+def lb_json(*arguments: object) -> Any:
+    return json.loads(lb(*arguments, "--json").stdout)

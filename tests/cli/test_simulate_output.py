@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -143,3 +145,15 @@ def test_a_timeline_is_refused_without_a_trace() -> None:
     result = lb("simulate", "-c", "lb.toml", "--no-trace", "--timeline")
     assert result.returncode == 2
     assert result.stderr.endswith("--timeline shows what --no-trace drops; give one of them\n")
+
+
+def test_the_file_that_cannot_be_written_is_the_one_that_was_asked_for(here: Path) -> None:
+    refused = PermissionError(errno.EPERM, "", str(here / "tmp1234"))
+    with mock.patch("lb.system.TemporaryFile", side_effect=refused):
+        report = lb("simulate", "--json", "--report", here / "page.html")
+        out = lb("simulate", "--out", here / "there")
+    assert report.stderr.splitlines()[-1] == (
+        f"lb: cannot write to {here / 'page.html'}: operation not permitted"
+    )
+    assert out.stderr == f"lb: cannot write to {here / 'there'}: operation not permitted\n"
+    assert (report.returncode, out.returncode) == (1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -61,9 +62,9 @@ def test_with_json_too() -> None:
 
 
 def test_without_a_whole_replication_there_is_nothing_to_tell() -> None:
-    status, told, errors = interrupted(1, "--json")
+    status, told, errors = interrupted(1, "--replications", 40, "--json", "--quiet")
     assert (status, told) == (130, "")
-    assert "interrupted" not in errors
+    assert errors == "interrupted: 0 of 40 replications, nothing to show\n"
 
 
 def test_a_real_interrupt_leaves_no_traceback(here: Path, start: Start) -> None:
@@ -73,3 +74,32 @@ def test_a_real_interrupt_leaves_no_traceback(here: Path, start: Start) -> None:
     running.until("Offered load")
     running.tell(signal.SIGINT)
     assert running.ended() == 130
+
+
+def test_sigterm_leaves_what_ctrl_c_would(here: Path, start: Start) -> None:
+    (here / "lb.toml").write_text(TEXT)
+    many = ("-a", "random", "--requests", 20_000, "--replications", 2_000, "--workers", 2)
+    running = start(Running, "simulate", "-c", here / "lb.toml", *many, "--json")
+    running.until("Offered load")
+    time.sleep(1.5)
+    running.tell(signal.SIGTERM)
+    assert running.ended() == 143
+    assert [line for line in running.seen if line.startswith("interrupted: ")]
+    assert not [line for line in running.seen if "Warning" in line or "leaked" in line]
+
+
+def test_sigterm_at_a_moment_of_our_choice_keeps_the_replications(here: Path) -> None:
+    def terminate(*_: object, **__: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            signal.raise_signal(signal.SIGTERM)
+
+    calls = 0
+    before = signal.getsignal(signal.SIGTERM)
+    with mock.patch.object(Progress, "advance", side_effect=terminate):
+        result = lb("simulate", "-a", "random,p2c", "--replications", 4, "-c", "lb.toml", "--json")
+    assert result.returncode == 143
+    assert "interrupted: 2 of 4 replications\n" in result.stderr
+    assert json.loads(result.stdout)["scenario"]["run"]["replications"] == 2
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -217,3 +217,48 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path: Path) -> None:
 def test_none_is_no_number_of_workers() -> None:
     with pytest.raises(UsageError, match="0 workers"):
         Crew(0)
+
+
+@pytest.mark.parametrize("kind", ["on standard input", "in a file"])
+def test_a_script_that_cannot_be_run_again_works_alone(tmp_path: Path, kind: str) -> None:
+    script = """
+from sim.crew import Crew
+if __name__ == "__main__":
+    with Crew(3) as crew:
+        print(crew._most, list(crew.each(abs, range(-4, 0))))
+"""
+    (tmp_path / "script.py").write_text(script)
+    on_stdin = kind == "on standard input"
+    ran = subprocess.run(
+        [sys.executable, "-" if on_stdin else tmp_path / "script.py"],
+        input=script if on_stdin else "",
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=True,
+    )
+    assert ran.stdout == f"{1 if on_stdin else 3} [4, 3, 2, 1]\n"
+    assert ran.stderr == ""
+
+
+LARGE = """
+from sim.crew import Crew
+
+def large(number):
+    return bytes(5_000_000)
+
+if __name__ == "__main__":
+    for _ in range(4):
+        with Crew(2) as crew:
+            for number, answer in enumerate(crew.each(large, range(2000))):
+                if number > 100:
+                    break
+    print("left")
+"""
+
+
+def test_one_that_ends_amid_its_answer_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(LARGE)
+    command = [sys.executable, tmp_path / "script.py"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert (ran.stdout, ran.stderr) == ("left\n", "")

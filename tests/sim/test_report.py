@@ -230,6 +230,24 @@ def test_digits_are_those_the_interval_supports(
     assert re.split(r"\s{2,}", first.strip())[3] == shown
 
 
+@pytest.mark.parametrize(
+    ("low", "value", "high", "shown"),
+    [
+        (8.9, 42.0, 1562.0, "42 (9 to 1562)"),
+        (41.4, 42.0, 44.0, "42.00 (41.40 to 44.00)"),
+        (38.0, 42.0, 50.0, "42.0 (38.0 to 50.0)"),
+        (36.0, 42.0, 50.0, "42.0 ± 8.0"),
+        (33.0, 42.0, 53.0, "42 ± 11"),
+        (-20.0, 42.0, 104.0, "42 (-20 to 104)"),
+        (42.0, 42.0, 60.0, "42 (42 to 60)"),
+    ],
+)
+def test_a_lopsided_interval_is_told_by_its_ends(
+    low: float, value: float, high: float, shown: str
+) -> None:
+    assert milliseconds(Estimate(value / 1e3, low / 1e3, high / 1e3)) == shown
+
+
 def test_what_the_sample_cannot_carry_is_a_dash_and_told_in_words(several: Result) -> None:
     told = {name: Estimate(0.2, 0.19, 0.21) for name in several.runs[0].latency}
     first, *others = (replace(run, latency=told) for run in several.runs)

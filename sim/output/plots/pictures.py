@@ -15,6 +15,7 @@ from sim.output.plots.beside import (
     measured_beside_predicted_over_time,
 )
 from sim.output.plots.figures import FIGURES, telling
+from sim.output.plots.style import without_warnings
 from sim.result import Result
 
 
@@ -53,4 +54,5 @@ def drawn_verdict(
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, without the version of matplotlib in it."""
-    figure.savefig(path, format="png", metadata={"Software": None})
+    with without_warnings():
+        figure.savefig(path, format="png", metadata={"Software": None})

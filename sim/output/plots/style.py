@@ -6,7 +6,9 @@ Figures are made without pyplot: no global state, no display, the same bytes eve
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 from zlib import crc32
 
@@ -137,6 +139,14 @@ def latency_axis(
 
 
 # --- layout
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """What a library warns of while it draws (of labels that leave no room, say) is no user's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def blank(

@@ -10,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from sim.output.plots.figures import FIGURES, telling
+from sim.output.plots.style import without_warnings
 from sim.result import Result
 
 NOTHING_OF_ITS_MAKING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -30,7 +31,7 @@ def inline(figure: Figure, name: str) -> str:
     """
     said = figure.axes[0].get_title(loc="left")
     file = StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}), without_warnings():
         figure.savefig(file, format="svg", metadata=NOTHING_OF_ITS_MAKING)
     text = file.getvalue()
     text = text[text.index("<svg") :]
