@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -173,3 +174,13 @@ def test_a_process_of_its_own() -> None:
     result = lb_process("sweep", "-c", "lb.toml", *GRID, "--workers", 2, "--json", "-q")
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout) == told(*GRID)
+
+
+def test_sigterm_ends_it_as_ctrl_c_does() -> None:
+    def terminate(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    with mock.patch.object(Progress, "update", side_effect=terminate):
+        result = lb("sweep", "-c", "lb.toml", *GRID, "--workers", 1)
+    assert result.returncode == 143
+    assert "interrupted: 1 of 4 cells; the same command goes on from there\n" in result.stdout

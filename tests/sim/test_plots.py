@@ -16,9 +16,8 @@ from sim.analysis.record import binned
 from sim.output.html import COUNTED, report
 from sim.output.plots.figures import FIGURES, telling, untraced
 from sim.output.plots.latency import PERCENTILES, ccdf, tail_axes
-from sim.output.plots.pictures import draw_all, save
-from sim.output.plots.style import LOOKS, blank, duration, styles
-from sim.output.plots.vector import inline
+from sim.output.plots.pictures import draw_all
+from sim.output.plots.style import LOOKS, duration, styles
 
 FAULT = '[[fault]]\nbackend = "127.0.0.1:3001"\nkind = "slow"\nfactor = 9\nfrom = "3s"\nto = "5s"\n'
 NAMES = ["latency_ccdf", "latency_percentiles", "regret", "backends", "in_flight", "queues"]
@@ -344,13 +343,3 @@ def test_more_bars_than_can_be_seen_are_ranked(backends: int, ranked: bool) -> N
     for run, values in zip(drawn.runs, heights, strict=False):
         assert values == pytest.approx(sorted((use.share for use in run.backends), reverse=True))
     assert busy.get_xlabel() == "backends, those with the most first" * ranked
-
-
-def test_labels_that_leave_no_room_are_drawn_without_a_warning(tmp_path: Path) -> None:
-    figure, (ax,) = blank("title", "circumstances")
-    ax.set_yticks([0.5], ["0" * 1000])
-    with pytest.warns(UserWarning, match="constrained_layout not applied"):
-        figure.savefig(tmp_path / "warned.png")
-    save(figure, tmp_path / "quiet.png")  # warnings are errors
-    assert imread(tmp_path / "quiet.png").size
-    assert inline(figure, "quiet").startswith("<svg")
