@@ -7,6 +7,7 @@ starts. Health checks are no requests.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -52,7 +53,7 @@ class Beginning:
         self._waiting.append(told)
 
 
-class Timed:
+class Timed(ABC):
     """A station on the clock of the event loop: one timer takes its jobs out when they are due."""
 
     _station: Station[Job]
@@ -63,9 +64,9 @@ class Timed:
         self._set_to = INFINITY
         self._at = 0.0
 
+    @abstractmethod
     def _out(self, job: Job, due: float) -> None:
         """It is due, or was."""
-        raise NotImplementedError
 
     def _depart_due(self, now: float) -> None:
         self._at = max(self._at, now)  # a time that is late must not turn the station's back
