@@ -126,4 +126,4 @@ class Attended(Dispatcher):
 
     def _closed(self, lease: Lease[Request], now: float) -> None:
         if lease.backend.site.renege(lease, now, self._cancels):
-            self._journal.late(lease, now)
+            self._late(lease, now)

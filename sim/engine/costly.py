@@ -85,7 +85,7 @@ class Costly(Pressed):
     ) -> None:
         index = lease.call.index
         if not lease.open:  # given up meanwhile, though its answer was here
-            self._journal.late(lease, came - self._ways_of(lease)[1])
+            self._late(lease, came - self._ways_of(lease)[1])
             return
         super().end(lease, now, outcome, reached)
         if math.isfinite(self._journal.ended[index]) and outcome is OK:

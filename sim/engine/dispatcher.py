@@ -169,8 +169,7 @@ class Dispatcher:
         index = request.index
         journal = self._journal
         if not lease.open:  # given up before: its client has an answer already
-            journal.late(lease, now - self._ways_of(lease)[1])
-            self._own_ways.pop(lease, None)
+            self._late(lease, now - self._ways_of(lease)[1])
             return
         if outcome is OK:
             if (
@@ -189,7 +188,6 @@ class Dispatcher:
         else:
             left = now - self._ways_of(lease)[1]
             self._lose(lease, now, left if reached is None else reached, left)
-            self._own_ways.pop(lease, None)
             if outcome is Outcome.SERVER_ERROR:
                 lease.done(now, outcome)
                 self._refuse(request, now, outcome)
@@ -296,17 +294,21 @@ class Dispatcher:
 
     def _lose(self, lease: Lease[Request], now: float, reached: float, left: float) -> None:
         self._journal.lose(lease, lease.backend.site.place, now, reached, left)
+        self._own_ways.pop(lease, None)
+
+    def _late(self, lease: Lease[Request], left: float) -> None:
+        """The work of an attempt that was given up is over."""
+        self._journal.late(lease, left)
+        self._own_ways.pop(lease, None)
 
     def _give_up(self, lease: Lease[Request], now: float) -> None:
         """Wait no longer for an answer; its work goes on, if there is any."""
         ways = self._ways_of(lease)
         reached = lease.started_at + ways[0]
         held = lease.backend.site.holds(lease)
-        if held and self._there:
-            self._own_ways[lease] = ways  # the request may be given others
-        else:
-            self._own_ways.pop(lease, None)
         self._lose(lease, now, reached, INFINITY if held else reached)
+        if held and self._there:
+            self._own_ways[lease] = ways  # until its work is over; the request may be given others
 
     def _part_ways(self, lease: Lease[Request]) -> None:
         """An attempt sets out; one that is not its client's first travels as chance has it now."""

@@ -204,3 +204,20 @@ def test_a_hedge_travels_by_itself() -> None:
     record = run.records[0]
     assert np.all(record.reached <= record.left)
     assert np.all(record.left <= record.ended + 1e-9)
+
+
+@pytest.mark.parametrize("more", ['[hedging]\nafter = "2s"', '[timeouts]\nattempt = "3s"'])
+@pytest.mark.parametrize("noticed", ["", "cancels = true\npatience = 'exponential:9s'"])
+def test_nothing_of_an_attempt_stays_when_its_work_is_over(more: str, noticed: str) -> None:
+    file = scenario(
+        *[serves(EXPONENTIAL, workers=2)] * 2,
+        run="requests = 400\nreplications = 1",
+        traffic='network = { law = "exponential", mean = "1s" }\n' + noticed,
+        more=more,
+    )
+    world = World(file, Schedule.draw(file), "round_robin")
+    record = world.replicate()
+    assert record.hedged + record.retried > 20
+    world.run(until=world.now + 1000)  # what nobody waits for any more is served too
+    (dispatcher,) = world.dispatchers
+    assert not dispatcher._own_ways
