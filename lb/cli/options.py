@@ -52,6 +52,27 @@ Workers = Annotated[
 ]
 
 
+Algorithms = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-a",
+        "--algorithm",
+        metavar="NAME",
+        envvar="LB_ALGORITHM",
+        help="Algorithm to simulate; repeat, or put commas between, to compare [the file's].",
+    ),
+]
+Requests = Annotated[
+    int | None, typer.Option(min=1, envvar="LB_REQUESTS", help="Requests per replication.")
+]
+Replications = Annotated[
+    int | None, typer.Option(min=1, envvar="LB_REPLICATIONS", help="Independent repetitions.")
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, envvar="LB_SEED", help="Seed of everything random.")
+]
+
+
 def number_of_workers(given: str) -> int | Literal["auto"]:
     """Of `--workers`. Raises UsageError."""
     if given == "auto":

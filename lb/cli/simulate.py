@@ -13,9 +13,13 @@ import typer
 from lb.cli.interrupts import Heard, terminable
 from lb.cli.invocation import again
 from lb.cli.options import (
+    Algorithms,
     AsJson,
     ConfigFile,
     Quiet,
+    Replications,
+    Requests,
+    Seed,
     Workers,
     algorithms,
     at_pace,
@@ -34,16 +38,7 @@ NOT_MEANT = ("out", "report", "workers", "as_json", "quiet")
 def simulate(
     context: typer.Context,
     config: ConfigFile = None,
-    algorithm: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-a",
-            "--algorithm",
-            metavar="NAME",
-            envvar="LB_ALGORITHM",
-            help="Algorithm to simulate; repeat, or put commas between, to compare [the file's].",
-        ),
-    ] = None,
+    algorithm: Algorithms = None,
     rate: Annotated[
         float | None,
         typer.Option(envvar="LB_RATE", help="Requests per second, all rates in proportion."),
@@ -52,16 +47,9 @@ def simulate(
         float | None,
         typer.Option(envvar="LB_LOAD", help="Offered work over capacity, in place of --rate."),
     ] = None,
-    requests: Annotated[
-        int | None,
-        typer.Option(min=1, envvar="LB_REQUESTS", help="Requests per replication."),
-    ] = None,
-    replications: Annotated[
-        int | None, typer.Option(min=1, envvar="LB_REPLICATIONS", help="Independent repetitions.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, envvar="LB_SEED", help="Seed of everything random.")
-    ] = None,
+    requests: Requests = None,
+    replications: Replications = None,
+    seed: Seed = None,
     out: Annotated[
         Path | None,
         typer.Option(

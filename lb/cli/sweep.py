@@ -12,7 +12,18 @@ import typer
 
 from lb.cli.axes import axes_of, set_once
 from lb.cli.interrupts import Heard, terminable
-from lb.cli.options import AsJson, ConfigFile, Quiet, Workers, algorithms, number_of_workers
+from lb.cli.options import (
+    Algorithms,
+    AsJson,
+    ConfigFile,
+    Quiet,
+    Replications,
+    Requests,
+    Seed,
+    Workers,
+    algorithms,
+    number_of_workers,
+)
 from lb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,16 +38,7 @@ LIST = "V,V,... or FROM:TO:STEP"
 
 def sweep(
     config: ConfigFile = None,
-    algorithm: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-a",
-            "--algorithm",
-            metavar="NAME",
-            envvar="LB_ALGORITHM",
-            help="Algorithm to simulate; repeat, or put commas between, to compare [the file's].",
-        ),
-    ] = None,
+    algorithm: Algorithms = None,
     load: Annotated[
         str | None,
         typer.Option(metavar=LIST, envvar="LB_LOAD", help="Offered work over capacity."),
@@ -68,16 +70,9 @@ def sweep(
             "number that of every backend), or a parameter, p2c:choices=2,3; repeat for more.",
         ),
     ] = None,
-    requests: Annotated[
-        int | None,
-        typer.Option(min=1, envvar="LB_REQUESTS", help="Requests per replication."),
-    ] = None,
-    replications: Annotated[
-        int | None, typer.Option(min=1, envvar="LB_REPLICATIONS", help="Independent repetitions.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, envvar="LB_SEED", help="Seed of everything random.")
-    ] = None,
+    requests: Requests = None,
+    replications: Replications = None,
+    seed: Seed = None,
     metric: Annotated[
         str, typer.Option(envvar="LB_METRIC", help="What is told: mean, p50, p95 or p99.")
     ] = "p99",
