@@ -92,9 +92,9 @@ def test_its_first_block_works_when_it_is_pasted_as_a_whole(tmp_path: Path) -> N
     block = next(
         text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "serve" in text
     )
-    for port, free in zip(("8080", "3001", "3002", "3003"), free_ports(4), strict=True):
-        assert port in block
-        block = block.replace(port, str(free))
+    ports = dict(zip(("8080", "3001", "3002", "3003"), map(str, free_ports(4)), strict=True))
+    assert all(port in block for port in ports)
+    block = re.sub("|".join(ports), lambda found: ports[found[0]], block)
     command = tmp_path / "lb"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m lb "$@"\n')
     command.chmod(0o755)
@@ -107,11 +107,12 @@ def test_its_first_block_works_when_it_is_pasted_as_a_whole(tmp_path: Path) -> N
         text=True,
         start_new_session=True,
     )
-    try:
-        printed, _ = shell.communicate(timeout=40)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)
+    with shell:
+        try:
+            printed, _ = shell.communicate(timeout=40)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
     assert "HTTP/1.1 200 OK" in printed
     assert "X-Backend-Server: 127.0.0.1:" in printed
     stats = json.loads(printed[printed.rindex('{"algorithm"') :])
