@@ -26,7 +26,7 @@ class SmoothSequence(Heedless[B]):
 
     def __init__(self) -> None:
         self._turns = 0
-        self._total: float = 0
+        self._total = 0.0
         self._heaps: dict[float, list[tuple[float, int]]] = {}  # by weight
         self._earning: dict[float, int] = {}  # backends that take turns, by weight
         self._members: dict[int, B] = {}  # by order, blocked ones too
@@ -60,7 +60,7 @@ class SmoothSequence(Heedless[B]):
             return pick_avoiding(self, self._entry, now, key, avoid)
         turns = self._turns + 1
         best: tuple[float, int] | None = None
-        best_weight: float = 0
+        best_weight = 0.0
         for weight, heap in self._heaps.items():
             base, order = self._live_top(weight, heap)
             bid = (base - weight * turns, order)

@@ -1,0 +1,14 @@
+"""What is compiled: the rooms through which every request goes, live or simulated."""
+
+from __future__ import annotations
+
+ROOMS: dict[str, tuple[str, ...]] = {
+    "lb/strategies": ("round_robin",),
+    "lb/strategies/parts": ("turns",),
+}
+"""Modules by room. Those of one build call each other directly."""
+
+
+def sources() -> list[str]:
+    """Files, from the root of the project."""
+    return [f"{room}/{name}.py" for room, names in ROOMS.items() for name in names]
