@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COMPILED = $(BIN)/python -c 'import sys, lb; sys.exit(not lb.BUILD.compiled)'
+PYTEST = $(BIN)/python -m pytest -n auto $(ONLY)
 # Lines and branches; what decides is reached whole.
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: demo test cover lint bench chaos honesty teeth mutants clean help
+.PHONY: build demo test cover lint bench chaos honesty teeth mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -18,19 +20,21 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(READY)   ## backends, proxy, load, and the prediction beside the measurement; about a minute
+build: $(READY)  ## compile the hot rooms, where there is a C compiler; LB_PURE=1 forces pure Python
+	@$(BIN)/python -m lb.native.build
+
+demo: build      ## backends, proxy, load, and the prediction beside the measurement; about a minute
 	$(BIN)/lb demo
 
-test: $(READY)   ## the whole test suite, and how much of the pure rooms it reaches
-	$(BIN)/python -m pytest -n auto --cov --cov-report=
-	$(REACHED)
+test: build      ## the whole test suite; in pure Python, how much of the pure rooms it reaches
+	@if $(COMPILED); then set -x; $(PYTEST); else set -x; $(PYTEST) --cov --cov-report= && $(REACHED); fi
 
 cover: $(READY)  ## only what reaches the pure rooms, and what nothing reaches
-	$(BIN)/python -m pytest -n auto --cov --cov-report= -m 'not no_cover' tests/strategies tests/contract tests/balancing $(wildcard tests/recording) tests/sim
+	LB_PURE=1 $(BIN)/python -m pytest -n auto --cov --cov-report= -m 'not no_cover' tests/strategies tests/contract tests/balancing $(wildcard tests/recording) tests/sim
 	$(REACHED)
 
 mutants: $(READY) ## do the tests notice small changes to the pure rooms? a seeded sample of 200, half an hour
-	$(BIN)/python -m tests.mutants
+	LB_PURE=1 $(BIN)/python -m tests.mutants
 
 lint: $(READY)   ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -38,19 +42,19 @@ lint: $(READY)   ## formatting, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## CPU per proxied request beside HAProxy and nginx; simulated requests per second
+bench: build     ## CPU per proxied request beside HAProxy and nginx; simulated requests per second
 	$(BIN)/python -m tests.bench
 
-chaos: $(READY)  ## 1,000 random fault schedules simulated, ten live: does everybody come back? a quarter of an hour
+chaos: build     ## 1,000 random fault schedules simulated, ten live: does everybody come back? a quarter of an hour
 	$(BIN)/python -m sim.checks.chaos
 	$(BIN)/python -m sim.live.chaos
 
-honesty: $(READY) ## do honest runs pass? 200 rehearsals of each shipped scenario; about an hour of one core
+honesty: build    ## do honest runs pass? 200 rehearsals of each shipped scenario; about an hour of one core
 	$(BIN)/python -m sim.checks.honesty
 
-teeth: $(READY)  ## does the verdict pass when it should and fail when it must? about ten minutes
+teeth: build     ## does the verdict pass when it should and fail when it must? about ten minutes
 	$(BIN)/python loadtests/_teeth.py
 
 clean:           ## everything that can be made again
-	rm -rf $(VENV) .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo lb-sweep
+	rm -rf $(VENV) lb/native/built .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo lb-sweep
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,9 +6,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "lb/strategies": ("round_robin",),
     "lb/strategies/parts": ("turns",),
 }
-"""Modules by room. Those of one build call each other directly."""
+"""Modules by room, for mypyc. Those of one build call each other directly."""
+
+EXTENSIONS: dict[str, str] = {"lb.proxy.http._scan": "lb/proxy/http/_scan.c"}
+"""Modules written in C, with their source."""
 
 
 def sources() -> list[str]:
-    """Files, from the root of the project."""
+    """What mypyc compiles, from the root of the project."""
     return [f"{room}/{name}.py" for room, names in ROOMS.items() for name in names]
