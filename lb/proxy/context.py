@@ -59,6 +59,9 @@ class Context:
         """Clients hear in X-Backend-Server who answered."""
         self.access_log: Callable[[Answered, bytes], None] | None = None
         """Hears of every request that has ended, and of its client's address."""
+        self.brisk = True
+        """What is told at once is done at once, see `Exchange.go` and `Exchange.come`; without it
+        all events come one by one, and nothing else is different."""
         self.exchange: Any
         """What is made of a request: the type of exchanges."""
         self.key_of: KeyOf | None = None

@@ -99,9 +99,10 @@ class Proxy:
 
     def _recall(self, backend: Backend) -> None:
         """Let go on elsewhere what waits at a backend that is silent."""
-        waiting = [*backend.site.connecting, *self.timers.response.waiting]
-        for exchange in waiting:
-            exchange.recall(backend)
+        owed = [client.current for client in self.timers.response.waiters()]
+        for exchange in (*backend.site.connecting, *owed):
+            if exchange is not None:
+                exchange.recall(backend)
 
     def _identify(self, needs: frozenset[str]) -> None:
         """See to it that requests have the keys and cookies that the algorithm needs."""

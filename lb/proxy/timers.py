@@ -1,17 +1,19 @@
 """Time limits without a timer each.
 
 All waits of one kind last equally long, so the order of starting is the order of ending: a dict
-keeps it, and one sweep looks at its front.
+keeps it, and one sweep looks at its front. What every request begins and ends is cheaper still: a
+connection notes when it began to wait, and a sweep looks at that when the time it knew of is up.
 """
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator
-from heapq import merge
+from heapq import heappop, heappush, merge
 from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from lb.balancing import Backend
 from lb.config import Timeouts
 
 INFINITY = float("inf")
@@ -61,8 +63,122 @@ class Deadlines(Generic[W]):
                 self._over(waiter)
 
 
+STEP = 0.05
+"""Seconds whose ends are kept together."""
+
+
+class Wait(Generic[W]):
+    """What one waiter waits for, again and again. `since` is when it began, or infinity."""
+
+    __slots__ = ("_waits", "at", "since", "waiter")
+
+    def __init__(self, waits: Waits[W], waiter: W) -> None:
+        self._waits = waits
+        self.waiter = waiter
+        self.since = INFINITY
+        self.at = -1
+        """In which step it will be looked at; -1 for none."""
+
+    def start(self, now: float) -> None:
+        """Begin, or begin again."""
+        self.since = now
+        if self.at < 0:
+            self._waits.enlist(self)
+
+    def ensure(self, now: float) -> None:
+        """Begin, unless it has begun."""
+        if self.since == INFINITY:
+            self.start(now)
+
+    def stop(self) -> None:
+        self.since = INFINITY
+
+    def forget(self) -> None:
+        """It will never begin again."""
+        self.since = INFINITY
+        self._waits.strike(self)
+
+
+class Waits(Generic[W]):
+    """Waits of `seconds` each; `sweep` calls `over(waiter)` for those that ended."""
+
+    def __init__(self, seconds: float, over: Callable[[W], None]) -> None:
+        self.seconds = seconds
+        self._over = over
+        self._listed: dict[int, dict[Wait[W], None]] = {}  # by step, in order
+        self._steps: list[int] = []  # a heap
+        self._longest: deque[tuple[float, Wait[W]]] = deque()
+        self._known_until = -INFINITY  # who began later is not among the longest
+
+    def of(self, waiter: W) -> Wait[W]:
+        """One that has not begun."""
+        return Wait(self, waiter)
+
+    def enlist(self, wait: Wait[W]) -> None:
+        """Look at it when its time is up."""
+        wait.at = int((wait.since + self.seconds) / STEP)
+        step = self._listed.get(wait.at)
+        if step is None:
+            step = self._listed[wait.at] = {}
+            heappush(self._steps, wait.at)
+        step[wait] = None
+
+    def strike(self, wait: Wait[W]) -> None:
+        """Look at it no more."""
+        if wait.at >= 0:
+            del self._listed[wait.at][wait]
+            wait.at = -1
+
+    def sweep(self, now: float) -> None:
+        while self._steps and self._steps[0] * STEP <= now:
+            step = heappop(self._steps)
+            ended = []
+            for wait in self._listed.pop(step):
+                wait.at = -1
+                if wait.since + self.seconds <= now:
+                    ended.append(wait)
+                elif wait.since != INFINITY:
+                    self.enlist(wait)  # it began again meanwhile
+            for wait in sorted(ended, key=_began):
+                # What happened to one before may have ended the wait of another.
+                if wait.since + self.seconds <= now:
+                    wait.since = INFINITY
+                    self._over(wait.waiter)
+            if step in self._listed:
+                return  # the rest of the present step
+
+    def waiters(self) -> list[W]:
+        """Who waits, longest first."""
+        return [wait.waiter for wait in self._waiting(sys.float_info.max)]
+
+    def _waiting(self, until: float) -> list[Wait[W]]:
+        everybody = (wait for step in self._listed.values() for wait in step)
+        return sorted((wait for wait in everybody if wait.since <= until), key=_began)
+
+    def since(self, until: float) -> Iterator[tuple[float, W]]:
+        """Who has waited since when, up to `until`, longest first."""
+        longest = self._longest
+        while longest and longest[0][1].since != longest[0][0]:
+            longest.popleft()
+        if not longest and until >= self._known_until + STEP:
+            longest.extend((wait.since, wait) for wait in self._waiting(until))
+            self._known_until = until
+        return ((since, wait.waiter) for since, wait in [*longest] if wait.since == since)
+
+
+def _began(wait: Wait[Any]) -> float:
+    return wait.since
+
+
 class Sender(Protocol):
     """A client's connection."""
+
+    @property
+    def current(self) -> Any:
+        """The exchange that is under way."""
+
+    def backend_silent(self) -> None:
+        """The backend that owes it an answer is silent."""
 
     def too_slow(self) -> None:
         """A whole request did not come in time, or the answers are not read."""
@@ -79,12 +195,6 @@ class Sender(Protocol):
 
 class Waiting(Protocol):
     """An exchange."""
-
-    def recall(self, backend: Backend) -> None:
-        """The backend is silent, whether or not its time is over."""
-
-    def silent(self) -> None:
-        """The backend that owes it an answer is silent."""
 
     def stalled(self) -> None:
         """Its client does not read."""
@@ -106,15 +216,13 @@ class Timers:
     def __init__(self, timeouts: Timeouts) -> None:
         self.header: Deadlines[Sender] = Deadlines(timeouts.header, lambda it: it.too_slow())
         """A request head has to arrive."""
-        self.client_idle: Deadlines[Sender] = Deadlines(
-            timeouts.client_idle, lambda it: it.too_slow()
-        )
+        self.client_idle: Waits[Sender] = Waits(timeouts.client_idle, lambda it: it.too_slow())
         """A client has to send something, or to read the last of what it is sent."""
         self.pace: Deadlines[Sender] = Deadlines(LOOK, lambda it: it.judge())
         """A body has to keep coming fast. Only where limits.body_rate is given."""
         self.unread: Deadlines[Sender] = Deadlines(LOOK, lambda it: it.look())
         """A client that is not read may have gone."""
-        self.response: Deadlines[Waiting] = Deadlines(timeouts.response, lambda it: it.silent())
+        self.response: Waits[Sender] = Waits(timeouts.response, lambda it: it.backend_silent())
         """A backend owes (more of) an answer."""
         self.stalled: Deadlines[Waiting] = Deadlines(timeouts.client_idle, lambda it: it.stalled())
         """A client has to read on."""
@@ -124,7 +232,7 @@ class Timers:
         """An answer has to be complete. Only exchanges with a deadline are here."""
         self.tunnel: Deadlines[Closing] = Deadlines(timeouts.tunnel, lambda it: it.close())
         """Something has to move in a tunnel."""
-        self._all: tuple[Deadlines[Any], ...] = (
+        self._all: tuple[Deadlines[Any] | Waits[Any], ...] = (
             self.header,
             self.client_idle,
             self.pace,
@@ -138,7 +246,7 @@ class Timers:
     def spare_one(self, since: float) -> bool:
         """Close the client that has been idle longest, if there is one that was so at `since`."""
         for began, client in merge(
-            self.header.since(), self.client_idle.since(), key=itemgetter(0)
+            self.header.since(), self.client_idle.since(since), key=itemgetter(0)
         ):
             if began > since:
                 return False

@@ -15,7 +15,7 @@ from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.http.framing import Framing
 from lb.proxy.http.request import Hop, Request
 from lb.proxy.http.response import Aside, Response
-from lb.proxy.timers import Timers
+from lb.proxy.timers import Timers, Wait
 from lb.strategies import Outcome
 from tests.proxy.doubles import note_ends, note_leases
 
@@ -32,6 +32,9 @@ class Transport:
 
 class Client:
     half_closed = False
+    current: Exchange
+
+    owed: Wait[Client]
 
     def __init__(self) -> None:
         self.closing = self.full = False
@@ -51,6 +54,9 @@ class Client:
 
     def cut_off(self) -> None:
         self.cut = True
+
+    def backend_silent(self) -> None:
+        self.current.silent()
 
     def lost(self) -> None: ...
 
@@ -171,8 +177,8 @@ class Driver:
         note_ends(self.balancer, self._ended)
 
     def _recall(self, backend: Backend) -> None:
-        for waiting in [*self.timers.response.waiting]:
-            waiting.recall(backend)
+        for client in self.timers.response.waiters():
+            client.current.recall(backend)
 
     def _ended(self, backend: Backend, outcome: Outcome, latency: float) -> None:
         assert latency >= 0
@@ -185,7 +191,7 @@ class Driver:
     def waits(self) -> str:
         """For whom the exchanges wait."""
         response, stalled = self.timers.response, self.timers.stalled
-        return "owed" * len(response) + "stalled" * len(stalled)
+        return "owed" * len(response.waiters()) + "stalled" * len(stalled)
 
     @property
     def tunnels(self) -> int:
@@ -218,6 +224,8 @@ def exchange(
     )
     kind: Any = Watched if driver.dispatcher.watching else Exchange
     it: Exchange = kind(driver, driver.timers, driver.dispatcher, client, request)
+    client.owed = driver.timers.response.of(client)
+    client.current = it
     return it
 
 

@@ -1,6 +1,11 @@
 """Time limits on a clock moved by hand."""
 
-from lb.proxy.timers import Deadlines
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lb.proxy.timers import Deadlines, Waits
 
 
 def made(seconds: float = 10.0) -> tuple[Deadlines[str], list[str]]:
@@ -84,3 +89,117 @@ def test_one_that_begins_anew_while_others_end_waits_its_whole_time() -> None:
     waits.sweep(10.0)
     assert over == ["a"]
     assert waits.waiting == {"b": 20.0}
+
+
+class Name:
+    """A waiter, and what it waits for."""
+
+    def __init__(self, waits: Waits[Name], name: str) -> None:
+        self.name = name
+        self.wait = waits.of(self)
+
+
+def many(names: str = "abcd", seconds: float = 10.0) -> tuple[Waits[Name], list[Name], list[str]]:
+    over: list[str] = []
+    waits: Waits[Name] = Waits(seconds, lambda it: over.append(it.name))
+    return waits, [Name(waits, name) for name in names], over
+
+
+def test_a_wait_is_over_at_its_end_and_only_once() -> None:
+    waits, (a, *_), over = many()
+    a.wait.start(0.0)
+    waits.sweep(9.999)
+    assert over == []
+    waits.sweep(10.0)
+    waits.sweep(100.0)
+    assert over == ["a"]
+    assert waits.waiters() == []
+
+
+def test_waits_are_over_in_the_order_of_their_beginning() -> None:
+    waits, (a, b, c, d), over = many()
+    for since, it in enumerate((d, b, a, c)):
+        it.wait.start(since / 1000)
+    assert [it.name for it in waits.waiters()] == ["d", "b", "a", "c"]
+    waits.sweep(10.0021)
+    assert over == ["d", "b", "a"]
+    waits.sweep(10.0029)
+    assert over == ["d", "b", "a"]
+    waits.sweep(10.003)
+    assert over == ["d", "b", "a", "c"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["start", "start", "ensure", "stop", "forget", "sweep"]),
+            st.integers(0, 3),
+            st.floats(0.0, 7.0),
+        ),
+        max_size=60,
+    )
+)
+def test_whatever_begins_again_waits_its_whole_time(events: list[tuple[str, int, float]]) -> None:
+    waits, names, over = many()
+    now = 0.0
+    since: dict[str, float] = {}
+    for event, number, later in events:
+        now += later
+        it = names[number]
+        if event == "start" or (event == "ensure" and it.name not in since):
+            since[it.name] = now
+        elif event in ("stop", "forget"):
+            since.pop(it.name, None)
+        if event == "sweep":
+            ended = [name for name in since if since[name] + 10.0 <= now]
+            waits.sweep(now)
+            assert sorted(over) == sorted(ended)
+            over.clear()
+            for name in ended:
+                del since[name]
+        elif event in ("start", "ensure"):
+            getattr(it.wait, event)(now)
+        else:
+            getattr(it.wait, event)()
+        assert {it.name for it in waits.waiters()} == set(since)
+
+
+def test_what_is_over_may_stop_others_and_begin_anew() -> None:
+    over: list[str] = []
+
+    def react(it: Name) -> None:
+        over.append(it.name)
+        b.wait.stop()
+        a.wait.start(10.0)
+
+    waits: Waits[Name] = Waits(10.0, react)
+    a, b = Name(waits, "a"), Name(waits, "b")
+    a.wait.start(0.0)
+    b.wait.start(0.0)
+    waits.sweep(10.0)
+    waits.sweep(19.99)
+    assert over == ["a"]
+    waits.sweep(20.0)
+    assert over == ["a", "a"]
+
+
+def test_who_has_waited_longest_is_known_and_who_began_again_is_not_among_them() -> None:
+    waits, (a, b, c, d), _ = many()
+    for since, it in enumerate((a, b, c)):
+        it.wait.start(float(since))
+    assert [(since, it.name) for since, it in waits.since(1.0)] == [(0.0, "a"), (1.0, "b")]
+    a.wait.start(3.0)
+    d.wait.start(3.5)
+    assert [(since, it.name) for since, it in waits.since(2.0)] == [(1.0, "b")]
+    b.wait.stop()
+    assert [it.name for _, it in waits.since(4.0)] == ["c", "a", "d"]
+
+
+def test_one_who_is_forgotten_is_held_by_nobody() -> None:
+    waits: Waits[Name] = Waits(10.0, lambda it: None)
+    it = Name(waits, "a")
+    it.wait.start(0.0)
+    it.wait.forget()
+    assert not any(waits._listed.values())
+    waits.sweep(10.0)
+    assert waits.waiters() == []

@@ -142,8 +142,7 @@ class Acts(Turns):
         if self.client.full:  # with interim answers of an attempt that failed
             self._hold_backend()
         elif self.complete:
-            response = self._timers.response
-            response.waiting[self] = now + response.seconds  # it cannot be there yet
+            self.client.owed.start(now)
 
     def _hold(self, data: bytes) -> None:
         if self.request.framing is CHUNKED:
@@ -242,7 +241,7 @@ class Acts(Turns):
             out += last_chunk(trailers if self.request.hop.takes_trailers else b"")
         if out:
             client.write(out)
-        timers.response.waiting.pop(self, None)
+        client.owed.since = INFINITY
         if timers.stalled.waiting or timers.total.waiting:
             self._close_account()
         upstream, attempt.upstream = attempt.upstream, None

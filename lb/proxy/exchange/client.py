@@ -17,6 +17,7 @@ from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import LOOP, error
 from lb.proxy.http.request import Request, RequestReader
+from lb.proxy.http.rules import Rejected
 
 if sys.platform != "win32":
     from fcntl import ioctl
@@ -78,7 +79,7 @@ class ClientConnection(Taking, asyncio.Protocol):
             # From the loop, so a long pipeline does not become a deep stack.
             self._context.loop.call_soon(self._next)
         elif not self.phase and not self._reader.rest:
-            self._timers.client_idle.start(self, now)
+            self.silence.start(now)
         else:
             self._rest(now)
 
@@ -136,6 +137,11 @@ class ClientConnection(Taking, asyncio.Protocol):
         else:
             self._reject(408, "the request did not arrive in time")
 
+    def backend_silent(self) -> None:
+        """The backend has owed (more of) an answer for too long."""
+        if self._current is not None:
+            self._current.silent()
+
     def spare(self) -> bool:
         """Close, for the sake of others, if nothing is under way; whether that was so."""
         transport = self.transport
@@ -149,7 +155,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         ):
             return False
         self._timers.header.stop(self)
-        self._timers.client_idle.stop(self)
+        self.silence.stop()
         self.phase = ENDING
         transport.close()
         return True
@@ -190,7 +196,8 @@ class ClientConnection(Taking, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timers.header.stop(self)
-        self._timers.client_idle.stop(self)
+        self.silence.forget()
+        self.owed.forget()
         self._timers.unread.stop(self)
         self.phase = max(self.phase, ENDING)
         self._rejection = None
@@ -225,6 +232,13 @@ class ClientConnection(Taking, asyncio.Protocol):
             self._next()
 
     def data_received(self, data: bytes) -> None:
+        if (
+            self._current is None
+            and not (self.phase or self._queue or self._paused or self.full or self._reader.rest)
+            and self._context.brisk
+            and self._came(data)
+        ):
+            return
         if self.phase == LINGERING:
             return
         self._reader.receive(data)
@@ -235,6 +249,38 @@ class ClientConnection(Taking, asyncio.Protocol):
             self.resume_reading()  # a whole request waits, and we want to hear if its client goes
 
     # --- requests
+
+    def _came(self, data: bytes) -> bool:
+        """Begin a request at once, if that is what `data` is, and nothing else is to be done."""
+        try:
+            request = self._reader.whole(data)
+        except Rejected as rejected:
+            self._reject(rejected.status, str(rejected))
+            return True
+        if request is None:
+            return False
+        context = self._context
+        if (
+            request.framing is not NO_BODY
+            or request.hop.answer is not None
+            or request.target in context.endpoints
+            or context.total is not None
+        ):
+            self._enter(request)
+            self._take()
+            if self._queue and not self._current:
+                self._begin()
+            return True
+        timers = self._timers
+        if timers.header.waiting:
+            timers.header.stop(self)
+        exchange = self._current = context.exchange(
+            context, timers, self._dispatcher, self, request
+        )
+        if context.key_of is not None:
+            exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
+        exchange.go()
+        return True
 
     def _enter(self, request: Request) -> None:
         context, timers = self._context, self._timers
@@ -294,8 +340,10 @@ class ClientConnection(Taking, asyncio.Protocol):
         elif self.phase == ENDING:
             self._close(linger=False)
         else:
-            waits = self._timers.header if self._reader.begun else self._timers.client_idle
-            waits.start(self, now)
+            if self._reader.begun:
+                self._timers.header.start(self, now)
+            else:
+                self.silence.start(now)
 
     # --- the end
 
@@ -347,4 +395,4 @@ class ClientConnection(Taking, asyncio.Protocol):
         else:
             self.phase = max(self.phase, ENDING)
             self.transport.close()
-            self._timers.client_idle.start(self, self._context.now())  # to read what is left
+            self.silence.start(self._context.now())  # to read what is left

@@ -20,6 +20,8 @@ from lb.proxy.http.message import Answer
 from lb.proxy.http.response import Response
 
 TIMEOUT, CANCELLED = Outcome.TIMEOUT, Outcome.CANCELLED
+WAITING, CONNECTING, SENT = int(Stage.WAITING), int(Stage.CONNECTING), int(Stage.SENT)
+OVER = int(Stage.OVER)
 
 
 class Exchange(Racing):
@@ -30,6 +32,56 @@ class Exchange(Racing):
     def __repr__(self) -> str:
         method, target = self.request.method.decode(), self.request.target.decode("latin-1")
         return f"<Exchange {method} {target} {Stage(self.state).name.lower()} {self.status}>"
+
+    # --- the common case: several events at once, as the table has them one by one
+
+    def go(self) -> None:
+        """BEGIN, and where a backend is picked that has an idle connection START and SENT_ON.
+
+        Of a whole request without a body, by a client that reads its answers.
+        """
+        dispatcher = self._dispatcher
+        now = self.arrived_at = self._context.now()
+        lease = dispatcher.admit(self, now)
+        if lease is None:
+            self.state = WAITING
+            dispatcher.drain()
+            return
+        attempt = self.attempt = Attempt(self, lease, False)
+        site = lease.backend.site
+        upstream = site.take_idle()
+        if upstream is None:
+            self.state = CONNECTING
+            site.connect(attempt)
+        else:
+            self.state = SENT
+            upstream.attempt = attempt
+            self._send(attempt, upstream, site.request_end, now)
+        if dispatcher.out:
+            dispatcher.drain()
+
+    def come(
+        self, attempt: Attempt[Exchange], response: Response, content: bytes, now: float
+    ) -> bool:
+        """HEAD and END: the whole answer is here. False where there is more to it than that."""
+        client = self.client
+        if (
+            self.state != SENT
+            or not (self.keep_alive and self.complete and self.request.minor and response.dated)
+            or self._out
+            or client.phase
+            or client.full
+            or self._context.cookie is not None
+        ):
+            return False
+        self.state = OVER
+        self.status = response.status
+        if not response.out:
+            tail = attempt.lease.backend.site.response_tails[response.minor]
+            response.out = b"".join((b"HTTP/1.1 ", response.text, response.lines, tail))
+        self._out = response.out + content
+        self._finish(b"", response.keep_alive, now)
+        return True
 
     # --- events of the request and the balancer
 
@@ -227,6 +279,9 @@ class Watched(Exchange):
     """One whose answers are asked about or told of, before they count."""
 
     __slots__ = ()
+
+    def go(self) -> None:
+        self.begin()
 
     def start(self, lease: Lease[Exchange], fresh: bool = False) -> None:
         super().start(lease, fresh)

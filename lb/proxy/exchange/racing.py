@@ -102,7 +102,7 @@ class Racing(Acts):
         if self.client.full:
             self._hold_backend()
         else:
-            self._timers.response.ensure(self, self._context.now())
+            self.client.owed.ensure(self._context.now())
 
     def _drop(self, attempt: Attempt[Any]) -> None:
         """Its answer is not taken; what else is wanted comes behind."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from lb.proxy.timers import Wait
+
 
 class Tunnelled(Protocol):
     """A connection whose bytes may one day be somebody else's."""
@@ -23,6 +25,9 @@ class ClientSide(Tunnelled, Protocol):
 
     phase: int
     """What it still takes; 0 as long as that is everything."""
+
+    owed: Wait[Any]
+    """Runs while the backend owes it (more of) an answer."""
 
     @property
     def closing(self) -> bool:
@@ -67,6 +72,15 @@ class Site(Protocol):
     """What a cookie says for the backend."""
     response_tails: tuple[bytes, bytes]
     """What ends a head from the backend, by the minor version of its HTTP."""
+
+    request_end: bytes
+    """What ends a head for it."""
+
+    def take_idle(self) -> Any:
+        """A connection that is idle, if there is one; it is so no more."""
+
+    def connect(self, attempt: Any) -> None:
+        """As `carry`, on a new connection."""
 
     def carry(self, attempt: Any, now: float) -> None:
         """Send an attempt's request there: `sent_on`, or `broken`, now or later."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from enum import IntEnum
+from typing import Any
 
 from lb.proxy.context import Context
 from lb.proxy.dispatcher import Dispatcher
@@ -13,7 +14,7 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
 from lb.proxy.http.request import Request, RequestReader
 from lb.proxy.http.rules import Rejected
-from lb.proxy.timers import Timers
+from lb.proxy.timers import Timers, Wait
 
 MAX_PIPELINED = 16
 """Requests taken ahead of their turn; what comes behind them stays unread."""
@@ -53,7 +54,9 @@ class Taking:
         "_timers",
         "full",
         "half_closed",
+        "owed",
         "phase",
+        "silence",
         "transport",
         "write",
     )
@@ -69,6 +72,9 @@ class Taking:
         self._timers = timers
         self._dispatcher = dispatcher
         self._clients = clients
+        self.silence: Wait[Any] = timers.client_idle.of(self)
+        """Runs while it has to send something, or to read the last of what it is sent."""
+        self.owed: Wait[Any] = timers.response.of(self)
         self.transport: asyncio.Transport
         self._peer: bytes
         self._reader: RequestReader
@@ -83,6 +89,11 @@ class Taking:
         self.half_closed = False
 
     @property
+    def current(self) -> Exchange | None:
+        """What is being answered."""
+        return self._current
+
+    @property
     def idle(self) -> bool:
         """Nothing is under way, though part of a head may have come."""
         return self._current is None and not self._queue
@@ -94,6 +105,10 @@ class Taking:
     @abstractmethod
     def too_slow(self) -> None:
         """Time is up for what has to come."""
+
+    @abstractmethod
+    def backend_silent(self) -> None:
+        """Time is up for what the backend owes."""
 
     @abstractmethod
     def look(self) -> None:
@@ -121,7 +136,7 @@ class Taking:
         if not self._paused and not self.transport.is_closing():
             self._paused = True
             self.transport.pause_reading()
-            self._timers.client_idle.stop(self)  # it is not the client who is slow
+            self.silence.stop()  # it is not the client who is slow
             now = self._context.now()
             self._timers.unread.start(self, now)
             if self._pace is not None:
@@ -140,7 +155,7 @@ class Taking:
         self.transport.resume_reading()
         if self._reading is not None:
             now = self._context.now()
-            self._timers.client_idle.start(self, now)
+            self.silence.start(now)
             if self._pace is not None:
                 self._pace.resumed(now)
 
@@ -166,7 +181,7 @@ class Taking:
                 exchange = self._reading
                 if exchange is not None and not self._take_body(exchange):
                     if not self._paused:
-                        timers.client_idle.start(self, self._context.now())
+                        self.silence.start(self._context.now())
                     break
                 if self.phase >= ENDING:
                     return
@@ -184,7 +199,7 @@ class Taking:
             self._reject(rejected.status, str(rejected))
             return
         if reader.rest and reader.ended and self.idle:
-            timers.client_idle.stop(self)
+            self.silence.stop()
             timers.header.ensure(self, self._context.now())
 
     def _take_body(self, exchange: Exchange) -> bool:
@@ -202,7 +217,7 @@ class Taking:
         if not reader.ended:
             return False
         self._read_no_more()
-        self._timers.client_idle.stop(self)
+        self.silence.stop()
         exchange.request_end(reader.trailers(exchange.request.hop.named))
         return True
 

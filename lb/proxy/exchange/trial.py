@@ -51,6 +51,10 @@ class Trial:
             attempt.upstream = upstream
             upstream.write(self.request.head + server_field)
 
+    def come(self, attempt: Attempt[Any], response: Response, content: bytes, now: float) -> bool:
+        """There is more to it: see `head`."""
+        return False
+
     def interim(self, response: Response) -> None:
         if self._leads:
             self._exchange.interim(response)

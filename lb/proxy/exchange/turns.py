@@ -1,6 +1,6 @@
 """Whose turn it is in an exchange: the acts of back-pressure, and the time limits they set.
 
-At any time the backend owes something (`timers.response`), or the client has to read
+At any time the backend owes something (`client.owed`), or the client has to read
 (`timers.stalled`), or to send its body, for which its own connection has a limit.
 """
 
@@ -13,6 +13,7 @@ from lb.balancing import Backend
 from lb.proxy.context import Context
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import ClientSide, UpstreamSide
+from lb.proxy.timers import INFINITY as NEVER
 from lb.proxy.timers import Timers
 
 
@@ -56,12 +57,12 @@ class Turns:
         timers = self._timers
         if timers.stalled.waiting:
             timers.stalled.stop(self)
-        timers.response.start(self, now)
+        self.client.owed.start(now)
 
     def _settle(self) -> None:
         """Nobody owes anything."""
         timers = self._timers
-        timers.response.waiting.pop(self, None)
+        self.client.owed.since = NEVER
         if timers.stalled.waiting:
             timers.stalled.stop(self)
 
@@ -73,7 +74,7 @@ class Turns:
 
     def _hold_backend(self) -> None:
         self._upstream.pause_reading()
-        self._timers.response.stop(self)
+        self.client.owed.stop()
         self._timers.stalled.start(self, self._context.now())
 
     def _let_backend(self) -> None:

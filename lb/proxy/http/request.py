@@ -11,6 +11,7 @@ from lb.proxy.http.fields import FieldLines, Said
 from lb.proxy.http.first_line import check_host, origin_form, request_line
 from lb.proxy.http.framing import (
     CHUNKED,
+    HEAD_END,
     LENGTH,
     NO_BODY,
     BadFraming,
@@ -151,7 +152,20 @@ class RequestReader(MessageReader):
                 raise Rejected(400, "a line does not end with CRLF")
             return None
         self._judged = False
-        return self._request(head)
+        return self._request(head, head.find(b"\r\n"))
+
+    def whole(self, data: bytes) -> Request | None:
+        """As `next`, while nothing is unread, if `data` is one head and nothing else.
+
+        None where it is not: then it is to be received.
+        """
+        end = data.find(b"\r\n")
+        if end < 1 or (
+            data[end + 2 :] != self._block
+            and (data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most)
+        ):
+            return None
+        return self._request(data, end)
 
     def _judge_line(self, rest: bytes) -> None:
         """Refuse a first line as soon as it is here: the rest of its head may never come."""
@@ -164,9 +178,10 @@ class RequestReader(MessageReader):
         elif not 32 < rest[0] < 127 and rest != b"\r":
             request_line(line)  # somebody speaks another protocol, and may wait for us
 
-    def _request(self, head: bytes) -> Request:
-        line, _, block = head.partition(b"\r\n")
-        if len(line) > self._limits.request_line:
+    def _request(self, head: bytes, end: int) -> Request:
+        """Of a head whose first line goes to `end`."""
+        line, block = head[:end], head[end + 2 :]
+        if end > self._limits.request_line:
             raise Rejected(414, "the request line is too long")
         method, target, minor = request_line(line)
         authority = None

@@ -12,6 +12,7 @@ from lb.proxy.http.first_line import status_line
 from lb.proxy.http.framing import (
     CHUNKED,
     CLOSE,
+    HEAD_END,
     LENGTH,
     NO_BODY,
     BadFraming,
@@ -82,8 +83,11 @@ class Response:
         "length",
         "lines",
         "minor",
+        "out",
+        "size",
         "status",
         "text",
+        "whole",
     )
 
     def __init__(
@@ -107,6 +111,11 @@ class Response:
         self.aside = aside
         self.length = length  # of a body that is framed by it
         self.dated = dated  # it says when it was made
+        # Of a final one whose length is known, and that says nothing to this hop alone:
+        self.size = 0  # bytes of its head
+        self.whole = -1  # bytes in all
+        self.out = b""
+        """How most clients are told its head, once one was."""
 
 
 class ResponseReader(MessageReader):
@@ -132,15 +141,33 @@ class ResponseReader(MessageReader):
             if not b"HTTP/1.".startswith(self.rest[:7]) or has_bare_lf(self.rest):
                 raise Malformed("the response is not HTTP/1.1")
             return None
-        if head == self._head and method == self._method:  # a backend may repeat itself
-            response = self._response
-        else:
-            response = self._parse(head, method)
-            self._head, self._method, self._response = head, method, response
+        response = self._read(head, method)
         framing = response.framing
         if framing is not NO_BODY:
             self._begin_body(framing, response.length, self._limit, self._count)
         return response
+
+    def whole(self, data: bytes, method: bytes) -> Response | None:
+        """As `next`, while nothing is unread, if `data` is one final answer and nothing else.
+
+        Its content, which is not taken, is `data` behind the first `size` bytes. None for what is
+        not so, and for what is said to this hop alone: then it is to be received.
+        """
+        response = self._response
+        if not data.startswith(self._head) or method != self._method:
+            end = data.find(HEAD_END) + 4
+            if end < 4 or end > self._limit:
+                return None
+            response = self._read(data[:end], method)
+        if response.whole != len(data):
+            return None
+        return response
+
+    def _read(self, head: bytes, method: bytes) -> Response:
+        if head != self._head or method != self._method:  # a backend may repeat itself
+            self._response = self._parse(head, method)
+            self._head, self._method = head, method
+        return self._response
 
     def _parse(self, head: bytes, method: bytes) -> Response:
         line, _, block = head.partition(b"\r\n")
@@ -170,7 +197,7 @@ class ResponseReader(MessageReader):
             framing = CHUNKED
             keep_alive = keep_alive and minor == 1  # RFC 9112, 6.1: it is not trusted again
         if bodiless or method == b"HEAD":
-            framing = NO_BODY  # RFC 9112, 6.3
+            framing, size = NO_BODY, 0  # RFC 9112, 6.3
             if length is not None and status != 304 and bodiless:  # RFC 9110, 8.6
                 lines = without(lines, (b"content-length",))
         elif framing is CLOSE:
@@ -178,7 +205,11 @@ class ResponseReader(MessageReader):
         aside = _NO_ASIDE if said[0] is None and not named else _aside(said, named)
         # A third faster than `in`; the other spelling is rare.
         dated = lines.find(b"\r\nDate: ") >= 0 or _DATE.search(lines) is not None
-        return Response(status, text, lines, minor, framing, keep_alive, aside, size, dated)
+        response = Response(status, text, lines, minor, framing, keep_alive, aside, size, dated)
+        if status >= 200 and aside is _NO_ASIDE and (framing is LENGTH or framing is NO_BODY):
+            response.size = len(head)
+            response.whole = response.size + size
+        return response
 
     def body(self) -> bytes:
         try:

@@ -33,6 +33,7 @@ class UpstreamConnection(asyncio.Protocol):
     """Carries one attempt at a time."""
 
     __slots__ = (
+        "_brisk",
         "_home",
         "_now",
         "_paused",
@@ -48,6 +49,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, home: Home) -> None:
         self._home = home
         self._now = home.context.now
+        self._brisk = home.context.brisk
         self.attempt: Attempt[Exchange] | None = None
         self.reused = False
         self.idle_since = 0.0
@@ -113,9 +115,11 @@ class UpstreamConnection(asyncio.Protocol):
         if attempt.first_byte_at is None:
             attempt.first_byte_at = now
             self.reused = False
-        reader.receive(data)
         response = self._response
         begins = response is None
+        if begins and not reader.rest and self._brisk and self._came(attempt, data, now):
+            return
+        reader.receive(data)
         content = b""
         try:
             if begins:
@@ -154,6 +158,16 @@ class UpstreamConnection(asyncio.Protocol):
             attempt.exchange.broken(attempt, Outcome.RESET)
 
     # --- responses
+
+    def _came(self, attempt: Attempt[Exchange], data: bytes, now: float) -> bool:
+        """Pass an answer on at once, if that is what `data` is."""
+        exchange = attempt.exchange
+        try:
+            response = self._reader.whole(data, exchange.request.method)
+        except Malformed:
+            self._malformed(attempt)
+            return True
+        return response is not None and exchange.come(attempt, response, data[response.size :], now)
 
     def _heads(self, attempt: Attempt[Exchange], now: float) -> Response | None:
         """Take heads up to the final one, and return that."""

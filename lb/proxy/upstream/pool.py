@@ -38,7 +38,8 @@ class UpstreamPool:
         self._report = report
         server = b"X-Backend-Server: %b\r\n" % backend.address.encode()
         self.token = token(backend.address)
-        self._request_end = server + b"\r\n"
+        self.request_end = server + b"\r\n"
+        """What ends a head for it."""
         said = server if context.backend_header else b""
         self.response_tails = tuple(
             b"\r\nVia: 1.%d %b\r\n%b\r\n" % (minor, VIA, said) for minor in (0, 1)
@@ -52,12 +53,23 @@ class UpstreamPool:
 
     def carry(self, attempt: Attempt[Exchange], now: float) -> None:
         """Send it on an idle connection, or open one (always, when it is to be `fresh`)."""
-        while self.idle and not attempt.fresh:
+        connection = None if attempt.fresh else self.take_idle()
+        if connection is None:
+            self.connect(attempt)
+        else:
+            connection.attempt = attempt
+            attempt.exchange.sent_on(attempt, connection, self.request_end, now)
+
+    def take_idle(self) -> UpstreamConnection | None:
+        """An idle connection, which is so no more."""
+        while self.idle:
             connection = self.idle.pop()
             if not connection.transport.is_closing():
-                connection.attempt = attempt
-                attempt.exchange.sent_on(attempt, connection, self._request_end, now)
-                return
+                return connection
+        return None
+
+    def connect(self, attempt: Attempt[Exchange]) -> None:
+        """Open a connection for it."""
         self._connecting[attempt] = self.context.loop.create_task(self._connect(attempt))
 
     @property
@@ -112,7 +124,7 @@ class UpstreamPool:
                 connection.transport.abort()
             else:
                 connection.attempt = attempt
-                attempt.exchange.sent_on(attempt, connection, self._request_end, self.context.now())
+                attempt.exchange.sent_on(attempt, connection, self.request_end, self.context.now())
 
     async def _open(self, address: str) -> UpstreamConnection:
         try:
