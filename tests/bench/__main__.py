@@ -13,7 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.bench import bodies, connections, latency, proxies, report, simulator, strategies
+from tests.bench import about, bodies, connections, latency, proxies, report, simulator, strategies
+from tests.bench.contenders import NAMES
 from tests.bench.processes import BenchError
 
 PARTS = ("proxy", "bodies", "latency", "connections", "simulator", "strategies")
@@ -26,7 +27,9 @@ def main() -> int:
     progress = Console(stderr=True)
     with progress.status("starting") as status:
         parts: dict[str, Callable[[], dict[str, Any]]] = {
-            "proxy": lambda: proxies.measure(arguments.quick, arguments.beside, status.update),
+            "proxy": lambda: proxies.measure(
+                arguments.quick, arguments.beside, arguments.without, status.update
+            ),
             "bodies": lambda: bodies.measure(arguments.quick, status.update),
             "latency": lambda: latency.measure(arguments.quick, status.update),
             "connections": lambda: connections.measure(arguments.quick, status.update),
@@ -34,15 +37,16 @@ def main() -> int:
             "strategies": lambda: strategies.measure(arguments.quick, status.update),
         }
         wanted = [arguments.part] if arguments.part else list(parts)
+        told = about.described()
         try:
             results = {name: parts[name]() for name in wanted}
         except BenchError as error:
             progress.print(f"bench: {error}", markup=False)
             return 1
     if arguments.json:
-        print(json.dumps({"schema": 1, **results}))
+        print(json.dumps({"schema": 1, "about": told, **results}))
     else:
-        report.show(results, Console())
+        report.show({"about": told, **results}, Console())
     return 0
 
 
@@ -58,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_tree,
         metavar="DIR",
         help="another checkout of lb, measured in the same rounds; may be repeated",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=NAMES,
+        metavar="NAME",
+        help=f"leave out one of: {', '.join(NAMES)}; may be repeated",
     )
     return parser
 

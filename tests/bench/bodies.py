@@ -42,7 +42,7 @@ FLAT_MIB = 16
 
 def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     rounds, seconds = (2, 1) if quick else (5, 2)
-    found, missing = contenders([])
+    found, missing = contenders()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="lb-bench-")))
         (origin,) = free_ports(1)

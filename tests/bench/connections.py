@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from tests.bench import origin
+from tests.bench import origin, traffic
 from tests.bench.contenders import contenders
 from tests.bench.processes import LOAD_CORE, PROXY_CORE, BenchError, free_ports, pinned, running
 
@@ -33,7 +33,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """Raises the limit of open files for this process and those it starts."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard := _most_files(), hard))
     seconds = 5 if quick else 60
-    found, _ = contenders([])
+    found, _ = contenders()
     lb = next(one for one in found if one.name == "lb")
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="lb-bench-")))
@@ -41,7 +41,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
         backend, port = free_ports(2)
         home = directory / "origin"
         home.mkdir()
-        command = origin.command([backend], home)
+        command = origin.command([backend])
         stack.enter_context(running(command, [backend], LOAD_CORE, home / "log"))
         command = lb.command(port, [backend], directory)
         process = stack.enter_context(running(command, [port], PROXY_CORE, directory / "log"))
@@ -87,7 +87,7 @@ async def _once(port: int, source: str, *, keep: bool) -> asyncio.StreamWriter:
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 200 " not in head:
         raise BenchError(head.decode())
-    await reader.readexactly(len(origin.BODY))
+    await reader.readexactly(len(traffic.SMALL))
     if not keep:
         writer.close()
     return writer

@@ -1,201 +1,79 @@
-"""The proxies that are compared, each set up to do the same work."""
+"""What is compared: both builds of this tree, other checkouts of it, and peers."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.processes import ROOT
+from tests.bench.peers import MAKERS, Contender, peers
+from tests.bench.processes import ROOT, BenchError
 
-NGINX_LIMITS = "access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; "
-"""nginx closes a connection after 1000 requests by default; the others never do."""
-
-HAPROXY = """
-global
-    nbthread 1
-    maxconn 2000
-defaults
-    mode http
-    option http-keep-alive
-    http-reuse always
-    timeout connect 1s
-    timeout client 60s
-    timeout server 60s
-    timeout http-request 10s
-listen bench
-    bind 127.0.0.1:{port}
-    balance roundrobin
-    option forwardfor
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    http-request set-header X-Forwarded-By haproxy
-    http-request set-header Via "1.1 haproxy"
-    http-send-name-header X-Backend-Server
-    http-response set-header Via "1.1 haproxy"
-    http-response set-header X-Backend-Server %s
-    option httpchk GET /health
-    default-server check inter 30s
-{servers}
-"""
-
-NGINX = """
-upstream backends {{ {servers} keepalive 256; keepalive_requests 1000000000; }}
-server {{
-    listen 127.0.0.1:{port};
-    location / {{
-        proxy_pass http://backends;
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $remote_addr;
-        proxy_set_header X-Forwarded-Proto $scheme;
-        proxy_set_header X-Forwarded-Host $http_host;
-        proxy_set_header X-Forwarded-By nginx;
-        proxy_set_header Via "1.1 nginx";
-        add_header Via "1.1 nginx";
-        add_header X-Backend-Server $upstream_addr;
-    }}
-}}
-"""
+COMPILED, PURE, BESIDE = "lb", "lb pure", "lb beside"
+NAMES = (COMPILED, PURE, *MAKERS)
+"""Whoever can be left out."""
+BUILD = "import lb; print(getattr(lb, 'BUILD', 'pure Python'))"
 
 
-CADDY = """
-{{
-    admin off
-    auto_https off
-    log {{
-        output discard
-    }}
-    servers {{
-        protocols h1
-    }}
-}}
-http://127.0.0.1:{port} {{
-    bind 127.0.0.1
-    header Via "1.1 caddy"
-    reverse_proxy {servers} {{
-        lb_policy round_robin
-        health_uri /health
-        health_interval 30s
-        header_up X-Forwarded-By caddy
-        header_up Via "1.1 caddy"
-        header_up X-Backend-Server {{upstream_hostport}}
-        header_down X-Backend-Server {{upstream_hostport}}
-        transport http {{
-            keepalive_idle_conns_per_host 256
-        }}
-    }}
-}}
-"""
+def contenders(
+    others: Sequence[Path] = (), without: Collection[str] = ()
+) -> tuple[list[Contender], list[str]]:
+    """Those that can run here, and the names of those that are not installed.
+
+    Raises BenchError if this tree is not compiled, unless it is to be left out.
+    """
+    installed, missing = peers()
+    ours = [make() for name, make in _OURS.items() if name not in without]
+    ours += [_beside(tree, number) for number, tree in enumerate(others)]
+    kept = [one for one in installed if one.name not in without]
+    return ours + kept, [name for name in missing if name not in without]
 
 
-@dataclass(frozen=True)
-class Contender:
-    """One proxy."""
-
-    name: str
-    version: str
-    setup: str
-    """How it is configured, for people."""
-    command: Callable[[int, list[int], Path], list[str]]
-    """From its port, the backends' ports and a directory of its own."""
-    cwd: Path = ROOT
+def compiled() -> Contender:
+    """This tree as `make build` has compiled it. Raises BenchError if it has not."""
+    one = _lb(COMPILED, ROOT, os.environ | {"LB_PURE": "0"})
+    if not one.version.startswith("compiled"):
+        raise BenchError(
+            f"this tree is not compiled ({one.version}): `python -m lb.native.build` does it, "
+            f"`--without {COMPILED}` measures the rest"
+        )
+    return one
 
 
-def contenders(others: list[Path]) -> tuple[list[Contender], list[str]]:
-    """Those that can run here, and the names of those that are not installed."""
-    found, missing = [_lb("lb", ROOT)], []
-    found += [_lb(f"lb in {tree}", tree) for tree in others]
-    for name, make in (("haproxy", _haproxy), ("nginx", _nginx), ("caddy", _caddy)):
-        path = program(name)
-        if path is None:
-            missing.append(name)
-        else:
-            found.append(make(path))
-    return found, missing
+def pure() -> Contender:
+    """This tree as it is written."""
+    return _lb(PURE, ROOT, os.environ | {"LB_PURE": "1"})
 
 
-def program(name: str) -> str | None:
-    """Where a program is; servers often hide from the PATH of ordinary users."""
-    hidden = os.pathsep.join(("/usr/sbin", "/usr/local/sbin"))
-    return shutil.which(name) or shutil.which(name, path=hidden)
+_OURS = {COMPILED: compiled, PURE: pure}
 
 
-def nginx_command(nginx: str, directory: Path, http: str) -> list[str]:
-    """Write a configuration for one worker around `http`, and say how to run it."""
-    temporary = "".join(
-        f"{kind}_temp_path {directory / kind}; " for kind in ("client_body", "proxy", "fastcgi")
-    )
-    config = directory / "nginx.conf"
-    config.write_text(
-        f"daemon off; worker_processes 1; pid {directory / 'pid'};\n"
-        "error_log stderr; events { worker_connections 1024; }\n"
-        f"http {{ {temporary}\n{http} }}\n"
-    )
-    return [nginx, "-e", "stderr", "-p", str(directory), "-c", str(config)]
+def _beside(tree: Path, number: int) -> Contender:
+    return _lb(f"{BESIDE} {number + 1}" if number else BESIDE, tree, os.environ)
 
 
-def _lb(name: str, tree: Path) -> Contender:
+def _lb(name: str, tree: Path, environment: Mapping[str, str]) -> Contender:
     def command(port: int, origins: list[int], directory: Path) -> list[str]:
         backends = ",".join(f"127.0.0.1:{origin}" for origin in origins)
         return [sys.executable, "-m", "lb", "serve", "-p", str(port), "-b", backends]
 
-    version = _version([sys.executable, "-c", "import lb; print(lb.__version__)"], tree)
+    asked = subprocess.run(
+        [sys.executable, "-c", BUILD], capture_output=True, text=True, cwd=tree, env=environment
+    )
+    if asked.returncode:
+        raise BenchError(f"{name} cannot be imported:\n{asked.stderr}")
     setup = "defaults: round robin, all validation, health checks every 30 s, one worker"
-    return Contender(name, version, setup, command, tree)
+    version = f"{asked.stdout.strip()}, {commit(tree)}"
+    return Contender(name, version, setup, command, tree, environment)
 
 
-def _haproxy(path: str) -> Contender:
-    def command(port: int, origins: list[int], directory: Path) -> list[str]:
-        servers = "".join(f"    server 127.0.0.1:{p} 127.0.0.1:{p}\n" for p in origins)
-        config = directory / "haproxy.cfg"
-        config.write_text(HAPROXY.format(port=port, servers=servers))
-        return [path, "-db", "-f", str(config)]
-
-    setup = (
-        "nbthread 1, mode http, round robin, http-keep-alive, http-reuse always, health checks "
-        "every 30 s, option forwardfor, the same fields set on requests and responses"
-    )
-    return Contender("haproxy", _version([path, "-v"]), setup, command)
-
-
-def _nginx(path: str) -> Contender:
-    def command(port: int, origins: list[int], directory: Path) -> list[str]:
-        servers = " ".join(f"server 127.0.0.1:{p};" for p in origins)
-        http = NGINX_LIMITS + NGINX.format(port=port, servers=servers)
-        return nginx_command(path, directory, http)
-
-    setup = (
-        "1 worker, round robin, keepalive upstream over proxy_http_version 1.1, no access log, the "
-        "same fields set (but X-Backend-Server towards the backend); no health checks"
-    )
-    return Contender("nginx", _version([path, "-v"]), setup, command)
-
-
-def _caddy(path: str) -> Contender:
-    def command(port: int, origins: list[int], directory: Path) -> list[str]:
-        config = directory / "Caddyfile"
-        config.write_text(
-            CADDY.format(port=port, servers=" ".join(f"127.0.0.1:{p}" for p in origins))
-        )
-        home = f"HOME={directory}"
-        run = [path, "run", "--adapter", "caddyfile", "--config", str(config)]
-        return ["/usr/bin/env", "GOMAXPROCS=1", home, *run]
-
-    setup = (
-        "GOMAXPROCS=1, round robin, keep-alive, no log, health checks every 30 s, the same fields "
-        "set on requests and responses"
-    )
-    return Contender("caddy", _version([path, "version"]), setup, command)
-
-
-def _version(command: list[str], cwd: Path = ROOT) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
-    found = re.search(r"\d+(\.\d+)+\S*", done.stdout + done.stderr)
-    return found[0] if found else "unknown"
+def commit(tree: Path) -> str:
+    """Which commit a tree is at, as people write it."""
+    git = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        said = subprocess.run(git, capture_output=True, text=True, cwd=tree, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"
+    return f"commit {said.stdout.strip()}"

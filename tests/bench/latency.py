@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-from tests.bench import origin
+from tests.bench import origin, traffic
 from tests.bench.contenders import contenders
 from tests.bench.processes import (
     LOAD_CORE,
@@ -39,7 +39,7 @@ REQUEST = b"GET /small HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     rounds, seconds = (3, 2) if quick else (7, 5)
-    found, _ = contenders([])
+    found, _ = contenders()
     lb = next(one for one in found if one.name == "lb")
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="lb-bench-")))
@@ -47,7 +47,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
         backend, port = free_ports(2)
         home = directory / "origin"
         home.mkdir()
-        command = origin.command([backend], home)
+        command = origin.command([backend])
         stack.enter_context(running(command, [backend], LOAD_CORE, home / "log"))
         command = lb.command(port, [backend], directory)
         stack.enter_context(running(command, [port], PROXY_CORE, directory / "log"))
@@ -98,7 +98,7 @@ class _Asking(asyncio.Protocol):
         self.transport.write(REQUEST)
 
     def data_received(self, data: bytes) -> None:
-        if data.endswith(origin.BODY.encode()):  # every body is the same
+        if data.endswith(traffic.SMALL):  # every body is the same
             self._latencies.append(time.perf_counter() - self.sent_at)
             self._free.append(self)
 

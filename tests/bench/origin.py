@@ -1,63 +1,59 @@
-"""The backends behind the proxies: one process on several ports, much faster than any of them.
+"""The backends behind the proxies: one process on several ports, lighter than any of them.
 
-nginx answering from its configuration where it is installed, else a protocol server of our own.
+Plain sockets and a selector: a loop with protocols takes as long again for each answer.
 """
 
 from __future__ import annotations
 
-import asyncio
+import gc
+import selectors
+import socket
 import sys
-from pathlib import Path
-from typing import cast
 
-from tests.bench.contenders import NGINX_LIMITS, nginx_command, program
-
-BODY = "x" * 127 + "\n"
-ANSWER = (
-    f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}"
-).encode()
+from tests.bench.traffic import answers
 
 
-def command(ports: list[int], directory: Path) -> list[str]:
+def command(ports: list[int]) -> list[str]:
     """What to run for backends on `ports`."""
-    nginx = program("nginx")
-    if nginx is None:
-        return [sys.executable, "-m", "tests.bench.origin", *map(str, ports)]
-    listens = "".join(f"listen 127.0.0.1:{port}; " for port in ports)
-    answer = f'return 200 "{BODY.strip()}\\n";'
-    new = f"location /new {{ add_header X-Request-Id $request_id; {answer} }}"
-    server = f"server {{ {listens} {new} location / {{ {answer} }} }}"
-    return nginx_command(nginx, directory, NGINX_LIMITS + server)
+    return [sys.executable, "-m", "tests.bench.origin", *map(str, ports)]
 
 
-def described() -> str:
-    return "nginx, answering itself" if program("nginx") else "a uvloop server of our own"
-
-
-class Answering(asyncio.Protocol):
-    """One fixed answer for each head of a request; bodies are not expected."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        heads = (self._rest + data).split(b"\r\n\r\n")
-        self._rest = heads.pop()
-        self._transport.write(ANSWER * len(heads))
-
-
-async def _serve(ports: list[int]) -> None:
-    loop = asyncio.get_running_loop()
+def serve(ports: list[int]) -> None:
+    """Answer heads for ever; bodies of requests are not expected."""
+    by_target = answers()
+    others = by_target[b""]
+    ready = selectors.DefaultSelector()
     for port in ports:
-        await loop.create_server(Answering, "127.0.0.1", port, backlog=1024)
-    await asyncio.Event().wait()
+        listener = socket.create_server(("127.0.0.1", port), backlog=4096)
+        listener.setblocking(False)
+        ready.register(listener, selectors.EVENT_READ, None)
+    begun: dict[socket.socket, bytes] = {}
+    number = 0
+    while True:
+        for key, _ in ready.select():
+            one = key.fileobj
+            assert isinstance(one, socket.socket)
+            if key.data is None:
+                client, _ = one.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                ready.register(client, selectors.EVENT_READ, client)
+                continue
+            try:
+                data = begun.pop(one, b"") + one.recv(2**16)
+                if data.endswith(b"\r\n\r\n"):
+                    for _ in range(data.count(b"\r\n\r\n")):
+                        number += 1
+                        one.sendall(by_target.get(data[4 : data.find(b" ", 4)], others)(number))
+                elif data:
+                    begun[one] = data
+            except ConnectionError:
+                data = b""
+            if not data:
+                ready.unregister(one)
+                one.close()
 
 
 if __name__ == "__main__":
-    from uvloop import new_event_loop
-
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve([int(port) for port in sys.argv[1:]]))
+    numbers = [int(port) for port in sys.argv[1:]]
+    gc.disable()
+    serve(numbers)

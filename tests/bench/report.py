@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 from rich.console import Console
@@ -16,31 +15,50 @@ def show(results: dict[str, Any], console: Console) -> None:
             print_one(results[name], console)
 
 
+def _about(about: dict[str, Any], console: Console) -> None:
+    built = f"{about['python_built']}, {about['python_compiler']}"
+    loads = ", ".join(f"{load:.2f}" for load in about["load_average"])
+    console.print(f"{about['commit']}; this build: {about['build']}")
+    console.print(f"{about['python']} ({built}); its loop takes {about['loop_us']:.1f} us")
+    console.print(
+        f"{about['processor']}, {about['cores']} cores; {about['system']}; load {loads}\n"
+    )
+
+
 def _proxy(result: dict[str, Any], console: Console) -> None:
+    names = list(result["proxies"])
+    others = [name for name in names if not name.startswith("lb") or name.startswith("lb beside")]
     for case, proxies in result["cases"].items():
         title = f"CPU per proxied request: {case} (median of {result['rounds']} rounds)"
-        heads = ("CPU us", "x haproxy", "rounds", "requests/s", "core busy")
+        heads = (
+            "us",
+            *(f"x {name.removeprefix('lb ')}" for name in others),
+            "spread",
+            "busy",
+            "load",
+        )
         table = _table(console, title, "proxy", *heads)
         for name, row in proxies.items():
             table.add_row(
                 name,
                 f"{row['cpu_us']:.1f}",
-                "" if row["ratio"] is None else f"{row['ratio']:.2f}",
-                f"{min(ratios):.2f}-{max(ratios):.2f}" if (ratios := row["ratios"]) else "",
-                f"{row['requests_per_second']:,.0f}",
+                *("" if name == one else f"{row['over'][one]['median']:.2f}" for one in others),
+                _spread(row["over"][others[0]]) if others and name != others[0] else "",
                 f"{row['busy']:.0%}",
+                f"{row['load_busy']:.0%}",
             )
         console.print(table)
-        for peer, bound in result["targets"].get(case, {}).items():
-            ratio = _over(proxies, peer)
-            console.print(
-                f"  {peer} is not installed: no ratio"
-                if ratio is None
-                else _target(f"x {peer}", f"{ratio:.2f}", "at most", f"{bound:g}")
-            )
+        if others:
+            console.print(f"  spread: half of the rounds' ratios to {others[0]} lie there")
+        for name, bounds in result["targets"].items():
+            share = proxies.get(name, {}).get("over", {}).get("lb beside")
+            if share is not None:
+                bound = f"{bounds[case]:g}"
+                what = f"{name}, share of the checkout beside"
+                console.print(_target(what, f"{share['median']:.3f}", "at most", bound))
     console.print("\nWhat ran:")
     for name, about in result["proxies"].items():
-        console.print(f"  {name} {about['version']}: {about['setup']}")
+        console.print(f"  {name} ({about['version']}): {about['setup']}")
     for name in result["not_installed"]:
         console.print(f"  {name}: not installed, not measured")
     console.print(f"  origin: {result['origin']}; load: {result['load']}")
@@ -53,14 +71,9 @@ def _proxy(result: dict[str, Any], console: Console) -> None:
     console.print()
 
 
-def _over(proxies: dict[str, Any], peer: str) -> float | None:
-    """CPU of lb over a peer's, as the median of the rounds' ratios."""
-    if peer not in proxies:
-        return None
-    return statistics.median(
-        mine["cpu_us"] / other["cpu_us"]
-        for mine, other in zip(proxies["lb"]["rounds"], proxies[peer]["rounds"], strict=True)
-    )
+def _spread(over: dict[str, float]) -> str:
+    """Half of the rounds lie between them."""
+    return f"{over['low']:.2f}-{over['high']:.2f}"
 
 
 def _bodies(result: dict[str, Any], console: Console) -> None:
@@ -136,6 +149,7 @@ def _strategies(result: dict[str, Any], console: Console) -> None:
 
 
 _TABLES = {
+    "about": _about,
     "proxy": _proxy,
     "bodies": _bodies,
     "latency": _latency,
