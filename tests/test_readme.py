@@ -25,6 +25,7 @@ import lb.config.scenario
 from lb.cli import app
 from lb.config import Scenario
 from lb.config.model import VerdictTable
+from lb.native import running
 from lb.proxy.http import message
 from sim import Estimate, Result
 from sim.analysis.forecast import forecast_count, level_of_each
@@ -98,7 +99,7 @@ def test_its_first_block_works_when_it_is_pasted_as_a_whole(tmp_path: Path) -> N
     command = tmp_path / "lb"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m lb "$@"\n')
     command.chmod(0o755)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LB_")}
+    clean = running.environment()
     shell = subprocess.Popen(
         ["bash", "-e", "-c", f"{block}\nkill $(jobs -p)\nwait"],
         env={**clean, "PATH": f"{tmp_path}:{os.environ['PATH']}", "no_proxy": "*"},

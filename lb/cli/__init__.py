@@ -5,15 +5,18 @@ A mistake of the user is one line on stderr and an exit status; never a tracebac
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import typer
 
+from lb import BUILD
 from lb.cli import backend, check, demo, replay, serve, simulate, strategies, streams, sweep, verify
 from lb.cli.invocation import Command
 from lb.cli.options import Version
 from lb.errors import INTERRUPTED, ConfigError, LbError
+from lb.native.running import PURE, forced_pure
 
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """The class of everything wrong with a command line; Typer exports only this leaf of it."""
@@ -46,6 +49,9 @@ for command in (serve, simulate, sweep, backend, demo, check, strategies, verify
 def main() -> None:
     """Run one command and exit with its status."""
     streams.prepare()
+    if BUILD.trouble and not forced_pure():
+        _complain(f"pure Python runs: {BUILD.trouble}")
+        os.environ[PURE] = "1"  # processes that the command starts run the same, and say nothing
     status = _status()
     sys.exit(status if streams.all_written() else status or 1)
 

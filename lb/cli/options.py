@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lb import __version__
+from lb import BUILD, __version__
 from lb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ ConfigFile = Annotated[
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lb {__version__}")
+        python = ".".join(map(str, sys.version_info[:3]))
+        typer.echo(f"lb {__version__} ({BUILD}; Python {python})")
         raise typer.Exit
 
 

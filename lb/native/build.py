@@ -50,7 +50,7 @@ def main() -> int:
             fcntl.flock(lock, fcntl.LOCK_EX)  # who waited finds it done
             print(f"lb: {_brought_up_to_date(command)}")
     except (OSError, CannotCompile) as error:
-        print(f"lb: not compiled, pure Python runs: {error}")
+        print(f"lb: compiling failed: {error}; pure Python runs")
     except KeyboardInterrupt:
         return 130
     return 0
@@ -86,7 +86,7 @@ def _brought_up_to_date(command: str) -> str:
                 },
             }
         except CannotCompile as why:
-            manifest["trouble"] = f"not compiled: {why}"
+            manifest["trouble"] = f"compiling failed: {why}"
         written = folder / MANIFEST
         written.write_text(json.dumps(manifest, indent=1))
         written.replace(HERE / MANIFEST)

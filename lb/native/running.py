@@ -40,6 +40,10 @@ class Build:
     trouble: str = ""
     """Why it is not the compiled build, where there is one, or should be: for people."""
 
+    @property
+    def name(self) -> str:
+        return "compiled" if self.compiled else "pure"
+
     def __str__(self) -> str:
         return f"compiled, {self.compiler}" if self.compiled else "pure Python"
 
@@ -64,6 +68,15 @@ class Unfit(Exception):
 def forced_pure() -> bool:
     """Whether the environment asks for it."""
     return os.environ.get(PURE, "0") not in ("", "0")
+
+
+def environment() -> dict[str, str]:
+    """This process's, for a command that our variables are not meant for; the build stays."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == PURE or not name.startswith("LB_")
+    }
 
 
 def digest(source: Path) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lb import BUILD
 from lb.balancing import BackendView, Snapshot
 from lb.proxy.http.message import Answer
 
@@ -33,6 +34,7 @@ def stats(snapshot: Snapshot, refused: Mapping[str, int], loop_lag: float) -> An
         200,
         {
             "algorithm": snapshot.algorithm,
+            "build": BUILD.name,
             "requests": snapshot.requests,
             "retried": snapshot.retried,
             "retry_refused": snapshot.retry_refused,

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from lb import BUILD
 from lb.config import Scenario
 from lb.proxy.descriptors import raise_limit
 from lb.proxy.lifecycle import Proxy
@@ -72,6 +73,7 @@ async def _serve(scenario: Scenario, log: Log, record: Path | None) -> None:
             address=",".join(proxy.addresses),
             algorithm=proxy.balancer.algorithm,
             backends=len(proxy.balancer.pool.backends),
+            build=BUILD.name,
         )
     await stop.wait()
     log("info", "draining", connections=len(proxy.clients))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -20,6 +19,7 @@ from typing import Self
 
 from lb.config import Run, Scenario, host_and_port
 from lb.errors import LbError
+from lb.native.running import environment
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that end us; a terminal that closes sends the second."""
@@ -104,7 +104,7 @@ class LiveSystem:
         }
         self._directory = directory
         # The files say it all: LB_PORT is meant for whoever runs this, and so is a web proxy.
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("LB_")}
+        self._environment = environment()
         self._ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -19,14 +19,14 @@ from unittest import mock
 import pytest
 
 from lb.cli import main
+from lb.native import running
 
 LIMIT = 20.0
 """Seconds that nothing here may take."""
 
 
 def environment(given: dict[str, str]) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LB_")}
-    return {**clean, "COLUMNS": "100", **given}
+    return {**running.environment(), "COLUMNS": "100", **given}
 
 
 def lb(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lb import __version__
+from lb import BUILD, __version__
 from lb.strategies import REGISTRY
 from tests.cli.conftest import Running, Serving, Start, get, lb, lb_process
 
@@ -26,7 +26,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def test_help_and_version() -> None:
-    assert lb_process("--version").stdout == f"lb {__version__}\n"
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert lb_process("--version").stdout == f"lb {__version__} ({BUILD}; Python {python})\n"
+    pure = lb_process("--version", LB_PURE="1")
+    assert pure.stdout == f"lb {__version__} (pure Python; Python {python})\n"
+    assert pure.stderr == ""
     general = lb("--help")
     assert general.returncode == 0
     assert general.stdout.startswith("Usage: lb ")

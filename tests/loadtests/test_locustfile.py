@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lb.native import running
 from sim import Scenario, Schedule
 from sim.live.system import LiveSystem, relocated
 
@@ -46,7 +46,7 @@ seed = 4
 def locust(
     *arguments: object, where: Path, stdout: Any = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LB_")}
+    clean = running.environment()
     return subprocess.run(
         [sys.executable, "-m", "locust", "-f", str(LOADTESTS), "--headless", *map(str, arguments)],
         cwd=where,

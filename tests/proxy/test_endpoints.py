@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from lb import BUILD
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     answering,
@@ -62,6 +63,7 @@ def test_stats(run: Run) -> None:
             await lb.get()
             document = (await lb.get("/lb-stats")).json
             assert document["algorithm"] == "least_connections"
+            assert document["build"] == BUILD.name
             first, second = document["backends"]
             assert [first["address"], second["address"]] == [a.address, b.address]
             for row in document["backends"]:
