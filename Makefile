@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest -n auto $(ONLY)
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: build demo test cover lint bench chaos honesty teeth mutants clean help
+.PHONY: build wheels demo test cover lint bench chaos honesty teeth mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -22,6 +22,10 @@ $(READY): pyproject.toml constraints.txt
 
 build: $(READY)  ## compile the hot rooms, where there is a C compiler; LB_PURE=1 forces pure Python
 	@$(BIN)/python -m lb.native.build
+
+wheels: build    ## a wheel that carries what was compiled, and the source, in dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	$(BIN)/python -m hatchling build -t sdist
 
 demo: build      ## backends, proxy, load, and the prediction beside the measurement; about a minute
 	$(BIN)/lb demo

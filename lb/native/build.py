@@ -56,6 +56,14 @@ def main() -> int:
     return 0
 
 
+def to_carry() -> list[Path]:
+    """The files of a build that fits the sources; none if there is none, or none wanted."""
+    manifest = _manifest()
+    if running.forced_pure() or "trouble" in manifest or not _stands(manifest):
+        return []
+    return [HERE / MANIFEST, *(HERE / file for file, _ in manifest["modules"].values())]
+
+
 def compiler() -> str | None:
     """The command of the C compiler that there is: the one asked for, Python's own, the usual."""
     own = str(sysconfig.get_config_var("CC") or "cc")
@@ -202,7 +210,8 @@ def _compile(command: str, folder: Path) -> dict[str, Path]:
 
 def _run(command: list[str], **environment: str) -> None:
     """Raises CannotCompile with the first line that says why."""
-    inherited = {**os.environ, "PYTHONPATH": str(ROOT), PURE: "1", "LC_ALL": "C"}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    inherited = {**os.environ, "PYTHONPATH": path, PURE: "1", "LC_ALL": "C"}
     done = subprocess.run(
         command,
         cwd=ROOT,
