@@ -84,23 +84,26 @@ class Name:
         address = ""
         failure: OSError | None = None
         try:
-            async with Patience(within):
-                await self._resolved()
-                for address in self.addresses:
-                    try:
-                        return await use(address)
-                    except OSError as error:
-                        if scarce(error):
-                            raise
-                        self.failed(address)
-                        failure = error if failure is None or ours(failure) else failure
-        except TimeoutError:
-            if not address:
-                raise _silent(within) from None
-            self.failed(address)
-            raise
-        assert failure is not None
-        raise failure
+            try:
+                async with Patience(within):
+                    await self._resolved()
+                    for address in self.addresses:
+                        try:
+                            return await use(address)
+                        except OSError as error:
+                            if scarce(error):
+                                raise
+                            self.failed(address)
+                            failure = error if failure is None or ours(failure) else failure
+            except TimeoutError:
+                if not address:
+                    raise _silent(within) from None
+                self.failed(address)
+                raise
+            assert failure is not None
+            raise failure
+        finally:
+            failure = None  # or it would hold itself, by its traceback and what is here
 
     async def all(self, within: float) -> tuple[str, ...]:
         """All that are known. Raises Unresolved."""

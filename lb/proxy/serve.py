@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from lb import BUILD
 from lb.config import Scenario
 from lb.proxy.descriptors import raise_limit
+from lb.proxy.garbage import in_small_portions
 from lb.proxy.lifecycle import Proxy
 from lb.proxy.logs.log import Log, Told, open_log
 from lb.proxy.logs.recorder import Recorder
@@ -30,9 +30,6 @@ def serve(scenario: Scenario, record: Path | None = None) -> None:
     log = open_log()
     told = Told(log)
     logging.getLogger().addHandler(told)
-    # What is there by now stays to the end; looking through it for garbage held the loop for 8 ms.
-    gc.collect()
-    gc.freeze()
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(scenario, log, record))
@@ -43,6 +40,11 @@ def serve(scenario: Scenario, record: Path | None = None) -> None:
 
 
 async def _serve(scenario: Scenario, log: Log, record: Path | None) -> None:
+    with in_small_portions():
+        await _live(scenario, log, record)
+
+
+async def _live(scenario: Scenario, log: Log, record: Path | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     recorder = None if record is None else Recorder(record, log)
