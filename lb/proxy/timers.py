@@ -74,7 +74,7 @@ class Wait(Generic[W]):
 
     def __init__(self, waits: Waits[W], waiter: W) -> None:
         self._waits = waits
-        self.waiter = waiter
+        self.waiter: Any = waiter
         self.since = INFINITY
         self.at = -1
         """In which step it will be looked at; -1 for none."""
@@ -97,6 +97,7 @@ class Wait(Generic[W]):
         """It will never begin again."""
         self.since = INFINITY
         self._waits.strike(self)
+        self.waiter = None  # who has us: together they would be left to the garbage collector
 
 
 class Waits(Generic[W]):
@@ -141,7 +142,7 @@ class Waits(Generic[W]):
                     self.enlist(wait)  # it began again meanwhile
             for wait in sorted(ended, key=_began):
                 # What happened to one before may have ended the wait of another.
-                if wait.since + self.seconds <= now:
+                if wait.since + self.seconds <= now and wait.waiter is not None:
                     wait.since = INFINITY
                     self._over(wait.waiter)
             if step in self._listed:

@@ -161,6 +161,8 @@ def test_whatever_begins_again_waits_its_whole_time(events: list[tuple[str, int,
             getattr(it.wait, event)(now)
         else:
             getattr(it.wait, event)()
+            if event == "forget":  # it never begins again
+                it.wait = waits.of(it)
         assert {it.name for it in waits.waiters()} == set(since)
 
 
@@ -201,5 +203,6 @@ def test_one_who_is_forgotten_is_held_by_nobody() -> None:
     it.wait.start(0.0)
     it.wait.forget()
     assert not any(waits._listed.values())
+    assert it.wait.waiter is None
     waits.sweep(10.0)
     assert waits.waiters() == []
