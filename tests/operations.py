@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from lb import BUILD
 from lb.laws.counting import operations
 
-__all__ = ["CountingList", "operations"]
+__all__ = ["CountingList", "counted", "operations"]
+
+counted = pytest.mark.skipif(BUILD.compiled, reason="no instructions of compiled code are seen")
+"""Marks a test that counts operations."""
 
 
 class CountingList(list[Any]):

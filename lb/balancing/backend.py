@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from lb.balancing.health import Health, HealthMachine, HealthPolicy
+from lb.strategies import Candidate
 
 LATENCY_GAIN = 1 / 8
 """Weight of a new sample in the smoothed response time, as for TCP's round trips (RFC 6298)."""
@@ -54,15 +55,13 @@ class Settings:
         return cls(**values, health=None if own is None else HealthPolicy(**own))
 
 
-class Backend:
+class Backend(Candidate):
     """Mutable state of one backend. Only the balancer and its parts write to it.
 
     `picked` is `succeeded` + `failed` + `gone` + `cancelled` + `active` at every moment.
     """
 
     __slots__ = (
-        "active",
-        "address",
         "cancelled",
         "checked_at",
         "configured_weight",
@@ -76,16 +75,13 @@ class Backend:
         "health",
         "limit",
         "name",
-        "order",
         "picked",
         "priority",
         "refusing",
-        "response_time",
         "site",
         "state",
         "succeeded",
         "usable",
-        "weight",
         "why",
         "zone",
     )

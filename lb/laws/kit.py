@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from lb.strategies.base import Fed, LoadReport, Outcome, Probing, Random, Strategy
+from lb.strategies.candidate import Candidate
 from lb.strategies.registry import build
 from lb.strategies.spec import Spec
 
@@ -27,7 +28,7 @@ def require(kept: object, why: str) -> None:
         raise Broken(why)
 
 
-class Server:
+class Server(Candidate):
     """The part of a backend that strategies read; unlike a Backend it can be weakly referenced."""
 
     def __init__(

@@ -3,8 +3,40 @@
 from __future__ import annotations
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    "lb/strategies": ("round_robin",),
-    "lb/strategies/parts": ("turns",),
+    "lb/strategies": (
+        "candidate",
+        "consistent_hash",
+        "ip_hash",
+        "join_idle_queue",
+        "least_connections",
+        "least_reported",
+        "least_response_time",
+        "maglev",
+        "p2c",
+        "peak_ewma",
+        "prequal",
+        "random",
+        "rendezvous",
+        "round_robin",
+        "sticky",
+        "weighted_feedback",
+        "weighted_random",
+        "weighted_round_robin",
+    ),
+    "lb/strategies/parts": (
+        "avoiding",
+        "deadlines",
+        "earliest_deadline",
+        "estimates",
+        "heedless",
+        "ketama",
+        "keyed",
+        "least_loaded",
+        "ring",
+        "sampling",
+        "seldom_tied",
+        "turns",
+    ),
 }
 """Modules by room, for mypyc. Those of one build call each other directly."""
 

@@ -1,9 +1,7 @@
 """Whom to pick: one file per algorithm, their common `parts`, and the registry that names them."""
 
 from lb.strategies.base import (
-    Candidate,
     Fed,
-    Heedless,
     LoadReport,
     Outcome,
     Probing,
@@ -11,6 +9,8 @@ from lb.strategies.base import (
     Sticking,
     Strategy,
 )
+from lb.strategies.candidate import Candidate
+from lb.strategies.parts.heedless import Heedless
 from lb.strategies.registry import REGISTRY, all_specs, create, parse, spec
 from lb.strategies.spec import Seconds, Spec
 

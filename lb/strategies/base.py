@@ -6,10 +6,12 @@ answers `pick` from what it keeps; it never scans, never waits, never looks at a
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
+
+from lb.strategies.candidate import B, Candidate
 
 
 class Outcome(Enum):
@@ -27,30 +29,6 @@ class Outcome(Enum):
     def teaches(self) -> bool:
         """Whether the outcome says anything about the backend."""
         return self not in (Outcome.CLIENT_GONE, Outcome.CANCELLED)
-
-
-class Candidate(Protocol):
-    """The part of a backend that strategies may read."""
-
-    @property
-    def order(self) -> int:
-        """Place in the configuration: unique, breaks every tie."""
-
-    @property
-    def address(self) -> str:
-        """host:port, the same in every process that hashes it."""
-
-    @property
-    def weight(self) -> float:
-        """Effective weight, above zero."""
-
-    @property
-    def active(self) -> int:
-        """Requests in flight, connecting included."""
-
-    @property
-    def response_time(self) -> float | None:
-        """Smoothed seconds to the first byte; None when nothing was measured."""
 
 
 @dataclass(slots=True)  # frozen it would take three times as long to make, with every answer
@@ -79,7 +57,6 @@ class Random(Protocol):
         """A float in [0, 1)."""
 
 
-B = TypeVar("B", bound=Candidate)
 B_contra = TypeVar("B_contra", bound=Candidate, contravariant=True)
 
 
@@ -149,30 +126,3 @@ class Sticking(Protocol[B_contra]):
 
     def drain(self, backend: B_contra, now: float) -> None:
         """In place of `join`: `backend` may be picked for those at home there, and nobody else."""
-
-
-class Heedless(Generic[B]):
-    """What a strategy begins with that goes by membership and weights alone.
-
-    As long as `started` or `finished` are these, nobody need call them.
-    """
-
-    def started(self, backend: B, now: float) -> None: ...
-
-    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
-
-
-def pick_avoiding(
-    strategy: Strategy[B], usable: Container[int], now: float, key: bytes, avoid: Sequence[B]
-) -> B | None:
-    """A pick as if those to avoid were at their limits; one of them when no other is left.
-
-    `usable` holds the orders of those that may be picked now.
-    """
-    hidden = {backend.order: backend for backend in avoid if backend.order in usable}
-    for backend in hidden.values():
-        strategy.block(backend, now)
-    best = strategy.pick(now, key)
-    for backend in hidden.values():
-        strategy.unblock(backend, now)
-    return best or strategy.pick(now, key)

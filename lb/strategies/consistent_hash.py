@@ -17,19 +17,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from typing import Any
 from zlib import crc32
 
-from lb.strategies.base import B, Outcome, Random, Strategy
+from lb.strategies.base import Outcome, Random, Strategy
+from lb.strategies.candidate import B
 from lb.strategies.parts.ketama import ORDER_BITS, ORDER_MASK, PointRing
 from lb.strategies.parts.keyed import TRIES, Keyed
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of consistent hashing."""
 
@@ -110,7 +110,7 @@ class BoundedLoads(ConsistentHash[B]):
         ratio = Fraction(balance_factor).limit_denominator(10**6)
         self._numerator, self._denominator = ratio.numerator, ratio.denominator
         self._shares: dict[int, float] = {}  # weights of the usable, by order
-        self._weight: float = 0  # of the usable
+        self._weight = 0.0  # of the usable
         self._in_flight = 0  # at the usable
 
     def join(self, backend: B, now: float) -> None:
@@ -180,7 +180,7 @@ class BoundedLoads(ConsistentHash[B]):
             self._weight -= weight
             self._in_flight -= backend.active
             if not self._shares:
-                self._weight = self._in_flight = 0  # nothing rounded is left over
+                self._weight, self._in_flight = 0.0, 0  # nothing rounded is left over
 
 
 SPEC = Spec(

@@ -16,15 +16,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address
 from itertools import accumulate
 from zlib import crc32
 
-from lb.strategies.base import B, Random
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.keyed import TRIES, Keyed
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 START, FACTOR, VALUES = 89, 113, 6271
 SQUARE, CUBE, FIRST = FACTOR**2, FACTOR**3, START * FACTOR**4
@@ -35,7 +35,7 @@ NO_ADDRESS = bytes(3)
 _DOTTED = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})").fullmatch
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """IP hash has no settings."""
 
@@ -101,7 +101,7 @@ class IpHash(Keyed[B]):
     def _rebuild(self) -> None:
         self._stale = False
         orders = sorted(self._seats)
-        sums = list(accumulate(self._seats[order] for order in orders))
+        sums = list(accumulate([self._seats[order] for order in orders]))
         if all(float(weight).is_integer() for weight in self._seats.values()):
             places = [value % sums[-1] for value in range(VALUES)]
         else:  # nginx has whole weights only; fractions divide the values in proportion

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from lb.strategies.base import B, Outcome, Random
+from lb.strategies.base import Outcome, Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring, past
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Join idle queue has no settings."""
 

@@ -11,18 +11,20 @@ requests, and when a broken backend answers errors faster than the others answer
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass
 
-from lb.strategies.base import B, Outcome, Random
+from lb.native.marks import mypyc_attr
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.least_loaded import LeastLoaded
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Least connections has no settings."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LeastConnections(LeastLoaded[B]):
     """Least loaded, by requests in flight per weight."""
 
@@ -32,26 +34,22 @@ class LeastConnections(LeastLoaded[B]):
     def load(self, backend: B) -> float:
         return (backend.active + 1) / backend.weight
 
-    def started(
-        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
-    ) -> None:
+    def moved(self, backend: B) -> None:
         order = backend.order
         old = self._loads.get(order)
         if old is None:
             return  # it has left, or is at its limit
         # As in LeastLoaded, at full length: this runs twice for every request.
         buckets = self._buckets
-        bucket = buckets[old]
-        del bucket[bisect_left(bucket, order)]
+        had = buckets[old]
+        del had[bisect_left(had, order)]
         load = (backend.active + 1) / backend.weight
-        try:
-            insort(buckets[load], order)
-        except KeyError:
+        bucket = buckets.get(load)
+        if bucket is None:
             self._enter(order, load)
         else:
+            insort(bucket, order)
             self._loads[order] = load
-
-    finished = started
 
 
 SPEC = Spec(

@@ -14,20 +14,20 @@ Source: Mitzenmacher, "How useful is old information?", 2000: the model of the b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Generic
 
-from lb.strategies.base import B, Random
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.least_loaded import LeastLoaded
 from lb.strategies.parts.sampling import Sampler
-from lb.strategies.spec import Seconds, Spec
+from lb.strategies.spec import Seconds, Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of the board, and who is compared by it."""
 
-    every: Seconds = 0.1
+    every: "Seconds" = 0.1
     """How often all backends are asked."""
     choices: int = 2
     """Backends drawn for each pick and compared; 0 compares all."""
@@ -133,7 +133,7 @@ class LeastReported(LeastLoaded[B]):
     def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
         """How many requests `backend` holds, whoever sent them."""
         if self._board.told(backend, in_flight):
-            self.started(backend, now)
+            self.moved(backend)
 
 
 def make(params: Params, rng: Random) -> LeastReported[Any] | LeastReportedOfFew[Any]:

@@ -10,22 +10,22 @@ when several balancers share the backends: all of them run to the same fastest o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log
 
-from lb.strategies.base import B, Outcome, Random
+from lb.strategies.base import Outcome, Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.estimates import Estimates
 from lb.strategies.parts.seldom_tied import SeldomTied
-from lb.strategies.spec import Seconds, Spec
+from lb.strategies.spec import Seconds, Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of least response time."""
 
-    decay: Seconds = 10.0
+    decay: "Seconds" = 10.0
     """Seconds after which a measurement counts for 1/e."""
-    penalty: Seconds = 1.0
+    penalty: "Seconds" = 1.0
     """Seconds that a failed request counts as, unless it took longer."""
 
     def __post_init__(self) -> None:
@@ -58,13 +58,11 @@ class LeastResponseTime(SeldomTied[B]):
         self._joined.discard(backend.order)
         self._estimates.forget(backend.order)
 
-    def finished(
-        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
-    ) -> None:
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
         order = backend.order
         if order in self._joined:
             self._estimates.observe(order, now, outcome, latency)
-            self.started(backend, now)
+            self.moved(backend)
 
 
 SPEC = Spec(

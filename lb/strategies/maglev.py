@@ -14,21 +14,21 @@ Source: Eisenbud et al., "Maglev: a fast and reliable software network load bala
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from math import isqrt
 from zlib import crc32
 
-from lb.strategies.base import B, Random
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.keyed import TRIES, Keyed
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 LARGEST = 5_000_011
 """Envoy's limit; 40 MB."""
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of Maglev."""
 
@@ -132,7 +132,7 @@ def _turns(weights: Sequence[float], size: int) -> list[int]:
     alike: dict[float, list[int]] = {}
     for position, weight in enumerate(weights):
         alike.setdefault(weight, []).append(position)
-    until = (size + len(weights)) / sum(weights)
+    until = (size + len(weights)) / sum(weights, 0.0)
     dues: list[float] = []
     groups: list[list[int]] = []
     for weight, positions in alike.items():

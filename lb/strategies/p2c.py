@@ -13,14 +13,15 @@ Source: Mitzenmacher, "The power of two choices in randomized load balancing", 2
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from lb.strategies.base import B, Random
+from lb.native.marks import mypyc_attr
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.sampling import Sampler
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of the power of two choices."""
 
@@ -34,6 +35,7 @@ class Params:
             raise ValueError(f"choices must be at least 1, not {self.choices}")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PowerOfChoices(Sampler[B]):
     """The least active per weight of a few drawn in proportion to weight."""
 

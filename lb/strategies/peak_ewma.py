@@ -14,22 +14,22 @@ Source: the idea is Finagle's, "Aperture and Peak EWMA load balancers", 2016.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log
 
-from lb.strategies.base import B, Outcome, Random
+from lb.strategies.base import Outcome, Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.estimates import Estimates
 from lb.strategies.parts.sampling import Sampler
-from lb.strategies.spec import Seconds, Spec
+from lb.strategies.spec import Seconds, Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of peak EWMA."""
 
-    decay: Seconds = 10.0
+    decay: "Seconds" = 10.0
     """Seconds after which a measurement counts for 1/e."""
-    penalty: Seconds = 1.0
+    penalty: "Seconds" = 1.0
     """Seconds that a failed request counts as, unless it took longer."""
     choices: int = 2
     """Backends drawn for each pick."""

@@ -17,12 +17,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic
 
-from lb.strategies.base import B, Random
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.sampling import Sampler
-from lb.strategies.spec import Seconds, Spec
+from lb.strategies.spec import Seconds, Spec, settings
 
 RECENT = 128
 """In-flight counts that the hot threshold is taken from."""
@@ -30,7 +30,7 @@ NEVER_USED_UP = float("inf")
 """With so few backends that answers only leave by age and removal."""
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of Prequal, with the paper's values."""
 
@@ -38,7 +38,7 @@ class Params:
     """Probes sent per pick, on average."""
     pool: int = 16
     """Answers kept."""
-    max_age: Seconds = 1.0
+    max_age: "Seconds" = 1.0
     """How long an answer is good for."""
     quantile: float = 0.84
     """Of recent in-flight counts; a probe above it is hot."""

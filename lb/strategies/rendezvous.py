@@ -14,19 +14,19 @@ in Resch, "New hashing algorithms for data storage", 2015.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import log
 
-from lb.strategies.base import B, Random
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 WORD = (1 << 64) - 1
 FIRST, SECOND = 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Rendezvous has no settings."""
 

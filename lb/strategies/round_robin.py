@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from lb.strategies.base import B, Random
+from lb.native.marks import mypyc_attr
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Round robin has no settings."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RoundRobin(Ring[B]):
     """A ring, and the order of whom was picked last."""
 

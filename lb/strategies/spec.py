@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from importlib.resources import files
+from itertools import pairwise
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from lb.errors import UsageError, nearest
 from lb.strategies.base import Random, Strategy
@@ -18,6 +30,19 @@ CLAIMS = frozenset({"shares", "exact_shares", "two_choices", "failure_penalty"})
 """What a row may promise: shares by weight of an idle service, exact in every period; that it takes
 the best of those drawn evenly, two unless its parameter `choices` says otherwise; that failing fast
 attracts no traffic. See `lb.laws`."""
+
+
+P = TypeVar("P")
+
+
+@dataclass_transform(frozen_default=True)
+def settings(params: type[P]) -> type[P]:
+    """A frozen dataclass: the parameters of an algorithm.
+
+    In modules that are compiled it keeps of an annotation what is text, hence the quotes where one
+    says more than the type.
+    """
+    return dataclass(frozen=True)(params)
 
 
 @dataclass(frozen=True)
@@ -63,8 +88,7 @@ class Spec:
     @property
     def story(self) -> str:
         """Idea, cost, limits and source, as its file tells them."""
-        module = inspect.getmodule(self.factory)
-        return inspect.cleandoc(module.__doc__ or "") if module else ""
+        return inspect.cleandoc(_docstring(self.factory.__module__))
 
     @property
     def summary(self) -> str:
@@ -137,12 +161,13 @@ def _default(parameter: Field[Any]) -> str:
 def _texts_under_fields(params: type[Any]) -> dict[str, str]:
     """The string that stands under each field in the source of a dataclass."""
     import ast
-    import textwrap
 
-    body = ast.parse(textwrap.dedent(inspect.getsource(params))).body[0]
-    assert isinstance(body, ast.ClassDef)
+    nodes = ast.walk(ast.parse(_source(params.__module__)))
+    body = next(
+        it.body for it in nodes if isinstance(it, ast.ClassDef) and it.name == params.__name__
+    )
     texts = {}
-    for above, below in zip(body.body, body.body[1:], strict=False):
+    for above, below in pairwise(body):
         match above, below:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)),
@@ -150,3 +175,21 @@ def _texts_under_fields(params: type[Any]) -> dict[str, str]:
             ):
                 texts[name] = inspect.cleandoc(text)
     return texts
+
+
+def _docstring(module: str) -> str:
+    """Of a module; one that was compiled has it in its source alone."""
+    import ast
+
+    if module not in sys.modules:
+        return ""
+    return sys.modules[module].__doc__ or ast.get_docstring(ast.parse(_source(module))) or ""
+
+
+def _source(module: str) -> str:
+    """The text of a module, also of one that was compiled."""
+    try:
+        return inspect.getsource(sys.modules[module])
+    except OSError:
+        package, _, name = module.rpartition(".")
+        return files(package).joinpath(f"{name}.py").read_text()

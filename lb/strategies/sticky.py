@@ -16,17 +16,17 @@ serve any request as well: load follows the clients then, not the backends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import inf
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 from lb.errors import UsageError
-from lb.strategies.base import B, Fed, Outcome, Probing, Random, Strategy
-from lb.strategies.spec import Inner, Seconds, Spec
+from lb.strategies.base import Fed, LoadReport, Outcome, Probing, Random, Strategy
+from lb.strategies.candidate import B
+from lb.strategies.spec import Inner, Seconds, Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of sticky."""
 
@@ -34,7 +34,7 @@ class Params:
     """The algorithm that places newcomers, such as "p2c" or "p2c:choices=3"; none that hashes."""
     table: int = 100_000
     """Keys remembered; the one unused for longest is forgotten first."""
-    drain: Seconds = inf
+    drain: "Seconds" = inf
     """How long the clients of a backend that drains stay with it; until it is gone unless given."""
 
     def __post_init__(self) -> None:
@@ -52,11 +52,6 @@ class Sticky(Generic[B]):
 
     def __init__(self, inner: Strategy[B], params: Params) -> None:
         self._inner = inner
-        # What its inner algorithm wants to know of backends it is told, and nothing else.
-        if isinstance(inner, Probing):
-            self.probes, self.probed = inner.probes, inner.probed
-        if isinstance(inner, Fed):
-            self.fed = inner.fed
         self._size = params.table
         self._drain = params.drain
         self._joined: dict[int, B] = {}  # by order, blocked ones too
@@ -139,12 +134,58 @@ class Sticky(Generic[B]):
             del self._places[next(iter(self._places))]
 
 
+class Asking(Sticky[B]):
+    """One whose inner algorithm asks backends for their load."""
+
+    def __init__(self, inner: Strategy[B], params: Params) -> None:
+        super().__init__(inner, params)
+        self._asker = cast("Probing[B]", inner)
+
+    def probes(self, now: float) -> Sequence[B]:
+        return self._asker.probes(now)
+
+    def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
+        self._asker.probed(backend, now, in_flight, latency)
+
+
+class Hearing(Sticky[B]):
+    """One whose inner algorithm goes by load reports."""
+
+    def __init__(self, inner: Strategy[B], params: Params) -> None:
+        super().__init__(inner, params)
+        self._hearer = cast("Fed[B]", inner)
+
+    def fed(self, backend: B, now: float, report: LoadReport) -> None:
+        self._hearer.fed(backend, now, report)
+
+
+class AskingAndHearing(Asking[B]):
+    """One whose inner algorithm does both."""
+
+    def __init__(self, inner: Strategy[B], params: Params) -> None:
+        super().__init__(inner, params)
+        self._hearer = cast("Fed[B]", inner)
+
+    def fed(self, backend: B, now: float, report: LoadReport) -> None:
+        self._hearer.fed(backend, now, report)
+
+
+KINDS: dict[tuple[bool, bool], type[Sticky[Any]]] = {
+    (False, False): Sticky,
+    (True, False): Asking,
+    (False, True): Hearing,
+    (True, True): AskingAndHearing,
+}
+"""By what the inner algorithm wants to know of backends: it is told that, and nothing else."""
+
+
 def make(params: Params, rng: Random, inner: Inner) -> Sticky[Any]:
     """Sticky over its inner algorithm. Raises UsageError when that cannot be inside another."""
     row, strategy = inner(params.inner, rng)
     if "key" in row.needs:
         raise UsageError(f"sticky: inner: {row.name} goes by a key, and newcomers have none")
-    return Sticky(strategy, params)
+    kind = KINDS[isinstance(strategy, Probing), isinstance(strategy, Fed)]
+    return kind(strategy, params)
 
 
 SPEC = Spec(

@@ -19,13 +19,13 @@ Dropbox, "What's new with Robinhood, our in-house load balancing service", 2024.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, log
 from typing import Literal
 
-from lb.strategies.base import B, LoadReport, Random
+from lb.strategies.base import LoadReport, Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.deadlines import Deadlines
-from lb.strategies.spec import Seconds, Spec
+from lb.strategies.spec import Seconds, Spec, settings
 
 UNIT = 1 << 40
 """The step of a backend of mean weight; fine enough for a share of one in a billion."""
@@ -35,21 +35,21 @@ IDLE = 0.01
 """The least utilisation that one weight is moved by; the logarithm of none says nothing."""
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of weighted feedback, the first four with gRPC's values."""
 
-    blackout: Seconds = 10.0
+    blackout: "Seconds" = 10.0
     """How long a backend must have reported before its weight counts."""
-    expiry: Seconds = 180.0
+    expiry: "Seconds" = 180.0
     """After this silence its weight counts no more, and the blackout begins anew."""
-    update: Seconds = 1.0
+    update: "Seconds" = 1.0
     """How often a weight may change."""
     error_penalty: float = 1.0
     """What utilisation a backend is taken to have on top that answers with nothing but errors."""
-    smoothing: Seconds = 3.0
+    smoothing: "Seconds" = 3.0
     """A weight is within 1/e of what reports say after this time; 0s follows at once."""
-    by: Literal["rate", "utilisation"] = "rate"
+    by: 'Literal["rate", "utilisation"]' = "rate"
     """Rate over utilisation, or the same utilisation for all; the latter needs no rate."""
 
     def __post_init__(self) -> None:

@@ -12,14 +12,14 @@ numbers with a given distribution", 1991.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from lb.strategies.base import B, Random
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.sampling import Sampler
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Weighted random has no settings."""
 
@@ -56,7 +56,7 @@ class WeightedRandom(Sampler[B]):
 
 def alias_table(members: Sequence[B], weights: Sequence[float]) -> list[tuple[float, B, B]]:
     """Columns of equal mass, each shared by at most two members: (share of the first, both)."""
-    n, total = len(members), sum(weights)
+    n, total = len(members), sum(weights, 0.0)
     mass = [weight * n / total for weight in weights]
     small = [i for i in range(n) if mass[i] < 1]
     large = [i for i in range(n) if mass[i] >= 1]

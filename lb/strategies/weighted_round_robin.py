@@ -13,20 +13,19 @@ Source: nginx, "Upstream: smooth weighted round-robin balancing" (changeset 5232
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from lb.strategies.base import Random, Strategy
 from lb.strategies.parts.earliest_deadline import EarliestDeadline
 from lb.strategies.parts.turns import SmoothSequence
-from lb.strategies.spec import Spec
+from lb.strategies.spec import Spec, settings
 
 
-@dataclass(frozen=True)
+@settings
 class Params:
     """Settings of weighted round robin."""
 
-    sequence: Literal["smooth", "edf"] = "smooth"
+    sequence: 'Literal["smooth", "edf"]' = "smooth"
     """nginx's smooth sequence, or earliest deadline first as in Envoy."""
 
 

@@ -17,6 +17,7 @@ from lb.strategies.p2c import PowerOfChoices
 from lb.strategies.parts.sampling import Sampler
 from lb.strategies.round_robin import RoundRobin
 from lb.strategies.spec import Spec
+from tests.operations import counted
 
 
 class Unordered(PowerOfChoices[Any]):
@@ -104,7 +105,12 @@ def forgetful(_: Any) -> Any:
             row("least_connections", params_and(Scan, "least_connections")),
             "operations among",
         ),
-        (cost.cost_grows_with_the_logarithm_at_most, spec("rendezvous"), "operations among"),
+        pytest.param(
+            cost.cost_grows_with_the_logarithm_at_most,
+            spec("rendezvous"),
+            "operations among",
+            marks=counted,
+        ),
     ],
 )
 def test_a_broken_strategy_breaks_the_law(law: Any, wrong: Spec, why: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lb.errors import UsageError
 from lb.strategies import create
 from tests.doubles import Draws, Server, end, send, servers
-from tests.operations import operations
+from tests.operations import counted, operations
 from tests.strategies.hashing import EVENTS, KEYS, SIZE, Fleet, Ring, made, owners, weighing
 
 WEIGHTS = st.lists(st.integers(1, 5), min_size=SIZE, max_size=SIZE)
@@ -99,6 +99,7 @@ def test_a_bound_below_the_average_is_refused(factor: object) -> None:
         create("consistent_hash", Draws(), {"balance_factor": factor})
 
 
+@counted
 def test_the_search_for_room_does_not_grow_with_the_number_of_backends() -> None:
     """Four calls in flight each, a quarter more allowed: few full ones stand in a row."""
     cost = {}

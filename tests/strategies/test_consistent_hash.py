@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lb.strategies import create
 from lb.strategies.parts import ketama
 from tests.doubles import Draws, Server, servers
-from tests.operations import CountingList, operations
+from tests.operations import CountingList, counted, operations
 from tests.strategies import nginx
 from tests.strategies.hashing import (
     EVENTS,
@@ -199,6 +199,7 @@ def test_a_fraction_of_a_weight_is_as_many_points(weight: float) -> None:
 # --- cost
 
 
+@counted
 @pytest.mark.parametrize("factor", [0, 1.25])
 def test_the_cost_of_a_pick_grows_with_the_logarithm_at_most(factor: float) -> None:
     reads, steps = [], []

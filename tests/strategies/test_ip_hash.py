@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.doubles import Server, servers
-from tests.operations import operations
+from tests.operations import counted, operations
 from tests.strategies import nginx
 from tests.strategies.hashing import EVENTS, SIZE, Fleet, made, moved, owners, p_value, recorded
 from tests.strategies.hashing import weighing as weighing_any
@@ -179,6 +179,7 @@ def test_seats_of_those_who_were_replaced_are_given_up() -> None:
         assert len(strategy._seats) <= 2
 
 
+@counted
 def test_a_pick_among_thousands_costs_as_much_as_among_eight() -> None:
     costs = []
     for size in (8, 8192):

@@ -15,7 +15,7 @@ from lb.errors import UsageError
 from lb.strategies import create
 from lb.strategies.maglev import fill
 from tests.doubles import Draws, Server, servers
-from tests.operations import operations
+from tests.operations import counted, operations
 from tests.strategies.hashing import (
     EVENTS,
     KEYS,
@@ -207,6 +207,7 @@ def test_more_backends_than_entries_still_answer() -> None:
     assert set(owners(strategy)) == set(members) - used
 
 
+@counted
 def test_a_pick_among_thousands_costs_as_much_as_among_eight() -> None:
     costs = []
     for size in (8, 8192):
@@ -216,6 +217,7 @@ def test_a_pick_among_thousands_costs_as_much_as_among_eight() -> None:
     assert costs[1] <= costs[0]
 
 
+@counted
 def test_filling_takes_far_fewer_looks_than_walking_every_permutation() -> None:
     """Work per entry stays below ln(size), which walking on to the last entry would need."""
     addresses = tuple(map(str, range(100)))

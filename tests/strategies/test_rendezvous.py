@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lb.strategies import create
 from lb.strategies.rendezvous import uniform
 from tests.doubles import Draws, Server, servers
-from tests.operations import operations
+from tests.operations import counted, operations
 from tests.strategies.hashing import (
     EVENTS,
     KEYS,
@@ -114,6 +114,7 @@ def test_a_uniform_number_is_strictly_between_zero_and_one(word: int) -> None:
     assert log(uniform(word)) < 0
 
 
+@counted
 def test_the_cost_grows_with_the_number_and_no_faster() -> None:
     cost = []
     for size in (8, 1024):
@@ -122,6 +123,7 @@ def test_the_cost_grows_with_the_number_and_no_faster() -> None:
     assert cost[1] / cost[0] <= 1024 / 8
 
 
+@counted
 def test_a_single_backend_is_not_scored() -> None:
     only, other = servers(1, 1)
     strategy = made("rendezvous", [only, other])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
@@ -11,6 +13,7 @@ import pytest
 from lb.errors import UsageError
 from lb.strategies import REGISTRY, Seconds, Spec, create, parse
 from lb.strategies.registry import build
+from lb.strategies.round_robin import Params as Nothing
 from lb.strategies.round_robin import RoundRobin
 from lb.strategies.sticky import Sticky
 
@@ -36,12 +39,7 @@ class Params:
             raise ValueError("many is too many")
 
 
-@dataclass(frozen=True)
-class Nothing:
-    """No settings."""
-
-
-ROW = Spec("kinds", lambda params, rng: RoundRobin(params, rng), Params, "O(1)", "never")
+ROW = Spec("kinds", lambda _, rng: RoundRobin(Nothing(), rng), Params, "O(1)", "never")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +134,22 @@ def test_a_factory_from_nowhere_has_no_story() -> None:
     row = Spec("built", eval("lambda params, rng: None", {"__name__": "nowhere"}), Nothing, "", "")
     assert row.story == ""
     assert row.summary == ""
+
+
+def test_what_a_compiled_module_says_is_read_from_its_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = REGISTRY["peak_ewma"]
+    told = row.story, list(row.manual())
+
+    def unavailable(_: object) -> str:
+        raise OSError("source code not available")
+
+    monkeypatch.setattr(inspect, "getsource", unavailable)
+    monkeypatch.setattr(sys.modules["lb.strategies.peak_ewma"], "__doc__", None)
+    assert (row.story, list(row.manual())) == told
+    assert told[0].startswith("Peak EWMA: of two backends")
+    assert told[1][2] == ("choices", "2", "Backends drawn for each pick.")
 
 
 def test_a_row_at_other_settings_begins_with_them() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 import pytest
 
 from lb.errors import UsageError
-from lb.strategies import Probing, Sticking, Strategy, create
-from lb.strategies.sticky import token
+from lb.strategies import LoadReport, Probing, Sticking, Strategy, create, spec
+from lb.strategies.round_robin import Params as Nothing
+from lb.strategies.round_robin import RoundRobin
+from lb.strategies.sticky import Params, make, token
 from tests.doubles import Server, joined, servers
 
 
@@ -95,6 +98,34 @@ def test_an_inner_algorithm_without_probes_asks_nobody() -> None:
     strategy, (a, *_) = sticky(3)
     assert not isinstance(strategy, Probing)
     assert strategy.pick(0.0) is a
+
+
+class Curious(RoundRobin[Any]):
+    """Asks, and goes by load reports."""
+
+    heard: list[Any]
+
+    def probes(self, now: float) -> Sequence[Any]:
+        return self.members
+
+    def probed(self, backend: Any, now: float, in_flight: int, latency: float) -> None:
+        self.heard.append((backend, in_flight))
+
+    def fed(self, backend: Any, now: float, report: LoadReport) -> None:
+        self.heard.append((backend, report))
+
+
+def test_an_inner_algorithm_may_both_ask_and_hear() -> None:
+    inner = Curious(Nothing(), Random(1))
+    inner.heard = []
+    strategy: Any = make(Params(), Random(1), lambda _, rng: (spec("round_robin"), inner))
+    (a,) = servers(1)
+    strategy.join(a, 0.0)
+    assert list(strategy.probes(0.0)) == [a]
+    strategy.probed(a, 0.0, 3, 0.1)
+    report = LoadReport(1, 0.1)
+    strategy.fed(a, 0.0, report)
+    assert inner.heard == [(a, 3), (a, report)]
 
 
 def test_of_two_at_one_address_the_cookie_names_the_later() -> None:

@@ -10,12 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from lb.strategies.base import B, Heedless, pick_avoiding
+from lb.native.marks import mypyc_attr
+from lb.strategies.candidate import B
+from lb.strategies.parts.avoiding import pick_avoiding
+from lb.strategies.parts.heedless import Heedless
 
 Entry = tuple[int, int, int]
 """Deadline, the turn it was set at, order. The turn makes ties first in, first out."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Deadlines(Heedless[B], ABC):
     """The heap, in a virtual time of its own. Stale entries are dropped when they come up."""
 

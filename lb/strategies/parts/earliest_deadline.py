@@ -10,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from math import lcm
 
-from lb.strategies.base import B
+from lb.strategies.candidate import B
 from lb.strategies.parts.deadlines import Deadlines
 
 FINEST = 1000

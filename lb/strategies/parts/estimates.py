@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from math import exp, log
 
-from lb.strategies.base import Candidate, Outcome
+from lb.strategies.base import Outcome
+from lb.strategies.candidate import Candidate
 
 UNKNOWN = 1e12
 """Beyond any key. Nobody measured and idle comes before everybody, nobody measured but being asked

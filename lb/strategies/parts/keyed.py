@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lb.strategies.base import B, Heedless
+from lb.native.marks import mypyc_attr
+from lb.strategies.candidate import B
+from lb.strategies.parts.heedless import Heedless
 from lb.strategies.parts.turns import SmoothSequence
 
 TRIES = 21
 """Places looked at for one key before its call goes to whoever has the turn: nginx's number."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Keyed(Heedless[B]):
     """Who has joined, who of them is usable, and whose turn it is when a key finds nobody."""
 

@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import Generic
 
-from lb.strategies.base import B, Outcome, Random, pick_avoiding
+from lb.native.marks import mypyc_attr
+from lb.strategies.base import Outcome, Random
+from lb.strategies.candidate import B
+from lb.strategies.parts.avoiding import pick_avoiding
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LeastLoaded(ABC, Generic[B]):
     """Backends in buckets of equal load, and a heap of the loads.
 
@@ -49,18 +53,20 @@ class LeastLoaded(ABC, Generic[B]):
         LeastLoaded.join(self, backend, now)
 
     def reweigh(self, backend: B, now: float) -> None:
-        self.started(backend, now)
+        self.moved(backend)
 
-    def started(
-        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
-    ) -> None:
-        """Move the backend to the bucket of its new load; `finished` is the same move."""
+    def started(self, backend: B, now: float) -> None:
+        self.moved(backend)
+
+    def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
+        self.moved(backend)
+
+    def moved(self, backend: B) -> None:
+        """To the bucket of its new load."""
         order = backend.order
         if order in self._members:  # else it has left, or is at its limit
             self._remove(order, self._loads[order])
             self._enter(order, self.load(backend))
-
-    finished = started
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:

@@ -8,9 +8,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from lb.strategies.base import B, Heedless
+from lb.native.marks import mypyc_attr
+from lb.strategies.candidate import B
+from lb.strategies.parts.heedless import Heedless
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Ring(Heedless[B]):
     """Keeps `members` sorted by `order`, whatever the order of joining.
 

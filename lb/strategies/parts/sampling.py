@@ -10,7 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-from lb.strategies.base import B, Random
+from lb.native.marks import mypyc_attr
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring, past
 
 
@@ -70,6 +72,7 @@ class WeightTree:
         return at
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Sampler(Ring[B]):
     """A ring that can be drawn from in proportion to weight.
 

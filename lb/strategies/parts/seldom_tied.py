@@ -6,10 +6,14 @@ from bisect import insort
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
-from lb.strategies.base import B, Outcome, Random, pick_avoiding
+from lb.native.marks import mypyc_attr
+from lb.strategies.base import Random
+from lb.strategies.candidate import B
+from lb.strategies.parts.avoiding import pick_avoiding
 from lb.strategies.parts.least_loaded import LeastLoaded
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SeldomTied(LeastLoaded[B]):
     """Who has a load alone stands for it in a table; buckets are for those who share one.
 
@@ -23,9 +27,7 @@ class SeldomTied(LeastLoaded[B]):
         super().__init__(rng)
         self._alone: dict[float, int] = {}  # order by load
 
-    def started(
-        self, backend: B, now: float, outcome: Outcome = Outcome.OK, latency: float = 0.0
-    ) -> None:
+    def moved(self, backend: B) -> None:
         order = backend.order
         old = self._loads.get(order)
         if old is None:
@@ -43,8 +45,6 @@ class SeldomTied(LeastLoaded[B]):
         else:
             self._remove(order, old)
             self._enter(order, load)
-
-    finished = started
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:

@@ -14,9 +14,13 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from math import fsum
 
-from lb.strategies.base import B, Heedless, pick_avoiding
+from lb.native.marks import mypyc_attr
+from lb.strategies.candidate import B
+from lb.strategies.parts.avoiding import pick_avoiding
+from lb.strategies.parts.heedless import Heedless
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SmoothSequence(Heedless[B]):
     """Credits are kept relative to what each weight has earned since the start.
 
@@ -105,4 +109,4 @@ class SmoothSequence(Heedless[B]):
 
     def _add_up(self) -> None:
         """The sum of the weights, the same whatever the order of events."""
-        self._total = fsum(weight * count for weight, count in self._earning.items())
+        self._total = fsum([weight * count for weight, count in self._earning.items()])
