@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest -n auto $(ONLY)
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: build wheels demo test cover lint bench chaos honesty teeth mutants clean help
+.PHONY: build wheels demo test cover lint bench chaos honesty teeth fuzz mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -58,6 +58,10 @@ honesty: build    ## do honest runs pass? 200 rehearsals of each shipped scenari
 
 teeth: build     ## does the verdict pass when it should and fail when it must? about ten minutes
 	$(BIN)/python loadtests/_teeth.py
+
+fuzz: $(READY)   ## do the head scanners in C and in Python agree on 10 million heads? a quarter of an hour
+	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m tests.fuzz 1000000 --sanitized
 
 clean:           ## everything that can be made again
 	rm -rf $(VENV) lb/native/built .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo lb-sweep

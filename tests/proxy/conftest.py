@@ -1,4 +1,4 @@
-"""Runs a test's coroutine on both event loops; whatever escapes into the loop fails the test."""
+"""Both event loops, and both scanners. Whatever escapes into the loop fails the test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import uvloop
+
+from lb.proxy.http.scanner import Reference
+from tests.fuzz import native
 
 LIMIT = 10.0
 """Seconds that no test of the proxy may take."""
@@ -33,3 +36,17 @@ def run(request: pytest.FixtureRequest) -> Run:
         assert not escaped
 
     return run_one
+
+
+@pytest.fixture(scope="session")
+def native_scanner(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The scanner in C, made from the source that is here."""
+    library = native.compiled(tmp_path_factory.mktemp("scan"))
+    if library is None:
+        pytest.skip("there is no C compiler, or Python's headers are missing")
+    return native.loaded(library)
+
+
+@pytest.fixture(params=["python", "c"])
+def scanner_kind(request: pytest.FixtureRequest) -> Any:
+    return Reference if request.param == "python" else request.getfixturevalue("native_scanner")

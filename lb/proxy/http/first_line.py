@@ -1,7 +1,4 @@
-"""The first line of a message: what is asked of whom, and how it went (RFC 9112, 3 and 4).
-
-These lines are judged here; llhttp, which knows some methods and versions only, sees fields alone.
-"""
+"""The first line of a message: what is asked of whom, and how it went (RFC 9112, 3 and 4)."""
 
 from __future__ import annotations
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-
-from lb.proxy.http.fields import FieldLines, Said
 from lb.proxy.http.first_line import check_host, origin_form, request_line
 from lb.proxy.http.framing import (
     CHUNKED,
@@ -35,24 +33,16 @@ from lb.proxy.http.rules import (
     tokens,
     without,
 )
+from lb.proxy.http.scanner import Said, scanner
 
 HOST, CONNECTION, LENGTH_FIELD, CODING, UPGRADE, TE, TRAILER, VIA, MAX_FORWARDS = map(
-    int, list(Field)[2:11]
+    int, list(Field)[3:12]
 )
 
 
-def _check_grammar(block: bytes) -> None:
-    """Let llhttp judge field lines. Raises Rejected."""
-    try:
-        HttpRequestParser(None).feed_data(b"GET / HTTP/1.1\r\n" + block)
-    except HttpParserUpgrade:
-        pass  # it stops behind the head, which is all there is
-    except HttpParserError:
-        raise Rejected(400, "the request is not HTTP/1.1") from None
-
-
-FIELDS = FieldLines(REQUEST_RULES, _check_grammar)
-TRUSTED_FIELDS = FieldLines(TRUSTED_RULES, _check_grammar)
+_refusal = partial(Rejected, 400, "the request is not HTTP/1.1")
+FIELDS = scanner(REQUEST_RULES, _refusal)
+TRUSTED_FIELDS = scanner(TRUSTED_RULES, _refusal)
 
 
 class Request:

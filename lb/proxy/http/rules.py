@@ -1,7 +1,6 @@
 """What RFC 9110 and 9112 ask of an intermediary, as tables and pure functions.
 
-llhttp checks the grammar of each head; what it lets through, and what needs to know that we stand
-between two others, is here, the section beside each rule.
+What needs to know that we stand between two others is here, the section beside each rule.
 """
 
 from __future__ import annotations
@@ -50,22 +49,23 @@ class Field(IntEnum):
     """Nothing."""
     DROP = 1
     """Nothing, and it does not pass: it is hop-by-hop (RFC 9110, 7.6.1), or ours to say."""
-    HOST = 2
-    CONNECTION = 3
-    LENGTH = 4
-    CODING = 5
-    UPGRADE = 6
-    TE = 7
-    TRAILER = 8
-    VIA = 9
-    MAX_FORWARDS = 10
-    LOAD = 11
+    DATE = 2
+    HOST = 3
+    CONNECTION = 4
+    LENGTH = 5
+    CODING = 6
+    UPGRADE = 7
+    TE = 8
+    TRAILER = 9
+    VIA = 10
+    MAX_FORWARDS = 11
+    LOAD = 12
     """A backend's report, which is for the balancer alone."""
 
 
 COMMON = int(Field.LENGTH)
 """Up to here fields stand in nearly every message."""
-WRITTEN = frozenset(map(int, (Field.PASS, Field.LENGTH, Field.VIA, Field.MAX_FORWARDS)))
+WRITTEN = frozenset((Field.PASS, Field.DATE, Field.LENGTH, Field.VIA, Field.MAX_FORWARDS))
 """Fields that pass as they came; others stay here, or are written anew."""
 
 _HOP_BY_HOP = {
@@ -93,7 +93,7 @@ TRUSTED_RULES = {**REQUEST_RULES, **dict.fromkeys(_SAID_OF_CLIENTS, Field.PASS)}
 """For requests of a trusted proxy."""
 RESPONSE_RULES = {
     **_HOP_BY_HOP,
-    b"date": Field.PASS,
+    b"date": Field.DATE,
     wire.LOAD.lower().encode(): Field.LOAD,
     wire.ORCA.encode(): Field.LOAD,
 }
@@ -156,7 +156,7 @@ def without(lines: bytes, names: Iterable[bytes]) -> bytes:
 
 
 FIELD_LINES = re.compile(rb"(?:\r\n[!#-'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)*")
-"""A trailer section (RFC 9112, 7.1.2), which llhttp does not see; each line begins with CRLF."""
+"""A trailer section (RFC 9112, 7.1.2); each line begins with CRLF."""
 
 NOT_IN_TRAILERS = frozenset(
     {

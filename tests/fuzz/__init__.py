@@ -1,0 +1,1 @@
+"""Heads made at random, and what the scanners make of them."""
