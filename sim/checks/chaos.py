@@ -19,7 +19,7 @@ from itertools import islice
 from lb.config import Scenario
 from lb.strategies import REGISTRY
 from sim.analysis.books import Account, imbalances, overspent, unsettled
-from sim.engine.timeline import Alarm
+from sim.engine.alarms import Alarm
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
 from sim.model.trials import trial

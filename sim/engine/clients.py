@@ -12,9 +12,9 @@ from typing import Any
 
 from lb.balancing import Lease, Outcome
 from sim.analysis.record import Reason
+from sim.engine.alarms import Alarm
 from sim.engine.dispatcher import OK, Dispatcher
 from sim.engine.request import Request
-from sim.engine.timeline import Alarm
 
 BACK_OFF = 0.1
 """Seconds from a client's first failure to its next try; every further time twice as long."""

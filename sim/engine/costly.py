@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from lb.balancing import Lease, Outcome
 from sim.analysis.record import Visits
+from sim.engine.alarms import Alarm
 from sim.engine.dispatcher import ANSWERS, OK, Dispatcher
 from sim.engine.pressed import Pressed
 from sim.engine.request import Request
-from sim.engine.timeline import Alarm, Timeline
+from sim.engine.timeline import Timeline
 
 
 class Costs(NamedTuple):

@@ -28,11 +28,12 @@ from lb.balancing import (
 )
 from lb.balancing.lease import rival_of
 from sim.analysis.record import Reason
+from sim.engine.alarms import LIMITS_NEXT, Alarm
 from sim.engine.journal import Journal
 from sim.engine.prober import Prober
 from sim.engine.request import Request
 from sim.engine.site import Site
-from sim.engine.timeline import LIMITS_NEXT, Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.stations import INFINITY
 
 OK = Outcome.OK

@@ -11,8 +11,8 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Any
 
+from sim.engine.alarms import DEPARTURES_FIRST, NORMAL, Alarm
 from sim.engine.site import Site
-from sim.engine.timeline import DEPARTURES_FIRST, NORMAL, Alarm
 from sim.engine.turnoffs import Turnoffs
 from sim.model.stations import INFINITY, ProcessorSharing
 

@@ -11,10 +11,10 @@ from typing import Any
 from lb.balancing import Lease, Outcome
 from lb.balancing.lease import rival_of
 from sim.analysis.record import Late
+from sim.engine.alarms import Alarm
 from sim.engine.clients import Attended
 from sim.engine.dispatcher import OK
 from sim.engine.request import Request
-from sim.engine.timeline import Alarm
 
 
 class Pressed(Attended):

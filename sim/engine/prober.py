@@ -12,8 +12,9 @@ from functools import partial
 from typing import Protocol
 
 from lb.balancing import Backend, LoadReport, ProbeResult
+from sim.engine.alarms import Alarm
 from sim.engine.site import Site
-from sim.engine.timeline import Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.stations import INFINITY
 
 FINE = ProbeResult(ok=True)

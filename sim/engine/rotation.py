@@ -9,8 +9,9 @@ import numpy as np
 
 from lb.balancing.subset import subset
 from sim.analysis.fates import EVERY
+from sim.engine.alarms import Alarm
 from sim.engine.dispatcher import Dispatcher
-from sim.engine.timeline import Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.laws import Floats
 
 

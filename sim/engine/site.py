@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from lb.balancing import Lease, LoadReport, Outcome
 from lb.config import Model
+from sim.engine.alarms import DEPARTURES_FIRST, Alarm
 from sim.engine.request import Request
-from sim.engine.timeline import DEPARTURES_FIRST, Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.door import Door
 from sim.model.measures import Measures
 from sim.model.stations import INFINITY, Fifo, ProcessorSharing, Station

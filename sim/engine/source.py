@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from heapq import heappush
 from typing import Protocol
 
+from sim.engine.alarms import NORMAL, Alarm
 from sim.engine.dispatcher import Dispatcher
 from sim.engine.journal import Journal
 from sim.engine.request import Request
-from sim.engine.timeline import NORMAL, Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.arrivals import Schedule
 from sim.model.flow import Flow
 

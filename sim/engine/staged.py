@@ -9,9 +9,10 @@ from typing import Any
 from lb.balancing import Lease, LoadReport, Outcome
 from lb.config import Model
 from sim.analysis.record import Visits
+from sim.engine.alarms import DEPARTURES_FIRST, Alarm
 from sim.engine.request import Request
 from sim.engine.struck import StruckSite
-from sim.engine.timeline import DEPARTURES_FIRST, Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.door import Door
 from sim.model.stations import INFINITY, Station
 

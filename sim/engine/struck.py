@@ -10,9 +10,10 @@ from functools import partial
 
 from lb.balancing import Lease, Outcome
 from lb.config import Model
+from sim.engine.alarms import Alarm
 from sim.engine.request import Request
 from sim.engine.site import Site
-from sim.engine.timeline import Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.door import FAILS_AFTER, Door, Fate
 from sim.model.separate import Separate
 from sim.model.stations import INFINITY, Station

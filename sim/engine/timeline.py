@@ -6,25 +6,12 @@ and again stands for both a request's arrival and its departure, instead of an e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Protocol, cast
 
 import simpy
 
-DEPARTURES_FIRST, LIMITS_NEXT, NORMAL = -1, 0, 1
-"""Of what happens at one instant, what makes room comes before what takes it. An answer that leaves
-at the very end of its time is in time, and a place that a time limit clears is there for all else.
-"""
-
-
-class Alarm:
-    """Calls `action(now)` at every time it is set to; setting it again does not unset it."""
-
-    __slots__ = ("action",)
-
-    def __init__(self, action: Callable[[float], object]) -> None:
-        self.action = action
+from sim.engine.alarms import NORMAL, Alarm
 
 
 class Lane(Protocol):

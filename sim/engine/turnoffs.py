@@ -13,12 +13,13 @@ from heapq import heappush
 from typing import Any, NamedTuple
 
 from lb.balancing import Backend, Balancer, Lease, Outcome, Probe, ProbeKind
+from sim.engine.alarms import DEPARTURES_FIRST, LIMITS_NEXT, NORMAL, Alarm
 from sim.engine.dispatcher import Dispatcher, Ways
 from sim.engine.journal import Journal
 from sim.engine.request import Request
 from sim.engine.site import Site
 from sim.engine.source import OpenLoop
-from sim.engine.timeline import DEPARTURES_FIRST, LIMITS_NEXT, NORMAL, Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.stations import INFINITY
 
 SERVER_ERROR = Outcome.SERVER_ERROR

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from sim.engine.alarms import Alarm
 from sim.engine.dispatcher import Dispatcher
 from sim.engine.journal import Journal
 from sim.engine.request import Request
-from sim.engine.timeline import Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.model.users import Population
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from lb.balancing import Backend, Snapshot, State
 from lb.config import Scenario
-from sim.engine.timeline import Alarm
+from sim.engine.alarms import Alarm
 from sim.engine.world import World
 from sim.live.load import LEAD
 from sim.model.arrivals import Schedule

@@ -15,10 +15,11 @@ from lb.errors import ConfigError
 from lb.strategies import REGISTRY
 from sim import simulate
 from sim.analysis.record import Record, occupancy
+from sim.engine.alarms import Alarm
 from sim.engine.dispatcher import Dispatcher
 from sim.engine.journal import Journal
 from sim.engine.request import Request
-from sim.engine.timeline import Alarm, Timeline
+from sim.engine.timeline import Timeline
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
 from sim.output.words import offered

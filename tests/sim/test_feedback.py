@@ -12,7 +12,7 @@ from lb import wire
 from lb.balancing import LoadReport
 from lb.config import Scenario
 from sim import Schedule, simulate
-from sim.engine.timeline import Alarm
+from sim.engine.alarms import Alarm
 from sim.engine.world import World
 from sim.live.backend import LiveStation
 from tests.lived.test_world import TEXT

@@ -14,7 +14,7 @@ from lb.errors import ConfigError, UsageError
 from lb.strategies import REGISTRY
 from sim import simulate
 from sim.analysis.record import Record
-from sim.engine.timeline import Alarm
+from sim.engine.alarms import Alarm
 from sim.engine.world import World
 from sim.model.arrivals import Schedule, streams
 from tests.doubles import Request
