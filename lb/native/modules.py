@@ -37,6 +37,28 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "seldom_tied",
         "turns",
     ),
+    "sim/engine": (
+        "alarms",
+        "express",
+        "journal",
+        "nonstop",
+        "request",
+        "site",
+        "staged",
+        "struck",
+        "tally",
+        "turnoffs",
+    ),
+    "sim/model": (
+        "faults",
+        "gauge",
+        "measures",
+        "reneging",
+        "separate",
+        "slowing",
+        "speed",
+        "stations",
+    ),
 }
 """Modules by room, for mypyc. Those of one build call each other directly."""
 

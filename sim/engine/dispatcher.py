@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,9 +45,9 @@ ANSWERS = (OK, Outcome.SERVER_ERROR)
 class Ways:
     """How long requests and probes travel, seconds one way."""
 
-    there: list[float]
+    there: MutableSequence[float]
     """To the backend, by request; empty when it takes no time, as with `back`."""
-    back: list[float]
+    back: MutableSequence[float]
     probe: float
     delayed: bool
     """Whether it takes time; sources may write down a request's ways when it comes."""

@@ -12,16 +12,20 @@ from heapq import heappop, heappush
 from typing import Any
 
 from sim.engine.alarms import DEPARTURES_FIRST, NORMAL, Alarm
+from sim.engine.nonstop import Nonstop
 from sim.engine.site import Site
-from sim.engine.turnoffs import Turnoffs
 from sim.model.stations import INFINITY, ProcessorSharing
 
 
-class Express(Turnoffs):
+class Express(Nonstop):
     """The `Lane` of a world with plain dispatchers and sites."""
 
     def run(self) -> None:  # noqa: C901 - every step into a method would cost a twentieth
         """All that comes before what is not ours."""
+        if not self._general and self._unusual():
+            self._leave(self._timeline.now)
+        if self._goes_on():
+            return
         journal, queue, numbers = self._journal, self._timeline.queue, self._timeline.numbers
         ended, where, sites = journal.ended, journal.backend, self._sites
         there, back = self._there, self._back
@@ -29,9 +33,6 @@ class Express(Turnoffs):
         desks, index, at, number = self._desks, self._next, self._at, self._number
         dispatcher, balancer, out, backends = desks[0]
         general = self._general
-        if not general and self._unusual():
-            self._leave(self._timeline.now)
-            general = True
         alone = self._alone()
         plain = alone and not back
         measured = self._measured

@@ -15,8 +15,8 @@ class Home(Protocol):
         self,
         lease: Lease[Request],
         now: float,
-        outcome: Outcome = ...,
-        reached: float | None = ...,
+        outcome: Outcome = Outcome.OK,
+        reached: float | None = None,
     ) -> None:
         """The answer leaves the backend, or the news that there will be none.
 
@@ -34,7 +34,8 @@ class Request:
     home: Home
     key = b""
     tried: tuple[Backend, ...] = ()
-    idempotent = safe = True
+    idempotent = True
+    safe = True
     leases: tuple[Lease[Request], ...] = ()
     """Every attempt; kept where clients may leave, or requests take too long."""
     failures = 0

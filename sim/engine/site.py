@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappush
 from typing import Any, cast
 
@@ -47,7 +48,7 @@ class Site(Alarm):
         place: int,
         station: Station[Job],
         model: Model,
-        sizes: list[float],
+        sizes: Sequence[float],
     ) -> None:
         """`sizes` is each request's work by its index, relative to the mean service time."""
         super().__init__(self._depart)

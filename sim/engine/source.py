@@ -18,8 +18,9 @@ from sim.model.flow import Flow
 class Source(Protocol):
     """Brings requests to the dispatchers of a world, numbered from zero."""
 
-    sizes: Mapping[str, list[float]]
-    """Every request's work by its index, for each shape of law; see `sim.model.laws.shape`."""
+    @property
+    def sizes(self) -> Mapping[str, Sequence[float]]:
+        """Every request's work by its index, for each shape of law; see `sim.model.laws.shape`."""
 
     def __len__(self) -> int:
         """How many requests there will be."""
@@ -44,9 +45,9 @@ class OpenLoop:
     """The requests of a schedule at its times, whatever becomes of them."""
 
     def __init__(self, drawn: Schedule | Flow) -> None:
-        self.sizes: Mapping[str, list[float]]
-        self.times: list[float]
-        self.keys: list[bytes]
+        self.sizes: Mapping[str, Sequence[float]]
+        self.times: Sequence[float]
+        self.keys: Sequence[bytes]
         self.patience: list[float] = []
         if isinstance(drawn, Flow):
             self.sizes, self.times, self.keys = drawn.sizes, drawn.times, drawn.keys

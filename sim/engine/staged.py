@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lb.balancing import Lease, LoadReport, Outcome
@@ -78,7 +78,7 @@ class StagedSite(StruckSite):
         place: int,
         station: Callable[[], Station[Lease[Request]]],
         model: Model,
-        sizes: list[float],
+        sizes: Sequence[float],
         door: Door,
         stage: Stage,
     ) -> None:

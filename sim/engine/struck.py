@@ -5,7 +5,7 @@ Only a backend that has faults is one of these, so nobody else pays for the door
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from lb.balancing import Lease, Outcome
@@ -38,7 +38,7 @@ class StruckSite(Site):
         place: int,
         station: Callable[[], Station[Lease[Request]]],
         model: Model,
-        sizes: list[float],
+        sizes: Sequence[float],
         door: Door,
     ) -> None:
         """`station` makes an empty one, at first and after each crash."""

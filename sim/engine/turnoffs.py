@@ -68,6 +68,9 @@ class Turnoffs:
         self._at = INFINITY
         self._number: int | None = None
         """When that comes, and its place among what else happens then; see `Timeline.numbers`."""
+        self._nonstop = False
+        self._due: list[tuple[float, Any]] = []
+        """Of `Nonstop`: whether the lane is, and when requests leave then, with their numbers."""
         self._general = False
         """From now on everybody takes the general way."""
         self._measured = False

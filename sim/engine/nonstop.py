@@ -1,0 +1,121 @@
+"""The express lane at its plainest: one balancer, no network, and backends that take everybody.
+
+What is under way then is departures alone, which the lane keeps in a heap of its own: nobody else
+need look for them in SimPy's queue. As there, they come before anything else that happens at their
+instant, and in the order of their requests where that is one.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any
+
+from lb.balancing import Balancer
+from sim.engine.alarms import DEPARTURES_FIRST, NORMAL, Alarm
+from sim.engine.request import Request
+from sim.engine.site import Site
+from sim.engine.turnoffs import Turnoffs
+from sim.model.stations import INFINITY
+
+
+class Nonstop(Turnoffs):
+    """A lane that is plain until something happens; it never becomes so again."""
+
+    def start(self) -> None:
+        super().start()
+        self._nonstop = all(site.open is not None for site in self._sites)
+
+    def count(self) -> None:
+        self._hand_over()
+        super().count()
+
+    def _leave(self, now: float) -> None:
+        self._hand_over()
+        super()._leave(now)
+
+    def _hand_over(self) -> None:
+        """From now on departures stand in SimPy's queue, before all that may be set there."""
+        self._nonstop = False
+        queue, count = self._timeline.queue, len(self._times)
+        for at, job in self._due:
+            heappush(queue, (at, DEPARTURES_FIRST, job - count, job))
+        self._due.clear()
+
+    def _goes_on(self) -> bool:
+        """Do all that comes before what is not the lane's; False when it is not plain any more."""
+        if not self._nonstop:
+            return False
+        if (
+            len(self._desks) > 1
+            or self._delayed
+            or self._general
+            or self._desks[0].balancer.pool.probing
+        ):
+            self._hand_over()
+        else:
+            self._go_on()
+        return self._nonstop
+
+    def _go_on(self) -> None:
+        # A number that is an object is not made one again wherever it is looked up.
+        job: Any
+        journal, due = self._journal, self._due
+        queue: list[Any] = self._timeline.queue
+        ended: Any = journal.ended
+        where: Any = journal.backend
+        times: Any = self._times
+        keys: Any = self._keys
+        push, pop = heappush, heappop
+        dispatcher, out, backends = self._desks[0][0], self._desks[0][2], self._desks[0][3]
+        balancer: Balancer[Request] = self._desks[0][1]
+        count, index, at = len(times), self._next, self._at
+        other: float = queue[0][0] if queue else INFINITY
+        while self._nonstop:
+            leaves: float = due[0][0] if due else INFINITY
+            if leaves <= at and leaves <= other and due:
+                now, job = pop(due)
+                if balancer.settle(backends[where[job]], now, now - times[job]):
+                    balancer.made_room(now)
+                ended[job] = now
+                journal.left -= 1
+                if out or not journal.left:
+                    self._announce()
+                    if not journal.left:
+                        journal.over(now)
+                    if out:
+                        dispatcher.drain(now)
+                    other = queue[0][0] if queue else INFINITY
+                continue
+            if other <= at and self._precedes(queue):
+                if not isinstance(queue[0][3], Alarm):
+                    self.count()  # somebody else's, who may look at stations
+                return
+            if index == count:
+                return
+            job, now = index, at
+            backend = balancer.place(keys[job] if keys else b"", now)
+            if backend is None:
+                self._come(dispatcher, index, now)
+            else:
+                site: Site = backend.site
+                station = site.open
+                assert station is not None, "it takes everybody"
+                where[job] = site.place
+                push(due, (station.settle(now, site.sizes[job] * site.mean), job))
+            self._next = index = index + 1
+            self._at = at = times[index] if index < count else INFINITY
+            self._number = None
+            if out:
+                dispatcher.drain(now)
+                other = queue[0][0] if queue else INFINITY
+
+    def _announce(self) -> None:
+        """Whatever is set from now on for the instant of the next arrival comes after it."""
+        if self._number is None:
+            self._number = next(self._timeline.numbers)
+
+    def _precedes(self, queue: list[Any]) -> bool:
+        """Whether what stands first in SimPy's queue comes before the next arrival."""
+        self._announce()
+        at, priority, number, _ = queue[0]
+        return bool((at, priority, number) < (self._at, NORMAL, self._number))
