@@ -19,14 +19,16 @@ from lb.balancing.actions import (
     Why,
     Withheld,
 )
-from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.backend import Backend
 from lb.balancing.balancer import Balancer
+from lb.balancing.call import Call
 from lb.balancing.health import HealthPolicy, ProbeResult
 from lb.balancing.hedges import HedgePolicy
-from lb.balancing.lease import Call, Lease
+from lb.balancing.lease import Lease
 from lb.balancing.outliers import OutlierPolicy
 from lb.balancing.panic import PanicPolicy
 from lb.balancing.retries import RetryPolicy
+from lb.balancing.settings import Settings, State
 from lb.balancing.setup import Setup
 from lb.balancing.slow_start import SlowStartPolicy
 from lb.balancing.snapshot import BackendView, Snapshot

@@ -7,7 +7,8 @@ from enum import Enum
 from typing import Generic
 
 from lb.balancing.backend import Backend
-from lb.balancing.lease import C, Lease
+from lb.balancing.call import C
+from lb.balancing.lease import Lease
 from lb.strategies import Outcome
 
 

@@ -1,58 +1,22 @@
-"""One backend: what is configured, what it is doing now, what is known about it.
+"""One backend: what it is doing now, what is known about it.
 
 Whatever must outlive a strategy stands here, so algorithms can be exchanged while requests run.
 """
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from lb.balancing.health import Health, HealthMachine, HealthPolicy
-from lb.strategies import Candidate
+from lb.balancing.settings import Settings, State
+from lb.strategies.candidate import Candidate
 
 LATENCY_GAIN = 1 / 8
 """Weight of a new sample in the smoothed response time, as for TCP's round trips (RFC 6298)."""
 
 
-class State(Enum):
-    """What the operator wants."""
-
-    UP = "up"
-    DRAIN = "drain"
-    MAINT = "maint"
-    DOWN = "down"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """One backend as configured."""
-
-    address: str
-    """host:port; the port follows the last colon."""
-    weight: float = 1
-    name: str = ""
-    """What people call it; its address unless given."""
-    max_in_flight: int | str | None = None
-    """A number, "adaptive", or None for no limit."""
-    priority: int = 0
-    """Backends of the lowest number come first."""
-    zone: str = ""
-    health: HealthPolicy | None = None
-    """Its own policy of checks, where it has one."""
-
-    @property
-    def label(self) -> str:
-        """The name by which it is known."""
-        return self.name or self.address
-
-    @classmethod
-    def from_dict(cls, **values: Any) -> Settings:
-        """What `asdict` gave, JSON in between. Raises TypeError otherwise."""
-        own = values.pop("health", None)
-        return cls(**values, health=None if own is None else HealthPolicy(**own))
+UNLIMITED = 1 << 60
+"""Of what may be in flight; the largest that an integer takes no room of its own for, compiled."""
 
 
 class Backend(Candidate):
@@ -89,9 +53,9 @@ class Backend(Candidate):
     def __init__(self, settings: Settings, order: int, policy: HealthPolicy) -> None:
         self.address = settings.address
         self.name = settings.label
-        self.configured_weight = settings.weight
-        self.weight = settings.weight  # effective: what strategies see
-        self.limit = sys.maxsize  # of what may be in flight
+        self.configured_weight = float(settings.weight)
+        self.weight = self.configured_weight  # effective: what strategies see
+        self.limit = UNLIMITED  # of what may be in flight
         self.order = order
         self.priority = settings.priority
         self.zone = settings.zone

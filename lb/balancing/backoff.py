@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from lb.balancing.agenda import INFINITY, Agenda
-from lb.balancing.lease import C
+from lb.balancing.call import C
 from lb.strategies import Outcome
 
 

@@ -8,30 +8,32 @@ ever decided in the middle of something else. One timer, set to `wakes_at`, serv
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic
 
 from lb.balancing.actions import Action, Cancel, Probe, ProbeKind, Refuse, Start, Why
 from lb.balancing.agenda import Agenda
-from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.backend import Backend
+from lb.balancing.call import C
 from lb.balancing.extra import ExtraAttempts
 from lb.balancing.fleet import TROUBLE, Fleet
 from lb.balancing.health import ProbeResult
-from lb.balancing.lease import OK, C, Lease, part, rival_of
+from lb.balancing.lease import OK, Ending, Lease, part, rival_of
+from lb.balancing.settings import Settings, State
 from lb.balancing.setup import Setup
 from lb.balancing.shedding import Shedding
 from lb.balancing.snapshot import Snapshot, view
 from lb.balancing.waiting import WaitingLine
+from lb.native.marks import mypyc_attr
 from lb.strategies import LoadReport, Outcome, Random
 
 REASONS = (*Why, *TROUBLE, Outcome.SERVER_ERROR, Outcome.CANCELLED)
 """Why a call may be refused."""
 
 
-class Balancer(Generic[C]):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Balancer(Ending, Generic[C]):
     """Decides for one balancer. `now` is any clock in seconds that never goes back."""
-
-    lease_type: type[Lease[C]] = Lease
 
     def __init__(self, setup: Setup, rng: Random, now: float = 0.0) -> None:
         """`out` begins with a `Joined` for each backend.
@@ -39,6 +41,7 @@ class Balancer(Generic[C]):
         Raises UsageError for an unknown algorithm or parameter.
         """
         self.out: deque[Action[C]] = deque()
+        self.lease_type: Callable[[Ending, C, Backend, float], Lease[C]] = Lease
         self.admitted = 0
         self._turned_away = self._left_line = 0
         self._refused: Counter[str] = Counter({why.value: 0 for why in REASONS})
@@ -47,6 +50,7 @@ class Balancer(Generic[C]):
             setup, self._agenda, rng, self, self._start, self._refuse, now
         )
         self._budget = self._extra.retries.budget
+        self._sample_at = self._budget.sample_at
         self._line: WaitingLine[C] = WaitingLine(setup.queue, self._agenda, self._turn_away)
         self._shedding = Shedding(setup.queue.max_lag)
         self._shed = False  # the call that is being admitted is to be refused
@@ -92,12 +96,16 @@ class Balancer(Generic[C]):
 
     def admit(self, call: C, now: float) -> Lease[C] | None:
         """A lease, or None: the call waits or is refused, and the rest comes through `out`."""
-        if now >= self._budget.sample_at:
-            self._budget.sample(now, self.admitted)
+        if now >= self._sample_at:
+            self._sample(now)
         self.admitted += 1
-        backend = self._pick(now, call.key, call.tried)
+        pool = self.pool
+        if self._sheds:
+            backend = self._pick_or_shed(now, call.key, call.tried)
+        else:
+            backend = pool.index.pick(now, call.key, call.tried)
         if backend is not None:  # as in `_start`, without the step into it
-            self._take(backend, now)
+            pool.take(backend, now)
             lease = self.lease_type(self, call, backend, now)
             if self._attending:
                 self._attend(lease, now)
@@ -111,10 +119,16 @@ class Balancer(Generic[C]):
         makes the lease that it would have had, and it looks up itself whom to ask for their load,
         see `Pool.probes`. Not while `hedging`, which goes by leases.
         """
-        if now >= self._budget.sample_at:
-            self._budget.sample(now, self.admitted)
+        if now >= self._sample_at:
+            self._sample(now)
         self.admitted += 1
-        return self._place(now, key)
+        return self._place_or_shed(now, key) if self._sheds else self.pool.place(now, key)
+
+    def settle(self, backend: Backend, now: float, latency: float) -> bool:
+        """A good answer came from where `place` sent its call; True when that made room."""
+        if self._limited:
+            return self.fleet.limits.settle(backend, now, latency)
+        return self.pool.settle(backend, now, latency)
 
     def unplaced(self, call: C, now: float) -> None:
         """Nobody was picked for a call: it waits in line, or is refused."""
@@ -191,6 +205,12 @@ class Balancer(Generic[C]):
     def made_room(self, now: float) -> None:
         """A lease is done whose backend was full; called by the lease, or after `settle`."""
         self._serve_waiting(now)
+
+    def give(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> bool:
+        """A lease of `backend` is done; called by the lease alone."""
+        if self._limited:
+            return self.fleet.limits.give(backend, now, outcome, latency)
+        return self.pool.give(backend, now, outcome, latency)
 
     def broken(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
         """A lease of `backend` is done without success; called by the lease alone."""
@@ -289,17 +309,18 @@ class Balancer(Generic[C]):
 
     def _look_up(self) -> None:
         # Looked up once, asked for every call.
-        self._pick = self._pick_or_shed if self._shedding else self.pool.pick
-        self._take = self.pool.take
-        keeper = self.fleet.limits or self.pool
-        self.give, self.settle = keeper.give, keeper.settle
+        self._sheds = bool(self._shedding)
+        self._limited = bool(self.fleet.limits)
         self._attending = self.pool.probing or self.hedging
-        self._place = self._place_or_shed if self._shedding else self.pool.place
+
+    def _sample(self, now: float) -> None:
+        self._budget.sample(now, self.admitted)
+        self._sample_at = self._budget.sample_at
 
     def _place_or_shed(self, now: float, key: bytes) -> Backend | None:
         backend = self._pick_or_shed(now, key, ())
         if backend is not None:
-            self._take(backend, now)
+            self.pool.take(backend, now)
         return backend
 
     def _pick_or_shed(self, now: float, key: bytes, tried: Sequence[Backend]) -> Backend | None:
@@ -308,7 +329,7 @@ class Balancer(Generic[C]):
         return None if self._shed else self.pool.pick(now, key, tried)
 
     def _start(self, call: C, backend: Backend, now: float) -> Lease[C]:
-        self._take(backend, now)
+        self.pool.take(backend, now)
         lease = self.lease_type(self, call, backend, now)
         if self._attending:
             self._attend(lease, now)

@@ -13,8 +13,9 @@ from lb.balancing.actions import Start
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend
 from lb.balancing.backoff import Pauses
+from lb.balancing.call import C
 from lb.balancing.hedges import Hedges
-from lb.balancing.lease import C, Lease, pair, rival_of
+from lb.balancing.lease import Lease, pair, rival_of
 from lb.balancing.pool import Pool
 from lb.balancing.retries import Refusal, Retries
 from lb.balancing.setup import Setup

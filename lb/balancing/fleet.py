@@ -25,12 +25,13 @@ from lb.balancing.actions import (
     Withheld,
 )
 from lb.balancing.agenda import Agenda
-from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.backend import Backend
 from lb.balancing.health import ProbeResult
 from lb.balancing.limits import Limits
 from lb.balancing.outliers import Outliers
 from lb.balancing.pool import Pool
 from lb.balancing.probing import Checks
+from lb.balancing.settings import Settings, State
 from lb.balancing.setup import Setup
 from lb.balancing.slow_start import SlowStart
 from lb.strategies import LoadReport, Outcome, Random, spec

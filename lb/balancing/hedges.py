@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Generic
 
 from lb.balancing.agenda import INFINITY, Agenda
-from lb.balancing.lease import C, Lease
+from lb.balancing.call import C
+from lb.balancing.lease import Lease
 from lb.balancing.retries import Refusal
 
 BEYOND = 5

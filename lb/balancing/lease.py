@@ -1,56 +1,40 @@
-"""A call, and one attempt at it."""
+"""One attempt at a call."""
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from typing import Generic
 
 from lb.balancing.backend import Backend
+from lb.balancing.call import C
+from lb.native.marks import mypyc_attr
 from lb.strategies import Outcome
 
 OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
 
 
-class Call(Protocol):
-    """What a driver hands in: the proxy's exchange, or the simulator's request."""
-
-    key: bytes
-    """What hash strategies see."""
-    tried: tuple[Backend, ...]
-    """Backends that failed this call; the balancer extends it."""
-    deadline: float
-    """No retry starts at or after this time."""
-
-    @property
-    def safe(self) -> bool:
-        """Whether it asks for nothing but an answer, so that two may be asked at once."""
-
-    @property
-    def idempotent(self) -> bool:
-        """Whether it may be sent twice."""
-
-
-C = TypeVar("C", bound=Call)
-
-
-class Ending(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Ending(ABC):
     """The part of a balancer that hears of the end of a lease."""
 
-    def give(self, backend: Backend, now: float, outcome: Outcome, latency: float, /) -> bool:
+    @abstractmethod
+    def give(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> bool:
         """Count an attempt at `backend` no more; True when that made room."""
 
+    @abstractmethod
     def made_room(self, now: float) -> None:
         """Somebody who waits may go on."""
 
+    @abstractmethod
     def broken(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
         """An attempt at `backend` did not succeed; `latency` is in seconds to the first byte."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Lease(Generic[C]):
     """One attempt: `call` is at `backend` since `started_at`."""
 
     __slots__ = ("_balancer", "backend", "call", "open", "rival", "started_at")
-    rival: Lease[C]
-    """The other attempt at the call; set only while there are two, see `rival_of`."""
 
     def __init__(self, balancer: Ending, call: C, backend: Backend, now: float) -> None:
         self._balancer = balancer
@@ -58,6 +42,7 @@ class Lease(Generic[C]):
         self.backend = backend
         self.started_at = now
         self.open = True
+        self.rival: Lease[C] | None = None  # the other attempt at the call, see `rival_of`
 
     def __repr__(self) -> str:
         return f"<Lease of {self.backend.name} {'open' if self.open else 'done'}>"
@@ -83,7 +68,7 @@ class Lease(Generic[C]):
 
 def rival_of(lease: Lease[C]) -> Lease[C] | None:
     """The other attempt that is under way at the same call, if there is one."""
-    rival: Lease[C] | None = getattr(lease, "rival", None)
+    rival = lease.rival
     return rival if rival is not None and rival.open else None
 
 
@@ -96,5 +81,5 @@ def part(lease: Lease[C]) -> Lease[C] | None:
     """It is settled which of two attempts goes on; returns the other one, if it is under way."""
     rival = rival_of(lease)
     if rival is not None:
-        del lease.rival, rival.rival
+        lease.rival = rival.rival = None
     return rival

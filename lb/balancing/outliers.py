@@ -17,8 +17,9 @@ from math import floor, log
 from typing import Protocol
 
 from lb.balancing.agenda import INFINITY, Agenda
-from lb.balancing.backend import Backend, State
+from lb.balancing.backend import Backend
 from lb.balancing.evidence import SLICES, Comparison, Evidence
+from lb.balancing.settings import State
 from lb.strategies import Outcome
 
 CHANCE = 1e-9

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lb.balancing.backend import Backend, State
+from lb.balancing.backend import Backend
 from lb.balancing.health import Health
+from lb.balancing.settings import State
 from lb.balancing.spill import ALL, shares
 
 UP, UNKNOWN = Health.UP, Health.UNKNOWN

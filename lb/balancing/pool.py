@@ -9,20 +9,18 @@ Nobody else speaks to a strategy, or changes what strategies see: in flight and 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
-from lb.balancing.backend import LATENCY_GAIN, Backend, State
+from lb.balancing.backend import LATENCY_GAIN, UNLIMITED, Backend
 from lb.balancing.health import Health
 from lb.balancing.panic import Part, parts
+from lb.balancing.settings import State
 from lb.balancing.setup import Setup
 from lb.balancing.spill import Spill
 from lb.balancing.subset import subset
 from lb.balancing.tiers import Rank, Tier, by_order
 from lb.strategies import (
-    Heedless,
     LoadReport,
     Outcome,
     Random,
@@ -30,20 +28,21 @@ from lb.strategies import (
     create,
     spec,
 )
+from lb.strategies.parts.heedless import Index
 
 OK = Outcome.OK
-Started = Callable[[Backend, float], None]
-Finished = Callable[[Backend, float, Outcome, float], None]
 
 
 class Pool:
     """All backends in configured order, in tiers.
 
-    While there is one tier `pick` is its strategy's own, and so are `probes` (whom to ask for their
-    load), `told` (`reported`, for members) and `probed` (the same while nobody is `listening`).
-    They are other ones after whatever may have changed that: `swap`, and all that happens to
-    members and policies.
+    While there is one tier its strategy is the `index`, and `probes` (whom to ask for their load),
+    `told` (`reported`, for members) and `probed` (the same while nobody is `listening`) are the
+    strategy's own. They are other ones after whatever may have changed that: `swap`, and all that
+    happens to members and policies.
     """
+
+    index: Index[Backend]
 
     def __init__(self, setup: Setup, rng: Random, drained: Callable[[Backend], None]) -> None:
         """Empty. `drained` hears of backends that drain and have nothing in flight any more.
@@ -69,20 +68,13 @@ class Pool:
     def _bind(self) -> None:
         # Looked up once, asked for every call.
         tiers = list(self._tiers.values())
-        self._started: Started | None = self._started_in_tier
-        self._finished: Finished | None = self._finished_in_tier
         if len(tiers) == 1:
-            strategy = tiers[0].strategy
-            kind, heedless = type(strategy), cast(Any, Heedless)
-            self.pick = strategy.pick
-            self._started = None if kind.started is heedless.started else strategy.started
-            self._finished = None if kind.finished is heedless.finished else strategy.finished
+            self.index = tiers[0].strategy
+            self._hears_starts, self._hears_ends = tiers[0].hears_starts, tiers[0].hears_ends
         else:
             keyed = "key" in spec(self._setup.algorithm).needs
-            self.pick = Spill(tiers, self._rng, keyed).pick
-        self._ended = self._finished
-        if self._awaited:
-            self._finished = self._finished_or_drained
+            self.index = Spill(tiers, self._places, self._rng, keyed)
+            self._hears_starts = self._hears_ends = True
         self._probers = [it.prober for it in tiers if it.prober is not None]
         asker = tiers[0].prober if len(tiers) == 1 else None
         self.probed = self._probed_in_tier if asker is None else asker.probed
@@ -99,23 +91,27 @@ class Pool:
 
     # --- attempts
 
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[Backend] = ()) -> Backend | None:
+        """As a strategy does."""
+        return self.index.pick(now, key, avoid)
+
     def take(self, backend: Backend, now: float) -> None:
         """An attempt goes to a backend that was picked."""
         backend.picked += 1
         active = backend.active = backend.active + 1
-        if self._started is not None:
-            self._started(backend, now)
+        if self._hears_starts:
+            self.index.started(backend, now)
         if active >= backend.limit:
             self._places[backend].strategy.block(backend, now)
 
     def place(self, now: float, key: bytes) -> Backend | None:
         """As `pick` and `take`, for an attempt that avoids nobody."""
-        backend = self.pick(now, key)
+        backend = self.index.pick(now, key, ())
         if backend is not None:
             backend.picked += 1
             active = backend.active = backend.active + 1
-            if self._started is not None:
-                self._started(backend, now)
+            if self._hears_starts:
+                self.index.started(backend, now)
             if active >= backend.limit:
                 self._places[backend].strategy.block(backend, now)
         return backend
@@ -127,8 +123,10 @@ class Pool:
         backend.response_time = latency if old is None else old + LATENCY_GAIN * (latency - old)
         before = backend.active
         backend.active = before - 1
-        if self._finished is not None:
-            self._finished(backend, now, OK, latency)
+        if self._hears_ends:
+            self.index.finished(backend, now, OK, latency)
+        if self._awaited:
+            self._perhaps_drained(backend)
         if before != backend.limit or not self._indexed(backend):
             return False
         self._places[backend].strategy.unblock(backend, now)
@@ -138,28 +136,17 @@ class Pool:
         """An attempt is over; True when it made room where there was none."""
         before = backend.active
         backend.active = before - 1
-        if self._finished is not None:
-            self._finished(backend, now, outcome, latency)
+        if self._hears_ends:
+            self.index.finished(backend, now, outcome, latency)
+        if self._awaited:
+            self._perhaps_drained(backend)
         if before != backend.limit or not self._indexed(backend):
             return False
         self._places[backend].strategy.unblock(backend, now)
         return True
 
-    def _started_in_tier(self, backend: Backend, now: float) -> None:
-        self._places[backend].strategy.started(backend, now)
-
-    def _finished_in_tier(
-        self, backend: Backend, now: float, outcome: Outcome, latency: float
-    ) -> None:
-        tier = self._places.get(backend)
-        if tier is not None:  # else it was removed, and who comes back is a stranger
-            tier.strategy.finished(backend, now, outcome, latency)
-
-    def _finished_or_drained(
-        self, backend: Backend, now: float, outcome: Outcome, latency: float
-    ) -> None:
-        if self._ended is not None:
-            self._ended(backend, now, outcome, latency)
+    def _perhaps_drained(self, backend: Backend) -> None:
+        """An attempt is over, while the last ones of some that drain are awaited."""
         if backend in self._awaited and not backend.active:
             self._awaited.discard(backend)
             self._drained(backend)
@@ -273,11 +260,14 @@ class Pool:
     def limit(self, backend: Backend, most: int | None, now: float) -> None:
         """Another limit of what may be in flight; None is none."""
         was_full = backend.active >= backend.limit
-        backend.limit = most or sys.maxsize
+        backend.limit = most or UNLIMITED
         is_full = backend.active >= backend.limit
         if self._indexed(backend) and is_full != was_full:
             strategy = self._places[backend].strategy
-            (strategy.block if is_full else strategy.unblock)(backend, now)
+            if is_full:
+                strategy.block(backend, now)
+            else:
+                strategy.unblock(backend, now)
 
     def _indexed(self, backend: Backend) -> bool:
         """Whether a strategy may pick it, if only for those who are at home there."""

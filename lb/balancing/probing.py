@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lb.balancing.agenda import INFINITY, Agenda
-from lb.balancing.backend import Backend, State
+from lb.balancing.backend import Backend
 from lb.balancing.health import Health, HealthPolicy
+from lb.balancing.settings import State
 from lb.strategies import Random
 
 

@@ -16,7 +16,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from enum import Enum
 
-from lb.balancing.lease import Call
+from lb.balancing.call import Call
 from lb.strategies import Outcome
 
 SHARE = 0.2

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
-from lb.balancing.backend import Settings
 from lb.balancing.health import HealthPolicy
 from lb.balancing.hedges import HedgePolicy
 from lb.balancing.outliers import OutlierPolicy
 from lb.balancing.panic import PanicPolicy
 from lb.balancing.retries import RetryPolicy
+from lb.balancing.settings import Settings
 from lb.balancing.slow_start import SlowStartPolicy
 from lb.balancing.subset import SubsetPolicy
 from lb.balancing.tiers import TierPolicy

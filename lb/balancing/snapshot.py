@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lb.balancing.backend import Backend
+from lb.balancing.backend import UNLIMITED, Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def view(backend: Backend, now: float) -> BackendView:
         weight=backend.configured_weight,
         effective_weight=backend.weight,
         connections=backend.active,
-        max_in_flight=None if backend.limit == sys.maxsize else backend.limit,
+        max_in_flight=None if backend.limit == UNLIMITED else backend.limit,
         picked=backend.picked,
         succeeded=backend.succeeded,
         failed=backend.failed,

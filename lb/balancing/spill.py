@@ -10,12 +10,13 @@ Source: the priority levels of Envoy's load balancers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from lb.balancing.backend import Backend
 from lb.balancing.tiers import Tier
-from lb.strategies import Random, Sticking
+from lb.strategies import Outcome, Random, Sticking
+from lb.strategies.parts.heedless import Index
 
 ALL = 1.0
 """All of the traffic."""
@@ -33,11 +34,14 @@ def shares(capacities: Sequence[float]) -> list[float]:
     return given
 
 
-class Spill:
-    """Picks from several tiers, which are in order and have their shares."""
+class Spill(Index[Backend]):
+    """An index over several tiers, which are in order and have their shares."""
 
-    def __init__(self, tiers: Sequence[Tier], rng: Random, keyed: bool) -> None:
-        """`keyed`: keys say which backend."""
+    def __init__(
+        self, tiers: Sequence[Tier], places: Mapping[Backend, Tier], rng: Random, keyed: bool
+    ) -> None:
+        """`places` are of all members; `keyed`: keys say which backend."""
+        self._places = places
         self._draw = rng.random
         self._keyed = keyed
         # Whom a call of each tier is passed on to: those behind, then those before.
@@ -47,7 +51,6 @@ class Spill:
         self._homes = [it for it in strategies if isinstance(it, Sticking)]
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[Backend] = ()) -> Backend | None:
-        """As a strategy does."""
         way: Sequence[Tier] = self._ways[self._start(key)]
         if avoid:
             way = [tier for tier in way if tier.has_room(avoid)] or way
@@ -56,6 +59,14 @@ class Spill:
             if backend is not None:
                 return backend
         return None
+
+    def started(self, backend: Backend, now: float) -> None:
+        self._places[backend].strategy.started(backend, now)
+
+    def finished(self, backend: Backend, now: float, outcome: Outcome, latency: float) -> None:
+        tier = self._places.get(backend)
+        if tier is not None:  # else it was removed, and who comes back is a stranger
+            tier.strategy.finished(backend, now, outcome, latency)
 
     def _start(self, key: bytes) -> int:
         """Number of the tier that a call is for."""

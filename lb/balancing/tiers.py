@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import Any, cast
 
 from lb.balancing.backend import Backend
 from lb.strategies import Fed, LoadReport, Probing, Sticking, Strategy
+from lb.strategies.parts.foreign import as_index
+from lb.strategies.parts.heedless import Index
+from lb.strategies.spec import settings
 
 
-@dataclass(frozen=True)
+@settings
 class TierPolicy:
     """Which backends come first, and how much they are asked to take for those that are missing."""
 
@@ -33,7 +36,7 @@ class Tier:
     Where clients stick to their backends, those that drain are `lingering`: there for them only.
     """
 
-    strategy: Strategy[Backend]
+    strategy: Index[Backend]
     lingering: set[Backend]
 
     def __init__(self, strategy: Strategy[Backend]) -> None:
@@ -69,14 +72,18 @@ class Tier:
         joining, self.usable = usable - self.usable, usable
         for backend in by_order(joining):
             self._join(backend, now)
-        if self._sticking is not None:
+        sticking = self._sticking
+        if sticking is not None:
             joining, self.lingering = lingering - self.lingering, lingering
             for backend in by_order(joining):
-                self._drain(self._sticking, backend, now)
+                self._drain(sticking, backend, now)
 
     def swap(self, strategy: Strategy[Backend], now: float) -> None:
         """Exchange the algorithm; the backends keep everything they know."""
-        self.strategy = strategy
+        self.strategy = as_index(strategy)
+        kind, index = cast(Any, type(strategy)), cast(Any, Index)
+        self.hears_starts = kind.started is not index.started
+        self.hears_ends = kind.finished is not index.finished
         self._sticking = strategy if isinstance(strategy, Sticking) else None
         self.prober = strategy if isinstance(strategy, Probing) else None
         self.fed = strategy if isinstance(strategy, Fed) else None

@@ -9,6 +9,7 @@ from math import comb
 from typing import Any
 
 from lb.laws.kit import Seeded, Server, end, make, require, send, servers
+from lb.strategies.base import Random
 from lb.strategies.spec import Spec
 
 
@@ -49,35 +50,56 @@ def every_window_is_exact(row: Spec, seeded: Seeded) -> None:
             )
 
 
-class Watched(Server):
-    """Notes who was asked how busy it is."""
+class Echo:
+    """Random numbers that can be had again."""
 
-    asked: set[int]
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._said: list[float] = []
+        self._at = 0
 
-    def __getattribute__(self, name: str) -> Any:
-        if name == "active":
-            self.asked.add(self.order)
-        return super().__getattribute__(name)
+    def random(self) -> float:
+        if self._at == len(self._said):
+            self._said.append(self._rng.random())
+        self._at += 1
+        return self._said[self._at - 1]
+
+    def again(self) -> None:
+        """The same numbers from here on."""
+        self._at = 0
+
+    def anew(self) -> None:
+        """Other numbers from here on."""
+        self._said.clear()
+        self._at = 0
 
 
 def every_draw_is_equally_likely(row: Spec, seeded: Seeded) -> None:
     """Of backends that differ in load: the least of those drawn is picked, no draw is preferred.
 
     As many are drawn as the parameter `choices` says, two without one; different ones, unless
-    `replacement` says that one may be drawn twice.
+    `replacement` says that one may be drawn twice. Whoever is picked when he has nothing to do was
+    among those drawn by the same random numbers.
     """
     draws, n = 20_000, 5
     expected = _draws(n, row)
-    asked: set[int] = set()
-    members = [Watched(order) for order in range(n)]
-    for member, active in zip(members, (3, 1, 4, 0, 2), strict=True):
-        member.asked, member.active = asked, active
-    strategy = make(row, seeded(13), members)
+    loads = (4, 2, 5, 1, 3)
+    members = [Server(order, active=active) for order, active in enumerate(loads)]
+    numbers = Echo(seeded(13))
+    strategy = make(row, numbers, members)
+
+    def picked_when_idle(member: Server) -> bool:
+        numbers.again()
+        member.active = 0
+        picked = strategy.pick(0.0)
+        member.active = loads[member.order]
+        return picked is member
+
     seen: Counter[tuple[int, ...]] = Counter()
     for _ in range(draws):
-        asked.clear()
+        numbers.anew()
         picked = strategy.pick(0.0)
-        drawn = tuple(sorted(asked))
+        drawn = tuple(member.order for member in members if picked_when_idle(member))
         require(drawn in expected, f"{len(drawn)} backends were compared: {drawn}")
         least = min((members[order] for order in drawn), key=lambda member: member.active)
         require(picked is least, f"of {drawn} the busier was picked")

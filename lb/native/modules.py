@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 ROOMS: dict[str, tuple[str, ...]] = {
+    "lb/balancing": (
+        "backend",
+        "balancer",
+        "lease",
+        "limits",
+        "pool",
+        "shedding",
+        "spill",
+        "tiers",
+    ),
     "lb/strategies": (
         "candidate",
         "consistent_hash",
@@ -28,6 +38,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "deadlines",
         "earliest_deadline",
         "estimates",
+        "foreign",
         "heedless",
         "ketama",
         "keyed",

@@ -23,7 +23,8 @@ from lb.balancing import (
     Start,
     State,
 )
-from lb.balancing.lease import OK, C, rival_of
+from lb.balancing.call import C
+from lb.balancing.lease import OK, rival_of
 from lb.recording.format import (
     ABANDONED,
     ADMIT,
@@ -79,8 +80,6 @@ class RecordedBalancer(Balancer[C]):
     A block goes out when it is large, on `flush` and on `close`; until then it is in memory.
     """
 
-    lease_type: type[Lease[C]] = RecordedLease
-
     def __init__(
         self,
         setup: Setup,
@@ -97,6 +96,7 @@ class RecordedBalancer(Balancer[C]):
         self._failing: Lease[C] | None = None  # its end is part of an event of its own
         self._homeless: dict[C, int] = {}  # numbers of calls under way that hold no lease
         super().__init__(setup, rng, now)
+        self.lease_type = RecordedLease
         header = json.dumps(
             {"lb": __version__, "seed": seed, "now": now, "setup": setup.as_dict()}
         ).encode()

@@ -18,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 from math import inf
-from typing import Any, Generic, cast
+from typing import Any, cast
 
 from lb.errors import UsageError
 from lb.strategies.base import Fed, LoadReport, Outcome, Probing, Random, Strategy
 from lb.strategies.candidate import B
+from lb.strategies.parts.heedless import Index
 from lb.strategies.spec import Inner, Seconds, Spec, settings
 
 
@@ -47,7 +48,7 @@ def token(address: str) -> bytes:
     return blake2b(address.encode(), digest_size=6).hexdigest().encode()
 
 
-class Sticky(Generic[B]):
+class Sticky(Index[B]):
     """The inner algorithm hears of every event; its pick is asked for when no home is usable."""
 
     def __init__(self, inner: Strategy[B], params: Params) -> None:

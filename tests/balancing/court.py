@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lb.balancing.agenda import Agenda
-from lb.balancing.backend import Backend, Settings
+from lb.balancing.backend import Backend
 from lb.balancing.health import HealthPolicy
 from lb.balancing.outliers import OutlierPolicy, Outliers
+from lb.balancing.settings import Settings
 from lb.strategies import Outcome
 
 LETTERS = {

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.balancing.agenda import INFINITY
-from lb.balancing.backend import State
 from lb.balancing.outliers import OutlierPolicy
+from lb.balancing.settings import State
 from lb.strategies import Outcome
 from tests.balancing.court import Court
 

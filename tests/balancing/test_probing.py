@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from lb.balancing.agenda import INFINITY, Agenda
-from lb.balancing.backend import Backend, Settings, State
+from lb.balancing.backend import Backend
 from lb.balancing.health import Health, HealthPolicy
 from lb.balancing.probing import Checks
+from lb.balancing.settings import Settings, State
 from tests.doubles import Draws
 
 POLICY = HealthPolicy(interval=30.0, fast_interval=1.0, fall=3, rise=2, jitter=0.0)

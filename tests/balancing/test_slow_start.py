@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.balancing.agenda import INFINITY, Agenda
-from lb.balancing.backend import Backend, Settings
+from lb.balancing.backend import Backend
 from lb.balancing.health import HealthPolicy
+from lb.balancing.settings import Settings
 from lb.balancing.slow_start import STEPS, SlowStart, SlowStartPolicy
 
 

@@ -286,8 +286,8 @@ def test_the_path_of_one_tier_and_that_of_several_pick_alike(algorithm: str) -> 
     )
     out(several, "d")
     pools = one.pool, several.pool
-    assert "Spill" in repr(pools[1].pick)
-    assert "Spill" not in repr(pools[0].pick)
+    assert "Spill" in repr(pools[1].index)
+    assert "Spill" not in repr(pools[0].index)
     dice, open_leases, picks = Random(7), ([], []), ([], [])
     for step in range(600):
         now, key, ends = step / 100, b"%d" % dice.randrange(9), dice.random() < 0.5

@@ -15,8 +15,8 @@ from random import Random
 from typing import Any
 
 from lb.balancing import Backend
-from lb.balancing.backend import Settings
 from lb.balancing.health import HealthPolicy
+from lb.balancing.settings import Settings
 from lb.strategies import REGISTRY, Outcome, Spec, Strategy, create
 from tests.bench.processes import PROXY_CORE, pinned
 

@@ -35,8 +35,9 @@ def snapshot(balancer: Balancer[Any]) -> dict[str, Any]:
         "backends": [
             {
                 name: getattr(backend, name)
-                for name in backend.__slots__
-                if name not in ("site", "health")
+                for name in dir(backend)
+                if name not in ("site", "health") and not name.startswith("_")
+                if not callable(getattr(backend, name))
             }
             | {"health": backend.health.state, "pause": backend.health.pause}
             for backend in balancer.pool.backends

@@ -1,7 +1,8 @@
-"""What a strategy begins with that need not hear of calls."""
+"""What strategies begin with: an index that keeps nothing, and so knows of nobody."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic
 
 from lb.native.marks import mypyc_attr
@@ -10,12 +11,29 @@ from lb.strategies.candidate import B
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Heedless(Generic[B]):
-    """What a strategy begins with that goes by membership and weights alone.
+class Index(Generic[B]):
+    """A strategy that others are made of. What begins with it is called directly once compiled.
 
     As long as `started` or `finished` are these, nobody need call them.
     """
 
+    def join(self, backend: B, now: float) -> None: ...
+
+    def leave(self, backend: B, now: float) -> None: ...
+
+    def block(self, backend: B, now: float) -> None: ...
+
+    def unblock(self, backend: B, now: float) -> None: ...
+
+    def reweigh(self, backend: B, now: float) -> None: ...
+
+    def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None: ...
+
     def started(self, backend: B, now: float) -> None: ...
 
     def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None: ...
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Heedless(Index[B]):
+    """What a strategy begins with that goes by membership and weights alone."""

@@ -9,16 +9,16 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from typing import Generic
 
 from lb.native.marks import mypyc_attr
 from lb.strategies.base import Outcome, Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.avoiding import pick_avoiding
+from lb.strategies.parts.heedless import Index
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class LeastLoaded(ABC, Generic[B]):
+class LeastLoaded(Index[B], ABC):
     """Backends in buckets of equal load, and a heap of the loads.
 
     An emptied bucket stays until its load reaches the top of the heap, or most buckets are empty.
