@@ -36,6 +36,9 @@ from lb.proxy.logs.news import tell
 from lb.proxy.timers import Deadlines
 
 NEVER = float("inf")
+AT_ONCE = 16
+"""Backends whose idle connections are looked at in one turn, at least; `TURNS` are for all."""
+TURNS = 20
 SOON = 0.001
 """Seconds: the least an alarm waits. An event loop may round a timer down, and none is finer."""
 
@@ -114,6 +117,7 @@ class Dispatcher(Generic[C]):
         self._recall = recall
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = NEVER
+        self._looked_at = 0  # so many backends, in this round
         self._carry_out()
 
     # --- life
@@ -133,6 +137,15 @@ class Dispatcher(Generic[C]):
     def close_idle(self, since: float) -> None:
         """Close connections to backends that have been idle since `since`."""
         for backend in self.balancer.pool.backends:
+            backend.site.close_idle(since)
+
+    def close_some_idle(self, since: float) -> None:
+        """The same for a share of the backends, another one each time."""
+        backends = self.balancer.pool.backends
+        count = max(AT_ONCE, len(backends) // TURNS + 1)
+        begin = self._looked_at if self._looked_at < len(backends) else 0
+        self._looked_at = begin + count
+        for backend in backends[begin : begin + count]:
             backend.site.close_idle(since)
 
     def sweep(self, now: float) -> None:

@@ -181,7 +181,7 @@ class Proxy:
         self.dispatcher.sweep(now)
         self.timers.sweep(now)
         self._door.look()
-        self.dispatcher.close_idle(now - self.context.timeouts.idle)
+        self.dispatcher.close_some_idle(now - self.context.timeouts.idle)
         if self._recorder is not None:
             self._recorder.flush()
 

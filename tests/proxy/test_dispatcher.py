@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lb.balancing import Refuse, Why
+from lb.proxy.dispatcher import AT_ONCE, TURNS
 from lb.strategies import Outcome
 from tests.proxy.around import Client, Driver, Upstream, answer, connected, exchange
 
@@ -117,3 +118,19 @@ def test_a_refusal_of_somebody_who_has_left_meanwhile_is_nothing() -> None:
     driver.dispatcher.drain()
     assert client.said == b""
     assert driver.outcomes == [Outcome.CLIENT_GONE]
+
+
+@pytest.mark.parametrize("count", [1, AT_ONCE, 3 * AT_ONCE, 40 * AT_ONCE])
+def test_idle_connections_of_every_backend_are_looked_at_in_turn(count: int) -> None:
+    driver = Driver("".join(chr(0x4E00 + number) for number in range(count)))  # a letter for each
+    looked: list[int] = []
+    for number, carrier in enumerate(driver.carriers):
+        carrier.close_idle = lambda since, it=number: looked.append(it)  # type: ignore[attr-defined]
+    for _ in range(TURNS):
+        before = len(looked)
+        driver.dispatcher.close_some_idle(0.0)
+        assert len(looked) - before <= max(AT_ONCE, count // 20 + 1)
+    assert set(looked) == set(range(count))
+    looked.clear()
+    driver.dispatcher.close_idle(0.0)
+    assert looked == list(range(count))
