@@ -135,7 +135,7 @@ class AlgorithmRun:
     @property
     def samples(self) -> list[Floats]:
         """Latencies that `latency` is about, one array per replication."""
-        return [record.after(self.warmup, self.cooldown).latency for record in self.records]
+        return [record.latency_after(self.warmup, self.cooldown) for record in self.records]
 
     @property
     def eventful(self) -> bool:

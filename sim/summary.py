@@ -45,7 +45,7 @@ def summarise(
     if scenario.run.warmup is not None:
         cut = scenario.run.warmup
     samples = {
-        name: [record.after(cut, tail).latency for record in mine] for name, mine in records.items()
+        name: [record.latency_after(cut, tail) for record in mine] for name, mine in records.items()
     }
     latency, blocks, shortfall = estimate_together(samples, memory, steady=steady, growing=growing)
     backends, stations = len(scenario.backends), len(scenario.backends) + len(scenario.shared)

@@ -15,7 +15,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sim.analysis.memory import Memory, found_memory
-from sim.analysis.statistics import QUANTILES, Estimate, latency_metrics, student_t
+from sim.analysis.statistics import (
+    QUANTILES,
+    Estimate,
+    latency_metrics,
+    ordered_metrics,
+    quantile,
+    student_t,
+)
 from sim.model.laws import Floats
 
 CARRIES = 5.0
@@ -103,10 +110,12 @@ def _estimates(
 ) -> tuple[dict[str, Estimate], Blocks]:
     blocks = [part for one in samples for part in np.array_split(one, parts) if len(part)]
     everything = np.concatenate(samples)
-    values = latency_metrics(everything)
     if not len(everything):
-        return {name: Estimate(value, None, None) for name, value in values.items()}, [values]
+        nothing = latency_metrics(everything)
+        return {name: Estimate(value, None, None) for name, value in nothing.items()}, [nothing]
+    mean = float(everything.mean())
     everything.sort()
+    values = ordered_metrics(everything, mean)
     n, k = len(everything), len(blocks)
     shortfall = memory.shortfall(n / k) if parts > 1 else 1.0
     student = student_t((1 + level) / 2, k - 1) / math.sqrt(k * shortfall) if k > 1 else math.nan
@@ -177,7 +186,7 @@ def _quantile(
     ordered: Floats, q: float, shares: Floats, student: float, beyond: float, least: float
 ) -> tuple[Estimate, float]:
     """The estimate, and seconds per share of requests around it."""
-    value = float(np.quantile(ordered, q))
+    value = quantile(ordered, q)
     if math.isnan(student):
         return Estimate(value, None, None), 0.0
     # Of the logarithm of the odds.
@@ -187,6 +196,6 @@ def _quantile(
         1 / (1 + math.exp(-(odds + sign * min(half * (1 + more / math.sqrt(beyond)), WIDEST))))
         for more, sign in ((DOWN, -1), (UP, 1))
     )
-    fastest, slowest = (float(bound) for bound in np.quantile(ordered, [low, high]))
+    fastest, slowest = quantile(ordered, low), quantile(ordered, high)
     slope = (slowest - fastest) / (high - low) if high > low else 0.0
     return Estimate(value, min(fastest, value), max(slowest, value)), slope

@@ -247,11 +247,19 @@ class Record:
 
         None that came within `cooldown` seconds of the last arrival, unless that is 0.
         """
+        kept = self._within(warmup, cooldown)
+        columns = ("arrived", "started", "ended", "backend", "reached", "left")
+        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
+
+    def latency_after(self, warmup: float, cooldown: float = 0.0) -> Floats:
+        """The latencies of the same requests."""
+        return self.latency[self._within(warmup, cooldown)]
+
+    def _within(self, warmup: float, cooldown: float) -> NDArray[np.bool_]:
         kept = self.arrived >= warmup
         if cooldown:
             kept &= self.arrived < self.until - cooldown
-        columns = ("arrived", "started", "ended", "backend", "reached", "left")
-        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
+        return kept
 
 
 def mean_inside(entered: Floats, left: Floats, since: float, until: float) -> float:

@@ -47,8 +47,25 @@ def latency_metrics(latency: Floats) -> dict[str, float]:
     """Mean and quantiles of a sample in seconds, interpolated linearly between order statistics."""
     if not len(latency):
         return dict.fromkeys(("mean", *QUANTILES), math.nan)
-    values = np.quantile(latency, list(QUANTILES.values()))
-    return {"mean": float(latency.mean()), **dict(zip(QUANTILES, values.tolist(), strict=True))}
+    return ordered_metrics(np.sort(latency), float(latency.mean()))
+
+
+def ordered_metrics(ordered: Floats, mean: float) -> dict[str, float]:
+    """The same of a sample that is sorted, but for its mean: sums depend on the order."""
+    return {"mean": mean, **{name: quantile(ordered, q) for name, q in QUANTILES.items()}}
+
+
+def quantile(ordered: Floats, q: float) -> float:
+    """What `np.quantile` says to the last bit, of a sample that is sorted and not empty.
+
+    NumPy copies it and looks for what stands where, and loads a module for it that takes 20 ms.
+    """
+    at = q * (len(ordered) - 1)
+    below = int(at)
+    if below >= len(ordered) - 1:
+        return float(ordered[-1])
+    low, high, part = float(ordered[below]), float(ordered[below + 1]), at - below
+    return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
 
 
 def student_t(probability: float, degrees: int) -> float:

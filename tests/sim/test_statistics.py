@@ -15,6 +15,7 @@ from sim.analysis.statistics import (
     confidence,
     latency_metrics,
     prediction,
+    quantile,
     student_t,
     two_sided,
 )
@@ -121,3 +122,14 @@ def test_two_observations_have_an_interval_and_one_has_none() -> None:
     low, high = stats.t.interval(0.95, 1, loc=4.0, scale=1.0)
     assert (two.low, two.high) == (pytest.approx(low), pytest.approx(high))
     assert confidence([3.0]).low is None
+
+
+@given(
+    st.lists(st.floats(0, 1e6), min_size=1, max_size=40),
+    st.one_of(st.sampled_from([0.0, 0.5, 1.0, *QUANTILES.values()]), st.floats(0, 1)),
+)
+def test_a_quantile_of_a_sorted_sample_is_numpys_to_the_last_bit(
+    values: list[float], q: float
+) -> None:
+    ordered = np.array(sorted(values))
+    assert quantile(ordered, q) == float(np.quantile(ordered, q))
