@@ -46,8 +46,8 @@ lint: $(READY)   ## formatting, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: build     ## CPU per proxied request beside HAProxy and nginx; simulated requests per second
-	$(BIN)/python -m tests.bench
+bench: build     ## CPU per proxied request beside HAProxy, nginx and Caddy; simulated requests; BENCH="--quick --save"
+	$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: build     ## 1,000 random fault schedules simulated, ten live: does everybody come back? a quarter of an hour
 	$(BIN)/python -m sim.checks.chaos

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [PART] [--quick] [--json]`, all parts unless one is named."""
+"""`python -m tests.bench [PART] [--quick] [--json] [--save]`, all parts unless one is named."""
 
 from __future__ import annotations
 
@@ -6,47 +6,64 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from tests.bench import about, bodies, connections, latency, proxies, report, simulator, strategies
+from tests.bench import (
+    about,
+    backends,
+    bodies,
+    connections,
+    latency,
+    proxies,
+    report,
+    simulator,
+    strategies,
+    tables,
+)
 from tests.bench.contenders import NAMES
 from tests.bench.processes import BenchError
 
-PARTS = ("proxy", "bodies", "latency", "connections", "simulator", "strategies")
+Part = Callable[[bool, list[Path], Collection[str], Callable[[str], None]], dict[str, Any]]
+PARTS: dict[str, Part] = {
+    "proxy": proxies.measure,
+    "bodies": bodies.measure,
+    "latency": latency.measure,
+    "connections": connections.measure,
+    "backends": backends.measure,
+    "simulator": simulator.measure,
+    "strategies": strategies.measure,
+}
 
 
 def main() -> int:
     """0 however slow things are; 1 when the benchmark itself broke."""
     signal.signal(signal.SIGTERM, _end)  # so that the processes we started end too
     arguments = _parser().parse_args()
-    progress = Console(stderr=True)
+    progress = Console(stderr=True, highlight=False)
+    figures: dict[str, Any] = {"schema": 1, "about": about.described()}
     with progress.status("starting") as status:
-        parts: dict[str, Callable[[], dict[str, Any]]] = {
-            "proxy": lambda: proxies.measure(
-                arguments.quick, arguments.beside, arguments.without, status.update
-            ),
-            "bodies": lambda: bodies.measure(arguments.quick, status.update),
-            "latency": lambda: latency.measure(arguments.quick, status.update),
-            "connections": lambda: connections.measure(arguments.quick, status.update),
-            "simulator": lambda: simulator.measure(arguments.quick, status.update),
-            "strategies": lambda: strategies.measure(arguments.quick, status.update),
-        }
-        wanted = [arguments.part] if arguments.part else list(parts)
-        told = about.described()
-        try:
-            results = {name: parts[name]() for name in wanted}
-        except BenchError as error:
-            progress.print(f"bench: {error}", markup=False)
-            return 1
+        for name in [arguments.part] if arguments.part else list(PARTS):
+            begun = time.monotonic()
+            try:
+                figures[name] = PARTS[name](
+                    arguments.quick, arguments.beside, arguments.without, status.update
+                )
+            except BenchError as error:
+                progress.print(f"bench: {error}", markup=False)
+                return 1
+            if arguments.save:  # at once: the next part may break
+                tables.store(figures)
+            progress.print(f"{name}: {time.monotonic() - begun:.0f} s")
     if arguments.json:
-        print(json.dumps({"schema": 1, "about": told, **results}))
+        print(json.dumps(figures))
     else:
-        report.show({"about": told, **results}, Console())
+        report.show(figures, Console())
     return 0
 
 
@@ -55,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("part", nargs="?", choices=PARTS)
     parser.add_argument("--quick", action="store_true", help="shorter, and less certain")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--save", action="store_true", help="keep the figures, and write README's tables from them"
+    )
     parser.add_argument(
         "--beside",
         action="append",

@@ -26,7 +26,7 @@ def described() -> dict[str, Any]:
         "loop_us": round(_loop(), 1),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "system": _system(),
         "load_average": [round(load, 2) for load in os.getloadavg()],
     }
 
@@ -44,6 +44,14 @@ def _optimised() -> str:
 def _loop() -> float:
     """Microseconds for a thousand numbers as text, at best: Pythons differ by a factor of two."""
     return min(timeit.repeat("[str(n) for n in range(1000)]", number=20, repeat=9)) / 20 * 1e6
+
+
+def _system() -> str:
+    kernel = f"{platform.system()} {platform.release().partition('-')[0]}"
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
+    except OSError:
+        return kernel
 
 
 def _processor() -> str:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Collection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 
 from tests.bench.contenders import contenders
-from tests.bench.processes import (
-    LOAD_CORE,
-    PROXY_CORE,
-    ROOT,
-    BenchError,
-    cpu_seconds,
-    free_ports,
-    pinned,
-    running,
-)
+from tests.bench.processes import LOAD_CORE, ROOT, BenchError, cpu_seconds, pinned
+from tests.bench.rounds import YARDSTICK, Sample, Say, alternating, started, summaries
 
-TARGET = 0.7
+TARGET = 1.0
 """Of HAProxy's bytes per CPU second, at least."""
 CASES = {
     "64 KiB to the client": ("GET", 2**16, 16),
@@ -36,40 +25,26 @@ CASES = {
     "10 MiB to the client": ("GET", 10 * 2**20, 4),
     "10 MiB from the client": ("POST", 10 * 2**20, 4),
 }
+"""Method, bytes and connections."""
 FLAT_MIB = 16
 """What memory may grow by while a gibibyte passes: a few reads and the allocator's slack."""
 
 
-def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    rounds, seconds = (2, 1) if quick else (5, 2)
-    found, missing = contenders()
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="lb-bench-")))
-        (origin,) = free_ports(1)
-        command = [sys.executable, "-m", "tests.bench.bulk", "origin", str(origin)]
-        stack.enter_context(running(command, [origin], LOAD_CORE, directory / "log"))
-        proxies = {}
-        for one in found:
-            if one.name not in ("lb", "haproxy"):
-                continue
-            home = directory / one.name
-            home.mkdir()
-            (port,) = free_ports(1)
-            command = one.command(port, [origin], home)
-            process = stack.enter_context(running(command, [port], PROXY_CORE, home / "log"))
-            proxies[one.name] = (port, process)
-        cases = {}
-        for case, (method, size, connections) in CASES.items():
-            rates: dict[str, list[float]] = {name: [] for name in proxies}
-            for index in range(-1, rounds):
-                for name, (port, process) in proxies.items():
-                    say(f"{case}: {name}, round {index + 1} of {rounds}")
-                    rate = _rate(process, port, method, size, connections, seconds)
-                    if index >= 0:
-                        rates[name].append(rate)
-            cases[case] = _summary(rates)
+def measure(quick: bool, others: list[Path], without: Collection[str], say: Say) -> dict[str, Any]:
+    rounds, seconds = (4, 0.5) if quick else (9, 1.0)
+    found, missing = contenders(others, without)
+    found = [one for one in found if one.name.startswith("lb") or one.name == YARDSTICK]
+    cases = {}
+    with started(found, _origin, 1) as (proxies, _):
+        for case, load in CASES.items():
+
+            def sample(name: str, load: tuple[str, int, int] = load) -> Sample:
+                return _rate(*proxies[name], *load, seconds)
+
+            samples = alternating(case, list(proxies), rounds, sample, say)
+            cases[case] = summaries(samples, "bytes_per_cpu_second")
         say("1 GiB to a slow client")
-        memory = _slow_reader(*proxies["lb"], quick)
+        memory = _slow_reader(*proxies[found[0].name], quick)
     return {
         "target_ratio": TARGET,
         "flat_mib": FLAT_MIB,
@@ -77,6 +52,10 @@ def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
         "cases": cases,
         "memory": memory,
     }
+
+
+def _origin(ports: list[int]) -> list[str]:
+    return [sys.executable, "-m", "tests.bench.bulk", "origin", *map(str, ports)]
 
 
 def _client(port: int, *arguments: object) -> int:
@@ -97,22 +76,12 @@ def _client(port: int, *arguments: object) -> int:
 
 
 def _rate(
-    process: psutil.Popen, port: int, method: str, size: int, connections: int, seconds: int
-) -> float:
+    port: int, process: psutil.Popen, method: str, size: int, connections: int, seconds: float
+) -> Sample:
     """Bytes of bodies per second of the proxy's CPU."""
     before = cpu_seconds(process)
     bodies = _client(port, method, size, connections, seconds)
-    return bodies * size / (cpu_seconds(process) - before)
-
-
-def _summary(rates: dict[str, list[float]]) -> dict[str, Any]:
-    others = rates.get("haproxy")
-    ratios = [a / b for a, b in zip(rates["lb"], others, strict=True)] if others else []
-    return {
-        "bytes_per_cpu_second": {name: statistics.median(row) for name, row in rates.items()},
-        "ratio": statistics.median(ratios) if ratios else None,
-        "ratios": ratios,
-    }
+    return {"bytes_per_cpu_second": bodies * size / (cpu_seconds(process) - before)}
 
 
 def _slow_reader(port: int, process: psutil.Popen, quick: bool) -> dict[str, float]:

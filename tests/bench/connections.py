@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Collection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 
 from tests.bench import origin, traffic
 from tests.bench.contenders import contenders
-from tests.bench.processes import LOAD_CORE, PROXY_CORE, BenchError, free_ports, pinned, running
+from tests.bench.processes import LOAD_CORE, BenchError, cpu_seconds, pinned
+from tests.bench.rounds import Say, started
 
-IDLE = 9_000
+IDLE = 10_000
 IDLE_KIB = 12
 """Of memory for each idle connection, at most."""
+IDLE_SHARE = 0.01
+"""Of a core for all of them, at most."""
 FRESH = 500
 """New connections per second."""
 LEFT_MIB = 2
@@ -29,48 +30,61 @@ SOURCES = [f"127.0.0.{number}" for number in range(2, 252)]
 """A source address has ports for about 28,000 connections, some of them still in TIME_WAIT."""
 
 
-def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(quick: bool, others: list[Path], without: Collection[str], say: Say) -> dict[str, Any]:
     """Raises the limit of open files for this process and those it starts."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard := _most_files(), hard))
-    seconds = 5 if quick else 60
-    found, _ = contenders()
-    lb = next(one for one in found if one.name == "lb")
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="lb-bench-")))
-        directory.chmod(0o755)
-        backend, port = free_ports(2)
-        home = directory / "origin"
-        home.mkdir()
-        command = origin.command([backend])
-        stack.enter_context(running(command, [backend], LOAD_CORE, home / "log"))
-        command = lb.command(port, [backend], directory)
-        process = stack.enter_context(running(command, [port], PROXY_CORE, directory / "log"))
-        with pinned(LOAD_CORE), asyncio.Runner() as runner:
-            say(f"{FRESH} fresh connections per second")
-            runner.run(_fresh(port, 3))
-            before = _holding(process)
-            runner.run(_fresh(port, seconds))
-            after = _holding(process)
-            say(f"{IDLE} idle connections")
-            idle = runner.run(_idle(port, process))
+    found, _ = contenders([] if quick else others, without)
+    builds = {}
+    for one in found:
+        if one.name.startswith("lb"):
+            with (
+                started([one], origin.command, 1) as (proxies, _),
+                pinned(LOAD_CORE),
+                asyncio.Runner() as runner,
+            ):
+                builds[one.name] = _build(one.name, *proxies[one.name], runner, quick, say)
     return {
-        "idle": {"connections": IDLE, "kib_each": idle / IDLE / 1024, "target_kib": IDLE_KIB},
+        "idle": {"connections": IDLE, "target_kib": IDLE_KIB, "target_share": IDLE_SHARE},
+        "fresh": {"per_second": FRESH, "target_mib": LEFT_MIB},
+        "builds": builds,
+    }
+
+
+def _build(
+    name: str, port: int, process: psutil.Popen, runner: asyncio.Runner, quick: bool, say: Say
+) -> dict[str, Any]:
+    seconds = 5 if quick else 60
+    say(f"{name}: {FRESH} fresh connections per second")
+    runner.run(_fresh(port, 3))
+    before = _holding(process)
+    runner.run(_fresh(port, seconds))
+    after = _holding(process)
+    say(f"{name}: {IDLE:,} idle connections")
+    alone = _share(process, 5.0)
+    grown, share = runner.run(_idle(port, process))
+    return {
+        "idle": {"kib_each": grown / IDLE / 1024, "share": share, "share_without": alone},
         "fresh": {
-            "per_second": FRESH,
             "seconds": seconds,
             "descriptors_left": after[0] - before[0],
             "mib_left": (after[1] - before[1]) / 2**20,
-            "target_mib": LEFT_MIB,
         },
     }
 
 
 def _most_files() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * IDLE + 1000  # each client may need a backend too
+    needed = IDLE + 1000
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise BenchError(f"needs {needed} open files, and may have {hard}")
     return needed
+
+
+def _share(process: psutil.Popen, seconds: float) -> float:
+    """Of a core, while nothing happens."""
+    before = cpu_seconds(process)
+    time.sleep(seconds)
+    return (cpu_seconds(process) - before) / seconds
 
 
 def _holding(process: psutil.Popen) -> tuple[int, int]:
@@ -106,8 +120,8 @@ async def _fresh(port: int, seconds: int) -> None:
         await asyncio.gather(*tasks)
 
 
-async def _idle(port: int, process: psutil.Popen) -> int:
-    """Bytes that `IDLE` connections cost, each of which has carried one request."""
+async def _idle(port: int, process: psutil.Popen) -> tuple[int, float]:
+    """Bytes that `IDLE` connections cost, each of which has carried one request, and their CPU."""
     before = process.memory_info().rss
     writers: list[asyncio.StreamWriter] = []
     async with asyncio.timeout(45):  # the proxy closes an idle connection after a minute
@@ -119,6 +133,7 @@ async def _idle(port: int, process: psutil.Popen) -> int:
                 )
             )
     grown = process.memory_info().rss - before
+    share = _share(process, 10.0)
     for writer in writers:
         writer.transport.abort()
-    return grown
+    return grown, share

@@ -1,33 +1,18 @@
-"""CPU time of one proxied request, for each proxy that is installed, in alternating rounds.
-
-Load takes turns (A B C A B C ...), so a slow minute of the machine slows everyone, and a ratio is
-formed within a round. CPU time is user and system time of the proxy's process; it does not depend
-on how busy the other core is, as requests per second do.
-"""
+"""CPU time of one proxied request: both builds, a checkout beside, and each peer installed."""
 
 from __future__ import annotations
 
 import http.client
-import statistics
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Collection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 
 from tests.bench import load, origin, traffic
 from tests.bench.contenders import COMPILED, PURE, contenders
-from tests.bench.peers import Contender
-from tests.bench.processes import (
-    LOAD_CORE,
-    PROXY_CORE,
-    BenchError,
-    cpu_seconds,
-    free_ports,
-    running,
-)
+from tests.bench.processes import LOAD_CORE, PROXY_CORE, BenchError, cpu_seconds
+from tests.bench.rounds import Sample, Say, alternating, started, summaries
 
 CASES = {
     "small GET": "small",
@@ -41,30 +26,24 @@ TARGETS: dict[str, dict[str, float]] = {
     PURE: dict(zip(CASES, (0.72, 0.70, 0.95, 0.95), strict=True)),
 }
 """CPU per request as a share of the checkout beside, at most."""
-YARDSTICK = "haproxy"
 BACKENDS = 3
 
 
-def measure(
-    quick: bool, others: list[Path], without: Collection[str], say: Callable[[str], None]
-) -> dict[str, Any]:
+def measure(quick: bool, others: list[Path], without: Collection[str], say: Say) -> dict[str, Any]:
     """All proxies under all loads; microseconds of CPU per request."""
     rounds, seconds = (7, 0.5) if quick else (15, 1.0)
     found, missing = contenders(others, without)
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="lb-bench-")))
-        directory.chmod(0o755)  # nginx's worker is somebody else when root starts it
-        proxies = _start(stack, found, directory)
-        cases = {}
+    cases = {}
+    with started(found, origin.command, BACKENDS) as (proxies, _):
+        for name, (port, _) in proxies.items():
+            _check(name, port)
         for case, kind in CASES.items():
-            samples: dict[str, list[dict[str, float]]] = {one.name: [] for one in found}
-            for index in range(-1, rounds):  # the first one warms up and is forgotten
-                for name in _turned(list(proxies), index):
-                    say(f"{case}: {name}, round {index + 1} of {rounds}")
-                    sample = _sample(*proxies[name], seconds, kind)
-                    if index >= 0:
-                        samples[name].append(sample)
-            cases[case] = {name: _summary(rows, samples) for name, rows in samples.items()}
+
+            def sample(name: str, kind: str = kind) -> Sample:
+                return cpu_of_a_request(*proxies[name], seconds, kind)
+
+            samples = alternating(case, list(proxies), rounds, sample, say)
+            cases[case] = summaries(samples, "cpu_us")
     return {
         "targets": TARGETS,
         "rounds": rounds,
@@ -78,30 +57,17 @@ def measure(
     }
 
 
-def _turned(names: list[str], index: int) -> list[str]:
-    """Nobody always follows the same one."""
-    first = index % len(names)
-    return names[first:] + names[:first]
-
-
-def _start(
-    stack: ExitStack, found: list[Contender], directory: Path
-) -> dict[str, tuple[int, psutil.Popen]]:
-    origins = free_ports(BACKENDS)
-    log = directory / "origin.log"
-    stack.enter_context(running(origin.command(origins), origins, LOAD_CORE, log))
-    proxies = {}
-    for index, one in enumerate(found):
-        home = directory / str(index)
-        home.mkdir()
-        (port,) = free_ports(1)
-        command = one.command(port, origins, home)
-        process = stack.enter_context(
-            running(command, [port], PROXY_CORE, home / "log", one.cwd, one.environment)
-        )
-        _check(one.name, port)
-        proxies[one.name] = (port, process)
-    return proxies
+def cpu_of_a_request(port: int, process: psutil.Popen, seconds: float, kind: str) -> Sample:
+    """One round of a load."""
+    before = cpu_seconds(process)
+    answers = load.offer(port, seconds, kind)
+    used = cpu_seconds(process) - before
+    return {
+        "cpu_us": used / answers.requests * 1e6,
+        "requests_per_second": answers.requests / answers.seconds,
+        "busy": used / answers.seconds,
+        "load_busy": answers.busy,
+    }
 
 
 def _check(name: str, port: int) -> None:
@@ -116,39 +82,3 @@ def _check(name: str, port: int) -> None:
     for field in ("Via", "X-Backend-Server"):
         if not answer.headers[field]:
             raise BenchError(f"{name} does not set {field}")
-
-
-def _sample(port: int, process: psutil.Popen, seconds: float, kind: str) -> dict[str, float]:
-    before = cpu_seconds(process)
-    answers = load.offer(port, seconds, kind)
-    used = cpu_seconds(process) - before
-    return {
-        "cpu_us": used / answers.requests * 1e6,
-        "requests_per_second": answers.requests / answers.seconds,
-        "busy": used / answers.seconds,
-        "load_busy": answers.busy,
-    }
-
-
-def _summary(
-    rows: list[dict[str, float]], samples: dict[str, list[dict[str, float]]]
-) -> dict[str, Any]:
-    """Medians over rounds, and the ratios to everybody else within each round."""
-    over = {
-        name: [mine["cpu_us"] / other["cpu_us"] for mine, other in zip(rows, others, strict=True)]
-        for name, others in samples.items()
-    }
-    ratios = over.get(YARDSTICK, [])
-    return {
-        **{key: statistics.median(row[key] for row in rows) for key in rows[0]},
-        "ratio": statistics.median(ratios) if ratios else None,
-        "ratios": ratios,
-        "over": {name: _spread(row) for name, row in over.items()},
-        "rounds": rows,
-    }
-
-
-def _spread(ratios: list[float]) -> dict[str, float]:
-    """Half of the rounds lie between low and high."""
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return {"median": middle, "low": low, "high": high}

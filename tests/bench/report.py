@@ -77,20 +77,17 @@ def _spread(over: dict[str, float]) -> str:
 
 
 def _bodies(result: dict[str, Any], console: Console) -> None:
-    table = _table(console, "Bodies: MB per CPU second", "case", "lb", "haproxy", "ratio", "rounds")
-    for case, row in result["cases"].items():
-        rates, ratios = row["bytes_per_cpu_second"], row["ratios"]
-        table.add_row(
-            case,
-            *(f"{rates[name] / 1e6:,.0f}" if name in rates else "" for name in ("lb", "haproxy")),
-            f"{row['ratio']:.2f}" if ratios else "",
-            f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else "",
-        )
+    names = list(next(iter(result["cases"].values())))
+    table = _table(console, "Bodies: MB per CPU second, and beside HAProxy", "case", *names)
+    for case, rows in result["cases"].items():
+        table.add_row(case, *(_rate(row) for row in rows.values()))
     console.print(table)
-    ratios = [row["ratio"] for row in result["cases"].values() if row["ratio"] is not None]
-    if ratios:
-        bound = f"{result['target_ratio']:g}"
-        console.print(_target("smallest ratio", f"{min(ratios):.2f}", "at least", bound))
+    for name in names:
+        ratios = [rows[name]["ratio"] for rows in result["cases"].values()]
+        if name.startswith("lb") and None not in ratios:
+            bound = f"{result['target_ratio']:g}"
+            what = f"{name}, smallest ratio to haproxy"
+            console.print(_target(what, f"{min(ratios):.2f}", "at least", bound))
     memory = result["memory"]
     grown = memory["peak_mib"] - memory["before_mib"]
     what = f"memory while {memory['bytes'] / 2**20:,.0f} MiB go to a slow client"
@@ -98,37 +95,107 @@ def _bodies(result: dict[str, Any], console: Console) -> None:
     console.print(_target(what, value, "at most", f"+{result['flat_mib']} MiB") + "\n")
 
 
+def _rate(row: dict[str, Any]) -> str:
+    over = "" if row["ratio"] is None else f" ({row['ratio']:.2f})"
+    return f"{row['bytes_per_cpu_second'] / 1e6:,.0f}{over}"
+
+
 def _latency(result: dict[str, Any], console: Console) -> None:
-    title = f"Open loop at {result['rate']:,} requests/s, milliseconds"
-    table = _table(console, title, "", "direct", "through lb", "added", "target")
-    for key, bound in result["targets"].items():
-        values = (result["direct"][key], result["proxied"][key], result["added"][key], bound)
-        table.add_row(key, *(f"{value * 1e3:.3f}" for value in values))
+    keys = list(result["targets"])
+    title = f"Open loop at {result['rate']:,} requests/s, milliseconds (and what is added)"
+    table = _table(console, title, "", *keys, "longest", "generator late")
+    for name, row in result["medians"].items():
+        added = result["added"].get(name)
+        cells = [
+            _ms(row[key]) + ("" if added is None else f" ({1e3 * added[key]:+.3f})") for key in keys
+        ]
+        table.add_row(name, *cells, _ms(row["longest"]), _ms(row["generator_late_p99"]))
     console.print(table)
-    late = result["proxied"]["generator_late_p99"] * 1e3
-    console.print(f"  the generator's own lateness, p99: {late:.3f} ms\n")
+    bounds = ", ".join(f"{key} {_ms(bound)}" for key, bound in result["targets"].items())
+    console.print(f"  targets, added at most: {bounds}")
+    pauses = result["pauses"]
+    for name, row in pauses["builds"].items():
+        what = (
+            f"{name}: of {row['collections']} collections in {row['seconds']:g} s with "
+            f"{pauses['connections']:,} connections, above {_ms(pauses['target'])} ms"
+        )
+        longest = f"{row['too_long']} (longest {_ms(row['longest'])} ms)"
+        console.print(_target(what, longest, "at most", "0"))
+    console.print()
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.3f}"
 
 
 def _connections(result: dict[str, Any], console: Console) -> None:
     idle, fresh = result["idle"], result["fresh"]
-    console.print("Connections", style="bold")
-    what = f"KiB for each of {idle['connections']:,} idle connections"
-    console.print(_target(what, f"{idle['kib_each']:.1f}", "at most", f"{idle['target_kib']}"))
-    what = f"left after {fresh['seconds']} s of {fresh['per_second']} fresh connections per second"
-    value = f"{fresh['descriptors_left']} descriptors, {fresh['mib_left']:+.2f} MiB"
-    bound = f"0 descriptors, +{fresh['target_mib']} MiB"
-    console.print(_target(what, value, "at most", bound) + "\n")
+    title = f"Connections: {idle['connections']:,} idle; {fresh['per_second']} a second come and go"
+    heads = ("KiB each", "share of a core", "without", "descriptors left", "MiB left")
+    table = _table(console, title, "", *heads)
+    for name, row in result["builds"].items():
+        mine, left = row["idle"], row["fresh"]
+        table.add_row(
+            name,
+            f"{mine['kib_each']:.1f}",
+            f"{mine['share']:.2%}",
+            f"{mine['share_without']:.2%}",
+            f"{left['descriptors_left']} after {left['seconds']} s",
+            f"{left['mib_left']:+.2f}",
+        )
+    table.add_row(
+        "at most", f"{idle['target_kib']}", f"{idle['target_share']:.0%}", "", "0",
+        f"+{fresh['target_mib']}",
+    )  # fmt: skip
+    console.print(table)
+    console.print()
+
+
+def _backends(result: dict[str, Any], console: Console) -> None:
+    few, many = (f"us with {result[key]:,}" for key in ("few", "many"))
+    title = "Backends, health checks on: CPU per request"
+    table = _table(console, title, "", few, many, "ratio", "spread", "requests/s", "idle share")
+    for name, row in result["cases"].items():
+        table.add_row(
+            name,
+            f"{row['few_us']:.1f}",
+            f"{row['many_us']:.1f}",
+            f"{row['ratio']:.3f}",
+            f"{min(row['ratios']):.2f}-{max(row['ratios']):.2f}",
+            f"{row['requests_per_second']:,.0f}",
+            f"{row['idle_share']:.2%}",
+        )
+    console.print(table)
+    console.print(f"  target: ratio at most {result['target']:g}\n")
 
 
 def _simulator(result: dict[str, Any], console: Console) -> None:
-    title = f"Simulated requests beside plain SimPy ({result['plain_us']:.2f} us for each)"
-    table = _table(console, title, "case", "CPU us", "times as many", "target")
-    for name, row in result["cases"].items():
-        table.add_row(name, f"{row['us']:.2f}", f"{row['multiple']:.2f}", f"{row['target']:g}")
+    title = f"Simulated requests: times as many as plain SimPy ({result['plain_us']:.2f} us each)"
+    builds, targets = result["builds"], result["targets"]
+    heads = [head for name in builds for head in (name, *(["target"] * (name in targets)))]
+    table = _table(console, title, "case", *heads)
+    for case in next(iter(builds.values())):
+        cells = []
+        for name, cases in builds.items():
+            row = cases.get(case)
+            cells.append("" if row is None else f"{row['multiple']:.2f}")
+            if name in targets:
+                bound = targets[name].get(case)
+                cells.append("" if bound is None else f"{bound:g}")
+        table.add_row(case, *cells)
     console.print(table)
-    many = result["many"]
-    what = f"{many['backends']:,} backends, for each request, beside ten"
-    console.print(_target(what, f"{many['ratio']:.2f}", "at most", f"{many['target']:g}"))
+    wide, whole = result["wide"], result["processes"]
+    for name, ratio in wide["times"].items():
+        what = f"{name}, {wide['backends']:,} backends, for each request, beside ten"
+        console.print(_target(what, f"{ratio:.2f}", "at most", f"{wide['target']:g}"))
+    for name, row in whole["builds"].items():
+        console.print(
+            f"  {name}, whole processes of {whole['requests']:,} requests: {row['simulate']:.2f} s "
+            f"beside {row['plain']:.2f} s, {row['multiple']:.2f} times"
+        )
+        bound = f"{whole['start_target']:g} s"
+        what = f"{name}, CPU of a simulation of one request"
+        console.print(_target(what, f"{row['start']:.2f} s", "at most", bound))
     console.print(
         f"  {result['scenario']}; {result['requests']:,} requests, median of "
         f"{result['rounds']} rounds; statistics included\n"
@@ -154,6 +221,7 @@ _TABLES = {
     "bodies": _bodies,
     "latency": _latency,
     "connections": _connections,
+    "backends": _backends,
     "simulator": _simulator,
     "strategies": _strategies,
 }

@@ -1,144 +1,126 @@
-"""What a simulated request costs, beside the same model written in plain SimPy.
+"""What a simulated request costs in both builds, beside the same model written in plain SimPy.
 
 CPU time on one core of `simulate`, drawing and statistics included, as multiples of the plain
-model: so many times as many requests in the same time. Every round runs everything once.
+model: so many times as many requests in the same time. Also whole processes, from Python's start
+to its end, and what the program's start takes of that.
 """
 
 from __future__ import annotations
 
+import json
+import resource
 import statistics
-import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+import subprocess
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-import simpy
-
-from lb.config import Scenario
 from lb.strategies import REGISTRY
-from sim import simulate
-from sim.model.arrivals import Schedule
-from tests.bench.processes import PROXY_CORE, pinned
+from tests.bench import simulated
+from tests.bench.contenders import COMPILED, PURE, contenders
+from tests.bench.peers import Contender
+from tests.bench.processes import PROXY_CORE, BenchError, pinned
+from tests.bench.rounds import Say
 
-SERVICE, BACKENDS, LOAD, ROUNDS = 0.010, 10, 0.8, 5
-MANY, MANY_TARGET = 1_000, 1.5
-"""So many backends, and what they may cost for each request beside ten of them."""
-OFF = """
-[health]
-enabled = false
-[outliers]
-enabled = false
-[retries]
-max = 0
-"""
-KEYS = 'keys = { law = "zipf", count = 100000, s = 0.5 }'
-NETWORK = 'network = { law = "exponential", mean = "1ms" }'
-FIVE = ("round_robin", "random", "p2c", "join_idle_queue", "ip_hash", "consistent_hash", "maglev")
-TARGETS = dict.fromkeys(REGISTRY, 3.5) | dict.fromkeys(FIVE, 5.0)
-TARGETS |= {"rendezvous": 1.5, "prequal": 1.0}
-
-
-class Case(NamedTuple):
-    """One algorithm before backends of one kind."""
-
-    algorithm: str
-    target: float
-    """Multiple of the plain model."""
-    policies: str = OFF
-    discipline: str = "fifo"
-    traffic: str = ""
-    backends: int = BACKENDS
-
-    def scenario(self, requests: int) -> Scenario:
-        """At the same load, however many there are."""
-        rate = LOAD * self.backends / SERVICE
-        model = f'service = {{ law = "exponential", mean = "{SERVICE}s" }}'
-        rows = [
-            f'[[backend]]\naddress = "127.0.0.1:{3001 + index}"\n'
-            f'[backend.model]\n{model}\ndiscipline = "{self.discipline}"'
-            for index in range(self.backends)
-        ]
-        traffic = f'[traffic]\narrivals = {{ process = "poisson", rate = {rate} }}\n{self.traffic}'
-        run = f"[run]\nrequests = {requests}\nreplications = 1"
-        return Scenario.parse("\n".join([self.policies, traffic, run, *rows]), "the benchmark's")
-
-
-CASES = {
-    **{
-        name: Case(name, target, traffic=KEYS if "key" in REGISTRY[name].needs else "")
-        for name, target in TARGETS.items()
-    },
-    "p2c, processor sharing": Case("p2c", 3.5, discipline="ps"),
-    "round_robin, network delay": Case("round_robin", 3.0, traffic=NETWORK),
-    "round_robin, the proxy's defaults": Case("round_robin", 2.5, policies=""),
+HASHES = ("ip_hash", "consistent_hash", "maglev")
+FAST = ("round_robin", "random", "p2c", *HASHES)
+SPECIAL = dict(zip(simulated.SPECIAL, (3.5, 3.0, 2.5), strict=False))
+TARGETS: dict[str, dict[str, float]] = {
+    COMPILED: dict.fromkeys(REGISTRY, 6.0)
+    | dict.fromkeys(FAST, 10.0)
+    | {"prequal": 2.0, "rendezvous": 2.5},
+    PURE: dict.fromkeys(REGISTRY, 3.5)
+    | dict.fromkeys((*FAST, "join_idle_queue"), 5.0)
+    | {"prequal": 1.0, "rendezvous": 1.5}
+    | SPECIAL,
 }
+"""Multiples of the plain model, at least."""
+WIDE = f"round_robin, {simulated.MANY:,} backends"
+WIDE_TARGET = 1.5
+"""CPU of a request with so many backends, over that with ten, at most."""
+START_TARGET = 0.35
+"""Seconds of CPU from Python's start until the simulation begins, at most."""
 
 
-def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(quick: bool, others: list[Path], without: Collection[str], say: Say) -> dict[str, Any]:
     """CPU microseconds for a request, round by round."""
-    requests = 60_000 if quick else 300_000
-    rounds = 3 if quick else ROUNDS
-    files = {name: case.scenario(requests) for name, case in CASES.items()}
-    wide = CASES["round_robin"]._replace(backends=MANY).scenario(requests)
-    schedule = Schedule.draw(files["round_robin"])
-    costs: dict[str, list[float]] = {name: [] for name in ("plain", *CASES, "many")}
-    with pinned(PROXY_CORE):
+    requests, rounds, whole = (120_000, 3, 300_000) if quick else (300_000, 5, 1_000_000)
+    found = [one for one in contenders(others, without)[0] if one.name.startswith("lb")]
+    costs: dict[str, list[dict[str, float]]] = {one.name: [] for one in found}
+    ran: dict[str, list[dict[str, float]]] = {one.name: [] for one in found}
+    with TemporaryDirectory(prefix="lb-bench-") as directory, pinned(PROXY_CORE):
+        file = Path(directory, "scenario.toml")
         for turn in range(rounds):
-            for name, row in costs.items():
-                say(f"simulating {name}, round {turn + 1} of {rounds}")
-                started = time.process_time()
-                if name == "plain":
-                    plain(schedule)
-                elif name == "many":
-                    simulate(wide, "round_robin")
-                else:
-                    simulate(files[name], CASES[name].algorithm)
-                row.append((time.process_time() - started) / requests * 1e6)
-    beside = costs.pop("plain")
-    many = costs.pop("many")
+            for one in found:
+                say(f"simulating: {one.name}, round {turn + 1} of {rounds}")
+                costs[one.name].append(json.loads(_run(one, [str(requests)])[0]))
+                ran[one.name].append(_processes(one, file, whole))
     return {
-        "scenario": f"{BACKENDS} exponential FIFO backends of one worker, load {LOAD}",
+        "scenario": f"{simulated.BACKENDS} exponential FIFO backends of one worker, "
+        f"load {simulated.LOAD}",
         "requests": requests,
         "rounds": rounds,
-        "plain_us": statistics.median(beside),
-        "cases": {
-            name: {
-                "us": statistics.median(row),
-                "multiple": _median_ratio(beside, row),
-                "target": CASES[name].target,
-            }
-            for name, row in costs.items()
+        "targets": TARGETS,
+        "plain_us": statistics.median(row["plain"] for rows in costs.values() for row in rows),
+        "builds": {name: _cases(rows) for name, rows in costs.items()},
+        "wide": {
+            "backends": simulated.MANY,
+            "target": WIDE_TARGET,
+            "times": {
+                name: statistics.median(row[WIDE] / row["round_robin"] for row in rows)
+                for name, rows in costs.items()
+            },
         },
-        "many": {
-            "backends": MANY,
-            "ratio": _median_ratio(many, costs["round_robin"]),
-            "target": MANY_TARGET,
+        "processes": {
+            "requests": whole,
+            "start_target": START_TARGET,
+            "builds": {
+                name: {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+                for name, rows in ran.items()
+            },
         },
     }
 
 
-def plain(schedule: Schedule) -> list[float]:
-    """Latencies of round robin, as somebody would write it who knows SimPy and nothing of us."""
-    env = simpy.Environment()
-    servers = [simpy.Resource(env) for _ in range(BACKENDS)]
-    latencies: list[float] = []
-
-    def request(server: simpy.Resource, work: float) -> Iterator[simpy.Event]:
-        came = env.now
-        with server.request() as turn:
-            yield turn
-            yield env.timeout(work)
-        latencies.append(env.now - came)
-
-    def source() -> Iterator[simpy.Event]:
-        sizes = (schedule.sizes[0] * SERVICE).tolist()
-        for index, (at, work) in enumerate(zip(schedule.times.tolist(), sizes, strict=True)):
-            yield env.timeout(at - env.now)
-            env.process(request(servers[index % BACKENDS], work))
-
-    env.process(source())
-    env.run()
-    return latencies
+def _cases(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "us": statistics.median(row[name] for row in rows),
+            "multiple": statistics.median(row["plain"] / row[name] for row in rows),
+        }
+        for name in rows[0]
+        if name not in ("plain", WIDE)
+    }
 
 
-def _median_ratio(over: list[float], under: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(over, under, strict=True))
+def _processes(one: Contender, file: Path, requests: int) -> dict[str, float]:
+    """CPU seconds of whole processes: the plain model, `lb simulate`, and its start alone."""
+    found = {"plain": _run(one, ["plain", str(requests)])[1]}
+    for name, count in (("start", 1), ("simulate", requests)):
+        file.write_text(simulated.Case("round_robin").text(count), encoding="utf-8")
+        command = ["-m", "lb", "simulate", "-c", str(file), "--json", "--quiet"]
+        found[name] = _run(one, command, script=False)[1]
+    return {**found, "multiple": found["plain"] / found["simulate"]}
+
+
+def _run(one: Contender, words: Sequence[str], *, script: bool = True) -> tuple[str, float]:
+    """What a Python in the contender's tree prints, and the CPU it took."""
+    before = _used()
+    done = subprocess.run(
+        [sys.executable, *([simulated.__file__] if script else []), *words],
+        capture_output=True,
+        text=True,
+        cwd=one.cwd,
+        env={**one.environment, "PYTHONPATH": str(one.cwd)},
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"{one.name} does not simulate:\n{done.stderr}")
+    return done.stdout, _used() - before
+
+
+def _used() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime

@@ -10,7 +10,8 @@ import gc
 import time
 import tracemalloc
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Collection
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,14 +20,15 @@ from lb.balancing.health import HealthPolicy
 from lb.balancing.settings import Settings
 from lb.strategies import REGISTRY, Outcome, Spec, Strategy, create
 from tests.bench.processes import PROXY_CORE, pinned
+from tests.bench.rounds import Say
 
 SIZES = (3, 10, 100, 1_000, 10_000)
 REPEATS = 5
 KEYS = [b"client-%d" % index for index in range(1024)]
 
 
-def measure(quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    """Microseconds for the three calls together, the best of REPEATS."""
+def measure(quick: bool, others: list[Path], without: Collection[str], say: Say) -> dict[str, Any]:
+    """Microseconds for the three calls together, the best of REPEATS, in the build that runs."""
     calls = 4_000 if quick else 20_000
     costs: dict[str, dict[str, float]] = {name: {} for name in REGISTRY}
     with pinned(PROXY_CORE):
