@@ -123,6 +123,7 @@ def test_what_many_balancers_do_is_counted_together() -> None:
     assert inside.max() == 2
 
 
+@pytest.mark.no_cover
 def test_what_is_best_of_one_balancer_is_not_of_fifty() -> None:
     """Fifty balancers see next to nothing of the load of ten backends in their own requests.
 

@@ -27,6 +27,7 @@ APART = serves(EXPONENTIAL, workers=4, accept="reuseport")
 RUN = "requests = 60000\nreplications = 4"
 
 
+@pytest.mark.no_cover
 def test_four_lines_are_four_queues_and_one_is_shorter() -> None:
     """c times M/M/1 at the same load, and M/M/c: 5 service times against 1.75."""
     (apart,) = simulate(scenario(APART, rate=3.2, run=RUN)).runs

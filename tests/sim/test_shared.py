@@ -38,6 +38,7 @@ def tandem(rate: float, **more: Any) -> Scenario:
 # --- theory
 
 
+@pytest.mark.no_cover
 def test_two_queues_in_a_row_are_two_queues() -> None:
     """Burke 1956: what leaves an M/M/1 is a Poisson process, so the sojourns add up."""
     (run,) = simulate(tandem(0.7)).runs
@@ -49,6 +50,7 @@ def test_two_queues_in_a_row_are_two_queues() -> None:
     assert shared.offered == pytest.approx(0.35)
 
 
+@pytest.mark.no_cover
 def test_how_many_are_in_one_says_nothing_of_the_other() -> None:
     """The product form, at moments far from each other: P(n, m) = P(n) P(m), both geometric."""
     (record, *_) = simulate(tandem(0.7)).runs[0].records
@@ -81,6 +83,7 @@ def test_several_backends_meet_in_one_database() -> None:
     assert run.latency["mean"].value == pytest.approx(1 / 0.4 + two, rel=0.04)
 
 
+@pytest.mark.no_cover
 def test_a_worker_that_waits_is_one_server_of_both_services() -> None:
     """M/G/1 by Pollaczek and Khinchine: a second of work, then half a one of the database's."""
     lines = before(CONSTANT)

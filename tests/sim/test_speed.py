@@ -91,6 +91,7 @@ def test_a_job_takes_as_long_as_its_work_does_then(discipline: Any) -> None:
     assert place.depart() == (34.0, "a")
 
 
+@pytest.mark.no_cover
 def test_half_the_speed_is_twice_the_load() -> None:
     """An M/M/1 of half the speed from the start on; the means of the theory, in its seconds."""
     lines = serves(EXPONENTIAL) + '\nspeed = [["0s", 0.5]]'

@@ -55,6 +55,7 @@ def test_machine_repair_is_exact_whatever_the_law_of_thinking(think: str) -> Non
     assert run.backends[0].utilisation == pytest.approx(throughput, rel=0.01)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("discipline", ["fifo", "ps"])
 def test_two_servers_at_random_are_a_product_form_network(discipline: str) -> None:
     fast = serves('"exponential:500ms"', discipline=discipline)
