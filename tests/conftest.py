@@ -1,13 +1,42 @@
 """What holds for the whole suite: one build, and the same examples on every run."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 import lb
 
 if not lb.BUILD.compiled:
     os.environ["LB_PURE"] = "1"  # for the commands that tests run; a stale build is told above
+
+
+HERE = Path(__file__).parent
+WATCHED = ("strategies", "contract", "balancing", "recording", "sim")
+"""Rooms of tests that reach the pure rooms; watched, the others would take longer to no end."""
+ONCE = (
+    *("test_architecture.py", "test_notebooks.py", "loadtests", "native", "traces", "config"),
+    *("sim/test_cluster.py", "sim/test_drawing.py", "sim/test_html.py", "sim/test_plots.py"),
+    *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
+    *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),
+    *("sim/test_teeth.py", "sim/test_verify.py"),
+    *("cli/test_text.py", "cli/test_sweep.py", "cli/test_axes.py"),
+)
+"""Files whose tests say the same in both builds, the slow ones first of all: what they try is never
+compiled, or they read what simulations give, which is the same to the bit
+(`native/test_both_builds.py`)."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    once = [HERE / name for name in ONCE]
+    watched = [HERE / name for name in WATCHED]
+    for item in items:
+        above = {item.path, *item.path.parents}
+        if not above.intersection(watched):
+            item.add_marker(pytest.mark.no_cover)
+        if above.intersection(once):
+            item.add_marker(pytest.mark.once)
 
 
 def pytest_report_header() -> str:

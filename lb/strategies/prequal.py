@@ -140,7 +140,7 @@ class Prequal(Sampler[B]):
             if oldest is not None:
                 del counts[bisect_left(counts, oldest)]
         uses = self._uses
-        if uses is not NEVER_USED_UP:
+        if uses < NEVER_USED_UP:
             uses += self._random() < self._one_more
         if len(answers) < self._params.pool:
             answers.append(Answer(backend, now, in_flight, latency, uses))

@@ -15,9 +15,9 @@ from typing import Protocol
 from lb.balancing import Backend, LoadReport, Probe, ProbeKind, ProbeResult
 
 Result = ProbeResult | LoadReport
-AT_ONCE = 16
-"""Probes that begin in one turn of the event loop: about half a millisecond's work."""
-SLICE = 0.002
+AT_ONCE = 8
+"""Probes that begin in one turn of the event loop: less than a millisecond's work."""
+SLICE = 0.001
 """Seconds of a turn after which no more of what probes have brought is handed on."""
 
 
