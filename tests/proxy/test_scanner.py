@@ -147,8 +147,8 @@ def test_large_heads(reader: Scanner) -> None:
     long = b"X: " + b"a" * 65_536
     assert reader.read(long + b"\r\n\r\n", 1) == (b"\r\n" + long, said())
     assert reader.read(b"a" * 65_536 + b":\r\n\r\n", 1)[0] == b"\r\n" + b"a" * 65_536 + b": "
-    many = b"a:b\r\n" * 10_000
-    assert reader.read(many + b"\r\n", 10_000)[0] == b"\r\na: b" * 10_000
+    many = b"a:\r\n" * 10_000
+    assert reader.read(many + b"\r\n", 10_000)[0] == b"\r\na: " * 10_000
     hosts = b"Host:\r\n" * 1_000
     assert reader.read(hosts + b"\r\n", 1_000) == (b"", said(HOST=b", " * 999))
 

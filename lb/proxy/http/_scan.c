@@ -6,38 +6,33 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <string.h>
 
 typedef unsigned char byte;
-
 static byte folded[256]; /* a byte of a name in lower case, marks as hyphens; 0 for no such byte */
 static byte legal[256];  /* whether it may stand in a value (RFC 9110, 5.5) */
 
 typedef struct {
-    const byte *name; /* inside `table` */
+    const byte *name; /* in `table` */
     Py_ssize_t length, kind; /* kind is what it says, 0 for nothing */
     int passes;
 } Rule;
 
 typedef struct {
-    PyObject_HEAD
+    PyObject_VAR_HEAD
     PyObject *table, *refuse;
-    Rule *rules;
-    Py_ssize_t count, kinds, common;
+    Py_ssize_t kinds, common;
     unsigned long long lengths[256]; /* by the first byte of names: bit n for those of n bytes */
+    Rule rules[];
 } Native;
 
-static unsigned long long bit_of(Py_ssize_t length)
-{
-    return 1ULL << (length < 63 ? length : 63);
-}
+#define BIT(length) (1ULL << ((length) < 63 ? (length) : 63))
 
 /* The rule for a name, and whether that is its own spelling, or one with other marks. */
 static const Rule *find(const Native *self, const byte *name, Py_ssize_t length, int *own)
 {
-    if (!(self->lengths[folded[*name]] & bit_of(length)))
+    if (!(self->lengths[folded[*name]] & BIT(length)))
         return NULL; /* nearly all names end here */
-    for (const Rule *rule = self->rules; rule < self->rules + self->count; rule++) {
+    for (const Rule *rule = self->rules; rule < self->rules + Py_SIZE(self); rule++) {
         Py_ssize_t i = 0;
         if (rule->length != length)
             continue;
@@ -51,8 +46,7 @@ static const Rule *find(const Native *self, const byte *name, Py_ssize_t length,
 
 static byte *copy(byte *to, const void *from, Py_ssize_t size)
 {
-    memcpy(to, from, size);
-    return to + size;
+    return (byte *)memcpy(to, from, size) + size;
 }
 
 /* Values of one field are one list (RFC 9110, 5.3). Returns -1 with an exception. */
@@ -127,7 +121,7 @@ static PyObject *Native_read(Native *self, PyObject *const *given, Py_ssize_t co
     Py_ssize_t size = PyBytes_GET_SIZE(given[0]), most = PyLong_AsSsize_t(given[1]);
     if (most == -1 && PyErr_Occurred())
         return NULL;
-    /* A line grows by one byte at most, where no blank is behind its colon, and has four or more. */
+    /* A line has four bytes or more, and grows by one where nothing is behind its colon. */
     PyObject *lines = PyBytes_FromStringAndSize(NULL, size + size / 4), *both = NULL;
     PyObject *said = PyList_New(self->kinds);
     if (lines != NULL && said != NULL) {
@@ -151,29 +145,24 @@ static PyObject *Native_new(PyTypeObject *type, PyObject *given, PyObject *names
     Py_ssize_t kinds, common;
     if (!PyArg_ParseTuple(given, "O!nnO", &PyTuple_Type, &table, &kinds, &common, &refuse))
         return NULL;
-    Native *self = (Native *)type->tp_alloc(type, 0);
+    Native *self = (Native *)type->tp_alloc(type, PyTuple_GET_SIZE(table));
     if (self == NULL)
         return NULL;
     self->table = Py_NewRef(table);
     self->refuse = Py_NewRef(refuse);
     self->kinds = kinds;
     self->common = common;
-    self->rules = PyMem_Calloc(PyTuple_GET_SIZE(table) + 1, sizeof(Rule));
-    for (; self->rules != NULL && self->count < PyTuple_GET_SIZE(table); self->count++) {
-        Rule *rule = self->rules + self->count;
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(table, self->count), "Snp", &name, &rule->kind,
-                              &rule->passes))
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(table) && !PyErr_Occurred(); i++) {
+        Rule *rule = self->rules + i;
+        PyObject *row = PyTuple_GET_ITEM(table, i);
+        if (!PyArg_ParseTuple(row, "Snp", &name, &rule->kind, &rule->passes))
             break;
-        if (rule->kind < 0 || rule->kind >= kinds) {
+        if (rule->kind < 0 || rule->kind >= kinds)
             PyErr_SetString(PyExc_ValueError, "a rule says what cannot be said");
-            break;
-        }
         rule->name = (const byte *)PyBytes_AS_STRING(name);
         rule->length = PyBytes_GET_SIZE(name);
-        self->lengths[*rule->name] |= bit_of(rule->length);
+        self->lengths[*rule->name] |= BIT(rule->length);
     }
-    if (self->rules == NULL)
-        PyErr_NoMemory();
     if (PyErr_Occurred())
         Py_CLEAR(self);
     return (PyObject *)self;
@@ -184,24 +173,22 @@ static void Native_dealloc(Native *self)
     PyTypeObject *type = Py_TYPE(self);
     Py_DECREF(self->table);
     Py_DECREF(self->refuse);
-    PyMem_Free(self->rules);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-static PyMethodDef methods[] = {{"read", _PyCFunction_CAST(Native_read), METH_FASTCALL, NULL},
-                                {NULL, NULL, 0, NULL}};
+static PyMethodDef methods[] = {{"read", _PyCFunction_CAST(Native_read), METH_FASTCALL, NULL}, {0}};
 static PyType_Slot slots[] = {{Py_tp_new, Native_new}, {Py_tp_dealloc, Native_dealloc},
-                              {Py_tp_methods, methods}, {0, NULL}};
-static PyType_Spec spec = {"lb.proxy.http._scan.Native", sizeof(Native), 0, 0, slots};
+                              {Py_tp_methods, methods}, {0}};
+static PyType_Spec spec = {"lb.proxy.http._scan.Native", sizeof(Native), sizeof(Rule), 0, slots};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_scan", .m_size = -1};
 
 PyMODINIT_FUNC PyInit__scan(void)
 {
     for (int c = 0; c < 256; c++) {
-        int letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
+        int letter = (c | 32) >= 'a' && (c | 32) <= 'z', figure = c >= '0' && c <= '9';
         int mark = c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-        folded[c] = letter ? c | 32 : digit ? c : mark ? '-' : 0;
+        folded[c] = letter ? c | 32 : figure ? c : mark ? '-' : 0;
         legal[c] = c == '\t' || (c >= ' ' && c != 127);
     }
     PyObject *us = PyModule_Create(&module), *type = PyType_FromSpec(&spec);
