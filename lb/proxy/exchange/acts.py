@@ -151,7 +151,8 @@ class Acts(Turns):
             self._pending = [data]
         else:
             self._pending.append(data)
-        self.client.pause_reading()
+        if self.state != NEW:  # else its turn may come at once, and the client looks what has
+            self.client.pause_reading()
 
     def _forward(self, data: bytes) -> None:
         self._upstream.write(chunk(data) if self.request.framing is CHUNKED else data)

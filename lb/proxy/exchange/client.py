@@ -245,7 +245,10 @@ class ClientConnection(Taking, asyncio.Protocol):
         self._take()
         if self._queue and self._current is None and not self.full:
             self._begin()
-        if self._paused and self._reading is None:
+        if self._reading is not None:
+            if self._reading.pending:
+                self.pause_reading()
+        elif self._paused:
             self.resume_reading()  # a whole request waits, and we want to hear if its client goes
 
     # --- requests

@@ -150,8 +150,9 @@ class RequestReader(MessageReader):
         None where it is not: then it is to be received.
         """
         end = data.find(b"\r\n")
+        block = self._block
         if end < 1 or (
-            data[end + 2 :] != self._block
+            (len(data) != end + 2 + len(block) or not data.endswith(block))
             and (data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most)
         ):
             return None
