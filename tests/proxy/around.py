@@ -80,6 +80,9 @@ class Upstream:
         assert self.kept is None
         self.got += data
 
+    def write_parts(self, parts: list[bytes]) -> None:
+        self.write(b"".join(parts))
+
     def release(self, keep: bool, now: float) -> None:
         assert self.kept is None, "released twice"
         self.kept = keep

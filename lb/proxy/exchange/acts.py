@@ -133,12 +133,13 @@ class Acts(Turns):
         self, attempt: Attempt[Any], upstream: UpstreamSide, server_field: bytes, now: float
     ) -> None:
         attempt.upstream = upstream
-        head = self.request.head + server_field
-        if self._pending is not None:
-            head += b"".join(self._pending)
+        head, pending = self.request.head + server_field, self._pending
+        if pending is None:
+            upstream.write(head)  # which may pause the client again
+        else:
             self._pending = None
             self.client.resume_reading()
-        upstream.write(head)  # which may pause the client again
+            upstream.write_parts([head, *pending])  # and so may this
         if self.client.full:  # with interim answers of an attempt that failed
             self._hold_backend()
         elif self.complete:

@@ -57,6 +57,9 @@ class UpstreamSide(Tunnelled, Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def write_parts(self, parts: list[bytes]) -> None:
+        """The same for several at once, which are not copied together for it."""
+
     def release(self, keep: bool, now: float) -> None:
         """The attempt is over: the connection may serve another, or must go."""
 

@@ -76,6 +76,9 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.transport.abort()
 
+    def write_parts(self, parts: list[bytes]) -> None:
+        self.transport.writelines(parts)
+
     def pause_reading(self) -> None:
         if not self._paused and not self.transport.is_closing():
             self._paused = True
