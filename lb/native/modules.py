@@ -27,6 +27,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "prequal",
         "random",
         "rendezvous",
+        "report",
         "round_robin",
         "sticky",
         "weighted_feedback",

@@ -7,11 +7,11 @@ answers `pick` from what it keeps; it never scans, never waits, never looks at a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
 
 from lb.strategies.candidate import B, Candidate
+from lb.strategies.report import LoadReport as LoadReport
 
 
 class Outcome(Enum):
@@ -29,25 +29,6 @@ class Outcome(Enum):
     def teaches(self) -> bool:
         """Whether the outcome says anything about the backend."""
         return self not in (Outcome.CLIENT_GONE, Outcome.CANCELLED)
-
-
-@dataclass(slots=True)  # frozen it would take three times as long to make, with every answer
-class LoadReport:
-    """What a backend says of its load, in a probe's answer or with a response.
-
-    Whoever does not say a figure has None there.
-    """
-
-    in_flight: int | None
-    """Requests that it holds."""
-    latency: float | None
-    """Seconds it takes for one request at present."""
-    utilisation: float | None = None
-    """Of what it can do, from 0; above 1 it does not keep up."""
-    rate: float | None = None
-    """Requests per second that it answers."""
-    errors: float | None = None
-    """Of those, answers that are errors, per second."""
 
 
 class Random(Protocol):

@@ -23,7 +23,8 @@ class Nonstop(Turnoffs):
 
     def start(self) -> None:
         super().start()
-        self._nonstop = all(site.open is not None for site in self._sites)
+        stations = [site.counted if self._measured else site.open for site in self._sites]
+        self._nonstop = None not in stations
 
     def count(self) -> None:
         self._hand_over()
@@ -45,12 +46,8 @@ class Nonstop(Turnoffs):
         """Do all that comes before what is not the lane's; False when it is not plain any more."""
         if not self._nonstop:
             return False
-        if (
-            len(self._desks) > 1
-            or self._delayed
-            or self._general
-            or self._desks[0].balancer.pool.probing
-        ):
+        asks = self._desks[0].balancer.pool.probing
+        if len(self._desks) > 1 or self._delayed or self._general or (asks and not self._measured):
             self._hand_over()
         else:
             self._go_on()
@@ -69,11 +66,15 @@ class Nonstop(Turnoffs):
         dispatcher, out, backends = self._desks[0][0], self._desks[0][2], self._desks[0][3]
         balancer: Balancer[Request] = self._desks[0][1]
         count, index, at = len(times), self._next, self._at
+        measured, asks = self._measured, balancer.pool.probing
         other: float = queue[0][0] if queue else INFINITY
         while self._nonstop:
             leaves: float = due[0][0] if due else INFINITY
             if leaves <= at and leaves <= other and due:
                 now, job = pop(due)
+                if measured:
+                    self._counted_out(job, now)
+                    other = queue[0][0] if queue else INFINITY
                 if balancer.settle(backends[where[job]], now, now - times[job]):
                     balancer.made_room(now)
                 ended[job] = now
@@ -98,16 +99,34 @@ class Nonstop(Turnoffs):
                 self._come(dispatcher, index, now)
             else:
                 site: Site = backend.site
-                station = site.open
-                assert station is not None, "it takes everybody"
                 where[job] = site.place
-                push(due, (station.settle(now, site.sizes[job] * site.mean), job))
+                if measured:
+                    asked = balancer.pool.probes(now) if asks else ()
+                    push(due, (site.count_in(job, now), job))
+                    for probed in asked:
+                        self._hear(balancer, probed, now)
+                else:
+                    station = site.open
+                    assert station is not None, "it takes everybody"
+                    push(due, (station.settle(now, site.sizes[job] * site.mean), job))
             self._next = index = index + 1
             self._at = at = times[index] if index < count else INFINITY
             self._number = None
             if out:
                 dispatcher.drain(now)
                 other = queue[0][0] if queue else INFINITY
+
+    def _counted_out(self, job: Any, now: float) -> None:
+        """A request leaves its station, which may say with the answer how loaded it is."""
+        dispatcher, balancer, out, backends = self._desks[0]
+        backend = backends[self._journal.backend[job]]
+        site: Site = backend.site
+        site.left(job, now)
+        if dispatcher.hears:
+            self._hear(balancer, backend, now)
+            if out:
+                self._announce()
+                dispatcher.drain(now)
 
     def _announce(self) -> None:
         """Whatever is set from now on for the instant of the next arrival comes after it."""

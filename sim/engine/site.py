@@ -88,7 +88,8 @@ class Site(Alarm):
         """What a probe finds, and an answer says."""
         held, measures = len(self.station), self.measures
         assert measures is not None, "nothing was measured"
-        return LoadReport(held, measures.expected(held), *measures.figures(now))
+        used, rate, errors = measures.figures(now)
+        return LoadReport(held, measures.meter.expected(held), used, rate, errors)
 
     def left(self, job: int, now: float) -> None:
         """One of those that the lane keeps is answered; no news of one that is not counted."""
@@ -107,14 +108,20 @@ class Site(Alarm):
 
     def take_in(self, index: int, now: float) -> bool:
         """As `receive`, of a request that is known by its number; False when the queue is full."""
-        counted, measures = self.counted, self.measures
-        if counted is None or measures is None:
+        if self.counted is None:
             return self._enter(index, index, now)
-        measures.came(index, len(counted), now)
-        counted.elsewhere += 1
-        timeline, due = self._timeline, counted.settle(now, self.sizes[index] * self.mean)
+        timeline, due = self._timeline, self.count_in(index, now)
         heappush(timeline.queue, (due, DEPARTURES_FIRST, next(timeline.numbers), index))
         return True
+
+    def count_in(self, index: int, now: float) -> float:
+        """When a request leaves that comes now; of a station that takes all, and is counted."""
+        counted, measures = self.counted, self.measures
+        assert counted is not None, "it is not counted"
+        assert measures is not None, "it is not counted"
+        measures.came(index, len(counted), now)
+        counted.elsewhere += 1
+        return counted.settle(now, self.sizes[index] * self.mean)
 
     def _enter(self, job: Job, index: int, now: float) -> bool:
         station, measures = self.station, self.measures

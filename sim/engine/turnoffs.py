@@ -151,7 +151,7 @@ class Turnoffs:
                     self._hear(balancer, backend, now)
                 else:  # the common case at full length, three times for each request
                     held = len(there.station)
-                    probed(backend, now, held, there.measures.expected(held))
+                    probed(backend, now, held, there.measures.meter.expected(held))
         else:
             out.extend(Probe(backend, ProbeKind.LOAD) for backend in asked)
             if self._there:
@@ -172,7 +172,7 @@ class Turnoffs:
             return
         held, measures = len(site.station), site.measures
         if measures is not None:
-            pool.probed(backend, now, held, measures.expected(held))
+            pool.probed(backend, now, held, measures.meter.expected(held))
 
     def _leave_station(self, job: int, now: float) -> None:
         """One is due that the lane kept for its station."""

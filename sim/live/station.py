@@ -194,7 +194,7 @@ class LiveStation(Timed):
         measures = self._measures
         present = held if self._then is None else len(self._jobs)
         figures = measures.figures(self._loop.time())
-        return wire.write_load(present, measures.expected(held), *figures)
+        return wire.write_load(present, measures.meter.expected(held), *figures)
 
     def fate(self, now: float) -> Fate:
         """What becomes of a request that is here now, and may be the first."""

@@ -20,10 +20,9 @@ class Measures(Generic[J]):
 
     def __init__(self, model: Model, *, figures: bool = True) -> None:
         self._model = model
-        self._meter = LoadMeter()
+        self.meter = LoadMeter()
         self._gauge: Gauge | None = None
         self._found: dict[J, tuple[int, float]] = {}
-        self.expected = self._meter.expected
         if figures:
             self.take_figures()
 
@@ -41,9 +40,9 @@ class Measures(Generic[J]):
 
     def left(self, job: J, held: int, now: float, *, error: bool = False) -> None:
         """`job` is answered; `held` others stay."""
-        if job in self._found:
-            found, since = self._found.pop(job)
-            self._meter.left(found, now - since)
+        came = self._found.pop(job, None)
+        if came is not None:
+            self.meter.left(came[0], now - came[1])
         if self._gauge is not None:
             self._gauge.left(held, now, error)
 

@@ -190,13 +190,14 @@ class LoadMeter:
 
     def expected(self, number: int) -> float:
         """Seconds for a job that finds `number` others; zero before any has left."""
-        if number in self._sojourns:
-            return self._sojourns[number]
+        known = self._sojourns.get(number)
+        if known is not None:
+            return known
         if not self._numbers:
             return 0.0
         at = bisect_left(self._numbers, number)
         near = self._numbers[max(at - 1, 0) : at + 1]
-        return self._sojourns[min(near, key=lambda known: abs(known - number))]
+        return self._sojourns[min(near, key=lambda seen: abs(seen - number))]
 
 
 def station(model: StationTable) -> Station[J]:

@@ -98,7 +98,7 @@ def test_a_backend_knows_how_long_its_requests_take_beside_others() -> None:
     it.came("b", 1, 0.5)
     it.left("a", 1, 1.0)
     it.left("b", 0, 4.5)
-    assert (it.expected(0), it.expected(1)) == (1.0, 4.0)
+    assert (it.meter.expected(0), it.meter.expected(1)) == (1.0, 4.0)
 
 
 def test_who_was_there_before_or_left_without_an_answer_teaches_no_latency() -> None:
@@ -108,7 +108,7 @@ def test_who_was_there_before_or_left_without_an_answer_teaches_no_latency() -> 
     it.came("gone", 0, 0.25)
     it.gone("gone", 0, 0.75)
     it.turned_away(0.75)
-    assert it.expected(0) == 0.0
+    assert it.meter.expected(0) == 0.0
     assert it.figures(1.25) == (0.25, 2.0, 1.0)
 
 
@@ -119,4 +119,4 @@ def test_what_a_crash_loses_keeps_no_worker_busy() -> None:
     it.lost(0.5)
     assert it.figures(1.0) == (0.5, 0.0, 0.0)
     it.left("a", 0, 1.0)
-    assert it.expected(0) == 0.0
+    assert it.meter.expected(0) == 0.0
