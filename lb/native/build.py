@@ -56,6 +56,11 @@ def main() -> int:
     return 0
 
 
+def wanted() -> bool:
+    """Whether there is something to compile with, and pure Python is not asked for."""
+    return not running.forced_pure() and compiler() is not None
+
+
 def to_carry() -> list[Path]:
     """The files of a build that fits the sources; none if there is none, or none wanted."""
     manifest = _manifest()

@@ -8,10 +8,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from lb.native import running
+from lb.native import build, running
 from tests.native.conftest import Tree
 
 MAKE = "from hatchling.build import build_{0}; print('made', build_{0}('dist'))"
+
+HOOK = "CompiledBuild('.', {}, None, None, '', 'wheel')"
 
 
 def made(tree: Tree, kind: str, **variables: str) -> Path:
@@ -68,7 +70,14 @@ def test_the_source_is_pure(compiled: Tree) -> None:
     assert not [name for name in names if "/native/built" in name]
 
 
+def test_what_it_is_made_with_is_asked_for_where_it_is_of_use(bare: Tree, tmp_path: Path) -> None:
+    ask = f"from lb.native.hook import *; print(*{HOOK}.dependencies())"
+    assert bare.run("-c", ask, LB_PURE="1")[0].strip() == ""
+    assert bare.run("-c", ask, PATH=str(tmp_path / "nothing"))[0].strip() == ""
+    made_with = bare.run("-c", ask)[0].strip()
+    assert made_with == ("" if build.compiler() is None else "mypy>=1.13 setuptools>=75")
+
+
 def test_an_editable_install_compiles_nothing(bare: Tree) -> None:
-    hook = "CompiledBuild('.', {}, None, None, '', 'wheel')"
-    bare.run("-c", f"from lb.native.hook import *; {hook}.initialize('editable', {{}})")
+    bare.run("-c", f"from lb.native.hook import *; {HOOK}.initialize('editable', {{}})")
     assert not bare.built.exists()
