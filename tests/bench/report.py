@@ -29,14 +29,8 @@ def _proxy(result: dict[str, Any], console: Console) -> None:
     names = list(result["proxies"])
     others = [name for name in names if not name.startswith("lb") or name.startswith("lb beside")]
     for case, proxies in result["cases"].items():
-        title = f"CPU per proxied request: {case} (median of {result['rounds']} rounds)"
-        heads = (
-            "us",
-            *(f"x {name.removeprefix('lb ')}" for name in others),
-            "spread",
-            "busy",
-            "load",
-        )
+        title = f"CPU per proxied request: {case}; us, and times that of others"
+        heads = ("us", *(name.removeprefix("lb ") for name in others), "half of the rounds")
         table = _table(console, title, "proxy", *heads)
         for name, row in proxies.items():
             table.add_row(
@@ -44,12 +38,13 @@ def _proxy(result: dict[str, Any], console: Console) -> None:
                 f"{row['cpu_us']:.1f}",
                 *("" if name == one else f"{row['over'][one]['median']:.2f}" for one in others),
                 _spread(row["over"][others[0]]) if others and name != others[0] else "",
-                f"{row['busy']:.0%}",
-                f"{row['load_busy']:.0%}",
             )
         console.print(table)
-        if others:
-            console.print(f"  spread: half of the rounds' ratios to {others[0]} lie there")
+        busy, load = (max(row[key] for row in proxies.values()) for key in ("busy", "load_busy"))
+        console.print(
+            f"  median of {result['rounds']} rounds; proxies took up to {busy:.0%} of their core, "
+            f"the load up to {load:.0%} of its own"
+        )
         for name, bounds in result["targets"].items():
             share = proxies.get(name, {}).get("over", {}).get("lb beside")
             if share is not None:
