@@ -107,10 +107,10 @@ class Carrier:
         self.carried: deque[bool] = deque()  # fresh or not, one for each attempt
         self.forgotten = 0
 
-    def carry(self, attempt: Attempt[Exchange], now: float) -> None:
+    def carry(self, attempt: Attempt, now: float) -> None:
         self.carried.append(attempt.fresh)
 
-    def forget(self, attempt: Attempt[Exchange]) -> None:
+    def forget(self, attempt: Attempt) -> None:
         self.forgotten += 1
 
 

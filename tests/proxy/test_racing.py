@@ -35,10 +35,10 @@ class Race:
         self.driver.clock = 0.5
         self.driver.dispatcher._wake()
         assert self.it.state == Stage.RACING
-        self.second: Attempt[Exchange] = self.it._hedge.attempt
+        self.second: Attempt = self.it._hedge.attempt
 
     @property
-    def attempt(self) -> Attempt[Exchange]:
+    def attempt(self) -> Attempt:
         assert self.it.attempt is not None
         return self.it.attempt
 
@@ -46,19 +46,19 @@ class Race:
     def ends(self) -> list[Outcome]:
         return self.driver.outcomes
 
-    def connect(self, attempt: Attempt[Exchange], reused: bool = False) -> Upstream:
+    def connect(self, attempt: Attempt, reused: bool = False) -> Upstream:
         upstream = self.upstreams[id(attempt)] = Upstream(reused)
         attempt.exchange.sent_on(attempt, upstream, END, self.driver.clock)
         return upstream
 
-    def answers(self, attempt: Attempt[Exchange], status: int = 200) -> None:
+    def answers(self, attempt: Attempt, status: int = 200) -> None:
         """As a connection brings an answer that comes in one piece."""
         exchange = attempt.exchange
         now = attempt.first_byte_at = self.driver.clock
         exchange.head(attempt, response(status, lines=b"\r\nContent-Length: 2"), b"ok")
         exchange.end(b"", True, now)
 
-    def breaks(self, attempt: Attempt[Exchange], outcome: Outcome = RESET) -> None:
+    def breaks(self, attempt: Attempt, outcome: Outcome = RESET) -> None:
         attempt.exchange.broken(attempt, outcome)
 
 

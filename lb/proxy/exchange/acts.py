@@ -130,7 +130,7 @@ class Acts(Turns):
         lease.backend.site.carry(attempt, lease.started_at)
 
     def _send(
-        self, attempt: Attempt[Any], upstream: UpstreamSide, server_field: bytes, now: float
+        self, attempt: Attempt, upstream: UpstreamSide, server_field: bytes, now: float
     ) -> None:
         attempt.upstream = upstream
         head, pending = self.request.head + server_field, self._pending
@@ -179,7 +179,7 @@ class Acts(Turns):
         if self.request.minor:
             self._out += b"HTTP/1.1 %b%b\r\n\r\n" % (response.text, response.lines)
 
-    def _join(self, attempt: Attempt[Any], response: Response) -> None:
+    def _join(self, attempt: Attempt, response: Response) -> None:
         client, upstream = self.client, attempt.upstream
         assert upstream is not None
         self.status = response.status
@@ -194,7 +194,7 @@ class Acts(Turns):
         self._close_account()
         join(client, upstream, self._timers.tunnel, self._context.now, self.tunnel_closed)
 
-    def _answer(self, attempt: Attempt[Any], response: Response, content: bytes) -> None:
+    def _answer(self, attempt: Attempt, response: Response, content: bytes) -> None:
         request, lines = self.request, response.lines
         self.status = response.status
         site = attempt.lease.backend.site
@@ -268,7 +268,7 @@ class Acts(Turns):
 
     # --- what can go wrong
 
-    def _fail(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def _fail(self, attempt: Attempt, outcome: Outcome) -> None:
         """Before an answer began another attempt may follow: the balancer decides."""
         now = self._context.now()
         self._settle()
@@ -282,25 +282,25 @@ class Acts(Turns):
         else:
             self._dispatcher.failed(attempt.lease, now, outcome, sent)
 
-    def _cut(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def _cut(self, attempt: Attempt, outcome: Outcome) -> None:
         """The answer has begun: all that is left is to show that it is not whole."""
         self._end_attempt(attempt, outcome)
         self.client.cut_off()
 
-    def _end_attempt(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def _end_attempt(self, attempt: Attempt, outcome: Outcome) -> None:
         self._close_account()
         self.attempt = None
         attempt.end(self._context.now(), outcome)
         self._dispatcher.drain()
 
-    def _give_up(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def _give_up(self, attempt: Attempt, outcome: Outcome) -> None:
         """Whatever else is wanted comes behind."""
         self._settle()
         self._out = b""
         self.attempt = None
         attempt.end(self._context.now(), outcome)
 
-    def _end_too_late(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def _end_too_late(self, attempt: Attempt, outcome: Outcome) -> None:
         self._give_up(attempt, outcome)
         self._dispatcher.refused["too_late"] += 1
         self._respond(TOO_LATE)

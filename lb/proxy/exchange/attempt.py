@@ -6,21 +6,19 @@ happens; here stands what it takes to begin and to end.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any
 
-from lb.balancing import Call, Lease, Outcome
+from lb.balancing import Lease, Outcome
 from lb.proxy.exchange.sides import Site, UpstreamSide
 
-X = TypeVar("X", bound=Call)
 
-
-class Attempt(Generic[X]):
+class Attempt:
     """`exchange` is tried under `lease`."""
 
     __slots__ = ("exchange", "first_byte_at", "fresh", "lease", "upstream")
 
-    def __init__(self, exchange: X, lease: Lease[X], fresh: bool) -> None:
-        self.exchange = exchange
+    def __init__(self, exchange: Any, lease: Lease[Any], fresh: bool) -> None:
+        self.exchange = exchange  # or the trial in its stead, see trial.py
         self.lease = lease
         self.fresh = fresh  # only a new connection will do
         self.upstream: UpstreamSide | None = None

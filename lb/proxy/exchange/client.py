@@ -270,9 +270,7 @@ class ClientConnection(Taking, asyncio.Protocol):
             or context.total is not None
         ):
             self._enter(request)
-            self._take()
-            if self._queue and not self._current:
-                self._begin()
+            self._begin()
             return True
         timers = self._timers
         if timers.header.waiting:
@@ -299,6 +297,8 @@ class ClientConnection(Taking, asyncio.Protocol):
             timers.total.start(exchange, now)
         if request.framing is not NO_BODY:
             self._reading = exchange
+            if not self._paused:
+                self.silence.start(context.now())
             if context.limits.body_rate is not None:
                 now = context.now()
                 self._pace = Pace(context.limits.body_rate, now)

@@ -60,9 +60,7 @@ class Exchange(Racing):
         if dispatcher.out:
             dispatcher.drain()
 
-    def come(
-        self, attempt: Attempt[Exchange], response: Response, content: bytes, now: float
-    ) -> bool:
+    def come(self, attempt: Attempt, response: Response, content: bytes, now: float) -> bool:
         """HEAD and END: the whole answer is here. False where there is more to it than that."""
         client = self.client
         if (
@@ -127,7 +125,7 @@ class Exchange(Racing):
     # --- events of the backend
 
     def sent_on(
-        self, attempt: Attempt[Exchange], upstream: UpstreamSide, server_field: bytes, now: float
+        self, attempt: Attempt, upstream: UpstreamSide, server_field: bytes, now: float
     ) -> None:
         """A connection is there."""
         self.state, act = _SENT_ON[self.state]
@@ -138,12 +136,12 @@ class Exchange(Racing):
         self.state, act = _INTERIM[self.state]
         act(self, response)
 
-    def switch(self, attempt: Attempt[Exchange], response: Response) -> None:
+    def switch(self, attempt: Attempt, response: Response) -> None:
         """A 101 has come, which the client had asked for."""
         self.state, act = _SWITCH[self.state]
         act(self, attempt, response)
 
-    def head(self, attempt: Attempt[Exchange], response: Response, content: bytes = b"") -> None:
+    def head(self, attempt: Attempt, response: Response, content: bytes = b"") -> None:
         """The final answer has begun, and some of its body has come along."""
         self.state, act = _HEAD[self.state]
         act(self, attempt, response, content)
@@ -163,7 +161,7 @@ class Exchange(Racing):
         self.state, act = _END[self.state]
         act(self, trailers, keep_upstream, now)
 
-    def broken(self, attempt: Attempt[Exchange], outcome: Outcome) -> None:
+    def broken(self, attempt: Attempt, outcome: Outcome) -> None:
         """The attempt failed: no connection, or no (whole) answer."""
         self.state, act = _BROKEN[self.state]
         act(self, attempt, outcome)
@@ -176,7 +174,7 @@ class Exchange(Racing):
         elif self.state == Stage.RACING and self._moves(self._hedge.attempt, backend):
             self.lose_hedge(self._hedge.attempt, TIMEOUT)
 
-    def _moves(self, attempt: Attempt[Exchange], backend: Backend) -> bool:
+    def _moves(self, attempt: Attempt, backend: Backend) -> bool:
         """Whether an attempt waits at `backend` and may be made elsewhere."""
         if attempt.lease.backend is not backend or attempt.first_byte_at is not None:
             return False
@@ -190,7 +188,7 @@ class Exchange(Racing):
 
     # --- events of two attempts, and of answers that are not taken
 
-    def alone(self, attempt: Attempt[Exchange] | None) -> None:
+    def alone(self, attempt: Attempt | None) -> None:
         """Of two attempts this one goes on."""
         self.state, act = _ALONE[self.state]
         act(self, attempt)
@@ -200,7 +198,7 @@ class Exchange(Racing):
         self.state, act = _SENT_BEFORE[self.state]
         act(self)
 
-    def declined(self, attempt: Attempt[Exchange]) -> None:
+    def declined(self, attempt: Attempt) -> None:
         """The balancer will not have the answer, and its lease is done."""
         self.state, act = _DECLINED[self.state]
         act(self, attempt)

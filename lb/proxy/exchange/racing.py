@@ -22,12 +22,13 @@ class Racing(Acts):
     """The part of an exchange that may have two attempts."""
 
     __slots__ = ("_hedge",)
+    __deletable__ = ("_hedge",)
     _hedge: Trial
     """Of the second attempt; there only while racing."""
 
     # --- asked and told by a trial
 
-    def declines(self, attempt: Attempt[Any], status: int) -> bool:
+    def declines(self, attempt: Attempt, status: int) -> bool:
         """Whether an answer of this status is forgotten, because its request is tried elsewhere."""
         dispatcher = self._dispatcher
         if not dispatcher.declined(attempt.lease, self._context.now(), status):
@@ -36,11 +37,11 @@ class Racing(Acts):
         dispatcher.drain()
         return True
 
-    def settle_on(self, attempt: Attempt[Any]) -> None:
+    def settle_on(self, attempt: Attempt) -> None:
         """An attempt has its answer: it is the one that goes on."""
         self._dispatcher.begun(attempt.lease, self._context.now())
 
-    def lose_hedge(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def lose_hedge(self, attempt: Attempt, outcome: Outcome) -> None:
         """The second attempt broke while the first one is under way."""
         now = self._context.now()
         sent, stale = attempt.upstream is not None, attempt.stale(outcome)
@@ -61,11 +62,11 @@ class Racing(Acts):
         self._run(lease, fresh)
 
     def _run(self, lease: Lease[Any], fresh: bool) -> None:
-        attempt: Attempt[Any] = Attempt(self, lease, fresh)
+        attempt: Attempt = Attempt(self, lease, fresh)
         self._hedge = Trial(self, attempt)
         attempt.site.carry(attempt, self._context.now())
 
-    def _fall_back(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def _fall_back(self, attempt: Attempt, outcome: Outcome) -> None:
         """The first attempt broke; the second one goes on."""
         now = self._context.now()
         self._settle()
@@ -80,7 +81,7 @@ class Racing(Acts):
         self.alone(self._hedge.attempt)
         self._dispatcher.failed(attempt.lease, now, outcome, sent)
 
-    def _overtaken(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def _overtaken(self, attempt: Attempt, outcome: Outcome) -> None:
         """The first attempt is ended; the second one goes on."""
         self._give_up(attempt, outcome)
         self.alone(self._hedge.attempt)
@@ -90,7 +91,7 @@ class Racing(Acts):
         self._hedge.attempt.end(self._context.now(), CANCELLED)
         self.alone(self.attempt)
 
-    def _go_on(self, attempt: Attempt[Any]) -> None:
+    def _go_on(self, attempt: Attempt) -> None:
         """One of two goes on alone."""
         del self._hedge
         self.attempt = attempt
@@ -104,14 +105,14 @@ class Racing(Acts):
         else:
             self.client.owed.ensure(self._context.now())
 
-    def _drop(self, attempt: Attempt[Any]) -> None:
+    def _drop(self, attempt: Attempt) -> None:
         """Its answer is not taken; what else is wanted comes behind."""
         self._settle()
         self._out = b""
         self.attempt = None
         attempt.leave(self._context.now())
 
-    def _drop_one(self, attempt: Attempt[Any]) -> None:
+    def _drop_one(self, attempt: Attempt) -> None:
         """Its answer is not taken, and the other attempt goes on."""
         other = self._hedge.attempt
         if attempt is other:
@@ -129,7 +130,7 @@ class Racing(Acts):
         self._hedge.attempt.end(self._context.now(), CLIENT_GONE)
         self._withdraw()
 
-    def _end_both_too_late(self, attempt: Attempt[Any], _: Outcome) -> None:
+    def _end_both_too_late(self, attempt: Attempt, _: Outcome) -> None:
         """Whoever has the request and has said nothing is to blame."""
         second = self._hedge.attempt
         second.end(self._context.now(), TIMEOUT if second.upstream else CANCELLED)
@@ -138,10 +139,10 @@ class Racing(Acts):
     # --- events that follow from acts: see exchange.py
 
     @abstractmethod
-    def alone(self, attempt: Attempt[Any] | None) -> None: ...
+    def alone(self, attempt: Attempt | None) -> None: ...
 
     @abstractmethod
     def sent_before(self) -> None: ...
 
     @abstractmethod
-    def declined(self, attempt: Attempt[Any]) -> None: ...
+    def declined(self, attempt: Attempt) -> None: ...

@@ -20,7 +20,7 @@ class Trial:
 
     __slots__ = ("_exchange", "attempt")
 
-    def __init__(self, exchange: Any, attempt: Attempt[Any]) -> None:
+    def __init__(self, exchange: Any, attempt: Attempt) -> None:
         self._exchange = exchange
         self.attempt = attempt
         attempt.exchange = self
@@ -43,7 +43,7 @@ class Trial:
         return bool(self._exchange.attempt is self.attempt)
 
     def sent_on(
-        self, attempt: Attempt[Any], upstream: UpstreamSide, server_field: bytes, now: float
+        self, attempt: Attempt, upstream: UpstreamSide, server_field: bytes, now: float
     ) -> None:
         if self._leads:
             self._exchange.sent_on(attempt, upstream, server_field, now)
@@ -51,7 +51,7 @@ class Trial:
             attempt.upstream = upstream
             upstream.write(self.request.head + server_field)
 
-    def come(self, attempt: Attempt[Any], response: Response, content: bytes, now: float) -> bool:
+    def come(self, attempt: Attempt, response: Response, content: bytes, now: float) -> bool:
         """There is more to it: see `head`."""
         return False
 
@@ -59,7 +59,7 @@ class Trial:
         if self._leads:
             self._exchange.interim(response)
 
-    def head(self, attempt: Attempt[Any], response: Response, content: bytes = b"") -> None:
+    def head(self, attempt: Attempt, response: Response, content: bytes = b"") -> None:
         exchange = self._exchange
         if exchange.declines(attempt, response.status):
             return  # and so is what comes behind it, since we lead no more
@@ -67,7 +67,7 @@ class Trial:
         attempt.exchange = exchange  # which is all there is to it from now on
         exchange.head(attempt, response, content)
 
-    def switch(self, attempt: Attempt[Any], response: Response) -> None:
+    def switch(self, attempt: Attempt, response: Response) -> None:
         self._exchange.settle_on(attempt)
         self._exchange.switch(attempt, response)
 
@@ -79,7 +79,7 @@ class Trial:
         if self._leads:
             self._exchange.end(trailers, keep_upstream, now)
 
-    def broken(self, attempt: Attempt[Any], outcome: Outcome) -> None:
+    def broken(self, attempt: Attempt, outcome: Outcome) -> None:
         if self._leads:
             self._exchange.broken(attempt, outcome)
         else:

@@ -7,7 +7,6 @@ At any time the backend owes something (`client.owed`), or the client has to rea
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
 
 from lb.balancing import Backend
 from lb.proxy.context import Context
@@ -24,7 +23,7 @@ class Turns:
 
     _context: Context
     _timers: Timers
-    attempt: Attempt[Any] | None
+    attempt: Attempt | None
     client: ClientSide
     complete: bool
     """The whole request is here."""

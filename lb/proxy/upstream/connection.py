@@ -50,7 +50,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._home = home
         self._now = home.context.now
         self._brisk = home.context.brisk
-        self.attempt: Attempt[Exchange] | None = None
+        self.attempt: Attempt | None = None
         self.reused = False
         self.idle_since = 0.0
         self.transport: asyncio.Transport
@@ -162,7 +162,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- responses
 
-    def _came(self, attempt: Attempt[Exchange], data: bytes, now: float) -> bool:
+    def _came(self, attempt: Attempt, data: bytes, now: float) -> bool:
         """Pass an answer on at once, if that is what `data` is."""
         exchange = attempt.exchange
         try:
@@ -172,7 +172,7 @@ class UpstreamConnection(asyncio.Protocol):
             return True
         return response is not None and exchange.come(attempt, response, data[response.size :], now)
 
-    def _heads(self, attempt: Attempt[Exchange], now: float) -> Response | None:
+    def _heads(self, attempt: Attempt, now: float) -> Response | None:
         """Take heads up to the final one, and return that."""
         exchange = attempt.exchange
         while (response := self._reader.next(exchange.request.method)) is not None:
@@ -198,7 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not protocols or not exchange.complete or any(one not in asked for one in protocols):
             raise Malformed("the backend switched to a protocol that nobody asked for")
 
-    def _malformed(self, attempt: Attempt[Exchange]) -> None:
+    def _malformed(self, attempt: Attempt) -> None:
         self.attempt = None
         self.transport.abort()
         attempt.exchange.broken(attempt, Outcome.SERVER_ERROR)

@@ -46,12 +46,12 @@ class UpstreamPool:
         )
         host, self._port = host_and_port(backend.address)
         self._name = names.name(host)
-        self._connecting: dict[Attempt[Exchange], asyncio.Task[None]] = {}
+        self._connecting: dict[Attempt, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
         return f"<UpstreamPool {self.backend.name} {len(self.idle)} idle>"
 
-    def carry(self, attempt: Attempt[Exchange], now: float) -> None:
+    def carry(self, attempt: Attempt, now: float) -> None:
         """Send it on an idle connection, or open one (always, when it is to be `fresh`)."""
         connection = None if attempt.fresh else self.take_idle()
         if connection is None:
@@ -68,7 +68,7 @@ class UpstreamPool:
                 return connection
         return None
 
-    def connect(self, attempt: Attempt[Exchange]) -> None:
+    def connect(self, attempt: Attempt) -> None:
         """Open a connection for it."""
         self._connecting[attempt] = self.context.loop.create_task(self._connect(attempt))
 
@@ -77,7 +77,7 @@ class UpstreamPool:
         """Those for whom a connection is being made."""
         return [attempt.exchange for attempt in self._connecting]
 
-    def forget(self, attempt: Attempt[Exchange]) -> None:
+    def forget(self, attempt: Attempt) -> None:
         """Stop connecting for an attempt; it has no use for a connection any more."""
         task = self._connecting.pop(attempt, None)
         if task is not None:
@@ -108,7 +108,7 @@ class UpstreamPool:
             connection.transport.close()
         self.idle.clear()
 
-    async def _connect(self, attempt: Attempt[Exchange]) -> None:
+    async def _connect(self, attempt: Attempt) -> None:
         try:
             connection = await self._name.each(self._open, self.context.timeouts.connect)
         except TimeoutError:
@@ -143,6 +143,6 @@ class UpstreamPool:
         )
         return connection
 
-    def _failed(self, attempt: Attempt[Exchange], outcome: Outcome) -> None:
+    def _failed(self, attempt: Attempt, outcome: Outcome) -> None:
         if self._connecting.pop(attempt, None) is not None:
             attempt.exchange.broken(attempt, outcome)

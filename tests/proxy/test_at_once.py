@@ -1,0 +1,409 @@
+"""What is done at once is what is done event by event: bytes, picks, counters, logs, recordings.
+
+Two proxies hear the same from clients and backends, one of them with the common case switched off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from lb.config import Limits, Scenario
+from lb.proxy.exchange.client import ClientConnection
+from lb.proxy.exchange.transitions import Event, Stage, transition
+from lb.proxy.http.hop import Intermediary
+from lb.proxy.http.request import RequestReader
+from lb.proxy.http.response import ResponseReader
+from lb.proxy.http.rules import Malformed, Rejected
+from lb.proxy.lifecycle import Proxy
+from lb.proxy.logs.recorder import Recorder
+from lb.proxy.upstream.connection import UpstreamConnection
+from tests.proxy.doubles import get, ok, post
+from tests.proxy.test_corpus import ANSWERS as ODD_ANSWERS
+from tests.proxy.test_corpus import FORWARDED, REFUSED, REQUESTS, RESPONSES, cases, filled
+
+FILE = """
+algorithm = "{algorithm}"
+key = "{key}"
+[server]
+listen = "127.0.0.1:0"
+access_log = true
+[health]
+enabled = false
+{more}
+[[backend]]
+address = "127.0.0.1:3001"
+name = "a"
+[[backend]]
+address = "127.0.0.1:3002"
+name = "b"
+max_in_flight = 1
+"""
+
+
+class Transport:
+    """Notes what is asked of it."""
+
+    def __init__(self, peer: bool = True) -> None:
+        self.said: list[tuple[str, bytes]] = []
+        self.peer = peer
+        self.closing = self.lost = False
+        self.reading = True
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return ("127.0.0.1", 5) if name == "peername" and self.peer else default
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: bytes) -> None:
+        self.said.append(("write", data))
+
+    def write_eof(self) -> None:
+        self.said.append(("eof", b""))
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def close(self) -> None:
+        self.said.append(("close", b""))
+        self.closing = True
+
+    def abort(self) -> None:
+        self.said.append(("abort", b""))
+        self.closing = True
+
+    def set_protocol(self, protocol: object) -> None:
+        self.said.append(("tunnel", b""))
+
+
+class Place:
+    """A backend's connections, each there at once."""
+
+    def __init__(self, house: House, pool: Any) -> None:
+        self._house = house
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def carry(self, attempt: Any, now: float) -> None:
+        connection = None if attempt.fresh else self._pool.take_idle()
+        if connection is None:
+            self.connect(attempt)
+        else:
+            connection.attempt = attempt
+            attempt.exchange.sent_on(attempt, connection, self._pool.request_end, now)
+
+    def connect(self, attempt: Any) -> None:
+        connection = UpstreamConnection(self._pool)
+        transport: Any = Transport()
+        connection.connection_made(transport)
+        self._house.upstreams.append((connection, transport))
+        connection.attempt = attempt
+        attempt.exchange.sent_on(attempt, connection, self._pool.request_end, self._house.clock)
+
+
+class House:
+    """A proxy without sockets, one client at a time."""
+
+    def __init__(self, text: str, folder: Path, *, brisk: bool) -> None:
+        self.clock = 100.0
+        self.log: list[tuple[str, str, str]] = []
+        self.recording = folder / f"recording-{brisk}"
+        self.proxy = Proxy(
+            Scenario.parse(text),
+            self._note,
+            recorder=Recorder(self.recording, self._note, seed=7),
+            now=lambda: self.clock,
+        )
+        self.proxy.context.brisk = brisk
+        hop = self.proxy.context.intermediary
+        hop.tails = tuple(tail.replace(hop.pseudonym, b"us") for tail in hop.tails)
+        hop.pseudonym = b"us"
+        self.upstreams: list[tuple[UpstreamConnection, Transport]] = []
+        for backend in self.proxy.balancer.pool.backends:
+            backend.site = Place(self, backend.site)
+        self.clients: list[tuple[ClientConnection, Transport]] = []
+        self.enter()
+
+    def _note(self, level: str, event: str, **fields: object) -> None:
+        self.log.append((level, event, json.dumps(fields, default=str, sort_keys=True)))
+
+    def enter(self) -> None:
+        proxy = self.proxy
+        client = ClientConnection(proxy.context, proxy.timers, proxy.dispatcher, proxy.clients)
+        transport: Any = Transport()
+        client.connection_made(transport)
+        self.clients.append((client, transport))
+
+    async def hears(self, event: str, number: int, text: bytes) -> None:
+        """One step, and all that follows from it."""
+        client, transport = self.clients[-1]
+        if event == "client":
+            if transport.reading and not transport.closing:
+                client.data_received(text)
+        elif event == "full":
+            (client.resume_writing if client.full else client.pause_writing)()
+        elif event == "later":
+            self.clock += number / 4
+            self.proxy.dispatcher.sweep(self.clock)
+            self.proxy.timers.sweep(self.clock)
+        elif event == "gone":
+            if not client.eof_received():
+                transport.close()
+        elif event == "swap":
+            self.proxy.dispatcher.swap(("round_robin", "least_connections")[number % 2])
+        else:
+            busy = [it for it in self.upstreams if it[0].attempt is not None and it[1].reading]
+            if not busy:
+                return
+            connection, transport = busy[number % len(busy)]
+            if event == "backend":
+                connection.data_received(text)
+            else:
+                transport.close()
+        await self._settle()
+
+    async def _settle(self) -> None:
+        for _ in range(6):
+            await asyncio.sleep(0)
+            for protocol, transport in (*self.clients, *self.upstreams):
+                if transport.closing and not transport.lost:
+                    transport.lost = True
+                    protocol.connection_lost(None)
+        if self.clients[-1][1].lost and not self.proxy.clients.draining:
+            self.enter()
+
+    @property
+    def seen(self) -> object:
+        """All that anybody can tell from outside."""
+        snapshot = self.proxy.balancer.snapshot(self.clock)
+        return (
+            [transport.said for _, transport in self.clients],
+            [transport.said for _, transport in self.upstreams],
+            [transport.reading for _, transport in (*self.clients, *self.upstreams)],
+            [len(backend.site.idle) for backend in self.proxy.balancer.pool.backends],
+            [client.silence.since for client, _ in self.clients],
+            [client.owed.since for client, _ in self.clients],
+            replace(snapshot, backends=()),
+            [repr(backend) for backend in snapshot.backends],
+            self.log,
+        )
+
+    async def end(self) -> bytes:
+        self.proxy.hurry()
+        self.proxy.clients.expect_no_more()
+        self.proxy.clients.cut_off()
+        await self._settle()
+        await self.proxy.stop()
+        return self.recording.read_bytes()
+
+
+WHOLE = (
+    get("/a", "User-Agent: one"),
+    get("/b?c=d", "User-Agent: one"),
+    get("/c", "User-Agent: one", "X-Other: 1", "Cookie: who=b"),
+    get("/d", method="HEAD"),
+    get("/e", version="1.0"),
+    get("/f", "Connection: keep-alive", version="1.0"),
+    get("/g", "Connection: close"),
+    get("/h", "Connection: X-Taken", "X-Taken: 1", "TE: trailers"),
+    get("/i", "Max-Forwards: 0", method="OPTIONS"),
+    get("/j", "Via: 1.1 us"),
+    get("/lb-stats-not"),
+    get("/lb-health"),
+    get("/k", "Connection: upgrade", "Upgrade: websocket"),
+    post(b"body"),
+    post(b"", "Expect: 100-continue"),
+    get("/l", "Transfer-Encoding: chunked", method="PUT") + b"3\r\nabc\r\n0\r\n\r\n",
+    b"\r\n" + get("/m"),
+    get("/n") + get("/o") + get("/p"),
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"GET /q HTTP/1.1\nHost: x\n\n",
+    b"GET  /r HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+    b"hello",
+)
+SAID = (
+    ok(b"fine"),
+    ok(b"fine", b"Date: Sat, 28 Nov 2026 21:00:00 GMT"),
+    ok(b"fine", b"date: Sat, 28 Nov 2026 21:00:00 GMT", b"X-New: 1"),
+    ok(b"", status=b"500 No"),
+    ok(b"late", b"Date: Sat, 28 Nov 2026 21:00:00 GMT", status=b"503 Not now"),
+    ok(b"fine", b"Date: x", b"Connection: close"),
+    ok(b"fine", b"Date: x") + b"more",
+    ok(b"fine", b"Date: x", b"X-LB-Load: in_flight=3"),
+    b"HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n",
+    b"HTTP/1.1 304 Not Modified\r\nDate: x\r\nContent-Length: 9\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 9\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nDate: x\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nDate: x\r\n\r\nuntil I close",
+    b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n" + ok(b"fine", b"Date: x"),
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: no\r\n\r\n",
+    b"nonsense",
+)
+
+
+EXAMPLES = settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[tuple[str, int, bytes]]:
+    """What is heard; some of it in two pieces."""
+    heard: list[tuple[str, int, bytes]] = []
+    kinds = st.sampled_from([*("client", "backend") * 6, "full", "later", "gone", "lose", "swap"])
+    for kind in draw(st.lists(kinds, min_size=1, max_size=24)):
+        number = draw(st.integers(0, 250) if kind == "later" else st.integers(0, 3))
+        text = b""
+        if kind in ("client", "backend"):
+            # The common ones are common.
+            texts = WHOLE if kind == "client" else SAID
+            text = draw(st.one_of(st.sampled_from(texts[:3]), st.sampled_from(texts)))
+            cut = draw(st.one_of(st.just(0), st.just(0), st.integers(0, len(text))))
+            if cut:
+                heard.append((kind, number, text[:cut]))
+                text = text[cut:]
+            if not text:
+                continue
+        heard.append((kind, number, text))
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "more"),
+    [
+        ("round_robin", "client_ip", ""),
+        ("least_connections", "client_ip", "[queue]\nlimit = 2"),
+        ("ip_hash", "path", "[timeouts]\ntotal = '20s'\nattempt = '5s'"),
+        ("sticky", "cookie:who", ""),
+        ("p2c", "client_ip", "[retries]\nstatuses = [503]"),
+        ("round_robin", "client_ip", "[hedging]\nafter = '10s'"),
+    ],
+)
+@EXAMPLES
+@given(heard=steps())
+def test_two_proxies_that_hear_the_same_do_the_same(
+    algorithm: str, key: str, more: str, heard: list[tuple[str, int, bytes]]
+) -> None:
+    text = FILE.format(algorithm=algorithm, key=key, more=more)
+
+    async def test() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            at_once = House(text, Path(folder), brisk=True)
+            one_by_one = House(text, Path(folder), brisk=False)
+            for step in heard:
+                await at_once.hears(*step)
+                await one_by_one.hears(*step)
+                assert at_once.seen == one_by_one.seen, step
+            assert await at_once.end() == await one_by_one.end()
+
+    asyncio.run(test())
+
+
+def test_the_table_has_what_is_done_at_once() -> None:
+    state, acts = Stage.NEW, []
+    for event in (Event.BEGIN, Event.START, Event.SENT_ON, Event.HEAD, Event.END):
+        state, act = transition(event, state)
+        acts.append((act, state))
+    assert acts == [
+        ("ask", Stage.WAITING),
+        ("go", Stage.CONNECTING),
+        ("send", Stage.SENT),
+        ("answer", Stage.ANSWERING),
+        ("finish", Stage.OVER),
+    ]
+
+
+# --- readers
+
+TEXTS = [
+    *WHOLE,
+    *(text for group in REQUESTS for text in cases(group)),
+    *(filled(case, "bytes") for case in (*REFUSED, *FORWARDED)),
+]
+US = Intermediary(Limits())
+
+
+def request_of(reader: RequestReader, text: bytes, *, whole: bool) -> object:
+    try:
+        request = reader.whole(text) if whole else None
+        if request is None:
+            reader.receive(text)
+            request = reader.next()
+    except Rejected as rejected:
+        return rejected.status, str(rejected)
+    if request is None:
+        return reader.rest
+    said = {name: getattr(request, name) for name in type(request).__slots__}
+    return said, reader.ended, reader.rest
+
+
+def test_a_request_is_the_same_whether_it_is_known_to_be_whole() -> None:
+    for text in TEXTS:
+        readers = [RequestReader(b"127.0.0.1", US) for _ in range(2)]
+        for again in (text, text, get("/other"), text, get("/other")):
+            at_once = request_of(readers[0], again, whole=True)
+            assert at_once == request_of(readers[1], again, whole=False), again
+            if not isinstance(at_once, tuple) or at_once[-1] != b"" or not readers[0].ended:
+                break
+
+
+def response_of(reader: ResponseReader, text: bytes, method: bytes, *, whole: bool) -> object:
+    content = b""
+    try:
+        response = reader.whole(text, method) if whole else None
+        if response is not None:
+            content = text[response.size :]
+        else:
+            reader.receive(text)
+            response = reader.next(method)
+            if response is not None and not reader.ended:
+                content = reader.body()
+    except Malformed as malformed:
+        return str(malformed)
+    if response is None:
+        return reader.rest
+    said = {name: getattr(response, name) for name in type(response).__slots__}
+    return said, content, reader.ended, reader.rest
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_an_answer_is_the_same_whether_it_is_known_to_be_whole(method: bytes) -> None:
+    texts = [
+        *SAID,
+        *(text for group in RESPONSES for text in cases(group)),
+        *(filled(case, "bytes") for case in ODD_ANSWERS),
+    ]
+    other = ok(b"other") if method == b"GET" else b"HTTP/1.1 200 OK\r\n\r\n"
+    for text in texts:
+        readers = [ResponseReader(65536, 100) for _ in range(2)]
+        for again in (text, text, other, text, other):
+            at_once = response_of(readers[0], again, method, whole=True)
+            assert at_once == response_of(readers[1], again, method, whole=False), again
+            if not isinstance(at_once, tuple) or at_once[-1] != b"" or not readers[0].ended:
+                break
