@@ -15,7 +15,8 @@ from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.http.framing import Framing
 from lb.proxy.http.request import Hop, Request
 from lb.proxy.http.response import Aside, Response
-from lb.proxy.timers import Timers, Wait
+from lb.proxy.timers import Timers
+from lb.proxy.waits import Wait
 from lb.strategies import Outcome
 from tests.proxy.doubles import note_ends, note_leases
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.proxy.timers import Deadlines, Waits
+from lb.proxy.timers import Deadlines
+from lb.proxy.waits import Waits
 
 
 def made(seconds: float = 10.0) -> tuple[Deadlines[str], list[str]]:

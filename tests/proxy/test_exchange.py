@@ -124,11 +124,13 @@ def test_a_broken_answer_is_cut_off_and_ends_the_lease() -> None:
     it.begin()
     connected(it, upstream)
     begin_answer(it, response())
-    it.broken(it.attempt, Outcome.RESET)
+    attempt = it.attempt
+    assert attempt is not None
+    it.broken(attempt, Outcome.RESET)
     assert client.cut
     assert driver.outcomes == [Outcome.RESET]
     it.client_gone()
-    it.broken(it.attempt, Outcome.TIMEOUT)
+    it.broken(attempt, Outcome.TIMEOUT)
     assert driver.outcomes == [Outcome.RESET]
 
 

@@ -7,8 +7,9 @@ from itertools import product
 
 import pytest
 
-from lb.balancing import Outcome, Why
+from lb.balancing import Lease, Outcome, Why
 from lb.balancing.lease import pair
+from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.transitions import NEVER, TRANSITIONS, Event, Stage, transition
 from lb.proxy.http.framing import Framing
@@ -75,6 +76,13 @@ class Scene:
         self.it = exchange(self.driver, self.client, b"POST", Framing.CHUNKED, hop=hop)
         self.others: list[Exchange] = []
 
+    @property
+    def attempt(self) -> Attempt:
+        """The exchange's own, or one that it should never have heard of."""
+        backend = self.driver.balancer.pool.backends[0]
+        stranger: Lease[Exchange] = Lease(self.driver.balancer, self.it, backend, 0.0)
+        return self.it.attempt or Attempt(self.it, stranger, False)
+
     def occupy(self) -> None:
         """Fill both backends, so that the next one waits in line."""
         for _ in range(2):
@@ -117,14 +125,14 @@ class Scene:
 
     def decline(self) -> None:
         """The balancer has ended the lease of the attempt, and then says so."""
-        attempt = self.it.attempt
-        self.it.declined(attempt)  # type: ignore[arg-type]
-        assert attempt is not None
+        attempt = self.attempt
+        self.it.declined(attempt)
         attempt.lease.done(self.driver.clock, Outcome.SERVER_ERROR)
 
     def do(self, event: Event) -> None:
-        it, now, attempt = self.it, self.driver.clock, self.it.attempt
-        lease = self.driver.leases[-1] if attempt is None and self.driver.leases else None
+        it, now = self.it, self.driver.clock
+        lease = self.driver.leases[-1] if it.attempt is None and self.driver.leases else None
+        attempt = self.attempt
         acts: dict[Event, Callable[[], object]] = {
             Event.BEGIN: it.begin,
             Event.LOCAL: lambda: it.local(Answer(200, b"{}")),
@@ -132,7 +140,7 @@ class Scene:
             Event.REQUEST_END: it.request_end,
             Event.START: self.start,
             Event.REFUSE: lambda: it.refuse(Why.QUEUE_TIMEOUT),
-            Event.CANCEL: lambda: it.cancel(attempt.lease if attempt else lease),
+            Event.CANCEL: lambda: it.cancel(it.attempt.lease if it.attempt else lease),
             Event.SENT_ON: lambda: it.sent_on(attempt, self.upstream, END, now),
             Event.INTERIM: lambda: it.interim(response(103, Framing.NONE)),
             Event.SWITCH: lambda: it.switch(
@@ -152,7 +160,7 @@ class Scene:
             Event.SILENT: it.silent,
             Event.STALLED: it.stalled,
             Event.TIMED_OUT: it.timed_out,
-            Event.OVERDUE: lambda: it.overdue(attempt.lease if attempt else lease),
+            Event.OVERDUE: lambda: it.overdue(it.attempt.lease if it.attempt else lease),
             Event.ALONE: self.go_on_alone,
             Event.SENT_BEFORE: it.sent_before,
             Event.DECLINED: self.decline,

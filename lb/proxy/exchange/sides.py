@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from lb.proxy.timers import Wait
+from lb.proxy.waits import Wait
 
 
 class Tunnelled(Protocol):

@@ -14,7 +14,8 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
 from lb.proxy.http.request import Request, RequestReader
 from lb.proxy.http.rules import Rejected
-from lb.proxy.timers import Timers, Wait
+from lb.proxy.timers import Timers
+from lb.proxy.waits import Wait
 
 MAX_PIPELINED = 16
 """Requests taken ahead of their turn; what comes behind them stays unread."""

@@ -12,8 +12,8 @@ from lb.balancing import Backend
 from lb.proxy.context import Context
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import ClientSide, UpstreamSide
-from lb.proxy.timers import INFINITY as NEVER
 from lb.proxy.timers import Timers
+from lb.proxy.waits import INFINITY as NEVER
 
 
 class Turns:

@@ -150,10 +150,13 @@ class RequestReader(MessageReader):
         None where it is not: then it is to be received.
         """
         end = data.find(b"\r\n")
-        block = self._block
-        if end < 1 or (
-            (len(data) != end + 2 + len(block) or not data.endswith(block))
-            and (data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most)
+        if (
+            end < 1
+            or len(data) < end + 4
+            or (
+                data[end + 2 :] != self._block
+                and (data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most)
+            )
         ):
             return None
         return self._request(data, end)
