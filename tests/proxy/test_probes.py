@@ -35,7 +35,7 @@ from tests.proxy.test_health import QUICK, UP, Checked, news
         ),
         (
             answering(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
-            "broken answer: the response is not HTTP/1.1",
+            "broken answer: Content-Length is not a number of bytes",
         ),
         (
             closing_after(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),

@@ -131,7 +131,6 @@ class Scene:
 
     def do(self, event: Event) -> None:
         it, now = self.it, self.driver.clock
-        lease = self.driver.leases[-1] if it.attempt is None and self.driver.leases else None
         attempt = self.attempt
         acts: dict[Event, Callable[[], object]] = {
             Event.BEGIN: it.begin,
@@ -140,7 +139,7 @@ class Scene:
             Event.REQUEST_END: it.request_end,
             Event.START: self.start,
             Event.REFUSE: lambda: it.refuse(Why.QUEUE_TIMEOUT),
-            Event.CANCEL: lambda: it.cancel(it.attempt.lease if it.attempt else lease),
+            Event.CANCEL: lambda: it.cancel(attempt.lease),
             Event.SENT_ON: lambda: it.sent_on(attempt, self.upstream, END, now),
             Event.INTERIM: lambda: it.interim(response(103, Framing.NONE)),
             Event.SWITCH: lambda: it.switch(
@@ -160,7 +159,7 @@ class Scene:
             Event.SILENT: it.silent,
             Event.STALLED: it.stalled,
             Event.TIMED_OUT: it.timed_out,
-            Event.OVERDUE: lambda: it.overdue(it.attempt.lease if it.attempt else lease),
+            Event.OVERDUE: lambda: it.overdue(attempt.lease),
             Event.ALONE: self.go_on_alone,
             Event.SENT_BEFORE: it.sent_before,
             Event.DECLINED: self.decline,

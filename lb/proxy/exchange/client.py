@@ -79,7 +79,10 @@ class ClientConnection(Taking, asyncio.Protocol):
             # From the loop, so a long pipeline does not become a deep stack.
             self._context.loop.call_soon(self._next)
         elif not self.phase and not self._reader.rest:
-            self.silence.start(now)
+            silence = self.silence
+            silence.since = now
+            if silence.at < 0:
+                silence.start(now)
         else:
             self._rest(now)
 

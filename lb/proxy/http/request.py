@@ -93,6 +93,7 @@ class RequestReader(MessageReader):
         "_limits",
         "_minor",
         "_most",
+        "_most_line",
         "_parsed",
         "_peer",
         "_read",
@@ -107,6 +108,7 @@ class RequestReader(MessageReader):
         self._intermediary = intermediary
         self._limits = limits = intermediary.limits
         self._most = limits.header_bytes + limits.request_line
+        self._most_line = limits.request_line
         self._trusted = trusted
         self._read = (TRUSTED_FIELDS if trusted else FIELDS).read
         self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http" % peer
@@ -142,7 +144,8 @@ class RequestReader(MessageReader):
                 raise Rejected(400, "a line does not end with CRLF")
             return None
         self._judged = False
-        return self._request(head, head.find(b"\r\n"))
+        line, _, block = head.partition(b"\r\n")
+        return self._request(line, block)
 
     def whole(self, data: bytes) -> Request | None:
         """As `next`, while nothing is unread, if `data` is one head and nothing else.
@@ -150,16 +153,17 @@ class RequestReader(MessageReader):
         None where it is not: then it is to be received.
         """
         end = data.find(b"\r\n")
+        block = data[end + 2 :]
         if (
             end < 1
-            or len(data) < end + 4
+            or not block
             or (
-                data[end + 2 :] != self._block
+                block != self._block
                 and (data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most)
             )
         ):
             return None
-        return self._request(data, end)
+        return self._request(data[:end], block)
 
     def _judge_line(self, rest: bytes) -> None:
         """Refuse a first line as soon as it is here: the rest of its head may never come."""
@@ -172,10 +176,9 @@ class RequestReader(MessageReader):
         elif not 32 < rest[0] < 127 and rest != b"\r":
             request_line(line)  # somebody speaks another protocol, and may wait for us
 
-    def _request(self, head: bytes, end: int) -> Request:
-        """Of a head whose first line goes to `end`."""
-        line, block = head[:end], head[end + 2 :]
-        if end > self._limits.request_line:
+    def _request(self, line: bytes, block: bytes) -> Request:
+        """Of a head, its first line and what is behind that."""
+        if len(line) > self._most_line:
             raise Rejected(414, "the request line is too long")
         method, target, minor = request_line(line)
         authority = None
@@ -192,7 +195,7 @@ class RequestReader(MessageReader):
             host, lines, rest, framing, keep_alive, hop = self._fields(
                 method, line, block, minor, authority
             )
-        head = b"".join((method, b" ", target, b" HTTP/1.1\r\nHost: ", host, rest))
+        head = b"%b %b%b" % (method, target, rest)
         return Request(method, target, minor, host, lines, head, framing, keep_alive, hop)
 
     def _fields(
@@ -240,7 +243,12 @@ class RequestReader(MessageReader):
             passed, ours = forwarding(lines, self._peer, host or b"")
         elif host:
             ours += b"\r\nX-Forwarded-Host: " + host
-        rest = b"".join((passed, for_next, ours, self._intermediary.tails[minor]))
+        rest = b"".join(
+            (
+                *(b" HTTP/1.1\r\nHost: ", host or b"", passed, for_next, ours),
+                self._intermediary.tails[minor],
+            )
+        )
         if framing is NO_BODY and authority is None and said[MAX_FORWARDS] is None:
             self._block, self._minor = block, minor
             self._parsed = host or b"", lines, rest, keep_alive, hop
