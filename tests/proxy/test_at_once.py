@@ -70,6 +70,9 @@ class Transport:
     def write(self, data: bytes) -> None:
         self.said.append(("write", data))
 
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
     def write_eof(self) -> None:
         self.said.append(("eof", b""))
 

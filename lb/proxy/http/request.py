@@ -153,16 +153,11 @@ class RequestReader(MessageReader):
         None where it is not: then it is to be received.
         """
         end = data.find(b"\r\n")
-        block = data[end + 2 :]
-        if (
-            end < 1
-            or not block
-            or (
-                block != self._block
-                and (data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most)
-            )
-        ):
-            return None
+        block = self._block  # a client says much the same all the time
+        if not (block and len(data) == end + 2 + len(block) and data.endswith(block)):
+            if data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most or end < 1:
+                return None
+            block = data[end + 2 :]
         return self._request(data[:end], block)
 
     def _judge_line(self, rest: bytes) -> None:
@@ -185,7 +180,7 @@ class RequestReader(MessageReader):
         if target[0] != 47:  # a slash
             target, authority = origin_form(method, target)
         if (
-            block == self._block  # a client says much the same all the time
+            block == self._block
             and minor == self._minor
             and authority is None
         ):
