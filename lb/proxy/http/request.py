@@ -154,7 +154,7 @@ class RequestReader(MessageReader):
         """
         end = data.find(b"\r\n")
         block = self._block  # a client says much the same all the time
-        if not (block and len(data) == end + 2 + len(block) and data.endswith(block)):
+        if not (block and end > 0 and len(data) == end + 2 + len(block) and data.endswith(block)):
             if data.find(HEAD_END, end) + 4 != len(data) or len(data) > self._most or end < 1:
                 return None
             block = data[end + 2 :]
@@ -179,11 +179,7 @@ class RequestReader(MessageReader):
         authority = None
         if target[0] != 47:  # a slash
             target, authority = origin_form(method, target)
-        if (
-            block == self._block
-            and minor == self._minor
-            and authority is None
-        ):
+        if block == self._block and minor == self._minor and authority is None:
             host, lines, rest, keep_alive, hop = self._parsed
             framing = NO_BODY
         else:
