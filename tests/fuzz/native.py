@@ -54,4 +54,5 @@ def preload() -> str | None:
         return None
     asked = [*command.split(), "-print-file-name=libasan.so"]
     said = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-    return said if Path(said).is_absolute() else None
+    found = Path(said).is_absolute() and Path(said).read_bytes()[:4] == b"\x7fELF"
+    return said if found else None  # some have a linker's script there

@@ -80,13 +80,13 @@ class Reference:
             self._refuse(block, most)
         del lines[count:]
         judged = False
-        passing = self._passing.get
+        passing, special = self._passing.get, self._special.get
         said = self._nothing.copy()
         written = []
         for line in lines:
             text = passing(line)
             if text is None:
-                field = self._special.get(line)
+                field = special(line)
                 if field is None:
                     if not judged and block.translate(None, _TEXT) != b"\r\n" * (count + 1):
                         self._refuse(block, most)
@@ -97,9 +97,7 @@ class Reference:
                 kind, text, value = field
                 if kind:
                     before = said[kind]
-                    if before is not None:
-                        value = before + b", " + value
-                    said[kind] = value
+                    said[kind] = value = value if before is None else before + b", " + value
                     if kind > self._common:
                         said[0] = value
             written.append(text)
