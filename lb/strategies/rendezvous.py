@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 from math import log
+from struct import Struct
 
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
@@ -31,6 +32,30 @@ class Params:
     """Rendezvous has no settings."""
 
 
+class Row:
+    """The backends of one weight, hashed together: one integer holds a word of each.
+
+    A step of the mixing is one operation on that instead of one for each backend, which takes a
+    quarter of the time. A word has twice the room that it needs, for products.
+    """
+
+    __slots__ = ("_ones", "_seeds", "_size", "_unpack", "_words")
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._size = 16 * len(seeds)
+        self._unpack = Struct("<" + "Q8x" * len(seeds)).unpack
+        self._ones = _packed([1] * len(seeds))
+        self._words = WORD * self._ones
+        self._seeds = _packed([folded(seed) for seed in seeds])
+
+    def mixed(self, hashed: int) -> tuple[int, ...]:
+        """Of each backend what `uniform` takes the highest bits of."""
+        words = self._words
+        word = (folded(hashed) * self._ones ^ self._seeds) * FIRST & words
+        word = (word ^ word >> 33 & words) * SECOND & words
+        return self._unpack(word.to_bytes(self._size, "little"))
+
+
 class Rendezvous(Ring[B]):
     """A ring, and a hash of every address in it.
 
@@ -40,32 +65,29 @@ class Rendezvous(Ring[B]):
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
         self._seeds: dict[int, int] = {}  # by order
-        self._row: list[int] | None = None  # of `members`; none of them when their weights differ
+        self._row: Row | None = None  # of `members`, when their weights are equal
+        self._stale = True
 
     def join(self, backend: B, now: float) -> None:
         super().join(backend, now)
         self._seeds[backend.order] = digest(backend.address.encode())
-        self._row = None
+        self._stale = True
 
     def leave(self, backend: B, now: float) -> None:
         super().leave(backend, now)
         self._seeds.pop(backend.order, None)
-        self._row = None
+        self._stale = True
 
     def reweigh(self, backend: B, now: float) -> None:
-        self._row = None
+        self._stale = True
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
-        members, row = self.members, self._row
-        if row is None:
-            row = self._line_up()
-        if row and not avoid:
-            hashed = folded(digest(key))
-            # `uniform` at full length: a step into it for each backend cost a third of the pick.
-            words = [
-                ((word := (hashed ^ seed) * FIRST & WORD) ^ word >> 33) * SECOND & WORD
-                for seed in row
-            ]
+        members = self.members
+        if self._stale:
+            self._line_up()
+        row = self._row
+        if row is not None and not avoid:
+            words = list(row.mixed(digest(key)))
             highest = max(words)
             at = words.index(highest)
             words[at] = 0
@@ -82,11 +104,15 @@ class Rendezvous(Ring[B]):
             key=lambda backend: -log(uniform(hashed ^ seeds[backend.order])) / backend.weight,
         )
 
-    def _line_up(self) -> list[int]:
+    def _line_up(self) -> None:
         members = self.members
         alike = len(members) > 1 and len({backend.weight for backend in members}) == 1
-        self._row = row = [folded(self._seeds[order]) for order in self.orders] if alike else []
-        return row
+        self._row = Row([self._seeds[order] for order in self.orders]) if alike else None
+        self._stale = False
+
+
+def _packed(words: Sequence[int]) -> int:
+    return int.from_bytes(b"".join([word.to_bytes(16, "little") for word in words]), "little")
 
 
 def digest(data: bytes) -> int:
