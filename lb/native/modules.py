@@ -70,7 +70,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "least_loaded",
         "ring",
         "sampling",
-        "seldom_tied",
+        "tournament",
         "turns",
     ),
     "sim/engine": (

@@ -15,7 +15,7 @@ from math import log
 from lb.strategies.base import Outcome, Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.estimates import Estimates
-from lb.strategies.parts.seldom_tied import SeldomTied
+from lb.strategies.parts.tournament import LowestWins
 from lb.strategies.spec import Seconds, Spec, settings
 
 
@@ -33,14 +33,13 @@ class Params:
             raise ValueError("decay and penalty must be above zero seconds")
 
 
-class LeastResponseTime(SeldomTied[B]):
+class LeastResponseTime(LowestWins[B]):
     """Least loaded, by estimated latency times requests in flight per weight."""
 
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)
         self._estimates = Estimates(params.decay, params.penalty, peak=False)
         self._keys = self._estimates.keys
-        self._joined: set[int] = set()  # orders, blocked ones too
 
     def load(self, backend: B) -> float:
         key = self._keys.get(backend.order)
@@ -49,13 +48,11 @@ class LeastResponseTime(SeldomTied[B]):
         return key + log((backend.active + 1) / backend.weight)  # the same without the step
 
     def join(self, backend: B, now: float) -> None:
-        self._joined.add(backend.order)
         self._estimates.seed(backend, now)
         super().join(backend, now)
 
     def leave(self, backend: B, now: float) -> None:
         super().leave(backend, now)
-        self._joined.discard(backend.order)
         self._estimates.forget(backend.order)
 
     def finished(self, backend: B, now: float, outcome: Outcome, latency: float) -> None:
