@@ -14,9 +14,10 @@ from scipy import stats
 
 from lb.strategies import REGISTRY, Outcome, create
 from lb.strategies.parts.least_loaded import LeastLoaded
+from lb.strategies.parts.tournament import LowestWins
 from tests.doubles import Draws, Server, end, joined, send, servers
 
-LEAST = [name for name in REGISTRY if isinstance(create(name, Draws()), LeastLoaded)]
+LEAST = [name for name in REGISTRY if isinstance(create(name, Draws()), LeastLoaded | LowestWins)]
 SIZE = 5
 WHO = st.integers(0, SIZE - 1)
 EVENTS = st.lists(
