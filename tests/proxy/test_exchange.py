@@ -24,6 +24,21 @@ from tests.proxy.around import (
 )
 
 
+def test_a_body_that_comes_with_its_head_is_held_without_a_pause() -> None:
+    """Its turn is next: most likely all of it goes on in the same breath."""
+    driver, client, upstream = Driver(), Client(), Upstream()
+    it = exchange(driver, client, b"POST", Framing.LENGTH)
+    it.request_body(b"one")
+    assert it.pending
+    assert client.reading
+    it.begin()
+    it.request_body(b"two")  # and no connection is there
+    assert not client.reading
+    connected(it, upstream)
+    assert upstream.got == HEAD + END + b"onetwo"
+    assert client.reading
+
+
 def test_there_and_back() -> None:
     driver, client, upstream = Driver(), Client(), Upstream()
     it = exchange(driver, client)
