@@ -45,11 +45,14 @@ def main() -> int:
             if "trouble" in _manifest():  # of one that has gone
                 (HERE / MANIFEST).unlink()
             return 0
-        HERE.mkdir(parents=True, exist_ok=True)
-        with (HERE / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # who waited finds it done
-            print(f"lb: {_brought_up_to_date(command)}")
-    except (OSError, CannotCompile) as error:
+        made_from = {"tools": _tools(command), "sources": _sources()}
+        if (before := _as_before(made_from)) is None:
+            HERE.mkdir(parents=True, exist_ok=True)
+            with (HERE / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                before = _as_before(made_from) or _made(command, made_from)
+        print(f"lb: {before}")
+    except (OSError, ValueError, SyntaxError) as error:
         print(f"lb: compiling failed: {error}; pure Python runs")
     except KeyboardInterrupt:
         return 130
@@ -78,12 +81,16 @@ def compiler() -> str | None:
     return None
 
 
-def _brought_up_to_date(command: str) -> str:
-    """Build unless that was done, or tried, before; what there is now."""
-    made_from = {"tools": _tools(command), "sources": _sources()}
+def _as_before(made_from: dict[str, Any]) -> str | None:
+    """What there is, if it was made, or tried, from the same."""
+    manifest = _manifest()
+    same = manifest.get("made_from") == made_from and _stands(manifest)
+    return _told(manifest) if same else None
+
+
+def _made(command: str, made_from: dict[str, Any]) -> str:
+    """Build; what there is now."""
     before = _manifest()
-    if before.get("made_from") == made_from and _stands(before):
-        return _told(before)
     folder = Path(tempfile.mkdtemp(dir=HERE))
     try:
         manifest: dict[str, Any] = {"made_from": made_from, "python": SOABI}
@@ -160,7 +167,7 @@ def _sources() -> dict[str, str]:
 
 def _imported(file: Path) -> Iterator[str]:
     """The files of ours that one imports at its top."""
-    for node in ast.parse(file.read_bytes()).body:
+    for node in ast.parse(file.read_bytes(), file).body:
         if not isinstance(node, ast.ImportFrom) or node.module is None:
             continue
         for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):

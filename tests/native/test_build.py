@@ -105,6 +105,13 @@ def test_what_is_no_python_for_a_compiler_is_told(bare: Tree) -> None:
 
 
 @NEEDED
+def test_what_is_no_python_at_all_is_told(bare: Tree) -> None:
+    (bare.root / "lb/tiny.py").write_text("def times(\n")
+    (line,) = bare.build().splitlines()
+    assert line == "lb: compiling failed: '(' was never closed (tiny.py, line 1); pure Python runs"
+
+
+@NEEDED
 def test_what_cannot_be_imported_is_no_build(bare: Tree) -> None:
     with (bare.root / "lb/tiny.py").open("a") as file:
         file.write("\n\nif times(1):\n    raise ValueError('too late')\n")
