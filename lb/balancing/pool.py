@@ -159,6 +159,19 @@ class Pool:
         return not any(tier.usable for tier in self._tiers.values())
 
     @property
+    def static(self) -> bool:
+        """Whether picks are the same whatever is in flight, and nobody waits for an end.
+
+        Ends may be told late then, as long as those of one backend come in their order.
+        """
+        return (
+            len(self._tiers) == 1
+            and not (self._hears_starts or self._hears_ends or self._awaited)
+            and spec(self._setup.algorithm).static
+            and all(backend.limit == UNLIMITED for backend in self.backends)
+        )
+
+    @property
     def panic(self) -> bool:
         """Some tier is in panic."""
         return any(tier.desperate for tier in self._tiers.values())

@@ -189,6 +189,7 @@ SPEC = Spec(
     params=Params,
     cost="O(log n)",
     avoid_when="a few keys are most of the traffic and balance_factor is off",
+    static=True,
     needs=frozenset({"key"}),
     variants=(
         {"balance_factor": 1},

@@ -142,5 +142,6 @@ SPEC = Spec(
     params=Params,
     cost="O(1)",
     avoid_when="many clients share a network, or backends are often added",
+    static=True,
     needs=frozenset({"key"}),
 )

@@ -153,6 +153,7 @@ SPEC = Spec(
     params=Params,
     cost="O(1)",
     avoid_when="new backends come all the time",
+    static=True,
     needs=frozenset({"key"}),
     variants=(
         {"table_size": 2},

@@ -44,5 +44,6 @@ SPEC = Spec(
     params=Params,
     cost="O(1)",
     avoid_when="anything better is at hand; it is the yardstick",
+    static=True,
     weighs=False,
 )

@@ -141,5 +141,6 @@ SPEC = Spec(
     params=Params,
     cost="O(n)",
     avoid_when="there are more than some dozens of backends",
+    static=True,
     needs=frozenset({"key"}),
 )

@@ -51,5 +51,6 @@ SPEC = Spec(
     params=Params,
     cost="O(log n)",
     avoid_when="backends differ in speed, or requests differ much in cost",
+    static=True,
     weighs=False,
 )

@@ -65,6 +65,8 @@ class Spec:
     """Settings that the laws hold it at beside its defaults: one for every branch of its code."""
     weighs: bool = True
     """Whether it minds weights, and so slow start; an algorithm that nests is as its inner one."""
+    static: bool = False
+    """Whether it picks by members, weights and keys alone, unless it wants to hear of attempts."""
     nests: bool = False
     """Whether it holds another algorithm, and its factory takes an Inner to make that with."""
     preset: Mapping[str, object] = field(default_factory=dict, hash=False)

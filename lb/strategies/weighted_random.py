@@ -75,6 +75,7 @@ SPEC = Spec(
     params=Params,
     cost="O(1); O(log n) while somebody is at a limit",
     avoid_when="an even spread over a short while matters",
+    static=True,
     needs=frozenset({"weights"}),
     claims=frozenset({"shares"}),
 )

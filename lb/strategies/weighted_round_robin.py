@@ -40,6 +40,7 @@ SPEC = Spec(
     params=Params,
     cost="O(log n) per distinct weight; O(log n) with edf",
     avoid_when="the weights do not say what the backends can really do",
+    static=True,
     needs=frozenset({"weights"}),
     claims=frozenset({"shares", "exact_shares"}),
     variants=({"sequence": "edf"},),

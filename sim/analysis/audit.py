@@ -56,7 +56,10 @@ def _in_order(record: Record, slack: float) -> Iterator[str]:
     """Each request is sent, is at its backend, leaves it and is answered, in this order."""
     columns = ("arrived", "started", "reached", "left", "ended")
     for before, after in pairwise(columns):
-        wrong = int(np.count_nonzero(getattr(record, before) > getattr(record, after) + slack))
+        first, second = getattr(record, before), getattr(record, after)
+        if first is second:  # nothing takes time there
+            continue
+        wrong = int(np.count_nonzero(first > second + slack))
         if wrong:
             yield f"{wrong} requests {after} before they {before}"
     lost = record.lost
@@ -78,7 +81,8 @@ def _littles_law(record: Record, slack: float) -> Iterator[str]:
         return
     here = (started < until) & (ended > since)
     path = occupancy(np.clip(started[here], since, until), np.clip(ended[here], since, until))
-    numbers, stays = time_average(*path, since, until), mean_inside(started, ended, since, until)
+    numbers = time_average(*path, since, until)
+    stays = mean_inside(started[here], ended[here], since, until)
     if abs(numbers - stays) * (until - since) > slack * max(int(np.count_nonzero(here)), 1):
         yield f"{numbers:.9g} were in flight, and attempts stayed as long as {stays:.9g} would"
     came = int(np.count_nonzero((started >= since) & (started < until)))

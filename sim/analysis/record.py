@@ -208,8 +208,10 @@ class Record:
     @cached_property
     def _by_backend(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """All rows, backend by backend, and where each begins: looked for once, not by everyone."""
-        rows = np.argsort(self.backend, kind="stable")
-        count = int(self.backend.max()) + 1 if len(rows) else 0
+        count = int(self.backend.max()) + 1 if len(self.backend) else 0
+        # Short numbers are sorted by their digits, which takes a tenth of the time.
+        narrow = self.backend.astype(np.uint16) if count <= 1 << 16 else self.backend
+        rows = np.argsort(narrow, kind="stable")
         return rows, np.searchsorted(self.backend[rows], np.arange(count + 1))
 
     def in_flight(self, order: int | None = None) -> tuple[Floats, Floats]:
@@ -228,8 +230,8 @@ class Record:
         return self.present(order)
 
     def _stays(self, order: int | None, entered: str, left: str) -> tuple[Floats, Floats]:
-        if order is not None and not len(self.lost.backend):
-            rows = self.answered_by(order)
+        if not len(self.lost.backend):
+            rows = slice(None) if order is None else self.answered_by(order)
             return getattr(self, entered)[rows], getattr(self, left)[rows]
         if order is None:
             mine: slice | NDArray[np.intp] = slice(None)

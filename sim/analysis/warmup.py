@@ -34,10 +34,10 @@ def warm_up(records: Mapping[str, Sequence[Record]], memory: Memory, rate: float
     """Seconds to cut; `memory` is what theory says, and `rate` the requests per second."""
     until = min(record.until for mine in records.values() for record in mine)
     least = min(FORGOTTEN * memory.span / rate, MOST * until)
+    if min(map(len, records.values())) < 3:  # too few to say what is beyond doubt
+        return least
     path = np.mean([[_path(it, until) for it in mine] for mine in records.values()], axis=0)
     away = path - path[:, BINS // 2 :].mean(axis=1, keepdims=True)
-    if len(away) < 3:  # too few to say what is beyond doubt
-        return least
     for last in range(BINS // 4, 0, -1):
         gaps = away[:, max(last - 2, 0) : last].mean(axis=1)
         error = float(gaps.std(ddof=1)) / math.sqrt(len(gaps))

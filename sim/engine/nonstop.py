@@ -2,12 +2,14 @@
 
 What is under way then is departures alone, which the lane keeps in a heap of its own: nobody else
 need look for them in SimPy's queue. As there, they come before anything else that happens at their
-instant, and in the order of their requests where that is one.
+instant, and in the order of their requests where that is one. Where nobody goes by them they need
+no order at all: a static algorithm is told of them now and then.
 """
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from array import array
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from lb.balancing import Balancer
@@ -17,9 +19,15 @@ from sim.engine.site import Site
 from sim.engine.turnoffs import Turnoffs
 from sim.model.stations import INFINITY
 
+AT_ONCE = 256
+"""Departures that are told together where nobody minds: few enough for the processor's memory."""
+
 
 class Nonstop(Turnoffs):
     """A lane that is plain until something happens; it never becomes so again."""
+
+    _due_in_order = True
+    """Of the departures, which are a heap; else they stand as their requests came."""
 
     def start(self) -> None:
         super().start()
@@ -49,7 +57,13 @@ class Nonstop(Turnoffs):
         asks = self._desks[0].balancer.pool.probing
         if len(self._desks) > 1 or self._delayed or self._general or (asks and not self._measured):
             self._hand_over()
+        elif self._indifferent():
+            self._due_in_order = False
+            self._pass_by()
         else:
+            if not self._due_in_order:
+                heapify(self._due)
+                self._due_in_order = True
             self._go_on()
         return self._nonstop
 
@@ -115,6 +129,88 @@ class Nonstop(Turnoffs):
             if out:
                 dispatcher.drain(now)
                 other = queue[0][0] if queue else INFINITY
+
+    # --- where departures need no order
+
+    def _indifferent(self) -> bool:
+        """Whether nobody minds when requests leave, and those of one backend do so as they came.
+
+        Whoever counts what ends as it does (`Tally`) minds.
+        """
+        return (
+            not self._measured
+            and isinstance(self._journal.ended, array)
+            and self._desks[0].balancer.pool.static
+            and all(site.open is not None and site.open.alone for site in self._sites)
+        )
+
+    def _pass_by(self) -> None:
+        """As `_go_on`: departures are told before anybody looks, and else when there are many."""
+        job: Any
+        journal, due = self._journal, self._due
+        queue: list[Any] = self._timeline.queue
+        where: Any = journal.backend
+        times: Any = self._times
+        keys: Any = self._keys
+        dispatcher, out = self._desks[0][0], self._desks[0][2]
+        balancer: Balancer[Request] = self._desks[0][1]
+        count, index, at = len(times), self._next, self._at
+        other: float = queue[0][0] if queue else INFINITY
+        many = len(due) + AT_ONCE
+        while True:
+            if other <= at or index == count:
+                self._tell(min(at, other))
+                if queue and (index == count or self._precedes(queue)):
+                    if not isinstance(queue[0][3], Alarm):
+                        self.count()
+                    return
+                if index == count:
+                    return
+            if len(due) >= many:
+                self._tell(at)
+                many = len(due) + AT_ONCE
+            job, now = index, at
+            backend = balancer.place(keys[job] if keys else b"", now)
+            if backend is None:
+                self._tell(now)
+                self._come(dispatcher, index, now)
+                return
+            site: Site = backend.site
+            station = site.open
+            assert station is not None, "it takes everybody"
+            where[job] = site.place
+            due.append((station.settle(now, site.sizes[job] * site.mean), job))
+            self._next = index = index + 1
+            self._at = at = times[index] if index < count else INFINITY
+            self._number = None
+            if out:
+                self._tell(now)
+                dispatcher.drain(now)
+                return
+
+    def _tell(self, until: float) -> None:
+        """Let the balancer know of those who have left by then."""
+        journal, due = self._journal, self._due
+        balancer, backends = self._desks[0].balancer, self._desks[0].backends
+        ended: Any = journal.ended
+        where: Any = journal.backend
+        times: Any = self._times
+        stay: list[tuple[float, Any]] = []
+        last = 0.0
+        for entry in due:
+            at, job = entry
+            if at > until:
+                stay.append(entry)
+                continue
+            balancer.settle(backends[where[job]], at, at - times[job])
+            ended[job] = at
+            last = at if at > last else last  # noqa: FURB136 - a call costs
+        told = len(due) - len(stay)
+        journal.left -= told
+        due[:] = stay
+        if told and not journal.left:
+            self._announce()
+            journal.over(last)
 
     def _counted_out(self, job: Any, now: float) -> None:
         """A request leaves its station, which may say with the answer how loaded it is."""

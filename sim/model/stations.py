@@ -47,7 +47,8 @@ class Fifo(Generic[J]):
     def __init__(self, workers: int = 1, queue: int | None = None) -> None:
         self._places = INFINITY if queue is None else workers + queue
         self._free_at = [0.0] * workers  # heap
-        self._alone = workers == 1
+        self.alone = workers == 1
+        """Jobs leave in the order in which they came."""
         self._due: list[tuple[float, int, J]] = []  # heap
         self._arrivals = 0
         self.settled = 0.0
@@ -66,7 +67,7 @@ class Fifo(Generic[J]):
         """When a job is due that arrives now, for a driver that holds it itself."""
         free_at = self._free_at
         due = (now if now > free_at[0] else free_at[0]) + service  # noqa: FURB136 - a call costs
-        if self._alone:
+        if self.alone:
             free_at[0] = due
         else:
             heapreplace(free_at, due)

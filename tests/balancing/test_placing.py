@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.balancing import Backend, Balancer, Outcome, Probe, ProbeKind, QueuePolicy, Refuse, Why
+from lb.balancing import (
+    Backend,
+    Balancer,
+    Outcome,
+    Probe,
+    ProbeKind,
+    QueuePolicy,
+    Refuse,
+    State,
+    Why,
+)
 from lb.balancing.lease import Lease
 from lb.strategies import REGISTRY
 from tests.balancing.test_balancer import balancer, drained, started
@@ -112,3 +122,37 @@ def test_where_nobody_is_there_the_call_is_refused() -> None:
     assert lb.place(call.key, 1.0) is None
     lb.unplaced(call, 1.0)
     assert drained(lb) == [Refuse(call, Why.NO_BACKEND)]
+
+
+@pytest.mark.parametrize("algorithm", sorted(REGISTRY))
+def test_a_static_algorithm_picks_the_same_whatever_ends_when(algorithm: str) -> None:
+    """What says it is none may do so too; what says it is one must."""
+    prompt, late = balancer(4, algorithm), balancer(4, algorithm)
+    told = []
+    for number in range(300):
+        now, key = 0.1 * number, b"%d" % (number * number % 31)
+        ours, theirs = placed(prompt, now, key), placed(late, now, key)
+        if late.pool.static:
+            assert ours.name == theirs.name
+        prompt.settle(ours, now, 0.01 * (number % 7))
+        told.append((theirs, now, 0.01 * (number % 7)))
+    for row in told:
+        late.settle(*row)
+    assert late.pool.static is REGISTRY[algorithm].static
+    if late.pool.static:
+        assert prompt.snapshot(40.0) == late.snapshot(40.0)
+
+
+@pytest.mark.parametrize("limit", [2, "adaptive"])
+def test_whoever_is_limited_is_told_of_ends_at_once(limit: int | str) -> None:
+    assert balancer(2, "round_robin").pool.static
+    assert not balancer(2, "round_robin", max_in_flight=limit).pool.static
+
+
+def test_whoever_drains_is_told_of_ends_at_once() -> None:
+    lb = balancer(2, "round_robin")
+    backend = placed(lb)
+    lb.set_state(backend, State.DRAIN, 1.0)
+    assert not lb.pool.static
+    lb.settle(backend, 2.0, 2.0)
+    assert lb.pool.static
