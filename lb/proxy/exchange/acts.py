@@ -236,13 +236,17 @@ class Acts(Turns):
             self.client.write(out)  # which may put an end to what is owed
 
     def _finish(self, trailers: bytes, keep_upstream: bool, now: float) -> None:
-        attempt, client, timers = self.attempt, self.client, self._timers
-        assert attempt is not None
+        assert self.attempt is not None
         out = self._out
         if self._rechunk:
             out += last_chunk(trailers if self.request.hop.takes_trailers else b"")
         if out:
-            client.write(out)
+            self.client.write(out)
+        self._end_well(self.attempt, keep_upstream and self.complete, now)
+
+    def _end_well(self, attempt: Attempt, keep_upstream: bool, now: float) -> None:
+        """The whole answer is written."""
+        client, timers = self.client, self._timers
         client.owed.since = INFINITY
         if timers.stalled.waiting or timers.total.waiting:
             self._close_account()
@@ -250,7 +254,7 @@ class Acts(Turns):
         assert upstream is not None
         outcome = OK if self.status < 500 else SERVER_ERROR
         attempt.lease.done(now, outcome, attempt.first_byte_at)
-        upstream.release(keep_upstream and self.complete, now)
+        upstream.release(keep_upstream, now)
         client.finished(self, self.keep_alive, now)
         self.attempt = None  # whose exchange we are: left to the collector, cycles cost a tenth
         if outcome is not OK or self._dispatcher.out:  # a failure may fall due as something

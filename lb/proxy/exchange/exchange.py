@@ -56,7 +56,9 @@ class Exchange(Racing):
         else:
             self.state = SENT
             upstream.attempt = attempt
-            self._send(attempt, upstream, site.request_end, now)
+            attempt.upstream = upstream
+            upstream.write(self.request.head + site.request_end)
+            self.client.owed.start(now)  # the answer cannot be there yet
         if dispatcher.out:
             dispatcher.drain()
 
@@ -77,8 +79,8 @@ class Exchange(Racing):
         if not response.out:
             tail = attempt.lease.backend.site.response_tails[response.minor]
             response.out = b"".join((b"HTTP/1.1 ", response.text, response.lines, tail))
-        self._out = response.out + content
-        self._finish(b"", response.keep_alive, now)
+        client.write(response.out + content)
+        self._end_well(attempt, response.keep_alive, now)
         return True
 
     # --- events of the request and the balancer
