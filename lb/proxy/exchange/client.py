@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import sys
 from contextlib import suppress
 from ipaddress import ip_address
 from struct import pack
@@ -13,15 +12,12 @@ from typing import cast
 
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
+from lb.proxy.exchange.peer import has_ended, has_spoken
 from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import LOOP, error
 from lb.proxy.http.request import Request, RequestReader
 from lb.proxy.http.rules import Rejected
-
-if sys.platform != "win32":
-    from fcntl import ioctl
-    from termios import FIONREAD
 
 GRACE = 0.2
 """Seconds that a connection gets which has just come, when the proxy stops, to say something."""
@@ -30,30 +26,6 @@ LINGER = 1.0
 EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 """A field by which a client says that it will wait before it sends a body."""
 _NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
-ENDED = (b"\x07", b"\x08")
-"""States of a TCP connection that was reset, or whose other side has ended, as Linux has them."""
-
-
-def has_ended(transport: asyncio.Transport) -> bool:
-    """Whether the other side has ended, behind what may still be unread. Only Linux can tell."""
-    if sys.platform != "linux":
-        return False
-    try:
-        connection: socket.socket = transport.get_extra_info("socket")
-        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) in ENDED
-    except OSError:  # gone already
-        return False
-
-
-def has_spoken(transport: asyncio.Transport) -> bool:
-    """Whether something has come that is not read yet, as far as the system tells."""
-    if sys.platform == "win32":
-        return False
-    try:
-        waiting = ioctl(transport.get_extra_info("socket").fileno(), FIONREAD, bytes(4))
-    except OSError:  # gone already
-        return False
-    return any(waiting)
 
 
 class ClientConnection(Taking, asyncio.Protocol):
