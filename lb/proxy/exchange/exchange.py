@@ -16,7 +16,7 @@ from lb.proxy.exchange.racing import Racing
 from lb.proxy.exchange.sides import UpstreamSide
 from lb.proxy.exchange.transitions import Event, Stage, transition
 from lb.proxy.exchange.trial import Trial
-from lb.proxy.http.message import Answer
+from lb.proxy.http.message import Answer, date
 from lb.proxy.http.response import Response
 
 TIMEOUT, CANCELLED = Outcome.TIMEOUT, Outcome.CANCELLED
@@ -67,7 +67,7 @@ class Exchange(Racing):
         client = self.client
         if (
             self.state != SENT
-            or not (self.keep_alive and self.complete and self.request.minor and response.dated)
+            or not (self.keep_alive and self.complete and self.request.minor)
             or self._out
             or client.phase
             or client.full
@@ -76,10 +76,14 @@ class Exchange(Racing):
             return False
         self.state = OVER
         self.status = response.status
-        if not response.out:
+        out = response.out
+        if not out:
             tail = attempt.lease.backend.site.response_tails[response.minor]
-            response.out = b"".join((b"HTTP/1.1 ", response.text, response.lines, tail))
-        client.write(response.out + content)
+            stamp = b"" if response.dated else date()
+            out = b"".join((b"HTTP/1.1 ", response.text, response.lines, stamp, tail))
+            if response.dated:  # else it is another one every second
+                response.out = out
+        client.write(out + content)
         self._end_well(attempt, response.keep_alive, now)
         return True
 
