@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import selectors
 import socket
-import struct
 import termios
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from fcntl import ioctl
 from typing import Any, TypeVar
 
@@ -23,8 +22,30 @@ GLANCE, GLANCES = 0.0005, 40
 """Real seconds, and how often: the kernel delivers at once, unless the machine is busy."""
 
 
+NOTHING = bytes(4)
+
+
 class _Selector(selectors.DefaultSelector):
     loop: VirtualLoop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: dict[int, selectors.SelectorKey] = {}  # the map given is slow to go through
+
+    def register(self, *arguments: Any) -> selectors.SelectorKey:
+        key = super().register(*arguments)
+        self._keys[key.fd] = key
+        return key
+
+    def modify(self, *arguments: Any) -> selectors.SelectorKey:
+        key = super().modify(*arguments)
+        self._keys[key.fd] = key
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self._keys.pop(key.fd, None)
+        return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
@@ -45,14 +66,13 @@ class _Selector(selectors.DefaultSelector):
 
     def _under_way(self) -> bool:
         """Whether somebody connects, or has sent what is not there yet."""
-        keys = list(self.get_map().values())
-        if any(key.events & selectors.EVENT_WRITE for key in keys):
+        if any(key.events & selectors.EVENT_WRITE for key in self._keys.values()):
             return True
-        sending = [key.fd for key in keys if _unacknowledged(key.fd)]
+        sending = _unacknowledged(self._keys)
         if sending:
-            for key in keys:
-                _acknowledge(key.fd)
-        return any(map(_unacknowledged, sending))
+            for descriptor in self._keys:
+                _acknowledge(descriptor)
+        return bool(_unacknowledged(sending))
 
 
 def _acknowledge(descriptor: int) -> None:
@@ -66,13 +86,16 @@ def _acknowledge(descriptor: int) -> None:
         it.detach()
 
 
-def _unacknowledged(descriptor: int) -> int:
-    """Bytes that a socket has sent and its peer has not taken; 0 for what sends nothing."""
-    try:
-        answer = ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
-    except OSError:
-        return 0
-    return int(struct.unpack("i", answer)[0])
+def _unacknowledged(descriptors: Iterable[int]) -> list[int]:
+    """Those that have sent what their peer has not taken. Of hundreds, many times a request."""
+    found = []
+    for descriptor in descriptors:
+        try:
+            if ioctl(descriptor, termios.TIOCOUTQ, NOTHING) != NOTHING:
+                found.append(descriptor)
+        except OSError:
+            pass  # no such connection
+    return found
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
