@@ -185,7 +185,12 @@ def _simulator(figures: Figures) -> str:
     for name in builds:
         row += [f"{processes['builds'][name]['multiple']:.1f}", ""]
     rows.append(row)
-    return _table(heads, rows)
+    starts = [f"{processes['builds'][name]['start']:.2f} s {word}" for name, word in builds.items()]
+    return (
+        _table(heads, rows)
+        + f"\nCPU of `lb simulate` for a single request, Python's start and all imports in it: "
+        f"{', '.join(starts)} (target {processes['start_target']:g} s).\n"
+    )
 
 
 _PARTS = {
