@@ -68,7 +68,8 @@ def requests(case: str, host: str) -> Numbered:
 def answers() -> dict[bytes, Numbered]:
     """The backend's answers by the target that was asked for; those of any other at b""."""
     draw = Random(SEED + 1)
-    plain = ["HTTP/1.1 200 OK", "Content-Type: text/plain", f"Content-Length: {len(SMALL)}"]
+    plain = ["HTTP/1.1 200 OK", "Date: Mon, 15 Jul 2024 10:20:30 GMT", "Server: origin"]
+    plain += ["Content-Type: text/plain", f"Content-Length: {len(SMALL)}"]
     fixed = _split([*plain, "", SMALL.decode()])
     new = _split([*plain, "X-Request-Id: \0", "", SMALL.decode()])
     varied = [_split(_answer(draw)) for _ in range(ANSWERS)]
@@ -165,7 +166,6 @@ def _answer(draw: Random) -> list[str]:
     size = draw.choice((64, 200, 500, 900, 1500))
     kind = draw.choice(("application/json", "text/html; charset=utf-8", "text/css", "image/webp"))
     more = [
-        f"Date: Mon, {draw.randrange(10, 29)} Jul 2024 10:{draw.randrange(10, 59)}:00 GMT",
         f"Server: {draw.choice(('gunicorn', 'nginx', 'envoy', 'Kestrel'))}",
         f"Cache-Control: {draw.choice(('no-store', 'public, max-age=31536000', 'private'))}",
         f'ETag: W/"{_hex(draw, 16)}"',
@@ -185,6 +185,7 @@ def _answer(draw: Random) -> list[str]:
         f"Content-Type: {kind}",
         f"Content-Length: {size + len(END)}",
         "X-Request-Id: \0",
+        f"Date: Mon, {draw.randrange(10, 29)} Jul 2024 10:{draw.randrange(10, 59)}:00 GMT",
         *more[: draw.randrange(2, 12)],
         "",
         "y" * size + END.decode(),
