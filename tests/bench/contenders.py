@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench.peers import MAKERS, Contender, peers
 from tests.bench.processes import ROOT, BenchError
 
-COMPILED, PURE, BESIDE = "lb", "lb pure", "lb beside"
-NAMES = (COMPILED, PURE, *MAKERS)
+COMPILED, PURE, BESIDE, RELAY = "lb", "lb pure", "lb beside", "relay"
+NAMES = (COMPILED, PURE, RELAY, *MAKERS)
 """Whoever can be left out."""
 BUILD = "import lb; print(getattr(lb, 'BUILD', 'pure Python'))"
 
@@ -27,6 +28,7 @@ def contenders(
     installed, missing = peers()
     ours = [make() for name, make in _OURS.items() if name not in without]
     ours += [_beside(tree, number) for number, tree in enumerate(others)]
+    ours += [_relay()] if RELAY not in without else []
     kept = [one for one in installed if one.name not in without]
     return ours + kept, [name for name in missing if name not in without]
 
@@ -65,8 +67,16 @@ def _lb(name: str, tree: Path, environment: Mapping[str, str]) -> Contender:
     if asked.returncode:
         raise BenchError(f"{name} cannot be imported:\n{asked.stderr}")
     setup = "defaults: round robin, all validation, health checks every 30 s, one worker"
-    version = f"{asked.stdout.strip()}, {commit(tree)}"
-    return Contender(name, version, setup, command, tree, environment)
+    build = f"{asked.stdout.strip()}, {commit(tree)}"
+    return Contender(name, build, setup, command, tree, environment)
+
+
+def _relay() -> Contender:
+    def command(port: int, origins: list[int], directory: Path) -> list[str]:
+        return [sys.executable, "-m", "tests.bench.relay", *map(str, (port, *origins))]
+
+    setup = "bytes both ways on uvloop, nothing of HTTP: the floor for a proxy in Python"
+    return Contender(RELAY, version("uvloop"), setup, command)
 
 
 def commit(tree: Path) -> str:

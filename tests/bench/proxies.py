@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from tests.bench import load, origin, traffic
-from tests.bench.contenders import COMPILED, PURE, contenders
+from tests.bench.contenders import COMPILED, PURE, RELAY, contenders
 from tests.bench.processes import LOAD_CORE, PROXY_CORE, BenchError, cpu_seconds
 from tests.bench.rounds import Sample, Say, alternating, started, summaries
 
@@ -36,7 +36,8 @@ def measure(quick: bool, others: list[Path], without: Collection[str], say: Say)
     cases = {}
     with started(found, origin.command, BACKENDS) as (proxies, _):
         for name, (port, _) in proxies.items():
-            _check(name, port)
+            if name != RELAY:
+                _check(name, port)
         for case, kind in CASES.items():
 
             def sample(name: str, kind: str = kind) -> Sample:

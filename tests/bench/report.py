@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.contenders import COMPILED, PURE, RELAY
+
 
 def show(results: dict[str, Any], console: Console) -> None:
     """Print whatever was measured."""
@@ -27,7 +29,7 @@ def _about(about: dict[str, Any], console: Console) -> None:
 
 def _proxy(result: dict[str, Any], console: Console) -> None:
     names = list(result["proxies"])
-    others = [name for name in names if not name.startswith("lb") or name.startswith("lb beside")]
+    others = [name for name in names if name not in (COMPILED, PURE, RELAY)]
     for case, proxies in result["cases"].items():
         title = f"CPU per proxied request: {case}; us, and times that of others"
         heads = ("us", *(name.removeprefix("lb ") for name in others), "half of the rounds")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.contenders import BESIDE, COMPILED, PURE
+from tests.bench.contenders import BESIDE, COMPILED, PURE, RELAY
 from tests.bench.processes import ROOT
 
 FIGURES = Path(__file__).with_name("figures.json")
@@ -81,14 +81,18 @@ def _proxy(figures: Figures) -> str:
     heads += [f"beside {PEERS[name]} {_major(versions[name])}" for name in peers]
     heads += ["of the version before", "target"] if shared else []
     rows = []
+
+    def target(name: str, case: str) -> str:
+        return _number(result["targets"].get(name, {}).get(case), ".2f")
+
     for case, proxies in result["cases"].items():
-        for name, build in BUILDS.items():
+        for name, build in {**BUILDS, RELAY: "bare relay"}.items():
             if name in proxies:
                 mine = proxies[name]
                 row = [case, build, f"{mine['cpu_us']:.1f}"]
                 row += [f"{mine['over'][peer]['median']:.2f}" for peer in peers]
                 if shared:
-                    row += [_spread(mine["over"][BESIDE]), f"{result['targets'][name][case]:.2f}"]
+                    row += [_spread(mine["over"][BESIDE]), target(name, case)]
                 rows.append(row)
     return _table(heads, rows)
 
