@@ -15,10 +15,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PAUSE = 0.1
+PAUSE = 0.25
 """Seconds between two looks at what is new. Counting does not do: while connections come as fast as
 others leave, the collector's own counter stands still, and all of them are new."""
-LOOKS = 10
+LOOKS = 4
 """Of these, after which all that has come since is looked through again, and kept."""
 THRESHOLDS = (700, 6, 1_000_000)
 """When very much comes at once the collector does not wait for us: it looks at up to 700 new
