@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ONCE
+
 HOUSE = Path(__file__).parents[1]
 LONGEST = 350
 """Lines of a file."""
@@ -93,3 +95,8 @@ def test_lb_is_imported_without_the_simulator() -> None:
         if name.startswith("lb"):
             at_once = names_of(ast.parse(path.read_text()).body)
             assert not [other for other in at_once if other.split(".")[0] == "sim"], name
+
+
+def test_what_is_tried_on_one_build_only_is_there() -> None:
+    assert not [name for name in ONCE if not (HOUSE / "tests" / name).exists()]
+    assert not [name for name in ONCE if name.startswith(("balancing", "proxy", "strategies"))]
