@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import Any
 
 from lb.native.marks import mypyc_attr
 from lb.strategies.candidate import B
 from lb.strategies.parts.avoiding import pick_avoiding
 from lb.strategies.parts.heedless import Heedless
 
-Entry = tuple[int, int, int]
-"""Deadline, the turn it was set at, order. The turn makes ties first in, first out."""
+Entry = Any
+"""Deadline, the turn it was set at, order, in a tuple that compiled code does not take apart. The
+turn makes ties first in, first out."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -49,7 +51,8 @@ class Deadlines(Heedless[B], ABC):
     def block(self, backend: B, now: float) -> None:
         entry = self._entry.pop(backend.order, None)
         if entry is not None:
-            self._kept[backend.order] = entry[0] - self._now
+            deadline: int = entry[0]
+            self._kept[backend.order] = deadline - self._now
 
     def unblock(self, backend: B, now: float) -> None:
         left = self._kept.pop(backend.order, None)
@@ -64,24 +67,31 @@ class Deadlines(Heedless[B], ABC):
             if order in self._kept:
                 self._kept[order] = min(self._kept[order], step)
             else:
-                self._enter(order, min(self._entry[order][0], self._now + step))
+                deadline: int = self._entry[order][0]
+                self._enter(order, min(deadline, self._now + step))
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         if avoid:
             return pick_avoiding(self, self._entry, now, key, avoid)
         heap = self._heap
+        entries = self._entry
         while heap:
-            entry = heappop(heap)
-            order = entry[2]
-            if self._entry.get(order) == entry:
-                self._now = entry[0]
+            entry: Any = heap[0]
+            deadline: int = entry[0]
+            order: int = entry[2]
+            if entries.get(order) is entry:
+                self._now = deadline
                 self._turn += 1
-                self._enter(order, entry[0] + self._step(order))
+                following: Any = (deadline + self._step(order), self._turn, order)
+                entries[order] = following
+                heapreplace(heap, following)
                 return self._members[order]
+            heappop(heap)
         return None
 
     def _enter(self, order: int, deadline: int) -> None:
-        entry = self._entry[order] = (deadline, self._turn, order)
+        entry: Any = (deadline, self._turn, order)
+        self._entry[order] = entry
         heappush(self._heap, entry)
         if len(self._heap) > 2 * len(self._entry) + 8:
             self._rebuild()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from math import fsum
+from typing import Any
 
 from lb.native.marks import mypyc_attr
 from lb.strategies.candidate import B
@@ -28,13 +29,17 @@ class SmoothSequence(Heedless[B]):
     backend's own is stale: dropped at the top, and swept out when most of a heap is stale.
     """
 
+    # Entries are `Any`, or compiled code would take each tuple apart, and make it anew where it is
+    # kept: they are told apart by identity.
+
     def __init__(self) -> None:
         self._turns = 0
         self._total = 0.0
-        self._heaps: dict[float, list[tuple[float, int]]] = {}  # by weight
+        self._heaps: dict[float, list[Any]] = {}  # by weight
         self._earning: dict[float, int] = {}  # backends that take turns, by weight
         self._members: dict[int, B] = {}  # by order, blocked ones too
-        self._entry: dict[int, tuple[float, tuple[float, int]]] = {}  # weight and entry, by order
+        self._entry: dict[int, Any] = {}  # by order
+        self._weights: dict[int, float] = {}  # as of the entry, by order
         self._frozen: dict[int, float] = {}  # credit of the blocked, by order
 
     def join(self, backend: B, now: float) -> None:
@@ -63,44 +68,46 @@ class SmoothSequence(Heedless[B]):
         if avoid:
             return pick_avoiding(self, self._entry, now, key, avoid)
         turns = self._turns + 1
-        best: tuple[float, int] | None = None
-        best_weight = 0.0
-        for weight, heap in self._heaps.items():
-            base, order = self._live_top(weight, heap)
-            bid = (base - weight * turns, order)
-            if best is None or bid < best:
-                best, best_weight = bid, weight
-        if best is None:
+        entries = self._entry
+        heap: list[Any] | None = None
+        lowest, base, first = 0.0, 0.0, 0
+        for weight, row in self._heaps.items():
+            top = row[0]
+            own: float = top[0]
+            order: int = top[1]
+            while entries.get(order) is not top:
+                heappop(row)  # a heap goes with the last backend that takes turns in it
+                top = row[0]
+                own, order = top[0], top[1]
+            bid = own - weight * turns
+            if heap is None or bid < lowest or (bid == lowest and order < first):
+                heap, lowest, base, first = row, bid, own, order
+        if heap is None:
             return None
         self._turns = turns
-        heap = self._heaps[best_weight]
-        base, order = heap[0]
-        entry = (base + self._total, order)
+        entry: Any = (base + self._total, first)
+        entries[first] = entry
         heapreplace(heap, entry)
-        self._entry[order] = (best_weight, entry)
-        return self._members[order]
-
-    def _live_top(self, weight: float, heap: list[tuple[float, int]]) -> tuple[float, int]:
-        """There is one: a heap goes with the last backend that takes turns in it."""
-        while self._entry.get(heap[0][1]) != (weight, heap[0]):
-            heappop(heap)
-        return heap[0]
+        return self._members[first]
 
     def _enter(self, backend: B, credit: float) -> None:
-        weight = backend.weight
-        entry = (weight * self._turns - credit, backend.order)
-        self._entry[backend.order] = (weight, entry)
+        order, weight = backend.order, backend.weight
+        entry: Any = (weight * self._turns - credit, order)
+        entries = self._entry
+        entries[order] = entry
+        self._weights[order] = weight
         earning = self._earning[weight] = self._earning.get(weight, 0) + 1
         heap = self._heaps.setdefault(weight, [])
         heappush(heap, entry)
         if len(heap) > 2 * earning + 8:
-            heap[:] = {entry for entry in heap if self._entry.get(entry[1]) == (weight, entry)}
+            heap[:] = [entry for entry in heap if entries.get(entry[1]) is entry]
             heapify(heap)
         self._add_up()
 
     def _withdraw(self, order: int) -> float:
         """Take a backend out of the turns and return its credit."""
-        weight, (base, _) = self._entry.pop(order)
+        base: float = self._entry.pop(order)[0]
+        weight = self._weights.pop(order)
         self._earning[weight] -= 1
         if not self._earning[weight]:
             del self._earning[weight], self._heaps[weight]
