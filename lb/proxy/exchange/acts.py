@@ -18,23 +18,16 @@ from lb.proxy.exchange.transitions import Stage
 from lb.proxy.exchange.tunnel import join
 from lb.proxy.exchange.turns import Turns
 from lb.proxy.http.framing import CHUNKED, LENGTH, NO_BODY
-from lb.proxy.http.message import (
-    REFUSALS,
-    TOO_LATE,
-    Answer,
-    chunk,
-    date,
-    last_chunk,
-)
+from lb.proxy.http.message import REFUSALS, TOO_LATE, Answer, chunk, date, last_chunk
 from lb.proxy.http.request import Request
 from lb.proxy.http.response import Response
 from lb.proxy.http.rules import IDEMPOTENT, SAFE
 from lb.proxy.timers import Timers
+from lb.proxy.waits import INFINITY
 
 OK, SERVER_ERROR = Outcome.OK, Outcome.SERVER_ERROR
 CANCELLED, CLIENT_GONE = Outcome.CANCELLED, Outcome.CLIENT_GONE
 NEW = int(Stage.NEW)
-INFINITY = float("inf")
 
 
 class Acts(Turns):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from contextlib import suppress
 from ipaddress import ip_address
@@ -11,20 +10,17 @@ from struct import pack
 from typing import cast
 
 from lb.proxy.exchange.exchange import Exchange
-from lb.proxy.exchange.pace import Pace
 from lb.proxy.exchange.peer import has_ended, has_spoken
 from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import LOOP, error
-from lb.proxy.http.request import Request, RequestReader
+from lb.proxy.http.request import RequestReader
 from lb.proxy.http.rules import Rejected
 
 GRACE = 0.2
 """Seconds that a connection gets which has just come, when the proxy stops, to say something."""
 LINGER = 1.0
 """Seconds that a client gets to read why it was refused, when the proxy stops."""
-EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
-"""A field by which a client says that it will wait before it sends a body."""
 _NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
 
 
@@ -257,29 +253,6 @@ class ClientConnection(Taking, asyncio.Protocol):
             exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         exchange.go()
         return True
-
-    def _enter(self, request: Request) -> None:
-        context, timers = self._context, self._timers
-        exchange = context.exchange(context, timers, self._dispatcher, self, request)
-        if context.key_of is not None:
-            exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
-        self._queue.append(exchange)
-        if self.phase:
-            self.phase = ENDING
-        if context.total is not None:
-            now = context.now()
-            exchange.deadline = now + context.total
-            timers.total.start(exchange, now)
-        if request.framing is not NO_BODY:
-            self._reading = exchange
-            if not self._paused:
-                self.silence.start(context.now())
-            if context.limits.body_rate is not None:
-                now = context.now()
-                self._pace = Pace(context.limits.body_rate, now)
-                if self._paused or EXPECTS.search(request.lines):
-                    self._pace.paused(now)
-                timers.pace.start(self, now)
 
     def _next(self) -> None:
         """Begin the next request in order, once the client reads the answers it has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import abstractmethod
 from enum import IntEnum
 from typing import Any
@@ -12,6 +13,7 @@ from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
+from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.request import Request, RequestReader
 from lb.proxy.http.rules import Rejected
 from lb.proxy.timers import Timers
@@ -19,6 +21,9 @@ from lb.proxy.waits import Wait
 
 MAX_PIPELINED = 16
 """Requests taken ahead of their turn; what comes behind them stays unread."""
+
+EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
+"""A field by which a client says that it will wait before it sends a body."""
 
 
 class Phase(IntEnum):
@@ -124,10 +129,6 @@ class Taking:
         """It is time to look at how fast the body comes."""
 
     @abstractmethod
-    def _enter(self, request: Request) -> None:
-        """A request has come, and its body may follow."""
-
-    @abstractmethod
     def _reject(self, status: int, why: str) -> None:
         """What has come cannot be understood."""
 
@@ -173,6 +174,29 @@ class Taking:
             return True
         last = self._queue[-1] if self._queue else self._current
         return last is not None and last.request.hop.upgrade != b""  # it may not be HTTP
+
+    def _enter(self, request: Request) -> None:
+        context, timers = self._context, self._timers
+        exchange = context.exchange(context, timers, self._dispatcher, self, request)
+        if context.key_of is not None:
+            exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
+        self._queue.append(exchange)
+        if self.phase:
+            self.phase = ENDING
+        if context.total is not None:
+            now = context.now()
+            exchange.deadline = now + context.total
+            timers.total.start(exchange, now)
+        if request.framing is not NO_BODY:
+            self._reading = exchange
+            if not self._paused:
+                self.silence.start(context.now())
+            if context.limits.body_rate is not None:
+                now = context.now()
+                self._pace = Pace(context.limits.body_rate, now)
+                if self._paused or EXPECTS.search(request.lines):
+                    self._pace.paused(now)
+                timers.pace.start(self, now)
 
     def _take(self) -> None:
         """Take what has come, as far as there is room for it."""
