@@ -72,3 +72,13 @@ def test_it_answers_as_a_scan_does_whatever_happens() -> None:
         free = [other for other in members if other not in blocked]
         expected = min(free, key=lambda it: (it.weight, -it.order)) if free else None
         assert strategy.pick(0.0) is expected
+
+
+def test_the_departed_are_not_unblocked_and_the_avoided_come_last() -> None:
+    a, b = servers(1, 2)
+    strategy = index([a, b])
+    assert strategy.pick(0.0, b"", (a,)) is b
+    assert strategy.pick(0.0, b"", (a, b)) is a
+    strategy.leave(a, 0.0)
+    strategy.unblock(a, 0.0)
+    assert strategy.pick(0.0) is b
