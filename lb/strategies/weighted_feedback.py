@@ -77,7 +77,13 @@ class WeightedFeedback(Deadlines[B]):
 
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__()
-        self._params = params
+        # What is asked for every report is looked up once.
+        self._blackout = params.blackout
+        self._expiry = params.expiry
+        self._update = params.update
+        self._penalty = params.error_penalty
+        self._smoothing = params.smoothing
+        self._by_rate = params.by == "rate"
         self._told: dict[int, Told] = {}  # by order
         self._known = 0  # of them have a weight
         self._weights = 0.0  # the sum of these
@@ -98,16 +104,16 @@ class WeightedFeedback(Deadlines[B]):
         if load <= 0 or order not in self._members:
             return
         told = self._told.get(order)
-        if told is not None and now - told.last >= self._params.expiry:
+        if told is not None and now - told.last >= self._expiry:
             self._forget(order)
             told = None
         if told is None:
             told = self._told[order] = Told(now)
         told.last = now
         if told.weight:
-            if now - told.changed_at < self._params.update:
+            if now - told.changed_at < self._update:
                 return
-        elif now - told.since < self._params.blackout:
+        elif now - told.since < self._blackout:
             return
         self._follow(told, now, load, report.rate or 0.0)
         self.reweigh(backend, now)
@@ -115,22 +121,22 @@ class WeightedFeedback(Deadlines[B]):
     def _load(self, report: LoadReport) -> float:
         """The utilisation to go by; zero when the report says too little."""
         used, rate = report.utilisation, report.rate
-        by_rate = self._params.by == "rate"
+        by_rate = self._by_rate
         if used is None or (by_rate and not (rate and used > 0)):
             return 0.0
         if rate and report.errors:
-            used += report.errors / rate * self._params.error_penalty
+            used += report.errors / rate * self._penalty
         return used if by_rate else max(used, IDLE)
 
     def _follow(self, told: Told, now: float, load: float, rate: float) -> None:
         """Move a weight towards what a report says, as far as the time since the last one lets."""
-        slow = self._params.smoothing
+        slow = self._smoothing
         pace = 1 - exp((told.changed_at - now) / slow) if slow else 1.0
         old, told.changed_at = told.weight, now
         self._discount(told)
         mean = self._weights / self._known if self._known else 0.0
         told.load = log(load)
-        if self._params.by == "rate":
+        if self._by_rate:
             wanted = rate / load
             told.weight = old * (wanted / old) ** pace if old else wanted
         else:
@@ -153,7 +159,7 @@ class WeightedFeedback(Deadlines[B]):
         backend, told = self._members[order], self._told.get(order)
         share = backend.weight
         if told is not None and told.weight:
-            if self._at - told.last >= self._params.expiry:
+            if self._at - told.last >= self._expiry:
                 self._forget(order)
             else:
                 share *= told.weight * self._known / self._weights

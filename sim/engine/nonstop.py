@@ -12,7 +12,7 @@ from array import array
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from lb.balancing import Balancer
+from lb.balancing import Backend, Balancer
 from sim.engine.alarms import DEPARTURES_FIRST, NORMAL, Alarm
 from sim.engine.request import Request
 from sim.engine.site import Site
@@ -67,11 +67,12 @@ class Nonstop(Turnoffs):
             self._go_on()
         return self._nonstop
 
-    def _go_on(self) -> None:
+    def _go_on(self) -> None:  # noqa: C901 - every step into a method would cost a twentieth
         # A number that is an object is not made one again wherever it is looked up.
         job: Any
         journal, due = self._journal, self._due
         queue: list[Any] = self._timeline.queue
+        site: Site
         ended: Any = journal.ended
         where: Any = journal.backend
         times: Any = self._times
@@ -80,16 +81,25 @@ class Nonstop(Turnoffs):
         dispatcher, out, backends = self._desks[0][0], self._desks[0][2], self._desks[0][3]
         balancer: Balancer[Request] = self._desks[0][1]
         count, index, at = len(times), self._next, self._at
-        measured, asks = self._measured, balancer.pool.probing
+        measured, hears, asks = self._measured, dispatcher.hears, balancer.pool.probing
+        backend: Backend | None
         other: float = queue[0][0] if queue else INFINITY
         while self._nonstop:
             leaves: float = due[0][0] if due else INFINITY
             if leaves <= at and leaves <= other and due:
                 now, job = pop(due)
+                backend = backends[where[job]]
                 if measured:
-                    self._counted_out(job, now)
-                    other = queue[0][0] if queue else INFINITY
-                if balancer.settle(backends[where[job]], now, now - times[job]):
+                    site = backend.site
+                    site.left(job, now)
+                    if hears:
+                        self._hear(balancer, backend, now)
+                    if out:
+                        self._announce()
+                        dispatcher.drain(now)
+                        other = queue[0][0] if queue else INFINITY
+                        hears, asks = dispatcher.hears, balancer.pool.probing
+                if balancer.settle(backend, now, now - times[job]):
                     balancer.made_room(now)
                 ended[job] = now
                 journal.left -= 1
@@ -99,6 +109,7 @@ class Nonstop(Turnoffs):
                         journal.over(now)
                     if out:
                         dispatcher.drain(now)
+                        hears, asks = dispatcher.hears, balancer.pool.probing
                     other = queue[0][0] if queue else INFINITY
                 continue
             if other <= at and self._precedes(queue):
@@ -112,7 +123,7 @@ class Nonstop(Turnoffs):
             if backend is None:
                 self._come(dispatcher, index, now)
             else:
-                site: Site = backend.site
+                site = backend.site
                 where[job] = site.place
                 if measured:
                     asked = balancer.pool.probes(now) if asks else ()
@@ -129,6 +140,7 @@ class Nonstop(Turnoffs):
             if out:
                 dispatcher.drain(now)
                 other = queue[0][0] if queue else INFINITY
+                hears, asks = dispatcher.hears, balancer.pool.probing
 
     # --- where departures need no order
 
@@ -211,18 +223,6 @@ class Nonstop(Turnoffs):
         if told and not journal.left:
             self._announce()
             journal.over(last)
-
-    def _counted_out(self, job: Any, now: float) -> None:
-        """A request leaves its station, which may say with the answer how loaded it is."""
-        dispatcher, balancer, out, backends = self._desks[0]
-        backend = backends[self._journal.backend[job]]
-        site: Site = backend.site
-        site.left(job, now)
-        if dispatcher.hears:
-            self._hear(balancer, backend, now)
-            if out:
-                self._announce()
-                dispatcher.drain(now)
 
     def _announce(self) -> None:
         """Whatever is set from now on for the instant of the next arrival comes after it."""
