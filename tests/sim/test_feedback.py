@@ -72,12 +72,22 @@ def test_weights_by_the_rate_over_the_utilisation_mind_no_delay() -> None:
     assert swings(unequal("10s"), "weighted_feedback:blackout=2s") < 0.25
 
 
+def noted(dispatcher: Any) -> list[tuple[float, LoadReport]]:
+    """Will hold all load reports that come to a dispatcher with answers."""
+    reports: list[tuple[float, LoadReport]] = []
+    plain = dispatcher._observed
+
+    def observed(backend: Any, now: float, result: LoadReport) -> None:
+        reports.append((now, result))
+        plain(backend, now, result)
+
+    dispatcher._observed = observed
+    return reports
+
+
 def heard(file: Scenario, algorithm: str) -> list[tuple[float, LoadReport]]:
     world = World(file, Schedule.draw(file), algorithm, express=False)
-    (dispatcher,) = world.dispatchers
-    pool: Any = dispatcher.balancer.pool
-    reports: list[tuple[float, LoadReport]] = []
-    pool.reported = lambda _, now, report: reports.append((now, report))
+    reports = noted(world.dispatchers[0])
     world.replicate()
     return reports
 
@@ -123,15 +133,7 @@ def test_an_algorithm_that_takes_over_hears_from_there_on() -> None:
     schedule = Schedule.draw(file)
     world = World(file, schedule, "round_robin", express=False)
     (dispatcher,) = world.dispatchers
-    pool: Any = dispatcher.balancer.pool
-    reports: list[float] = []
-    plain = pool.reported
-
-    def reported(backend: Any, now: float, report: LoadReport) -> None:
-        reports.append(now)
-        plain(backend, now, report)
-
-    pool.reported = reported
+    reports = noted(dispatcher)
 
     def swap(algorithm: str, now: float) -> None:
         dispatcher.balancer.swap(algorithm, now=now)
@@ -142,7 +144,7 @@ def test_an_algorithm_that_takes_over_hears_from_there_on() -> None:
     world.set(Alarm(lambda now: swap("random", now)), until)
     assert world.replicate().ended.size == 100
     assert reports
-    assert all(since <= at <= until for at in reports)
+    assert all(since <= at <= until for at, _ in reports)
 
 
 def test_a_modelled_backend_says_the_same_over_http() -> None:
