@@ -57,6 +57,7 @@ def main() -> int:
             except BenchError as error:
                 progress.print(f"bench: {error}", markup=False)
                 return 1
+            figures[name]["commit"] = figures["about"]["commit"]
             if arguments.save:  # at once: the next part may break
                 tables.store(figures)
             progress.print(f"{name}: {time.monotonic() - begun:.0f} s")

@@ -46,7 +46,7 @@ def rewrite() -> None:
 
 def written(figures: Figures) -> str:
     """Tables of all parts that were measured, in Markdown."""
-    parts = [_about(figures["about"])]
+    parts = [_about(figures)]
     parts += [write(figures) for name, write in _PARTS.items() if name in figures]
     return "\n".join(parts)
 
@@ -64,11 +64,18 @@ def _short(value: Any) -> Any:
     return [_short(one) for one in value] if isinstance(value, list) else value
 
 
-def _about(about: Figures) -> str:
+def _about(figures: Figures) -> str:
+    about = figures["about"]
+    measured: dict[str, list[str]] = {}
+    for name in _PARTS:
+        if name in figures:
+            measured.setdefault(figures[name]["commit"], []).append(name)
+    commits = "; ".join(f"{', '.join(names)} at {one}" for one, names in measured.items())
     built = f"{about['python_built']}, {about['python_compiler']}"
     return (
         f"{about['python']} ({built}) on {about['processor']}, {about['cores']} cores, "
-        f"{about['system']}; {about['build']}; {about['commit']}.\n"
+        f"{about['system']}; {about['build']}; load of the machine "
+        f"{about['load_average'][0]:.1f} when it began; {commits}.\n"
     )
 
 

@@ -14,6 +14,7 @@ def proxy(**more: Any) -> dict[str, Any]:
     row = {"cpu_us": 20.0, "over": {"haproxy": {"median": 1.25, "low": 1.2, "high": 1.3}}}
     return {
         "rounds": 3,
+        "commit": "commit 1",
         "targets": {"lb": {"small": 0.5}},
         "proxies": {"lb": {"version": "compiled"}, "haproxy": {"version": "2.6.12-1"}},
         "cases": {"small": {"lb": row | more, "haproxy": row}},
@@ -29,6 +30,7 @@ ABOUT = {
     "processor": "a processor",
     "cores": 2,
     "system": "Linux",
+    "load_average": [0.1, 0.2, 0.3],
 }
 
 
@@ -42,6 +44,7 @@ def test_peers_that_were_measured_have_a_column() -> None:
     assert "| beside HAProxy 2.6 |\n" in written
     assert "| small | compiled | 20.0 | 1.25 |\n" in written
     assert "Caddy" not in written
+    assert "; proxy at commit 1.\n" in written
 
 
 def test_a_tree_beside_brings_its_share_and_the_target() -> None:
