@@ -20,7 +20,8 @@ from sim.engine.turnoffs import Turnoffs
 from sim.model.stations import INFINITY
 
 AT_ONCE = 256
-"""Departures that are told together where nobody minds: few enough for the processor's memory."""
+"""Departures that are told together where nobody minds, few enough for the processor's memory; as
+many more are waited for as are still to come, for these are looked at in vain."""
 
 
 class Nonstop(Turnoffs):
@@ -168,7 +169,7 @@ class Nonstop(Turnoffs):
         balancer: Balancer[Request] = self._desks[0][1]
         count, index, at = len(times), self._next, self._at
         other: float = queue[0][0] if queue else INFINITY
-        many = len(due) + AT_ONCE
+        many = 2 * len(due) + AT_ONCE
         while True:
             if other <= at or index == count:
                 self._tell(min(at, other))
@@ -180,7 +181,7 @@ class Nonstop(Turnoffs):
                     return
             if len(due) >= many:
                 self._tell(at)
-                many = len(due) + AT_ONCE
+                many = 2 * len(due) + AT_ONCE
             job, now = index, at
             backend = balancer.place(keys[job] if keys else b"", now)
             if backend is None:
