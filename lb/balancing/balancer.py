@@ -22,13 +22,12 @@ from lb.balancing.lease import OK, Ending, Lease, part, rival_of
 from lb.balancing.settings import Settings, State
 from lb.balancing.setup import Setup
 from lb.balancing.shedding import Shedding
-from lb.balancing.snapshot import Snapshot, view
+from lb.balancing.snapshot import Snapshot, taken
 from lb.balancing.waiting import WaitingLine
 from lb.native.marks import mypyc_attr
 from lb.strategies import LoadReport, Outcome, Random
 
-REASONS = (*Why, *TROUBLE, Outcome.SERVER_ERROR, Outcome.CANCELLED)
-"""Why a call may be refused."""
+REASONS = (*Why, *TROUBLE, Outcome.SERVER_ERROR, Outcome.CANCELLED)  # to refuse a call
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -99,17 +98,12 @@ class Balancer(Ending, Generic[C]):
         if now >= self._sample_at:
             self._sample(now)
         self.admitted += 1
-        pool = self.pool
         if self._sheds:
             backend = self._pick_or_shed(now, call.key, call.tried)
         else:
-            backend = pool.index.pick(now, call.key, call.tried)
-        if backend is not None:  # as in `_start`, without the step into it
-            pool.take(backend, now)
-            lease = self.lease_type(self, call, backend, now)
-            if self._attending:
-                self._attend(lease, now)
-            return lease
+            backend = self.pool.index.pick(now, call.key, call.tried)
+        if backend is not None:
+            return self._start(call, backend, now)
         self.unplaced(call, now)
         return None
 
@@ -122,7 +116,11 @@ class Balancer(Ending, Generic[C]):
         if now >= self._sample_at:
             self._sample(now)
         self.admitted += 1
-        return self._place_or_shed(now, key) if self._sheds else self.pool.place(now, key)
+        if not self._sheds:
+            return self.pool.place(now, key)
+        if (backend := self._pick_or_shed(now, key, ())) is not None:
+            self.pool.take(backend, now)
+        return backend
 
     def settle(self, backend: Backend, now: float, latency: float) -> bool:
         """A good answer came from where `place` sent its call; True when that made room."""
@@ -284,25 +282,16 @@ class Balancer(Ending, Generic[C]):
 
     def snapshot(self, now: float) -> Snapshot:
         """What is known at this moment."""
-        extra = self._extra
-        return Snapshot(
-            algorithm=self.setup.algorithm,
-            settings=self.setup.settings,
+        return taken(
+            self.fleet,
+            self._extra,
+            now,
             requests=self.admitted,
-            retried=extra.retried,
-            retry_refused=dict(extra.retries.refused),
-            backing_off=len(extra.pauses),
-            hedged=extra.hedges.started,
-            hedges_won=extra.hedges.won,
-            hedge_refused=dict(extra.hedges.refused),
             refused=dict(self._refused),
             turned_away=self._turned_away,
             waiting=len(self._line),
             left_line=self._left_line,
-            panic=self.pool.panic,
             shedding=self._shedding.share,
-            ejections_withheld=self.fleet.outliers.withheld,
-            backends=tuple(view(backend, now) for backend in self.pool.backends),
         )
 
     # --- inside
@@ -316,12 +305,6 @@ class Balancer(Ending, Generic[C]):
     def _sample(self, now: float) -> None:
         self._budget.sample(now, self.admitted)
         self._sample_at = self._budget.sample_at
-
-    def _place_or_shed(self, now: float, key: bytes) -> Backend | None:
-        backend = self._pick_or_shed(now, key, ())
-        if backend is not None:
-            self.pool.take(backend, now)
-        return backend
 
     def _pick_or_shed(self, now: float, key: bytes, tried: Sequence[Backend]) -> Backend | None:
         """For a call that comes, while the event loop is late."""
@@ -340,12 +323,9 @@ class Balancer(Ending, Generic[C]):
         self.out.append(Refuse(call, why))
 
     def _attend(self, lease: Lease[C], now: float) -> None:
-        self._ask_for_load(now)
+        self.out.extend([Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now)])
         if self.hedging:
             self._extra.hedges.watch(lease)
-
-    def _ask_for_load(self, now: float) -> None:
-        self.out.extend(Probe(asked, ProbeKind.LOAD) for asked in self.pool.probes(now))
 
     def _serve_waiting(self, now: float) -> None:
         while self._line:

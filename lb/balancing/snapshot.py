@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lb.balancing.backend import UNLIMITED, Backend
+from lb.balancing.extra import ExtraAttempts
+from lb.balancing.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,24 @@ class Snapshot:
     ejections_withheld: int
     """Ejections that were due while as many were out as may be."""
     backends: tuple[BackendView, ...]
+
+
+def taken(fleet: Fleet, extra: ExtraAttempts[Any], now: float, **calls: Any) -> Snapshot:
+    """Of a balancer; `calls` are what it has counted of them itself."""
+    return Snapshot(
+        algorithm=fleet.setup.algorithm,
+        settings=fleet.setup.settings,
+        retried=extra.retried,
+        retry_refused=dict(extra.retries.refused),
+        backing_off=len(extra.pauses),
+        hedged=extra.hedges.started,
+        hedges_won=extra.hedges.won,
+        hedge_refused=dict(extra.hedges.refused),
+        panic=fleet.pool.panic,
+        ejections_withheld=fleet.outliers.withheld,
+        backends=tuple(view(backend, now) for backend in fleet.pool.backends),
+        **calls,
+    )
 
 
 def view(backend: Backend, now: float) -> BackendView:

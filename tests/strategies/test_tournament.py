@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from lb.strategies import Outcome
 from lb.strategies.parts.tournament import LowestWins
 from tests.doubles import Draws, Server, servers
 
@@ -79,6 +80,11 @@ def test_the_departed_are_not_unblocked_and_the_avoided_come_last() -> None:
     strategy = index([a, b])
     assert strategy.pick(0.0, b"", (a,)) is b
     assert strategy.pick(0.0, b"", (a, b)) is a
+    a.weight = 3
+    strategy.finished(a, 0.0, Outcome.OK, 0.1)
+    assert strategy.pick(0.0) is b
+    a.weight = 1
+    strategy.started(a, 0.0)
     strategy.leave(a, 0.0)
     strategy.unblock(a, 0.0)
     assert strategy.pick(0.0) is b
