@@ -54,6 +54,8 @@ from lb.strategies import Random
 _CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _NAN = float("nan")
 _NEVER = float("inf")
+FIGURES = ("in_flight", "latency", "utilisation", "rate", "errors")
+"""Of a load report."""
 _BLOCK_SIZE = 1 << 16
 _pack_admit, _pack_done = ADMIT.pack, DONE.pack
 _ADMIT, _DONE = int(Kind.ADMIT), int(Kind.DONE)
@@ -219,8 +221,11 @@ class RecordedBalancer(Balancer[C]):
     def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         before = len(self.out)
         super().observed(backend, now, result)
-        kind = Kind.OBSERVED if isinstance(result, ProbeResult) else Kind.REPORTED
-        self._note_json(kind, now, before, backend=backend.order, **asdict(result))
+        if isinstance(result, ProbeResult):
+            kind, body = Kind.OBSERVED, asdict(result)
+        else:  # which is compiled, and then no dataclass in every respect
+            kind, body = Kind.REPORTED, {name: getattr(result, name) for name in FIGURES}
+        self._note_json(kind, now, before, backend=backend.order, **body)
 
     def wake(self, now: float) -> None:
         before = len(self.out)
