@@ -223,7 +223,7 @@ class RecordedBalancer(Balancer[C]):
         super().observed(backend, now, result)
         if isinstance(result, ProbeResult):
             kind, body = Kind.OBSERVED, asdict(result)
-        else:  # which is compiled, and then no dataclass in every respect
+        else:
             kind, body = Kind.REPORTED, {name: getattr(result, name) for name in FIGURES}
         self._note_json(kind, now, before, backend=backend.order, **body)
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-@dataclass(
-    init=False
-)  # frozen, or with the constructor of a dataclass, it takes three times as long
 class LoadReport:
     """What a backend says of its load, in a probe's answer or with a response.
 
@@ -15,17 +10,6 @@ class LoadReport:
     """
 
     __slots__ = ("errors", "in_flight", "latency", "rate", "utilisation")
-
-    in_flight: int | None
-    """Requests that it holds."""
-    latency: float | None
-    """Seconds it takes for one request at present."""
-    utilisation: float | None
-    """Of what it can do, from 0; above 1 it does not keep up."""
-    rate: float | None
-    """Requests per second that it answers."""
-    errors: float | None
-    """Of those, answers that are errors, per second."""
 
     def __init__(
         self,
@@ -36,7 +20,25 @@ class LoadReport:
         errors: float | None = None,
     ) -> None:
         self.in_flight = in_flight
+        """Requests that it holds."""
         self.latency = latency
+        """Seconds it takes for one request at present."""
         self.utilisation = utilisation
+        """Of what it can do, from 0; above 1 it does not keep up."""
         self.rate = rate
+        """Requests per second that it answers."""
         self.errors = errors
+        """Of those, answers that are errors, per second."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<LoadReport {self.in_flight} in flight, latency {self.latency}, utilisation "
+            f"{self.utilisation}, rate {self.rate}, errors {self.errors}>"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LoadReport) and self._figures == other._figures
+
+    @property
+    def _figures(self) -> tuple[float | None, ...]:
+        return self.in_flight, self.latency, self.utilisation, self.rate, self.errors
