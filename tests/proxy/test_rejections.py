@@ -285,3 +285,22 @@ def test_limits_hold_for_backends_too(run: Run, lines: bytes) -> None:
             assert (await lb.get()).status == 502
 
     run(test())
+
+
+@pytest.mark.parametrize("cut", [0, 9])
+def test_a_body_of_which_nothing_comes_is_408(run: Run, cut: int) -> None:
+    """Its head may come at once or in pieces."""
+
+    async def test() -> None:
+        toml = '[timeouts]\nclient_idle = "150ms"\n'
+        async with origin(echo) as a, proxy(a, toml=toml) as lb, lb.client() as client:
+            head = get("/", "Content-Length: 4", method="POST")
+            if cut:
+                client.send(head[:cut])
+                await client.sent()
+                await asyncio.sleep(0)
+            client.send(head[cut:])
+            assert (await client.response()).status == 408
+            assert await client.closed()
+
+    run(test())

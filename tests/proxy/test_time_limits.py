@@ -231,25 +231,6 @@ def impatient() -> object:
         yield
 
 
-@pytest.mark.parametrize("cut", [0, 9])
-def test_a_body_of_which_nothing_comes_is_408(run: Run, cut: int) -> None:
-    """Its head may come at once or in pieces."""
-
-    async def test() -> None:
-        toml = '[timeouts]\nclient_idle = "150ms"\n'
-        async with origin(echo) as a, proxy(a, toml=toml) as lb, lb.client() as client:
-            head = get("/", "Content-Length: 4", method="POST")
-            if cut:
-                client.send(head[:cut])
-                await client.sent()
-                await asyncio.sleep(0)
-            client.send(head[cut:])
-            assert (await client.response()).status == 408
-            assert await client.closed()
-
-    run(test())
-
-
 @pytest.mark.usefixtures("impatient")
 def test_a_body_that_comes_too_slowly_is_408(run: Run) -> None:
     async def test() -> None:
