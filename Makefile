@@ -27,7 +27,7 @@ wheels: build    ## a wheel that carries what was compiled, and the source, in d
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 	$(BIN)/python -m hatchling build -t sdist
 
-demo: build      ## backends, proxy, load, and the prediction beside the measurement; about a minute
+demo: build      ## backends, proxy, load, and the prediction beside the measurement; a minute, the first time three
 	$(BIN)/lb demo
 
 test: build      ## the whole test suite; in pure Python, how much of the pure rooms it reaches

@@ -6,6 +6,7 @@ They print, call sys.exit and change the working folder; `build` reads what they
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,8 @@ MYPY = (
     "--follow-imports=silent",
     "--cache-dir=.mypy_cache/mypyc",  # not the linter's, whose options are others
 )
+FAILED = "the compiler "
+"""How the line begins that says how a compiler ended, after what it said itself."""
 
 
 def compile_into(folder: Path) -> None:
@@ -62,6 +65,13 @@ def built(folder: Path) -> dict[str, Path]:
     }
 
 
+def expected() -> list[str]:
+    """The modules that a whole build has."""
+    compiled = [source.removesuffix(".py").replace("/", ".") for source in sources()]
+    own = [name for name, source in EXTENSIONS.items() if (running.ROOT / source).exists()]
+    return [running.SHARED, *compiled, *own]
+
+
 def try_out(modules: dict[str, Path]) -> None:
     """Import all of it. Raises Unfit or ImportError, or what a module raises."""
     running.use(modules)
@@ -69,6 +79,20 @@ def try_out(modules: dict[str, Path]) -> None:
         import_module(name)
 
 
+def main(folder: Path) -> None:
+    """Compile and try it out; exits with a line after what a compiler said that failed."""
+    from setuptools.errors import BaseError, CCompilerError
+
+    try:
+        compile_into(folder)
+    except (BaseError, CCompilerError) as error:
+        # The command itself may be some thousand letters long.
+        how = re.sub(
+            r"^command ('.*?'|'?\[.*\]'?) ", "", str(error), flags=re.IGNORECASE | re.DOTALL
+        )
+        sys.exit(f"{FAILED}{how}")
+    try_out(built(folder))
+
+
 if __name__ == "__main__":
-    compile_into(Path(sys.argv[1]))
-    try_out(built(Path(sys.argv[1])))
+    main(Path(sys.argv[1]))

@@ -14,6 +14,8 @@ from lb.errors import UsageError
 from lb.strategies.spec import CLAIMS, Spec
 
 GROUP = "lb.strategies"
+HEIR = "interpreted classes cannot inherit from compiled"
+"""What mypyc says when one that does is to be made."""
 
 
 @cache
@@ -49,6 +51,18 @@ def load(name: str, built_in: Container[str]) -> Spec:
     if not row.claims <= CLAIMS:
         raise UsageError(f"{_said(point)} claims {sorted(row.claims - CLAIMS)}, which no law knows")
     return row
+
+
+def disinherited(row: Spec) -> str:
+    """What to do instead, in a line, for a row whose class inherits from one that is no base."""
+    heir, *above = getattr(row.factory, "__mro__", (row.factory,))
+    compiled = (one.__name__ for one in above if "__mypyc_attrs__" in vars(one))
+    return (
+        f"{row.name}: {getattr(heir, '__name__', heir)} inherits from "
+        f"{next(compiled, 'a class')}, which is compiled and not made for that: hold one instead, "
+        "or inherit from a class of lb.strategies.parts that is marked for it (LB_PURE=1 does "
+        "without what is compiled)"
+    )
 
 
 def _said(point: EntryPoint) -> str:

@@ -98,9 +98,18 @@ def create(name: str, rng: Random, settings: Mapping[str, object] | None = None)
 
 
 def build(row: Spec, rng: Random, settings: Mapping[str, object] | None = None) -> Strategy[Any]:
-    """A fresh strategy of a row, empty. Raises UsageError for a setting that does not fit."""
+    """A fresh strategy of a row, empty.
+
+    Raises UsageError for a setting that does not fit, and for a plug-in's class that inherits from
+    a compiled one that is not made for that.
+    """
     params = row.configure(settings or {})
-    return row.factory(params, rng, inner) if row.nests else row.factory(params, rng)
+    try:
+        return row.factory(params, rng, inner) if row.nests else row.factory(params, rng)
+    except TypeError as error:
+        if plugins.HEIR not in str(error):
+            raise
+        raise UsageError(plugins.disinherited(row)) from None
 
 
 def inner(text: str, rng: Random) -> tuple[Spec, Strategy[Any]]:

@@ -8,8 +8,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from lb.native.build import compiler
 from lb.native.modules import EXTENSIONS
+from lb.native.origin import compiler
 from lb.native.running import ROOT
 
 NAME = "lb.proxy.http._scan"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
-from lb.native import build
+from lb.native import origin
 from tests.native.conftest import Tree
 
-NEEDED = pytest.mark.skipif(build.compiler() is None, reason="no C compiler")
+NEEDED = pytest.mark.skipif(origin.compiler() is None, reason="no C compiler")
 
 
 def compiler(directory: Path, script: str) -> tuple[str, Path]:
@@ -26,9 +27,17 @@ def compiler(directory: Path, script: str) -> tuple[str, Path]:
     return str(command), calls
 
 
+def compiling(tree: Tree, **variables: str) -> str:
+    """What is said at the end, after it has been said that it takes a while."""
+    first, last = tree.build(**variables).splitlines()
+    assert re.fullmatch(r"lb: compiling with [a-z]+ [\d.]+, a minute or two", first)
+    return last
+
+
 def test_nothing_is_compiled_twice(compiled: Tree) -> None:
     before = compiled.manifest.stat().st_mtime_ns
-    assert compiled.build().startswith("lb: compiled, 3 modules with ")
+    (line,) = compiled.build().splitlines()
+    assert line.startswith("lb: compiled, 3 modules with ")
     assert compiled.manifest.stat().st_mtime_ns == before
 
 
@@ -43,7 +52,7 @@ def test_after_an_edit_it_is_compiled_again(compiled: Tree) -> None:
     before = compiled.libraries()
     constants = compiled.root / "lb/constants.py"
     constants.write_text(constants.read_text().replace("21", "50"))
-    compiled.build()
+    assert compiling(compiled).startswith("lb: compiled, 3 modules with ")
     assert compiled.which() == "compiled 100 .so"
     assert {*before} < {*compiled.libraries()}, "who runs the one before may still load from it"
 
@@ -99,7 +108,7 @@ def test_the_trouble_goes_with_the_compiler(bare: Tree, tmp_path: Path) -> None:
 def test_what_is_no_python_for_a_compiler_is_told(bare: Tree) -> None:
     tiny = bare.root / "lb/tiny.py"
     tiny.write_text(tiny.read_text().replace("number * FACTOR", '"a"'))
-    (line,) = bare.build().splitlines()
+    line = compiling(bare)
     assert line.startswith("lb: compiling failed: lb/tiny.py:7: error: Incompatible return value")
     assert bare.trouble() in line
 
@@ -115,13 +124,13 @@ def test_what_is_no_python_at_all_is_told(bare: Tree) -> None:
 def test_what_cannot_be_imported_is_no_build(bare: Tree) -> None:
     with (bare.root / "lb/tiny.py").open("a") as file:
         file.write("\n\nif times(1):\n    raise ValueError('too late')\n")
-    (line,) = bare.build().splitlines()
+    line = compiling(bare)
     assert "ValueError: too late; pure Python runs" in line
     assert not bare.libraries()
 
 
 def test_a_tree_that_cannot_be_written(bare: Tree) -> None:
-    if build.compiler() is None:
+    if origin.compiler() is None:
         pytest.skip("no C compiler")
     bare.built.parent.symlink_to(bare.root / "nowhere")
     (line,) = bare.build().splitlines()

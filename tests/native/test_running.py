@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from lb.native import running
 from tests.native.conftest import Tree
 
 
@@ -107,6 +109,25 @@ def test_halves_of_a_list(compiled: Tree) -> None:
     compiled.manifest.write_text(whole[: len(whole) // 2])
     assert compiled.which() == "pure 42 .py"
     assert compiled.trouble() == "the compiled build cannot be read (make build)"
+
+
+@pytest.mark.parametrize("what", ["digest", "checksum"])
+def test_what_may_not_be_read_is_called_that(what: str) -> None:
+    """Of another user's build: it may be whole, so compiling it again is no advice."""
+    found = {
+        "python": running.SOABI,
+        "compiler": "cc 1",
+        "sources": {"lb/wire.py": running.digest(running.ROOT / "lb/wire.py")},
+        "modules": {running.SHARED: ["here/a.so", 1]},
+    }
+    denied = PermissionError(13, "Permission denied")
+    with (
+        mock.patch.object(running, what, side_effect=denied),
+        pytest.raises(running.Unfit, match=r"(wire\.py|a\.so) cannot be read: Permission denied$"),
+    ):
+        running.check(found)
+    with pytest.raises(running.Unfit, match=r"a\.so is not what was compiled \(make build\)$"):
+        running.check(found)
 
 
 class TestTold:

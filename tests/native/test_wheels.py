@@ -8,7 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from lb.native import build, running
+from lb.native import origin, running
 from tests.native.conftest import Tree
 
 MAKE = "from hatchling.build import build_{0}; print('made', build_{0}('dist'))"
@@ -75,7 +75,7 @@ def test_what_it_is_made_with_is_asked_for_where_it_is_of_use(bare: Tree, tmp_pa
     assert bare.run("-c", ask, LB_PURE="1")[0].strip() == ""
     assert bare.run("-c", ask, PATH=str(tmp_path / "nothing"))[0].strip() == ""
     made_with = bare.run("-c", ask)[0].strip()
-    assert made_with == ("" if build.compiler() is None else "mypy>=1.13 setuptools>=75")
+    assert made_with == ("" if origin.compiler() is None else "mypy>=1.13 setuptools>=75")
 
 
 def test_an_editable_install_compiles_nothing(bare: Tree) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
+from typing import Any, cast
 from unittest import mock
 
 import pytest
 
 from lb.errors import UsageError
 from lb.strategies import REGISTRY, all_specs, create, plugins, spec
+from lb.strategies.registry import build
 from tests.doubles import Draws
 from tests.plugin import last_resort
 
@@ -84,3 +86,32 @@ def test_two_of_one_name_are_refused_and_both_are_said() -> None:
 def test_an_unknown_name_is_near_that_of_a_plug_in_too() -> None:
     with offering(last_resort=GOOD), pytest.raises(UsageError, match="mean 'last_resort'"):
         spec("last_resrt")
+
+
+class Above:
+    __mypyc_attrs__ = ()
+    """As compiled classes have it."""
+
+
+class Heir(Above):
+    def __init__(self, *_: object) -> None:
+        raise TypeError("interpreted classes cannot inherit from compiled")
+
+
+class Clumsy:
+    def __init__(self, *_: object) -> None:
+        raise TypeError("of another kind")
+
+
+def test_an_heir_of_what_is_compiled_and_no_base_is_told_what_to_do() -> None:
+    row = replace(last_resort.SPEC, name="mine", factory=cast(Any, Heir))
+    with pytest.raises(UsageError, match=r"^mine: Heir inherits from Above, which .*: hold one"):
+        build(row, Draws())
+    with pytest.raises(UsageError, match="inherits from a class, which is compiled"):
+        build(replace(row, factory=lambda *_: Heir()), Draws())
+
+
+def test_any_other_mistake_of_a_plug_in_is_not_called_that() -> None:
+    row = replace(last_resort.SPEC, factory=cast(Any, Clumsy))
+    with pytest.raises(TypeError, match="of another kind"):
+        build(row, Draws())
