@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from lb.native.modules import sources
 from tests.conftest import ONCE
 
 HOUSE = Path(__file__).parents[1]
@@ -87,6 +89,13 @@ def test_no_file_is_longer_than_one_can_take_in(room: str) -> None:
         for path in (HOUSE / room).rglob("*.py")
     }
     assert not {name: count for name, count in lines.items() if count > LONGEST}
+
+
+def test_no_class_that_is_compiled_has_a_metaclass() -> None:
+    """Compiled, all that inherit from ABC share what isinstance remembers."""
+    texts = {name: (HOUSE / name).read_text() for name in sources()}
+    assert texts
+    assert not [name for name, text in texts.items() if re.search(r"\bABC(Meta)?\b", text)]
 
 
 def test_lb_is_imported_without_the_simulator() -> None:

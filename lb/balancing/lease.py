@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Generic
 
 from lb.balancing.backend import Backend
@@ -14,7 +14,7 @@ OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Ending(ABC):
+class Ending:
     """The part of a balancer that hears of the end of a lease."""
 
     @abstractmethod

@@ -53,6 +53,9 @@ class Client:
         assert self.kept is None
         self.kept = keep_alive
 
+    def takes(self) -> bool:
+        return False
+
     def cut_off(self) -> None:
         self.cut = True
 

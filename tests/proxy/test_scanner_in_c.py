@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def test_nothing_leaks(native_scanner: Any) -> None:
     rng = Random(3)
     blocks = [head(rng) for _ in range(2_000)]
     kinds = scanners(native_scanner)
+    gc.collect()
     held = [sys.getrefcount(one) for one in (None, b"", refuse, native_scanner)]
 
     def read_all() -> int:
@@ -83,8 +85,10 @@ def test_nothing_leaks(native_scanner: Any) -> None:
 
     before = [read_all() for _ in range(3)][-1]
     assert [read_all() for _ in range(10)][-1] - before < 1_000  # KiB; a leak of a byte a head: 60
+    gc.collect()
     after = [sys.getrefcount(one) for one in (None, b"", refuse, native_scanner)]
-    assert all(abs(was - now) < 100 for was, now in zip(held, after, strict=True))
+    # One a head would be thousands; others hold or let go of some None meanwhile.
+    assert all(abs(was - now) < 1_000 for was, now in zip(held, after, strict=True))
 
 
 def test_under_the_sanitizers() -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from contextlib import suppress
 from ipaddress import ip_address
-from struct import pack
 from typing import cast
 
 from lb.proxy.exchange.exchange import Exchange
-from lb.proxy.exchange.peer import has_ended, has_spoken
+from lb.proxy.exchange.peer import has_ended, has_spoken, reset, untaken
 from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import LOOP, error
 from lb.proxy.http.request import RequestReader
 from lb.proxy.http.rules import Rejected
+from lb.proxy.waits import INFINITY as NEVER
 
 GRACE = 0.2
 """Seconds that a connection gets which has just come, when the proxy stops, to say something."""
 LINGER = 1.0
 """Seconds that a client gets to read why it was refused, when the proxy stops."""
-_NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
 
 
 class ClientConnection(Taking, asyncio.Protocol):
@@ -59,11 +56,7 @@ class ClientConnection(Taking, asyncio.Protocol):
 
         So it gets a reset: where closing ends the body, a clean close would look like the end.
         """
-        connection = self.transport.get_extra_info("socket")
-        if connection is not None:
-            with suppress(OSError):  # gone already
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self.transport.abort()
+        reset(self.transport)
 
     def into_tunnel(self) -> tuple[asyncio.Transport, bytes]:
         """The transport, which others take over, and what came behind the request."""
@@ -99,14 +92,23 @@ class ClientConnection(Taking, asyncio.Protocol):
 
     def too_slow(self) -> None:
         """A whole request did not come in time, or nothing did, or the last answer is not read."""
-        if self.phase == LINGERING or self.full or self.transport.is_closing():
+        if self.phase == LINGERING or self.transport.is_closing():
             self.transport.abort()
+        elif self.full:
+            if self.takes():
+                self.silence.start(self._context.now())
+            else:
+                self.cut_off()
         elif self._current is not None and self._reading is None:
             pass  # it is the backend's turn, whose time is limited elsewhere
         elif self.idle and not self._reader.begun:
             self.transport.close()
         else:
             self._reject(408, "the request did not arrive in time")
+
+    def takes(self) -> bool:
+        before, self._untaken = self._untaken, untaken(self.transport)
+        return self._untaken < before
 
     def backend_silent(self) -> None:
         """The backend has owed (more of) an answer for too long."""
@@ -130,16 +132,6 @@ class ClientConnection(Taking, asyncio.Protocol):
         self.phase = ENDING
         transport.close()
         return True
-
-    def judge(self) -> None:
-        """Look at how fast the body comes."""
-        pace, now = self._pace, self._context.now()
-        if pace is None:
-            pass
-        elif pace.too_slow(now):
-            self._reject(408, "the request's body comes too slowly")
-        else:
-            self._timers.pace.start(self, now)
 
     def look(self) -> None:
         """Notice that the client has closed its side, though what it has sent is not read."""
@@ -192,6 +184,7 @@ class ClientConnection(Taking, asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.full = True
+        self._untaken = untaken(self.transport)
         if self._current is not None:
             self._current.client_full()
 
@@ -246,6 +239,7 @@ class ClientConnection(Taking, asyncio.Protocol):
         timers = self._timers
         if timers.header.waiting:
             timers.header.stop(self)
+        self.silence.since = NEVER
         exchange = self._current = context.exchange(
             context, timers, self._dispatcher, self, request
         )
@@ -268,6 +262,8 @@ class ClientConnection(Taking, asyncio.Protocol):
     def _begin(self) -> None:
         header = self._timers.header
         exchange = self._current = self._queue.pop(0)
+        if self._reading is None:
+            self.silence.stop()
         if header.waiting:
             header.stop(self)
         if self._paused:

@@ -254,7 +254,10 @@ class Exchange(Racing):
         act(self, self.attempt, TIMEOUT)
 
     def stalled(self) -> None:
-        """The client has not read for too long."""
+        """The client has not read for too long, or too little to be sent more."""
+        if self.client.takes():
+            self._timers.stalled.start(self, self._context.now())
+            return
         self.state, act = _STALLED[self.state]
         act(self)
 

@@ -1,15 +1,18 @@
-"""What the system tells of the other side of a connection that is not read at present."""
+"""What the system knows of the other side of a connection, without a word from it."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import sys
+from contextlib import suppress
+from struct import pack
 
 if sys.platform != "win32":
     from fcntl import ioctl
-    from termios import FIONREAD
+    from termios import FIONREAD, TIOCOUTQ
 
+_NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for zero seconds
 ENDED = (b"\x07", b"\x08")
 """States of a TCP connection that was reset, or whose other side has ended, as Linux has them."""
 
@@ -34,3 +37,25 @@ def has_spoken(transport: asyncio.Transport) -> bool:
     except OSError:  # gone already
         return False
     return any(waiting)
+
+
+def untaken(transport: asyncio.Transport) -> int:
+    """Bytes that were written and that the other side has not taken, as far as the system tells."""
+    ours = transport.get_write_buffer_size()
+    connection = transport.get_extra_info("socket")
+    if connection is None or sys.platform == "win32":
+        return ours
+    try:
+        system = ioctl(connection.fileno(), TIOCOUTQ, bytes(4))
+    except OSError:  # gone already
+        return ours
+    return ours + int.from_bytes(system, sys.byteorder)
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection so that its other side hears of it as an error."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with suppress(OSError):  # gone already
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()

@@ -38,6 +38,9 @@ class ClientSide(Tunnelled, Protocol):
     def finished(self, exchange: Any, keep_alive: bool, now: float) -> None:
         """The answer to `exchange` has been written."""
 
+    def takes(self) -> bool:
+        """Whether it has taken anything of what it is sent since that was looked at last."""
+
     def cut_off(self) -> None:
         """The answer cannot be completed; the client must not take it for whole."""
 

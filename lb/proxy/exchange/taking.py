@@ -58,6 +58,7 @@ class Taking:
         "_reading",
         "_rejection",
         "_timers",
+        "_untaken",
         "full",
         "half_closed",
         "owed",
@@ -92,6 +93,7 @@ class Taking:
         self._rejection: bytes | None = None  # owed once earlier requests are answered
         self._paused = False  # we do not read
         self.full = False
+        self._untaken = 0  # bytes of what it was sent, when that was looked at
         self.half_closed = False
 
     @property
@@ -123,10 +125,6 @@ class Taking:
     @abstractmethod
     def spare(self) -> bool:
         """Close if nothing is under way; whether that was so."""
-
-    @abstractmethod
-    def judge(self) -> None:
-        """It is time to look at how fast the body comes."""
 
     @abstractmethod
     def _reject(self, status: int, why: str) -> None:
@@ -245,6 +243,16 @@ class Taking:
         self.silence.stop()
         exchange.request_end(reader.trailers(exchange.request.hop.named))
         return True
+
+    def judge(self) -> None:
+        """Look at how fast the body comes."""
+        pace, now = self._pace, self._context.now()
+        if pace is None:
+            pass
+        elif pace.too_slow(now):
+            self._reject(408, "the request's body comes too slowly")
+        else:
+            self._timers.pace.start(self, now)
 
     def _read_no_more(self) -> None:
         self._reading = None

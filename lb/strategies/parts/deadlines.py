@@ -6,7 +6,7 @@ ties, is what the algorithms built on this say.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any
@@ -22,7 +22,7 @@ turn makes ties first in, first out."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Deadlines(Heedless[B], ABC):
+class Deadlines(Heedless[B]):
     """The heap, in a virtual time of its own. Stale entries are dropped when they come up."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ What the load of a backend is, its strategy says; it may change only with an eve
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
@@ -18,7 +18,7 @@ from lb.strategies.parts.heedless import Index
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class LeastLoaded(Index[B], ABC):
+class LeastLoaded(Index[B]):
     """Backends in buckets of equal load, and a heap of the loads.
 
     An emptied bucket stays until its load reaches the top of the heap, or most buckets are empty.

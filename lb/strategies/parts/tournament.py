@@ -7,7 +7,7 @@ as much when nearly every event makes a bucket and leaves another one empty.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -79,7 +79,7 @@ class Tournament:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class LowestWins(Index[B], ABC):
+class LowestWins(Index[B]):
     """Backends in configured order, and a tournament of their loads.
 
     What the load of a backend is, its strategy says; it may change only with an event of that
