@@ -52,7 +52,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     if said:
-        print(f"lb: {said}")
+        _say(said)
     return 0
 
 
@@ -67,6 +67,12 @@ def to_carry() -> list[Path]:
     if running.forced_pure() or not _fits(manifest):
         return []
     return [HERE / MANIFEST, *(HERE / file for file, _ in manifest["modules"].values())]
+
+
+def _say(line: str) -> None:
+    """At once, and in whatever letters the terminal has."""
+    letters = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(f"lb: {line}".encode(letters, "replace").decode(letters), flush=True)
 
 
 def _without() -> str:
@@ -110,9 +116,7 @@ def _made(command: str, made_from: dict[str, Any]) -> str:
     try:
         try:
             _probe(command, folder)
-            print(
-                f"lb: compiling with {made_from['tools']['compiler']}, a minute or two", flush=True
-            )
+            _say(f"compiling with {one_line(made_from['tools']['compiler'])}, a minute or two")
             manifest = {
                 "made_from": made_from,
                 "python": SOABI,

@@ -90,6 +90,15 @@ def test_of_a_compiler_that_fails_late_its_own_words_are_told(
     assert bare.trouble() == f"compiling failed: {told[1]}"
 
 
+@pytest.mark.parametrize("letters", ["ascii", "utf-8"])
+def test_a_reason_is_told_in_letters_that_there_are(
+    bare: Tree, tmp_path: Path, letters: str
+) -> None:
+    command = compiler(tmp_path, "printf 'error: \\377\\303\\237\\342\\202\\254'; exit 1")[0]
+    (line,) = bare.build(CC=command, PYTHONIOENCODING=f"{letters}:strict").splitlines()
+    assert line.startswith("lb: compiling failed: error: ")
+
+
 @NEEDED
 def test_a_compiler_that_makes_nothing_has_failed(bare: Tree) -> None:
     line = bare.build(CC="true").splitlines()[-1]
