@@ -70,9 +70,12 @@ def to_carry() -> list[Path]:
 
 
 def _say(line: str) -> None:
-    """At once, and in whatever letters the terminal has."""
+    """At once, and in whatever letters the terminal has; where nobody reads it is not said."""
     letters = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(f"lb: {line}".encode(letters, "replace").decode(letters), flush=True)
+    try:
+        print(f"lb: {line}".encode(letters, "replace").decode(letters), flush=True)
+    except OSError:  # a full disk, a closed pipe: what is left of the line goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _without() -> str:

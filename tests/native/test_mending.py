@@ -18,6 +18,14 @@ PROBED = 'case "$*" in *probe.c*) exit 0;; esac\n'
 """A compiler that can do the little that is tried first."""
 
 
+FULL = Path("/dev/full")
+NOT_SAID = """
+import subprocess, sys
+with open("/dev/full", "wb") as full:
+    print(subprocess.run([sys.executable, "-m", "lb.native.build"], stdout=full).returncode)
+"""
+
+
 def edit(tree: Tree) -> None:
     with (tree.root / "lb/tiny.py").open("a") as file:
         file.write("# more\n")
@@ -195,6 +203,12 @@ def test_a_named_compiler_that_is_not_there_is_told(compiled: Tree) -> None:
     assert compiled.build(CC="no-such-cc -pipe") == said
     edit(compiled)
     assert compiled.build(CC="no-such-cc -pipe").endswith("; pure Python runs\n")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device that is full")
+def test_where_a_line_cannot_be_said_all_ends_well_without_it(bare: Tree) -> None:
+    ran = bare.run("-c", NOT_SAID, CC="no-such-cc")
+    assert ran == ("0\n", "")
 
 
 def test_a_log_is_named_only_if_there_is_one(bare: Tree, tmp_path: Path) -> None:
