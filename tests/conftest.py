@@ -29,16 +29,33 @@ ONCE = (
 compiled, or they read what simulations give, which is the same to the bit
 (`native/test_both_builds.py`)."""
 
+LIVE = ("lived", "proxy", "cli", "loadtests", "native", "admin", "workers", "aio", "discovery")
+"""Rooms of tests with real sockets, processes and clocks in them."""
+AGAIN = 2
+"""How often such a test that failed is tried again: a machine that does much else at the moment is
+no finding about the program. The closing line counts them, and `-ra` names them."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     once = [HERE / name for name in ONCE]
     watched = [HERE / name for name in WATCHED]
+    live = [HERE / name for name in LIVE]
     for item in items:
         above = {item.path, *item.path.parents}
         if not above.intersection(watched):
             item.add_marker(pytest.mark.no_cover)
         if above.intersection(once):
             item.add_marker(pytest.mark.once)
+        if above.intersection(live):
+            item.add_marker(pytest.mark.flaky(reruns=AGAIN))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What is tried again is lived again, not remembered."""
+    if getattr(item, "execution_count", 1) > 1 and isinstance(item, pytest.Function):
+        for value in vars(item.module).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
 
 
 def pytest_report_header() -> str:

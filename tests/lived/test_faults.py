@@ -28,6 +28,9 @@ OTHERS = {
     "random": CRASH.replace('"two"', '["one", "two"]') + 'mttf = "3s"\nmttr = "1s"\n',
 }
 """What stands in place of the fault of crash.toml."""
+LOST = {"errors": 60, "fail_fast": 20}
+"""Fewer requests are lost than that: half of what a backend which stays in rotation would lose, and
+twice the most of 80 simulated seeds (31 and 7)."""
 
 
 @cache
@@ -67,4 +70,4 @@ def test_whose_answers_are_errors_is_ejected_though_its_checks_are_fine(name: st
     ejected = [seconds for seconds, _, event, _ in live.log if "ejected" in event]
     assert ejected, live.log
     assert ejected[0] < (13.0 if name == "errors" else 7.0)
-    assert live.lost <= 25
+    assert live.lost < LOST[name]
