@@ -33,6 +33,15 @@ class UsageError(LbError):
     exit_status = 2
 
 
+class UnknownBackend(LbError):
+    """A name that no backend has."""
+
+    code = "unknown_backend"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"no backend is named {name!r}; {nearest(name, known)}")
+
+
 class ConfigError(LbError):
     """A file that cannot be used. `problems` holds one line per mistake, all of them."""
 

@@ -22,6 +22,7 @@ from lb.balancing.actions import (
 from lb.balancing.backend import Backend
 from lb.balancing.balancer import Balancer
 from lb.balancing.call import Call
+from lb.balancing.control import Add, Apply, Change, Remove, SetState, SetWeight, Swap, perform
 from lb.balancing.health import HealthPolicy, ProbeResult
 from lb.balancing.hedges import HedgePolicy
 from lb.balancing.lease import Lease
@@ -39,11 +40,14 @@ from lb.strategies import LoadReport, Outcome
 
 __all__ = [
     "Action",
+    "Add",
+    "Apply",
     "Backend",
     "BackendView",
     "Balancer",
     "Call",
     "Cancel",
+    "Change",
     "Changed",
     "Drained",
     "Ejected",
@@ -63,8 +67,11 @@ __all__ = [
     "QueuePolicy",
     "Recall",
     "Refuse",
+    "Remove",
     "RetryPolicy",
     "Returned",
+    "SetState",
+    "SetWeight",
     "Settings",
     "Setup",
     "SlowStartPolicy",
@@ -72,8 +79,10 @@ __all__ = [
     "Start",
     "State",
     "SubsetPolicy",
+    "Swap",
     "Swapped",
     "TierPolicy",
     "Why",
     "Withheld",
+    "perform",
 ]

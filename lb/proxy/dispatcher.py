@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from lb.balancing import (
+    Apply,
     Backend,
     Balancer,
     Call,
     Cancel,
+    Change,
     Joined,
     Lease,
     Left,
@@ -21,12 +23,10 @@ from lb.balancing import (
     ProbeResult,
     Recall,
     Refuse,
-    Settings,
-    Setup,
     Start,
-    State,
     Swapped,
     Why,
+    perform,
 )
 from lb.balancing.health import Health
 from lb.proxy.context import Context
@@ -195,33 +195,12 @@ class Dispatcher(Generic[C]):
 
     # --- control
 
-    def add(self, settings: Settings) -> Backend:
-        backend = self.balancer.add(settings, self._context.now())
-        self.drain()
-        return backend
-
-    def remove(self, backend: Backend) -> None:
-        self.balancer.remove(backend, self._context.now())
-        self.drain()
-
-    def set_state(self, backend: Backend, state: State) -> None:
-        self.balancer.set_state(backend, state, self._context.now())
-        self.drain()
-
-    def set_weight(self, backend: Backend, weight: float) -> None:
-        self.balancer.set_weight(backend, weight, self._context.now())
-        self.drain()
-
-    def swap(self, algorithm: str, settings: Mapping[str, object] | None = None) -> None:
-        """Another algorithm from the next pick on. Raises UsageError."""
-        self.balancer.swap(algorithm, settings, self._context.now())
-        self.drain()
-
-    def apply(self, setup: Setup) -> None:
-        """Move to another setup. Raises UsageError."""
-        self.balancer.apply(setup, self._context.now())
-        self._look_up()
-        self._swapped(self.balancer.needs)
+    def perform(self, change: Change) -> None:
+        """Carry out what somebody wants changed. Raises UnknownBackend, UsageError."""
+        perform(self.balancer, change, self._context.now())
+        if isinstance(change, Apply):
+            self._look_up()
+            self._swapped(self.balancer.needs)
         self.drain()
 
     # --- what the balancer asks for

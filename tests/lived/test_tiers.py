@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lb.balancing import Backend, Snapshot, State
+from lb.balancing import Backend, SetState, Snapshot, State
 from lb.config import Scenario
 from sim.engine.alarms import Alarm
 from sim.engine.world import World
@@ -72,9 +72,8 @@ def seen(world: str, text: str, commands: Commands = ()) -> Seen:
 def live(text: str, commands: Commands) -> Seen:
     def command(system: System) -> None:
         dispatcher, loop = system.proxy.dispatcher, asyncio.get_running_loop()
-        backends = {it.name: it for it in dispatcher.balancer.pool.backends}
         for at, name, state in commands:
-            loop.call_later(LEAD + at, dispatcher.set_state, backends[name], state)
+            loop.call_later(LEAD + at, dispatcher.perform, SetState(name, state))
 
     it = lived(text, command)
     news = tuple(line[2] for line in it.log if line[2] in NEWS)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lb.balancing import Swap
 from lb.config import Scenario
 from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.lifecycle import Proxy
@@ -154,7 +155,7 @@ class House:
             if not client.eof_received():
                 transport.close()
         elif event == "swap":
-            self.proxy.dispatcher.swap(("round_robin", "least_connections")[number % 2])
+            self.proxy.dispatcher.perform(Swap(("round_robin", "least_connections")[number % 2]))
         else:
             busy = [it for it in self.upstreams if it[0].attempt is not None and it[1].reading]
             if not busy:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lb.balancing import Outcome, Settings, State
+from lb.balancing import Add, Apply, Outcome, Remove, SetState, Settings, SetWeight, State, Swap
 from lb.errors import UsageError
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
@@ -31,7 +31,8 @@ def test_a_backend_that_is_added_to_a_running_proxy_is_served(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, origin(echo) as b, proxy(a) as lb:
             assert await served_by(lb, 2) == [a.address] * 2
-            added = lb.driver.dispatcher.add(Settings(b.address, name="b"))
+            lb.driver.dispatcher.perform(Add(Settings(b.address, name="b")))
+            added = lb.backends[-1]
             assert set(await served_by(lb, 4)) == {a.address, b.address}
             assert added.succeeded == 2
 
@@ -42,7 +43,7 @@ def test_a_backend_that_is_added_is_checked_first(run: Run) -> None:
     async def test() -> None:
         health = '[health]\ninterval = "1h"\n'
         async with origin(echo) as a, origin(silent) as b, proxy(a, health=health) as lb:
-            lb.driver.dispatcher.add(Settings(b.address, name="b"))
+            lb.driver.dispatcher.perform(Add(Settings(b.address, name="b")))
             assert (await b.arrived.get()).target == "/health"
             assert await served_by(lb, 3) == [a.address] * 3
 
@@ -64,7 +65,7 @@ def test_who_waits_in_line_goes_to_a_backend_that_is_added(run: Run) -> None:
             second.send(get())
             while not lb.driver.balancer.snapshot(0.0).waiting:
                 await asyncio.sleep(0)
-            lb.driver.dispatcher.add(Settings(b.address, name="b"))
+            lb.driver.dispatcher.perform(Add(Settings(b.address, name="b")))
             assert (await second.response())["X-Backend-Server"] == b.address
 
     run(test())
@@ -113,7 +114,7 @@ def test_a_backend_that_is_removed_ends_what_it_has_begun(run: Run, half: bool) 
             await a.arrived.get()
             removed = lb.backends[0]
             assert removed.address == a.address
-            lb.driver.dispatcher.remove(removed)
+            lb.driver.dispatcher.perform(Remove(removed.name))
             assert removed.site.idle == []
             assert await served_by(lb, 4) == [b.address] * 4
             go_on.set()
@@ -144,9 +145,9 @@ def test_removal_under_load_loses_nobody(run: Run) -> None:
             async def changing() -> None:
                 places, control = [c.address, a.address, b.address], lb.driver.dispatcher
                 for number in range(30):
-                    control.add(Settings(places[number % 3], name=f"new {number}"))
+                    control.perform(Add(Settings(places[number % 3], name=f"new {number}")))
                     await served_by(lb, 1)
-                    control.remove(lb.backends[0])
+                    control.perform(Remove(lb.backends[0].name))
                     await served_by(lb, 1)
 
             await asyncio.gather(*(asking() for _ in range(5)), changing())
@@ -170,7 +171,7 @@ def test_the_last_backend_that_is_removed_leaves_a_refusal(run: Run) -> None:
             second.send(get())
             while not lb.driver.balancer.snapshot(0.0).waiting:
                 await asyncio.sleep(0)
-            lb.driver.dispatcher.remove(lb.backends[0])
+            lb.driver.dispatcher.perform(Remove(lb.backends[0].name))
             refusal = await second.response()
             assert refusal.status == 503
             assert refusal.json["error"] == "no_backend"
@@ -220,10 +221,10 @@ def test_an_operator_may_drain_a_backend_and_weigh_it(run: Run) -> None:
         toml = 'algorithm = "weighted_round_robin"\n'
         async with origin(echo) as a, origin(echo) as b, proxy(a, b, toml=toml) as lb:
             control, (first, second) = lb.driver.dispatcher, lb.backends
-            control.set_state(first, State.DRAIN)
+            control.perform(SetState(first.name, State.DRAIN))
             assert await served_by(lb, 3) == [b.address] * 3
-            control.set_state(first, State.UP)
-            control.set_weight(second, 3)
+            control.perform(SetState(first.name, State.UP))
+            control.perform(SetWeight(second.name, 3))
             assert sorted(await served_by(lb, 4)) == sorted([a.address, *[b.address] * 3])
 
     run(test())
@@ -237,12 +238,12 @@ def test_an_algorithm_that_needs_keys_gets_them_once_it_is_chosen(run: Run) -> N
     async def test() -> None:
         async with origin(echo) as a, origin(echo) as b, proxy(a, b, toml=HEADER) as lb:
             assert len(set(await served_by(lb, 4, "X-User: one"))) == 2
-            lb.driver.dispatcher.swap("consistent_hash")
+            lb.driver.dispatcher.perform(Swap("consistent_hash"))
             users = [f"X-User: {number}" for number in range(30)]
             places = {user: await served_by(lb, 3, user) for user in users}
             assert all(len(set(found)) == 1 for found in places.values())
             assert {found[0] for found in places.values()} == {a.address, b.address}
-            lb.driver.dispatcher.swap("round_robin")
+            lb.driver.dispatcher.perform(Swap("round_robin"))
             assert len(set(await served_by(lb, 4, "X-User: one"))) == 2
 
     run(test())
@@ -252,7 +253,7 @@ def test_an_algorithm_that_sets_cookies_sets_them_once_it_is_chosen(run: Run) ->
     async def test() -> None:
         async with origin(echo) as a, origin(echo) as b, proxy(a, b, toml=COOKIE) as lb:
             assert (await lb.get())["Set-Cookie"] is None
-            lb.driver.dispatcher.swap("sticky", {"inner": "random"})
+            lb.driver.dispatcher.perform(Swap("sticky", {"inner": "random"}))
             first = await lb.get()
             cookie = first["Set-Cookie"]
             assert cookie is not None
@@ -260,7 +261,7 @@ def test_an_algorithm_that_sets_cookies_sets_them_once_it_is_chosen(run: Run) ->
             answers = [await lb.get("/", f"Cookie: {said}") for _ in range(8)]
             assert {answer["X-Backend-Server"] for answer in answers} == {first["X-Backend-Server"]}
             assert {answer["Set-Cookie"] for answer in answers} == {None}
-            lb.driver.dispatcher.swap("round_robin")
+            lb.driver.dispatcher.perform(Swap("round_robin"))
             assert (await lb.get())["Set-Cookie"] is None
 
     run(test())
@@ -279,8 +280,8 @@ def test_algorithms_are_exchanged_while_requests_run(run: Run) -> None:
             first.send(get())
             await a.arrived.get()
             for name in ("consistent_hash", "least_connections", "p2c", "maglev", "prequal"):
-                lb.driver.dispatcher.swap(name)
-            lb.driver.dispatcher.swap("least_connections")
+                lb.driver.dispatcher.perform(Swap(name))
+            lb.driver.dispatcher.perform(Swap("least_connections"))
             second.send(get())
             await b.arrived.get()  # the one at a is still known
             go_on.set()
@@ -295,7 +296,7 @@ def test_an_unknown_algorithm_changes_nothing(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, proxy(a, toml=HEADER) as lb:
             with pytest.raises(UsageError):
-                lb.driver.dispatcher.swap("nonsense")
+                lb.driver.dispatcher.perform(Swap("nonsense"))
             assert lb.driver.balancer.algorithm == "round_robin"
             assert lb.driver.context.key_of is None
             assert (await lb.get()).status == 200
@@ -307,17 +308,19 @@ def test_another_setup_moves_a_running_proxy_to_it(run: Run) -> None:
     async def test() -> None:
         async with origin(echo) as a, origin(echo) as b, proxy(a, toml=HEADER) as lb:
             before = lb.driver.balancer.setup
-            lb.driver.dispatcher.apply(
-                replace(
-                    before,
-                    algorithm="maglev",
-                    backends=(*before.backends, Settings(b.address, name="b")),
+            lb.driver.dispatcher.perform(
+                Apply(
+                    replace(
+                        before,
+                        algorithm="maglev",
+                        backends=(*before.backends, Settings(b.address, name="b")),
+                    )
                 )
             )
             places = {user: await served_by(lb, 2, f"X-User: {user}") for user in range(30)}
             assert all(len(set(found)) == 1 for found in places.values())
             assert {found[0] for found in places.values()} == {a.address, b.address}
-            lb.driver.dispatcher.apply(before)
+            lb.driver.dispatcher.perform(Apply(before))
             assert set(await served_by(lb, 4)) == {a.address}
 
     run(test())

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lb.balancing import State
+from lb.balancing import SetState, State
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import Origin, Proxy, Wire, echo, get, ok, origin, proxy
 
@@ -25,17 +25,17 @@ def test_a_cookie_leads_to_a_backend_that_drains_until_it_is_taken_out(run: Run)
             home, cookie = await visit(lb)
             leaving = next(it for it in lb.backends if it.address == home)
             (other,) = {a.address, b.address} - {home}
-            lb.driver.dispatcher.set_state(leaving, State.DRAIN)
+            lb.driver.dispatcher.perform(SetState(leaving.name, State.DRAIN))
             assert [await visit(lb, cookie) for _ in range(3)] == [(home, cookie)] * 3
             assert {(await visit(lb))[0] for _ in range(4)} == {other}
             rows = {row["address"]: row for row in (await lb.get("/lb-stats")).json["backends"]}
             assert (rows[home]["draining"], rows[home]["usable"]) == (True, False)
             assert (rows[other]["draining"], rows[other]["usable"]) == (False, True)
-            lb.driver.dispatcher.set_state(leaving, State.MAINT)
+            lb.driver.dispatcher.perform(SetState(leaving.name, State.MAINT))
             place, new = await visit(lb, cookie)
             assert place == other
             assert new != cookie
-            lb.driver.dispatcher.set_state(leaving, State.UP)
+            lb.driver.dispatcher.perform(SetState(leaving.name, State.UP))
             assert [await visit(lb, new) for _ in range(3)] == [(other, new)] * 3
 
     run(test())

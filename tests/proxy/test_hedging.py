@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lb.balancing import HedgePolicy, RetryPolicy
+from lb.balancing import Apply, HedgePolicy, RetryPolicy
 from lb.strategies import Outcome
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import Origin, Proxy, Wire, answering, get, ok, origin, post, proxy, silent
@@ -157,12 +157,12 @@ def test_hedging_is_switched_on_and_off_while_it_runs(run: Run) -> None:
             setup = lb.driver.balancer.setup
             client.send(get())
             await a.arrived.get()
-            dispatcher.apply(replace(setup, hedging=HedgePolicy(after=0.02)))
+            dispatcher.perform(Apply(replace(setup, hedging=HedgePolicy(after=0.02))))
             async with lb.client() as second:
                 second.send(get("/1"), get("/2"))
                 for _ in range(2):
                     assert (await second.response()).body == b"b"
-            dispatcher.apply(setup)
+            dispatcher.perform(Apply(setup))
             assert dispatcher.admit == lb.driver.balancer.admit
 
     run(test())
@@ -254,7 +254,9 @@ def test_the_very_answer_is_passed_on_when_nobody_else_may_be_asked(run: Run) ->
             assert (got.status, got.body, got["X-Mine"]) == (503, b"mine", "1")
             told = await stats(lb)
             assert told["retry_refused"]["no_backend"] == 1  # type: ignore[index]
-            lb.driver.dispatcher.apply(replace(lb.driver.balancer.setup, retries=RetryPolicy()))
+            lb.driver.dispatcher.perform(
+                Apply(replace(lb.driver.balancer.setup, retries=RetryPolicy()))
+            )
             assert (await lb.get()).status == 503
             assert (await stats(lb))["retry_refused"] == told["retry_refused"]
 

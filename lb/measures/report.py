@@ -1,0 +1,103 @@
+"""The report of a process that serves, and how reports of several add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lb.balancing import BackendView, Snapshot
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process that serves."""
+
+    pid: int
+    started_at: float
+    """Seconds since 1970."""
+    clients: int
+    """Connected."""
+    requests: int
+    lag: float
+    """How late its event loop was when it was looked at last, seconds."""
+    descriptors: int
+    """Open."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one process has to say, or all of them together."""
+
+    build: str
+    snapshot: Snapshot
+    workers: tuple[Worker, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Requests that the proxy told no by itself, by reason."""
+
+    @property
+    def lag(self) -> float:
+        """Seconds, of the latest event loop."""
+        return max((worker.lag for worker in self.workers), default=0.0)
+
+
+def merged(reports: Sequence[Report]) -> Report:
+    """All of them as one: counts add up, and of states the worst is told. Not for none."""
+    first, *others = reports
+    for other in others:
+        first = _both(first, other)
+    return first
+
+
+def _both(one: Report, other: Report) -> Report:
+    return replace(
+        one,
+        snapshot=_snapshots(one.snapshot, other.snapshot),
+        workers=(*one.workers, *other.workers),
+        refused=_sums(one.refused, other.refused),
+    )
+
+
+def _sums(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+
+
+def _snapshots(one: Snapshot, other: Snapshot) -> Snapshot:
+    theirs = {backend.name: backend for backend in other.backends}
+    ours = {backend.name for backend in one.backends}
+    backends = [
+        _backends(backend, theirs[backend.name]) if backend.name in theirs else backend
+        for backend in one.backends
+    ]
+    backends += [backend for backend in other.backends if backend.name not in ours]
+    return replace(
+        one,
+        requests=one.requests + other.requests,
+        retried=one.retried + other.retried,
+        retry_refused=_sums(one.retry_refused, other.retry_refused),
+        backing_off=one.backing_off + other.backing_off,
+        hedged=one.hedged + other.hedged,
+        hedges_won=one.hedges_won + other.hedges_won,
+        hedge_refused=_sums(one.hedge_refused, other.hedge_refused),
+        refused=_sums(one.refused, other.refused),
+        turned_away=one.turned_away + other.turned_away,
+        waiting=one.waiting + other.waiting,
+        left_line=one.left_line + other.left_line,
+        panic=one.panic or other.panic,
+        shedding=max(one.shedding, other.shedding),
+        ejections_withheld=one.ejections_withheld + other.ejections_withheld,
+        backends=tuple(backends),
+    )
+
+
+def _backends(one: BackendView, other: BackendView) -> BackendView:
+    """The same one, seen by two."""
+    counts = ("connections", "picked", "succeeded", "failed", "gone", "cancelled", "ejections")
+    times = [it.response_time for it in (one, other) if it.response_time is not None]
+    limits = [it.max_in_flight for it in (one, other) if it.max_in_flight is not None]
+    worse = one if (one.usable, not one.ejected) <= (other.usable, not other.ejected) else other
+    return replace(
+        worse,
+        **{name: getattr(one, name) + getattr(other, name) for name in counts},
+        max_in_flight=sum(limits) if len(limits) == 2 else None,
+        response_time=sum(times) / len(times) if times else None,
+    )
