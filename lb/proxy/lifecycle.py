@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 from time import monotonic
 
+from lb.aside import Lookup, system_lookup
 from lb.balancing import Backend, Balancer
 from lb.config import Scenario, host_and_port
 from lb.errors import CannotListen
@@ -23,7 +24,7 @@ from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
-from lb.proxy.names import Lookup, Names, Unresolved, system_lookup
+from lb.proxy.names import Names, Unresolved
 from lb.proxy.timers import Timers
 from lb.proxy.upstream.pool import UpstreamPool
 from lb.system import reason

@@ -11,18 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from ipaddress import ip_address
-from threading import Thread
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
+from lb.aside import Lookup, aside, is_address, system_lookup
 from lb.proxy.logs.log import Log
 from lb.proxy.patience import Patience
 from lb.system import ours, reason, scarce
-
-Lookup = Callable[[str], Sequence[str]]
-"""A name's addresses, the best first. May take for ever; raises OSError, ValueError."""
 
 FRESH = 30.0
 """Seconds after which a name in use is looked up again."""
@@ -42,6 +37,14 @@ class Unresolved(Exception):
         """`unknown`: there is no such name. Else nobody could be asked."""
         super().__init__(why)
         self.unknown = unknown
+
+
+class Answer(NamedTuple):
+    """Of one lookup: addresses, or why there are none."""
+
+    addresses: tuple[str, ...]
+    why: str = ""
+    unknown: bool = False
 
 
 class Name:
@@ -136,25 +139,21 @@ class Name:
         if not self._known:
             self._asked.clear()
         try:
-            Thread(target=self._look_up, name=f"lookup of {self.host}", daemon=True).start()
+            aside(self._loop, f"lookup of {self.host}", self._look_up, self._answered)
         except RuntimeError as error:  # no thread can be had
-            self._answered((), str(error), False)
+            self._answered(Answer((), str(error)))
 
-    def _look_up(self) -> None:
+    def _look_up(self) -> Answer:
         """On a thread of its own."""
-        addresses: tuple[str, ...] = ()
-        why, unknown = "it has no address", True
         try:
-            addresses = tuple(self._lookup(self.host))
+            return Answer(tuple(self._lookup(self.host)), "it has no address", True)
         except OSError as error:
-            why = reason(error)
-            unknown = error.errno in _NO_SUCH_NAME
+            return Answer((), reason(error), error.errno in _NO_SUCH_NAME)
         except ValueError as error:  # a name that cannot be one
-            why = str(error)
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._answered, addresses, why, unknown)
+            return Answer((), str(error), True)
 
-    def _answered(self, addresses: tuple[str, ...], why: str, unknown: bool) -> None:
+    def _answered(self, answer: Answer) -> None:
+        addresses, why, unknown = answer
         self._asking = False
         self._asked.set()
         now = self._answered_at = self._loop.time()
@@ -179,21 +178,6 @@ class Name:
 
 def _silent(seconds: float) -> Unresolved:
     return Unresolved(f"no answer of a name server within {seconds:g} s")
-
-
-def system_lookup(host: str) -> list[str]:
-    """What the system's resolver says, in its order."""
-    rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(row[4][0]) for row in rows))
-
-
-def is_address(host: str) -> bool:
-    """Whether a host needs no looking up."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 class Names:

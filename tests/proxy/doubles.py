@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
+from lb.aside import Lookup, system_lookup
 from lb.balancing import Backend, Balancer, Lease
 from lb.config import Scenario
 from lb.proxy import lifecycle
-from lb.proxy.names import Lookup, system_lookup
 from lb.strategies import Outcome
 from tests.proxy.wires import Message, Wire
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from lb.proxy.names import APART, FRESH, Name, Unresolved, is_address, system_lookup
+from lb.aside import is_address, system_lookup
+from lb.proxy.names import APART, FRESH, Name, Unresolved
 from tests.proxy.conftest import Run
 
 Logged = list[tuple[str, dict[str, object]]]
@@ -307,7 +308,7 @@ def test_a_process_without_threads_says_so(run: Run, monkeypatch: pytest.MonkeyP
         def start(_: threading.Thread) -> None:
             raise RuntimeError("can't start new thread")
 
-        monkeypatch.setattr("lb.proxy.names.Thread.start", start)
+        monkeypatch.setattr("lb.aside.Thread.start", start)
         it, _ = name(Server(backend=["10.0.0.1"]))
         with pytest.raises(Unresolved, match="can't start new thread"):
             await it.each(taken, 1.0)
