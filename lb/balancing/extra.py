@@ -60,6 +60,10 @@ class ExtraAttempts(Generic[C]):
         if setup.hedging != before.hedging:
             self.hedges.adopt(setup.hedging)
 
+    def budget_left(self, now: float) -> float:
+        """How many more there may be at once, of retries and hedges together."""
+        return self._budget.left(now, self._calls.admitted, len(self._calls.pool.backends))
+
     # --- retries
 
     def after(self, call: C, now: float, outcome: Outcome, sent: bool) -> None:

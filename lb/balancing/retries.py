@@ -96,11 +96,20 @@ class RetryBudget:
 
     def allows(self, now: float, requests: int, backends: int) -> bool:
         """Whether there is a retry left, after `requests` in all, of a pool of `backends`."""
+        allowed = self._allowed(now, requests, backends)
+        return len(self._spent) + 1 <= allowed
+
+    def left(self, now: float, requests: int, backends: int) -> float:
+        """How many there are."""
+        allowed = self._allowed(now, requests, backends)
+        return max(allowed - len(self._spent), 0.0)
+
+    def _allowed(self, now: float, requests: int, backends: int) -> float:
+        """In one window, spent ones included."""
         self._slide(now)
         recent = requests - self._starts[0][1] if self._starts else 0
         policy = self.policy
-        allowed = policy.min_per_second * policy.window + policy.share(backends) * recent
-        return len(self._spent) + 1 <= allowed
+        return policy.min_per_second * policy.window + policy.share(backends) * recent
 
     def spend(self, now: float) -> None:
         """A retry starts."""

@@ -81,6 +81,8 @@ class Snapshot:
     """Calls admitted."""
     retried: int
     """Attempts beyond a call's first that followed one which broke."""
+    retry_budget: float
+    """Attempts beyond a call's first that may follow at once."""
     retry_refused: Mapping[str, int]
     """Attempts that broke and were not followed by another, by reason; see `Refusal`."""
     backing_off: int
@@ -113,6 +115,7 @@ def taken(fleet: Fleet, extra: ExtraAttempts[Any], now: float, **calls: Any) -> 
         algorithm=fleet.setup.algorithm,
         settings=fleet.setup.settings,
         retried=extra.retried,
+        retry_budget=extra.budget_left(now),
         retry_refused=dict(extra.retries.refused),
         backing_off=len(extra.pauses),
         hedged=extra.hedges.started,

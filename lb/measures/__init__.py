@@ -1,6 +1,20 @@
 """What a running balancer has measured, as plain values that can be added up over processes."""
 
 from lb.measures.events import Event, Events
-from lb.measures.report import Report, Worker, merged
+from lb.measures.histogram import BOUNDS, Histogram
+from lb.measures.report import Connections, Report, Worker, merged
+from lb.measures.requests import Durations, Requests, Series
 
-__all__ = ["Event", "Events", "Report", "Worker", "merged"]
+__all__ = [
+    "BOUNDS",
+    "Connections",
+    "Durations",
+    "Event",
+    "Events",
+    "Histogram",
+    "Report",
+    "Requests",
+    "Series",
+    "Worker",
+    "merged",
+]

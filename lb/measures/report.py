@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lb.balancing import BackendView, Snapshot
+from lb.measures.requests import Durations, added
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,15 @@ class Worker:
 
 
 @dataclass(frozen=True)
+class Connections:
+    """To one backend."""
+
+    busy: int
+    """Those that carry a request, or are being made for one."""
+    idle: int
+
+
+@dataclass(frozen=True)
 class Report:
     """What one process has to say, or all of them together."""
 
@@ -33,6 +43,15 @@ class Report:
     workers: tuple[Worker, ...] = ()
     refused: Mapping[str, int] = field(default_factory=dict)
     """Requests that the proxy told no by itself, by reason."""
+    server: Durations = field(default_factory=dict)
+    """Of requests, from the head to the last byte of the answer, or to the end of the handshake
+    where the connection became a tunnel. What was not understood took no time."""
+    client: Durations = field(default_factory=dict)
+    """Of attempts, from the pick of a backend to the same end."""
+    connections: Mapping[str, Connections] = field(default_factory=dict)
+    """By backend."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """What was to be told and found no room: "access_log" (lines), "spans"."""
 
     @property
     def lag(self) -> float:
@@ -54,7 +73,21 @@ def _both(one: Report, other: Report) -> Report:
         snapshot=_snapshots(one.snapshot, other.snapshot),
         workers=(*one.workers, *other.workers),
         refused=_sums(one.refused, other.refused),
+        server=added(one.server, other.server),
+        client=added(one.client, other.client),
+        connections=_connections(one.connections, other.connections),
+        dropped=_sums(one.dropped, other.dropped),
     )
+
+
+def _connections(
+    one: Mapping[str, Connections], other: Mapping[str, Connections]
+) -> dict[str, Connections]:
+    found = dict(one)
+    for name, theirs in other.items():
+        ours = found.get(name, Connections(0, 0))
+        found[name] = Connections(ours.busy + theirs.busy, ours.idle + theirs.idle)
+    return found
 
 
 def _sums(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -73,6 +106,7 @@ def _snapshots(one: Snapshot, other: Snapshot) -> Snapshot:
         one,
         requests=one.requests + other.requests,
         retried=one.retried + other.retried,
+        retry_budget=one.retry_budget + other.retry_budget,
         retry_refused=_sums(one.retry_refused, other.retry_refused),
         backing_off=one.backing_off + other.backing_off,
         hedged=one.hedged + other.hedged,

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from lb.balancing import Backend
 from lb.config import Scenario
+from lb.measures import Requests
 from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.keys import KeyOf
 from lb.proxy.http.message import Answer
@@ -59,6 +60,8 @@ class Context:
         """Clients hear in X-Backend-Server who answered."""
         self.access_log: Callable[[Answered, bytes], None] | None = None
         """Hears of every request that has ended, and of its client's address."""
+        self.measured = Requests()
+        """How long requests and attempts took."""
         self.brisk = True
         """What is told at once is done at once, see `Exchange.go` and `Exchange.come`; without it
         all events come one by one, and nothing else is different."""

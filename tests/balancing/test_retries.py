@@ -53,7 +53,9 @@ def test_allowed_is_the_floor_and_the_share(
 ) -> None:
     service = Service(RetryPolicy(budget=share, min_per_second=floor, window=window))
     service.request(window / 2, requests)
+    assert int(service.budget.left(window / 2, service.requests, service.backends)) == allowed
     assert service.retries(window / 2) == allowed
+    assert service.budget.left(window / 2, service.requests, service.backends) < 1
 
 
 def test_asking_costs_nothing() -> None:

@@ -15,7 +15,7 @@ from lb.proxy.exchange.sides import Site, UpstreamSide
 class Attempt:
     """`exchange` is tried under `lease`."""
 
-    __slots__ = ("exchange", "first_byte_at", "fresh", "lease", "upstream")
+    __slots__ = ("exchange", "first_byte_at", "fresh", "lease", "sent_at", "upstream")
 
     def __init__(self, exchange: Any, lease: Lease[Any], fresh: bool) -> None:
         self.exchange = exchange  # or the trial in its stead, see trial.py
@@ -23,6 +23,8 @@ class Attempt:
         self.fresh = fresh  # only a new connection will do
         self.upstream: UpstreamSide | None = None
         """The connection, once there is one: from then on bytes may have left."""
+        self.sent_at = 0.0
+        """When there was one; zero where it was there before."""
         self.first_byte_at: float | None = None
 
     def __repr__(self) -> str:

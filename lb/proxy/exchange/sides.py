@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from lb.measures.requests import Whole
 from lb.proxy.waits import Wait
 
 
@@ -76,6 +77,8 @@ class Site(Protocol):
 
     token: bytes
     """What a cookie says for the backend."""
+    whole: Whole
+    """Where durations go of requests whose one attempt took as long as they did."""
     response_tails: tuple[bytes, bytes]
     """What ends a head from the backend, by the minor version of its HTTP."""
 

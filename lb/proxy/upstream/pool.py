@@ -35,6 +35,8 @@ class UpstreamPool:
         self.backend = backend
         self.idle: list[UpstreamConnection] = []
         self.open = True
+        self.whole = context.measured.whole(backend.name)
+        """Where durations go, see `Requests`."""
         self._report = report
         server = b"X-Backend-Server: %b\r\n" % backend.address.encode()
         self.token = token(backend.address)

@@ -1,0 +1,90 @@
+"""How long requests took, as their clients see it, and attempts at them, as backends are seen.
+
+A duration is appended to a list, which costs a request next to nothing; lists become histograms
+once in a while.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lb.measures.histogram import Histogram
+
+
+class Series(NamedTuple):
+    """What durations are told apart by."""
+
+    backend: str
+    """Its name; "" for what the proxy answers itself."""
+    status: int
+    """Of the answer; 0 where there was none."""
+    outcome: str
+    """ "ok", or the code of what went wrong."""
+
+
+Durations = dict[Series, Histogram]
+Whole = dict[int, list[float]]
+"""Seconds by status, of requests whose one attempt took as long as they did themselves."""
+
+
+class Requests:
+    """Of one proxy, since it began."""
+
+    def __init__(self) -> None:
+        self._wholes: dict[str, Whole] = {}
+        self._served: dict[Series, list[float]] = {}
+        self._tried: dict[Series, list[float]] = {}
+        self._server: Durations = {}
+        self._client: Durations = {}
+
+    def whole(self, backend: str) -> Whole:
+        """Where durations at a backend may be appended that are a request's and its attempt's."""
+        return self._wholes.setdefault(backend, {})
+
+    def served(self, backend: str, status: int, outcome: str, seconds: float) -> None:
+        """A request has ended, so long after it came. `backend` is whose answer its client has."""
+        self._served.setdefault(Series(backend, status, outcome), []).append(seconds)
+
+    def tried(self, backend: str, status: int, outcome: str, seconds: float) -> None:
+        """An attempt has ended, so long after its backend was picked."""
+        self._tried.setdefault(Series(backend, status, outcome), []).append(seconds)
+
+    def fold(self) -> None:
+        """Put all that was appended into histograms."""
+        for backend, whole in self._wholes.items():
+            for status, seconds in whole.items():
+                if seconds:
+                    found = Histogram()
+                    found.take(seconds)
+                    seconds.clear()
+                    series = Series(backend, status, "ok" if status < 500 else "server_error")
+                    self._server.setdefault(series, Histogram()).add(found)
+                    self._client.setdefault(series, Histogram()).add(found)
+        for lists, durations in ((self._served, self._server), (self._tried, self._client)):
+            for series, seconds in lists.items():
+                if seconds:
+                    durations.setdefault(series, Histogram()).take(seconds)
+                    seconds.clear()
+
+    @property
+    def server(self) -> Durations:
+        """From a request's head to the last byte of its answer; a copy."""
+        self.fold()
+        return {series: durations.copy() for series, durations in self._server.items()}
+
+    @property
+    def client(self) -> Durations:
+        """From the pick of a backend to the last byte of its answer, each attempt; a copy."""
+        self.fold()
+        return {series: durations.copy() for series, durations in self._client.items()}
+
+
+def added(one: Durations, other: Durations) -> Durations:
+    """Both together."""
+    found = dict(one)
+    for series, durations in other.items():
+        both = durations.copy()
+        if series in one:
+            both.add(one[series])
+        found[series] = both
+    return found

@@ -1,0 +1,43 @@
+"""How long requests took, by what they are told apart by."""
+
+from __future__ import annotations
+
+from lb.measures import Requests, Series
+from lb.measures.requests import added
+
+
+def test_what_took_as_long_as_its_one_attempt_counts_as_both() -> None:
+    requests = Requests()
+    whole = requests.whole("a")
+    whole[200] = [0.1, 0.2]
+    whole[503] = [0.3]
+    expected = {Series("a", 200, "ok"): 2, Series("a", 503, "server_error"): 1}
+    for _ in range(2):  # asking counts nothing twice
+        assert {series: it.count for series, it in requests.server.items()} == expected
+        assert {series: it.count for series, it in requests.client.items()} == expected
+    whole[200].append(0.5)
+    assert requests.server[Series("a", 200, "ok")].count == 3
+
+
+def test_a_request_and_its_attempts_are_told_apart() -> None:
+    requests = Requests()
+    requests.tried("a", 0, "reset", 0.1)
+    requests.tried("b", 200, "ok", 0.2)
+    requests.served("b", 200, "ok", 0.3)
+    assert {series: it.sum for series, it in requests.server.items()} == {
+        Series("b", 200, "ok"): 0.3
+    }
+    assert {series: it.sum for series, it in requests.client.items()} == {
+        Series("a", 0, "reset"): 0.1,
+        Series("b", 200, "ok"): 0.2,
+    }
+
+
+def test_what_was_handed_out_does_not_change() -> None:
+    requests = Requests()
+    requests.served("a", 200, "ok", 0.3)
+    before = requests.server
+    requests.served("a", 200, "ok", 0.3)
+    both = added(before, requests.server)
+    assert [it.count for it in before.values()] == [1]
+    assert [it.count for it in both.values()] == [3]
