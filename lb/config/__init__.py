@@ -50,6 +50,7 @@ from lb.config.laws import (
     Uniform,
     Weibull,
 )
+from lb.config.listeners import BackendTls, Listener, ListenerTable, ListenerTls
 from lb.config.model import (
     DEFAULT_REQUESTS,
     MOST_BALANCERS,
@@ -65,16 +66,18 @@ from lb.config.serving import Limits, ProxyModel, Server, Timeouts
 from lb.config.stations import Model, Shared, Speed, StationTable, Usl
 from lb.config.tiers import Panic, Tiers
 from lb.config.users import Users
-from lb.config.values import Table, address, host_and_port
+from lb.config.values import UNIX, Table, address, host_and_port
 
 __all__ = [
     "DEFAULT_BACKENDS",
     "DEFAULT_REQUESTS",
     "MOST_BALANCERS",
+    "UNIX",
     "Algorithm",
     "Arrivals",
     "ArrivalsTable",
     "BackendTable",
+    "BackendTls",
     "Batch",
     "Bimodal",
     "BlackHole",
@@ -98,6 +101,9 @@ __all__ = [
     "Law",
     "LawTable",
     "Limits",
+    "Listener",
+    "ListenerTable",
+    "ListenerTls",
     "Lognormal",
     "Mmpp",
     "Model",

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr
 
 from lb.config.arrivals import ArrivalsTable, Trace
 from lb.config.faults import FaultTable
+from lb.config.listeners import Listener, ListenerTable, listeners
 from lb.config.model import DEFAULT_REQUESTS, BackendTable, Run, Traffic
 from lb.config.pace import quickened
 from lb.config.places import Origin
@@ -33,6 +34,8 @@ class Demand(Table):
     shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
     """Stations where requests of several backends go on."""
     server: Server = Server()
+    listeners: Annotated[tuple[ListenerTable, ...], Field(alias="listener", strict=False)] = ()
+    """Further places to listen, each in its own way. In code the name of `[[listener]]`."""
     traffic: Traffic | None = None
     faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
     run: Run = Run()
@@ -46,6 +49,12 @@ class Demand(Table):
         """This one, whose keys stand where those of `other` do, which it was made from."""
         self._origin = other._origin
         return self
+
+    def listening(self) -> tuple[Listener, ...]:
+        """Every place to listen, in the order of the file."""
+        server = self.server
+        common = "listen" in server.model_fields_set or not self.listeners
+        return listeners(server.addresses if common else (), server.tls, self.listeners)
 
     def modelled(self) -> list[tuple[BackendTable, Model]]:
         """Backends with their models. Raises ConfigError that names all that have none."""

@@ -28,6 +28,16 @@ def _found(text: str, info: ValidationInfo) -> str:
     raise ValueError(f"there is no file {str(path)!r}{hint}")
 
 
+def _named(text: str, info: ValidationInfo) -> str:
+    """Its path, whether or not it is there."""
+    if not text:
+        raise ValueError("names no file")
+    origin = info.context if isinstance(info.context, Origin) else Origin()
+    return str(Path(origin.source).parent / text)
+
+
+NamedFile = Annotated[str, AfterValidator(_named)]
+"""The same for a file that is looked at only when there is a use for it."""
 DataFile = Annotated[str, AfterValidator(_found)]
 """Relative to the file that names it; in code to where the program runs."""
 

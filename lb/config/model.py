@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from lb.config.arrivals import Arrivals, Trace, Zipf
 from lb.config.health import HealthTable, Port
 from lb.config.laws import Law
+from lb.config.listeners import BackendTls
 from lb.config.stations import Model
 from lb.config.users import Users
 from lb.config.values import (
+    UNIX,
     Address,
     MaxInFlight,
     Mistakes,
@@ -49,6 +51,11 @@ class BackendTable(Table):
     """Where its health checks go, when not to its own port."""
     health: HealthTable | None = None
     """What holds for its health checks, before the file's own [health]."""
+    tls: BackendTls | None = None
+    """It speaks TLS, to health checks as well."""
+    proxy_protocol: Literal["v1", "v2"] | None = None
+    """Connections to it begin with a PROXY header of this version, which says who the client is.
+    So each of them is for one client alone, whose requests wait for nobody else's."""
     model: Model | None = None
 
     @model_validator(mode="before")
@@ -60,6 +67,15 @@ class BackendTable(Table):
     def _one_port(self) -> BackendTable:
         if self.health_port and self.health is not None and self.health.port:
             raise Mistakes((("health_port",), "is given as health.port too; give one of them"))
+        if self.address.startswith(UNIX):
+            own = () if self.health is None else (self.health.port,)
+            for place, port in zip((("health_port",), ("health", "port")), (self.health_port, *own)):
+                if port:
+                    raise Mistakes((place, f"{self.address} has no ports; leave it out"))
+            named = self.tls is None or self.tls.server_name or not self.tls.verify
+            if not named:
+                why = "missing; a Unix socket has no name that its certificate could be for"
+                raise Mistakes((("tls", "server_name"), why))
         return self
 
     @property

@@ -35,7 +35,7 @@ def rest_of(
     data: Mapping[str, Any], found: Sequence[tuple[Place, str]], wrong: Collection[str]
 ) -> Rest:
     """`found` are the mistakes of `data`, `wrong` the fields that they are in, by attribute."""
-    fields = {"backend": "backends", "fault": "faults"}
+    fields = {"backend": "backends", "fault": "faults", "listener": "listeners"}
     right = {key: table for key, table in data.items() if fields.get(key, key) not in wrong}
     left, named, stand_ins = set(wrong), "backends" not in wrong, set[Place]()
     faults = _rows("fault", data, found) if "faults" in wrong else None

@@ -9,7 +9,16 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from lb.config.laws import Law
-from lb.config.values import Address, Mistakes, PositiveDuration, Size, Table, UrlPathOrNone, each
+from lb.config.listeners import ListenerTls
+from lb.config.values import (
+    Addresses,
+    Mistakes,
+    PositiveDuration,
+    Size,
+    Table,
+    UrlPathOrNone,
+    each,
+)
 
 OTHER_HTTP = frozenset({"http", "h2", "h2c", "h3"})
 """Protocols never switched to: requests would pass that nobody here has looked at."""
@@ -38,7 +47,11 @@ class ProxyModel(Table):
 class Server(Table):
     """What the proxy is towards its clients."""
 
-    listen: Address = "127.0.0.1:8080"
+    listen: Addresses = "127.0.0.1:8080"
+    """host:port, [v6]:port, unix:/path, or a list of them. Further ones that differ in how clients
+    speak there are [[listener]]s; with those alone this is not listened on unless given."""
+    tls: ListenerTls | None = None
+    """Clients at `listen` speak TLS."""
     health_path: UrlPathOrNone = "/lb-health"
     """Answers 200 while some backend is usable; empty to switch it off."""
     stats_path: UrlPathOrNone = "/lb-stats"
@@ -54,6 +67,11 @@ class Server(Table):
     """Whether a client that has closed its side still gets its answers; else it has gone."""
     model: ProxyModel | None = None
     """What each balancer's own work costs on paper; nothing unless given."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All of `listen`."""
+        return (self.listen,) if isinstance(self.listen, str) else self.listen
 
     @field_validator("upgrades")
     @classmethod

@@ -14,11 +14,12 @@ from lb.config import stations
 from lb.config import tiers as tier_lines
 from lb.config.decisions import Hedging, Queue, Retries
 from lb.config.health import HealthTable
+from lb.config.listeners import ListenerTable, listeners, twice
 from lb.config.model import BackendTable, Run
 from lb.config.outliers import Outliers
 from lb.config.places import Place
-from lb.config.serving import Timeouts
-from lb.config.values import Mistakes
+from lb.config.serving import Server, Timeouts
+from lb.config.values import UNIX, Mistakes
 
 Found = Iterator[tuple[Place, str]]
 Backends = Sequence[BackendTable]
@@ -68,6 +69,24 @@ def _checks(health: HealthTable, backends: Backends) -> Found:
         if row.health is not None:
             for key, why in row.checked_by(health).useless(row.health):
                 yield ("backend", number, "health", *key), why
+
+
+def _ports(health: HealthTable, backends: Backends) -> Found:
+    unix = [row.address for row in backends if row.address.startswith(UNIX)]
+    if health.port and unix:
+        why = f"{unix[0]} has no ports; give those that have one a health_port of their own"
+        yield ("health", "port"), why
+
+
+def _listeners(server: Server, tables: Sequence[ListenerTable]) -> Found:
+    listen = server.addresses if "listen" in server.model_fields_set or not tables else ()
+    if server.tls is not None and not listen:
+        why = "nobody speaks it: there are [[listener]]s and no listen; give that, or move it there"
+        yield ("server", "tls"), why
+    for one in twice(listeners(listen, server.tls, tables)):
+        where = one.place[:-1]
+        key = "address" if where[0] == "listener" else "listen"
+        yield (*where, key), f"{one.address} is given twice"
 
 
 def _retries(retries: Retries) -> Found:
@@ -136,6 +155,8 @@ CHECKS: tuple[tuple[Any, ...], ...] = (
     (_shared, "shared", "backends"),
     (_late_faults, "faults", "run"),
     (_checks, "health", "backends"),
+    (_ports, "health", "backends"),
+    (_listeners, "server", "listeners"),
     (_retries, "retries"),
     (_hedges, "hedging", "retries", "timeouts"),
     (_attempts, "timeouts"),

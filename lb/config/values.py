@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationInfo,
+    WithJsonSchema,
 )
 
 from lb.balancing.limits import ADAPTIVE
@@ -44,17 +45,48 @@ def each(values: tuple[V, ...], check: Callable[[V], object]) -> tuple[V, ...]:
     return values
 
 
-_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+):(?P<port>\d+)")
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:/*\[\]]+):(?P<port>\d+)")
+UNIX = "unix:"
+"""What a Unix socket's address begins with; its path follows."""
+LONGEST_PATH = 107
+"""Bytes of a Unix socket's path, as Linux has it (sockaddr_un); others allow a little less."""
+_PATH = re.compile(r"/[!-)+-~]*")
 
 
 def address(text: str) -> str:
-    """Check `host:port`; IPv6 hosts stand in brackets. Raises ValueError."""
+    """Check `host:port` or `unix:/path`; IPv6 hosts stand in brackets. Raises ValueError."""
+    if text.startswith(UNIX):
+        return _unix(text)
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        raise ValueError(f'{text!r} is not host:port, such as "127.0.0.1:3001"')
+        bare = re.fullmatch(r"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*):(\d+)", text)
+        hint = f'; write "[{bare[1]}]:{bare[2]}"' if bare else ', such as "127.0.0.1:3001"'
+        raise ValueError(f"{text!r} is not host:port{hint}")
     if not 0 <= int(match["port"]) <= 65535:
         raise ValueError(f"port {match['port']} is not between 0 and 65535")
     return text
+
+
+def _unix(text: str) -> str:
+    path = text.removeprefix(UNIX)
+    if not path.startswith("/"):
+        raise ValueError(f'{text!r} names no file from the root on, such as "unix:/run/lb.sock"')
+    if not _PATH.fullmatch(path) or path.endswith("/"):
+        raise ValueError(f"{text!r} is no path of a socket: letters of ASCII, without space or *")
+    if len(path) > LONGEST_PATH:
+        raise ValueError(f"{text!r} is too long for a socket: {len(path)} of {LONGEST_PATH} bytes")
+    return text
+
+
+def addresses(value: object) -> str | tuple[str, ...]:
+    """One address, or a list of them. Raises ValueError."""
+    if isinstance(value, str):
+        return address(value)
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"should be an address in quotes or a list of them, not {value!r}")
+    if not value:
+        raise ValueError('names no address; give one, such as "127.0.0.1:8080"')
+    return each(tuple(value), address)
 
 
 def backend_row(text: str) -> dict[str, object]:
@@ -69,7 +101,12 @@ def backend_row(text: str) -> dict[str, object]:
 
 
 def host_and_port(checked: str) -> tuple[str, int]:
-    """Split a checked address; brackets of an IPv6 host are dropped."""
+    """Split a checked address; brackets of an IPv6 host are dropped.
+
+    A Unix socket is its own host, whose port is 0.
+    """
+    if checked.startswith(UNIX):
+        return checked, 0
     host, _, port = checked.rpartition(":")
     return host.strip("[]"), int(port)
 
@@ -134,6 +171,11 @@ Duration = Annotated[float, BeforeValidator(duration)]
 Size = Annotated[int, BeforeValidator(size)]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
+Addresses = Annotated[
+    str | tuple[str, ...],
+    PlainValidator(addresses),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, PlainValidator(weight)]
 UrlPath = Annotated[str, AfterValidator(url_path)]

@@ -13,24 +13,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
+from lb.config import Listener
 from lb.proxy.exchange.clients import Clients
+from lb.proxy.listening import BACKLOG, is_unix, place_of
 from lb.proxy.logs.log import Log
 from lb.system import scarce
 
-BACKLOG = 1024
-"""Connections the kernel keeps for us until we accept them."""
 AT_ONCE = 64
 """Connections accepted before others have their turn."""
 CLOSING = 16
 """Connections that may be closing beyond the limit, and idle clients closed in an emergency."""
 QUIET = 10.0
 """Seconds after a line of the log that another would tell nothing new."""
-_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-"""An address of the other IP version, on a machine that has only one."""
 
 
 class Door:
@@ -38,13 +36,14 @@ class Door:
 
     def __init__(
         self,
-        enter: Callable[[], asyncio.Protocol],
+        enter: Callable[[Listener], asyncio.Protocol],
         clients: Clients,
         spare: Callable[[], bool],
         limit: int,
         log: Log,
     ) -> None:
-        """`enter` makes a connection's protocol; `spare` closes an idle client, if there is one."""
+        """`enter` makes the protocol of a connection that came to a listener; `spare` closes an
+        idle client, if there is one."""
         self._loop = asyncio.get_running_loop()
         self._enter = enter
         self._clients = clients
@@ -53,7 +52,7 @@ class Door:
         self._plenty = limit - BACKLOG
         """As long as there are fewer, the loop's own server may accept."""
         self._log = log
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[socket.socket, Listener] = {}
         self._entering: set[asyncio.Task[None]] = set()
         self._serving: asyncio.Task[None] | None = None
         self._servers: list[asyncio.Server] = []
@@ -62,24 +61,18 @@ class Door:
         self._told = False  # the log knows
         self._told_at = -QUIET
 
-    def bind(self, addresses: Iterable[str], port: int) -> None:
-        """Listen at all `addresses`. Raises OSError."""
-        absent: OSError | None = None
-        for address in addresses:
-            try:
-                self._listeners.append(_listener(address, port))
-            except OSError as error:
-                if error.errno not in _NOT_HERE:
-                    raise
-                absent = error
-        if absent is not None and not self._listeners:
-            raise absent
+    def adopt(self, listener: Listener, bound: socket.socket) -> None:
+        """Listen here as well, on a socket that is bound and does so already."""
+        self._listeners[bound] = listener
+
+    def welcome(self, listener: Listener, connection: socket.socket) -> None:
+        """Let in a client whom somebody else has accepted, on a socket that does not block."""
+        self._let_in(listener, connection)
 
     @property
     def addresses(self) -> Sequence[str]:
-        """Where it listens, as host:port."""
-        names = [listener.getsockname() for listener in self._listeners]
-        return [f"[{n[0]}]:{n[1]}" if ":" in n[0] else f"{n[0]}:{n[1]}" for n in names]
+        """Where it listens, as host:port or unix:/path."""
+        return [place_of(bound) for bound in self._listeners]
 
     def open(self) -> None:
         """Let clients in."""
@@ -120,11 +113,13 @@ class Door:
     def close(self) -> None:
         """Listen no more. Whoever waits in the kernel's queue is let in."""
         self._stop_listening()
-        for listener in self._listeners:
+        for bound, listener in self._listeners.items():
             with suppress(OSError):  # until it would block, or no descriptor is left
                 while self._open:
-                    self._let_in(listener.accept()[0])
-            listener.close()
+                    connection = bound.accept()[0]
+                    connection.setblocking(False)
+                    self._let_in(listener, connection)
+            bound.close()
         self._open = False
 
     async def settled(self) -> None:
@@ -143,29 +138,28 @@ class Door:
             self._watch()
 
     def _watch(self) -> None:
-        for listener in self._listeners:
-            self._loop.add_reader(listener, self._accept, listener)
+        for bound, listener in self._listeners.items():
+            self._loop.add_reader(bound, self._accept, listener, bound)
 
     def _stop_listening(self) -> None:
         if self._open:
-            for listener in self._listeners:
-                self._loop.remove_reader(listener)
+            for bound in self._listeners:
+                self._loop.remove_reader(bound)
         self._serving = None
         for server in self._servers:
             # asyncio's server loses whom it has accepted and not made a connection of yet, so it
             # is closed when that is done.
-            for bound in server.sockets:
-                self._loop.remove_reader(bound)
+            for twin in server.sockets:
+                self._loop.remove_reader(twin)
             self._loop.call_soon(self._loop.call_soon, server.close)
         self._servers.clear()
 
     async def _serve(self) -> None:
         """Let the loop accept."""
         ours = asyncio.current_task()
-        for listener in self._listeners:
+        for bound, listener in list(self._listeners.items()):
             try:
-                twin = listener.dup()
-                server = await self._loop.create_server(self._counted, sock=twin, backlog=BACKLOG)
+                server = await self._server(bound.dup(), partial(self._counted, listener))
             except OSError:  # no descriptor for it, or the door has been closed
                 if self._serving is ours:
                     self.make_room()
@@ -175,30 +169,38 @@ class Door:
                 return
             self._servers.append(server)
 
-    def _counted(self) -> asyncio.Protocol:
+    async def _server(
+        self, twin: socket.socket, enter: Callable[[], asyncio.Protocol]
+    ) -> asyncio.Server:
+        if is_unix(twin):
+            return await self._loop.create_unix_server(enter, sock=twin, backlog=BACKLOG)
+        return await self._loop.create_server(enter, sock=twin, backlog=BACKLOG)
+
+    def _counted(self, listener: Listener) -> asyncio.Protocol:
         if self._clients.present >= self._plenty and self._serving is not None:
             self._serving = None
             self._loop.call_soon(self._take_over)
-        return self._enter()
+        return self._enter(listener)
 
     def _take_over(self) -> None:
         """Accept with care from now on."""
         self._stop_listening()
         self._listen()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: Listener, bound: socket.socket) -> None:
         clients, limit = self._clients, self._limit
         for _ in range(AT_ONCE):
             if clients.present > limit + CLOSING:
                 return  # and come again when they are closed, which is in a moment
             try:
-                connection, _ = listener.accept()
+                connection, _ = bound.accept()
             except OSError as error:
                 if scarce(error) and error.errno != errno.EAGAIN:
                     self.make_room()
                     self._pause()
                 return  # nobody waits, or somebody has left again
-            self._let_in(connection)
+            connection.setblocking(False)
+            self._let_in(listener, connection)
             if clients.present > limit:
                 self._tell("as many clients as there may be")
                 if not self._spare():
@@ -225,34 +227,16 @@ class Door:
             )
         self._told = True
 
-    def _let_in(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
+    def _let_in(self, listener: Listener, connection: socket.socket) -> None:
         self._clients.expect()
-        task = self._loop.create_task(self._connect(connection))
+        task = self._loop.create_task(self._connect(listener, connection))
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _connect(self, listener: Listener, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._enter, connection)
+            enter = partial(self._enter, listener)
+            await self._loop.connect_accepted_socket(enter, connection)
         except OSError:  # gone already
             self._clients.missed()
             connection.close()
-
-
-def _listener(address: str, port: int) -> socket.socket:
-    version = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # asyncio sends small packets at once only where the protocol is named.
-    it = socket.socket(version, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if sys.platform != "win32":
-            it.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if version == socket.AF_INET6:
-            it.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        it.bind((address, port))
-        it.listen(BACKLOG)
-        it.setblocking(False)
-    except OSError:
-        it.close()
-        raise
-    return it
