@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -128,3 +128,12 @@ def checked_port(port: int) -> int:
     if not 0 <= port <= 65535:
         raise UsageError(f"port {port} is not between 0 and 65535")
     return port
+
+
+def at_port(listen: Sequence[str], port: int) -> str:
+    """The address of a file with another port. Raises UsageError where that is not plain."""
+    if len(listen) > 1 or listen[0].startswith("unix:"):
+        why = f"the file listens on {', '.join(listen)}; change it there"
+        raise UsageError(f"--port {port}: {why}")
+    host, _, _ = listen[0].rpartition(":")
+    return f"{host}:{port}"

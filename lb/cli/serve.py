@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import ConfigFile, Version, checked_port, scenario_from
+from lb.cli.options import ConfigFile, Version, at_port, checked_port, scenario_from
 from lb.errors import UsageError
 
 
@@ -64,8 +64,7 @@ def serve(
     scenario = scenario_from(config)
     changes: dict[str, object] = {}
     if port is not None:
-        host, _, _ = scenario.server.listen.rpartition(":")
-        listen = f"{host}:{checked_port(port)}"
+        listen = at_port(scenario.server.addresses, checked_port(port))
         changes["server"] = scenario.server.model_copy(update={"listen": listen})
     if backends is not None:
         changes["backends"] = tuple(

@@ -68,10 +68,10 @@ class BackendTable(Table):
         if self.health_port and self.health is not None and self.health.port:
             raise Mistakes((("health_port",), "is given as health.port too; give one of them"))
         if self.address.startswith(UNIX):
-            own = () if self.health is None else (self.health.port,)
-            for place, port in zip((("health_port",), ("health", "port")), (self.health_port, *own)):
-                if port:
-                    raise Mistakes((place, f"{self.address} has no ports; leave it out"))
+            if self.health_port:
+                raise Mistakes((("health_port",), f"{self.address} has no ports; leave it out"))
+            if self.health is not None and self.health.port:
+                raise Mistakes((("health", "port"), f"{self.address} has no ports; leave it out"))
             named = self.tls is None or self.tls.server_name or not self.tls.verify
             if not named:
                 why = "missing; a Unix socket has no name that its certificate could be for"

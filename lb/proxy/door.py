@@ -42,8 +42,10 @@ class Door:
         limit: int,
         log: Log,
     ) -> None:
-        """`enter` makes the protocol of a connection that came to a listener; `spare` closes an
-        idle client, if there is one."""
+        """`enter` makes the protocol of a connection that came to a listener.
+
+        `spare` closes an idle client, if there is one.
+        """
         self._loop = asyncio.get_running_loop()
         self._enter = enter
         self._clients = clients

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
@@ -10,9 +11,8 @@ from time import monotonic
 
 from lb.aside import Lookup, system_lookup
 from lb.balancing import Backend, Balancer
-from lb.config import Scenario, host_and_port
-from lb.errors import CannotListen
-from lb.proxy import endpoints
+from lb.config import Listener, Scenario
+from lb.proxy import endpoints, listening
 from lb.proxy.context import Answered, Context
 from lb.proxy.descriptors import room_for_clients
 from lb.proxy.dispatcher import Dispatcher
@@ -24,13 +24,10 @@ from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
-from lb.proxy.names import Names, Unresolved
+from lb.proxy.names import Names
 from lb.proxy.timers import Timers
 from lb.proxy.upstream.pool import UpstreamPool
-from lb.system import reason
 
-LOOKUP = 5.0
-"""Seconds that a name to listen on may take to be resolved."""
 RESTED = 0.5
 """Seconds without a request that make a client idle: it may just be on its way."""
 ROUNDS = 3
@@ -56,7 +53,8 @@ class Proxy:
         self.timers = Timers(scenario.timeouts)
         self.clients = Clients()
         self._log = log
-        self._listen = scenario.server.listen
+        self.listeners = scenario.listening()
+        self._bound: list[tuple[Listener, socket.socket]] = []
         self._key = scenario.key
         self._recorder = recorder
         self.names = Names(log, lookup)
@@ -88,7 +86,7 @@ class Proxy:
         if scenario.server.access_log:
             context.access_log = self._log_access
         self._door = Door(
-            partial(ClientConnection, context, self.timers, self.dispatcher, self.clients),
+            self._enter,
             self.clients,
             self._spare,
             room_for_clients(scenario.limits.client_connections, len(scenario.backends)),
@@ -97,6 +95,10 @@ class Proxy:
         context.make_room = self._make_room
         self._timer: asyncio.TimerHandle | None = None
         self._look_at = self._lag = 0.0  # when the next tick is due, and how late the last one was
+
+    def _enter(self, listener: Listener) -> asyncio.Protocol:
+        """What a connection begins with that came to `listener`."""
+        return ClientConnection(self.context, self.timers, self.dispatcher, self.clients)
 
     def _recall(self, backend: Backend) -> None:
         """Let go on elsewhere what waits at a backend that is silent."""
@@ -122,13 +124,10 @@ class Proxy:
 
     async def start(self) -> None:
         """Ask every backend once, then listen. Raises CannotListen."""
-        host, port = host_and_port(self._listen)
-        try:
-            # A port in use is known before anybody is probed; whoever connects waits until then.
-            self._door.bind(await self.names.name(host).all(LOOKUP), port)
-        except (OSError, Unresolved) as error:
-            why = reason(error) if isinstance(error, OSError) else str(error)
-            raise CannotListen(f"cannot listen on {self._listen}: {why}") from None
+        # A port in use is known before anybody is probed; whoever connects waits until then.
+        self._bound = await listening.all_bound(self.listeners, self.names)
+        for listener, bound in self._bound:
+            self._door.adopt(listener, bound)
         self.dispatcher.begin()
         self._tick()
         await self.dispatcher.answered.wait()
@@ -136,8 +135,12 @@ class Proxy:
 
     @property
     def addresses(self) -> Sequence[str]:
-        """Where it listens, as host:port."""
+        """Where it listens, as host:port or unix:/path."""
         return self._door.addresses
+
+    def welcome(self, listener: Listener, connection: socket.socket) -> None:
+        """Take in a client whom somebody else has accepted, on a socket that does not block."""
+        self._door.welcome(listener, connection)
 
     async def stop(self) -> bool:
         """Take no more connections, finish what is in flight, close. False if time ran out."""
@@ -155,6 +158,8 @@ class Proxy:
     async def _close_the_door(self) -> None:
         """Listen no more. Whoever has come is let in, and read what he has said."""
         self.clients.expect_no_more()
+        for _, bound in self._bound:
+            listening.forget(bound)
         await self._door.shut()
         await self._door.settled()
         for _ in range(ROUNDS):

@@ -47,7 +47,8 @@ async def all_bound(
             found += [(listener, one) for one in await bound(listener, names)]
     except BaseException:
         for _, one in found:
-            abandon(one)
+            forget(one)
+            one.close()
         raise
     return found
 
@@ -65,7 +66,7 @@ def bind(addresses: Iterable[str], port: int, mode: int | None = None) -> list[s
         except OSError as error:
             if error.errno not in _NOT_HERE:
                 for one in found:
-                    abandon(one)
+                    one.close()
                 raise
             absent = error
     if absent is not None and not found:
@@ -86,12 +87,11 @@ def place_of(bound: socket.socket) -> str:
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
-def abandon(bound: socket.socket) -> None:
-    """Close it; nobody else listens there from now on, so a Unix socket leaves no file."""
+def forget(bound: socket.socket) -> None:
+    """Nobody will listen there any more: a Unix socket leaves no file. To be closed after this."""
     if bound.fileno() >= 0 and is_unix(bound):
         with suppress(OSError):
             Path(bound.getsockname()).unlink()
-    bound.close()
 
 
 def _at_port(address: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from lb.aside import Lookup, aside, is_address, system_lookup
+from lb.config import UNIX
 from lb.proxy.logs.log import Log
 from lb.proxy.patience import Patience
 from lb.system import ours, reason, scarce
@@ -65,7 +66,7 @@ class Name:
         self._answered_at = 0.0
         self._asking = False
         self._asked = asyncio.Event()
-        self._literal = is_address(host)
+        self._literal = host.startswith(UNIX) or is_address(host)
         if self._literal:
             self._known = (host,)
             self._due = float("inf")
@@ -195,3 +196,13 @@ class Names:
         if host not in self._names:
             self._names[host] = Name(host, self._loop, self._log, self._lookup)
         return self._names[host]
+
+
+async def connect(
+    loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, address: str, port: int
+) -> None:
+    """A connection to an address that a name has. Raises OSError."""
+    if address.startswith(UNIX):
+        await loop.create_unix_connection(lambda: protocol, address.removeprefix(UNIX))
+    else:
+        await loop.create_connection(lambda: protocol, address, port)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lb.config import Run, Scenario, host_and_port
+from lb.config import UNIX, Run, Scenario, host_and_port
 from lb.errors import LbError
 from lb.native.running import environment
 
@@ -87,6 +87,15 @@ def _lines_of(run: Run) -> list[str]:
     return ["[run]", *(f"{name} = {json.dumps(value)}" for name, value in rows.items())]
 
 
+def _url(file: Scenario) -> str:
+    """Where load can be offered. Raises LbError where that cannot be."""
+    for listener in file.listening():
+        plain = listener.tls is None and not listener.proxy_protocol
+        if plain and not listener.address.startswith(UNIX):
+            return f"http://{listener.address}"
+    raise LbError("load is offered over plain HTTP; listen on a port for it, without TLS")
+
+
 class LiveSystem:
     """Runs `lb backend` and `lb serve` on one file; logs go to `directory`.
 
@@ -96,7 +105,7 @@ class LiveSystem:
 
     def __init__(self, scenario: Path, directory: Path, backends: Path | None = None) -> None:
         file = Scenario.load(scenario)
-        self.url = f"http://{file.server.listen}"
+        self.url = _url(file)
         self._backends = [host_and_port(row.address) for row in file.backends]
         self._commands = {
             "backend": ["backend", "-c", str(backends or scenario)],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -30,8 +32,8 @@ class Origin:
         self.arrived: asyncio.Queue[Message] = asyncio.Queue()
         self.left: asyncio.Queue[None] = asyncio.Queue()  # one for each connection that ended
         self._server = server
-        host, port = server.sockets[0].getsockname()[:2]
-        self.address = f"{host}:{port}"
+        name = server.sockets[0].getsockname()
+        self.address = f"unix:{name}" if isinstance(name, str) else f"{name[0]}:{name[1]}"
 
     async def take(self, wire: Wire) -> Message | None:
         """Read a request and note it."""
@@ -49,7 +51,10 @@ class Origin:
 
 
 @asynccontextmanager
-async def origin(script: Script) -> AsyncIterator[Origin]:
+async def origin(
+    script: Script, path: Path | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Origin]:
+    """Listens at a port, or at the Unix socket `path`."""
     players: set[asyncio.Task[None]] = set()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,7 +74,10 @@ async def origin(script: Script) -> AsyncIterator[Origin]:
             writer.close()
             it.left.put_nowait(None)
 
-    server = await asyncio.start_server(play, "127.0.0.1", 0, limit=2**20)
+    if path is None:
+        server = await asyncio.start_server(play, "127.0.0.1", 0, limit=2**20, ssl=tls)
+    else:
+        server = await asyncio.start_unix_server(play, str(path), limit=2**20, ssl=tls)
     it = Origin(script, server)
     try:
         yield it

@@ -16,7 +16,7 @@ from lb.config import HealthTable, Scenario
 from lb.proxy.health.conversation import Answer, Broken, Conversation
 from lb.proxy.health.question import Question
 from lb.proxy.logs.log import Log
-from lb.proxy.names import Names, Unresolved
+from lb.proxy.names import Names, Unresolved, connect
 from lb.system import ours, reason
 
 KEPT = 8
@@ -136,8 +136,8 @@ class Prober:
         return await self._names.name(question.host).each(ask, question.timeout)
 
     async def _connect(self, address: str, port: int) -> Conversation:
-        loop = self._loop
-        _, conversation = await loop.create_connection(lambda: Conversation(loop), address, port)
+        conversation = Conversation(self._loop)
+        await connect(self._loop, conversation, address, port)
         return conversation
 
     def _defect(self, backend: Backend, error: Exception) -> str:

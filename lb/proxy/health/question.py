@@ -8,10 +8,12 @@ from functools import lru_cache
 
 from lb import wire
 from lb.balancing import ProbeResult
-from lb.config import HealthTable, host_and_port
+from lb.config import UNIX, HealthTable, host_and_port
 from lb.proxy.health.conversation import Answer
 
 AGENT = b"lb-health"
+LOCAL = "localhost"
+"""The host of a Unix socket, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Question:
     def of(cls, table: HealthTable, address: str) -> Question:
         """How a backend at `address` is checked by its `table`."""
         host, port = host_and_port(address)
-        written = table.host or address.removesuffix(":80")  # need not be where the check goes
+        itself = LOCAL if address.startswith(UNIX) else address.removesuffix(":80")
+        written = table.host or itself  # need not be where the check goes
         field = written if written.isascii() else written.encode("idna").decode()
         head = b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: %b\r\nAccept: */*\r\n" % (
             table.path.encode(),

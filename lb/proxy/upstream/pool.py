@@ -11,7 +11,7 @@ from lb.proxy.context import Context
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.message import VIA
-from lb.proxy.names import Names, Unresolved
+from lb.proxy.names import Names, Unresolved, connect
 from lb.proxy.upstream.connection import UpstreamConnection
 from lb.strategies.sticky import token
 from lb.system import ours, scarce
@@ -140,9 +140,8 @@ class UpstreamPool:
         return await self._open_once(address)
 
     async def _open_once(self, address: str) -> UpstreamConnection:
-        _, connection = await self.context.loop.create_connection(
-            lambda: UpstreamConnection(self), address, self._port
-        )
+        connection = UpstreamConnection(self)
+        await connect(self.context.loop, connection, address, self._port)
         return connection
 
     def _failed(self, attempt: Attempt, outcome: Outcome) -> None:
