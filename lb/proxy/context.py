@@ -46,18 +46,9 @@ class Context:
         """`now` is the time that everything goes by, seconds; that of the loop may be coarser."""
         self.loop = asyncio.get_running_loop()
         self.now = now
-        self.timeouts = scenario.timeouts
-        self.total = scenario.timeouts.total
-        self.limits = scenario.limits
-        self.half_close = scenario.server.half_close
-        self.intermediary = Intermediary(scenario.limits, scenario.server.upgrades)
-        self.trusted: Sequence[IPv4Network | IPv6Network] = [
-            ip_network(network) for network in scenario.server.trusted_proxies
-        ]
+        self.adopt(scenario)
         self.endpoints: dict[bytes, Callable[[], Answer]] = {}
         """By path: what the proxy answers by itself."""
-        self.backend_header = scenario.server.backend_header
-        """Clients hear in X-Backend-Server who answered."""
         self.access_log: Callable[[Answered, bytes], None] | None = None
         """Hears of every request that has ended, and of its client's address."""
         self.measured = Requests()
@@ -73,3 +64,16 @@ class Context:
         """Called when descriptors are missing."""
         self.cookie: bytes | None = None
         """The name of the cookie that tells a client's backend, if there is one."""
+
+    def adopt(self, scenario: Scenario) -> None:
+        """What of a file is only looked at: in force from here on."""
+        self.timeouts = scenario.timeouts
+        self.total = scenario.timeouts.total
+        self.limits = scenario.limits
+        self.half_close = scenario.server.half_close
+        self.intermediary = Intermediary(scenario.limits, scenario.server.upgrades)
+        self.trusted: Sequence[IPv4Network | IPv6Network] = [
+            ip_network(network) for network in scenario.server.trusted_proxies
+        ]
+        self.backend_header = scenario.server.backend_header
+        """Clients hear in X-Backend-Server who answered."""

@@ -45,10 +45,11 @@ def in_use() -> int:
         return RESERVE
 
 
-def room_for_clients(wanted: int, backends: int) -> int:
+def room_for_clients(wanted: int, backends: int, others: int) -> int:
     """Clients that may be connected: each may need a connection to a backend as well.
 
-    A health check and a question about load may be under way at every backend.
+    A health check and a question about load may be under way at every backend; `others` are open
+    for something else.
     """
-    free = limit() - in_use() - RESERVE - 2 * backends
+    free = limit() - others - RESERVE - 2 * backends
     return max(1, min(wanted, free // 2))

@@ -60,6 +60,9 @@ class Site(Protocol):
 
     def close_idle(self, since: float) -> None: ...
 
+    def adopt(self) -> None:
+        """What the context says may have changed."""
+
     def retire(self) -> None:
         """The backend has left; what is in flight there ends as it would."""
 
@@ -100,13 +103,11 @@ class Dispatcher(Generic[C]):
         """Something is known of every backend."""
         self.refused: Counter[str] = Counter({"too_late": 0, "loop": 0})
         """Requests that the proxy told no by itself, by reason."""
-        self._limit: Deadlines[Lease[Any]] | None = (
-            None if attempt is None else Deadlines(attempt, _overdue)
-        )
+        self._limit: Deadlines[Lease[Any]] | None = None
         # Used for every call: looked up once.
         self.admit: Callable[[C, float], Lease[C] | None] = balancer.admit
         """A lease, or None: the call waits or is refused, which only a `drain` will tell."""
-        self._look_up()
+        self.limit_attempts(attempt)
         self.out = balancer.out
         """What is to be drained."""
         self._context = context
@@ -194,6 +195,21 @@ class Dispatcher(Generic[C]):
         self.balancer.lagged(seconds, self._context.now())
 
     # --- control
+
+    def limit_attempts(self, seconds: float | None) -> None:
+        """Each begun from now on may take so long to the first byte of its answer; None is off."""
+        if seconds is None:
+            self._limit = None
+        elif self._limit is None:
+            self._limit = Deadlines(seconds, _overdue)
+        else:
+            self._limit.adopt(seconds, self._context.now())
+        self._look_up()
+
+    def adopt(self) -> None:
+        """What the context says may have changed."""
+        for backend in self.balancer.pool.backends:
+            backend.site.adopt()
 
     def perform(self, change: Change) -> None:
         """Carry out what somebody wants changed. Raises UnknownBackend, UsageError."""

@@ -76,6 +76,13 @@ class Door:
         """Where it listens, as host:port or unix:/path."""
         return [place_of(bound) for bound in self._listeners]
 
+    def allow(self, limit: int) -> None:
+        """Let in so many from now on."""
+        self._limit = limit
+        self._plenty = limit - BACKLOG
+        if self._serving is not None and self._clients.present >= self._plenty:
+            self._take_over()
+
     def open(self) -> None:
         """Let clients in."""
         self._open = True

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from time import monotonic
 
+from lb import BUILD
 from lb.aside import Lookup, system_lookup
-from lb.balancing import Backend, Balancer
-from lb.config import Listener, Scenario
+from lb.balancing import Apply, Backend, Balancer
+from lb.config import Listener, Scenario, Server
+from lb.measures import Report, Worker
 from lb.proxy import endpoints, listening
 from lb.proxy.context import Answered, Context
-from lb.proxy.descriptors import room_for_clients
+from lb.proxy.descriptors import in_use, room_for_clients
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.door import Door
 from lb.proxy.exchange.client import ClientConnection
@@ -22,6 +26,7 @@ from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
+from lb.proxy.listening import Bound
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.names import Names
@@ -53,8 +58,10 @@ class Proxy:
         self.timers = Timers(scenario.timeouts)
         self.clients = Clients()
         self._log = log
+        self._started_at = time.time()
+        self._descriptors = in_use()  # before the first client
         self.listeners = scenario.listening()
-        self._bound: list[tuple[Listener, socket.socket]] = []
+        self._bound: Bound = []
         self._key = scenario.key
         self._recorder = recorder
         self.names = Names(log, lookup)
@@ -75,21 +82,12 @@ class Proxy:
             attempt=scenario.timeouts.attempt,
         )
         self._identify(self.balancer.needs)
-        if path := scenario.server.health_path:
-            context.endpoints[path.encode()] = lambda: endpoints.health(
-                self.balancer.snapshot(context.now())
-            )
-        if path := scenario.server.stats_path:
-            context.endpoints[path.encode()] = lambda: endpoints.stats(
-                self.balancer.snapshot(context.now()), self.dispatcher.refused, self._lag
-            )
-        if scenario.server.access_log:
-            context.access_log = self._log_access
+        self._serve_endpoints(scenario.server)
         self._door = Door(
             self._enter,
             self.clients,
             self._spare,
-            room_for_clients(scenario.limits.client_connections, len(scenario.backends)),
+            self._room(scenario),
             log,
         )
         context.make_room = self._make_room
@@ -99,6 +97,22 @@ class Proxy:
     def _enter(self, listener: Listener) -> asyncio.Protocol:
         """What a connection begins with that came to `listener`."""
         return ClientConnection(self.context, self.timers, self.dispatcher, self.clients)
+
+    def _serve_endpoints(self, server: Server) -> None:
+        context, answers = self.context, self.context.endpoints
+        answers.clear()
+        if path := server.health_path:
+            answers[path.encode()] = lambda: endpoints.health(self.balancer.snapshot(context.now()))
+        if path := server.stats_path:
+            answers[path.encode()] = lambda: endpoints.stats(
+                self.balancer.snapshot(context.now()), self.dispatcher.refused, self._lag
+            )
+        context.access_log = self._log_access if server.access_log else None
+
+    def _room(self, scenario: Scenario) -> int:
+        """For clients."""
+        wanted = scenario.limits.client_connections
+        return room_for_clients(wanted, len(scenario.backends), self._descriptors)
 
     def _recall(self, backend: Backend) -> None:
         """Let go on elsewhere what waits at a backend that is silent."""
@@ -120,14 +134,52 @@ class Proxy:
             key_of(self._key, context.trusted, newcomers_apart=sets_cookie) if needs_key else None
         )
 
+    # --- control
+
+    def adopt(self, scenario: Scenario) -> None:
+        """Go on by another file, but for where to listen. Raises UsageError, and changes nothing.
+
+        What is in flight goes on as it would, with the time limits that it began with.
+        """
+        now = self.context.now()
+        self.dispatcher.perform(Apply(scenario.setup()))
+        self.context.adopt(scenario)
+        self.timers.adopt(scenario.timeouts, now)
+        self.dispatcher.limit_attempts(scenario.timeouts.attempt)
+        self._prober.adopt(scenario)
+        self.dispatcher.adopt()
+        self._key = scenario.key
+        self._identify(self.balancer.needs)
+        self._serve_endpoints(scenario.server)
+        self._door.allow(self._room(scenario))
+
+    def report(self) -> Report:
+        """How everything is now."""
+        now = self.context.now()
+        snapshot = self.balancer.snapshot(now)
+        ours = Worker(
+            pid=os.getpid(),
+            started_at=self._started_at,
+            clients=len(self.clients),
+            requests=snapshot.requests,
+            lag=self._lag,
+            descriptors=in_use(),
+        )
+        return Report(BUILD.name, snapshot, (ours,), dict(self.dispatcher.refused))
+
     # --- life
 
-    async def start(self) -> None:
-        """Ask every backend once, then listen. Raises CannotListen."""
+    async def start(self, bound: Bound | None = None) -> None:
+        """Ask every backend once, then listen: at what is `bound` for us, or where the file says.
+
+        Raises CannotListen.
+        """
         # A port in use is known before anybody is probed; whoever connects waits until then.
-        self._bound = await listening.all_bound(self.listeners, self.names)
-        for listener, bound in self._bound:
-            self._door.adopt(listener, bound)
+        if bound is None:
+            bound = await listening.all_bound(self.listeners, self.names)
+        self._bound = bound
+        for listener, one in bound:
+            self._door.adopt(listener, one)
         self.dispatcher.begin()
         self._tick()
         await self.dispatcher.answered.wait()
@@ -142,9 +194,13 @@ class Proxy:
         """Take in a client whom somebody else has accepted, on a socket that does not block."""
         self._door.welcome(listener, connection)
 
-    async def stop(self) -> bool:
-        """Take no more connections, finish what is in flight, close. False if time ran out."""
-        await self._close_the_door()
+    async def stop(self, gently: bool = False) -> bool:
+        """Take no more connections, finish what is in flight, close. False if time ran out.
+
+        `gently`: somebody else listens at the same sockets by now, and those who are connected
+        shall go there; see `Clients.end`.
+        """
+        await self._close_the_door(gently)
         in_time = await self.clients.end(self.context.timeouts.drain)
         if self._timer is not None:
             self._timer.cancel()
@@ -155,11 +211,12 @@ class Proxy:
             self._recorder.close()
         return in_time
 
-    async def _close_the_door(self) -> None:
+    async def _close_the_door(self, gently: bool) -> None:
         """Listen no more. Whoever has come is let in, and read what he has said."""
-        self.clients.expect_no_more()
-        for _, bound in self._bound:
-            listening.forget(bound)
+        self.clients.expect_no_more(gently)
+        if not gently:
+            for _, one in self._bound:
+                listening.forget(one)
         await self._door.shut()
         await self._door.settled()
         for _ in range(ROUNDS):

@@ -23,6 +23,9 @@ LOOKUP = 5.0
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """An address of the other IP version, on a machine that has only one."""
 
+Bound = list[tuple[Listener, socket.socket]]
+"""Sockets that listen, and what for."""
+
 
 async def bound(listener: Listener, names: Names) -> list[socket.socket]:
     """Sockets that listen where `listener` says, at all addresses of its name.
@@ -37,11 +40,9 @@ async def bound(listener: Listener, names: Names) -> list[socket.socket]:
         raise CannotListen(f"cannot listen on {listener.address}: {why}") from None
 
 
-async def all_bound(
-    listeners: Sequence[Listener], names: Names
-) -> list[tuple[Listener, socket.socket]]:
+async def all_bound(listeners: Sequence[Listener], names: Names) -> Bound:
     """The same for all of them, or for none. Raises CannotListen."""
-    found: list[tuple[Listener, socket.socket]] = []
+    found: Bound = []
     try:
         for listener in listeners:
             found += [(listener, one) for one in await bound(listener, names)]

@@ -25,6 +25,7 @@ class Deadlines(Generic[W]):
     def __init__(self, seconds: float, over: Callable[[W], None]) -> None:
         self.seconds = seconds
         self._over = over
+        self._mixed_until = -INFINITY
         self.waiting: dict[W, float] = {}
 
     def __len__(self) -> int:
@@ -42,6 +43,12 @@ class Deadlines(Generic[W]):
     def stop(self, waiter: W) -> None:
         self.waiting.pop(waiter, None)
 
+    def adopt(self, seconds: float, now: float) -> None:
+        """Last so long from now on; who waits already waits as long as it would have."""
+        if seconds < self.seconds:
+            self._mixed_until = max(self._mixed_until, now + self.seconds)
+        self.seconds = seconds
+
     def since(self) -> Iterator[tuple[float, W]]:
         """Who has waited since when, longest first."""
         seconds = self.seconds
@@ -50,9 +57,10 @@ class Deadlines(Generic[W]):
     def sweep(self, now: float) -> None:
         ended = []
         for waiter, end in self.waiting.items():
-            if end > now:
+            if end <= now:
+                ended.append(waiter)
+            elif now >= self._mixed_until:  # else those behind may end before
                 break
-            ended.append(waiter)
         for waiter in ended:
             # What happened to one before may have ended the wait of another, and begun the next.
             if self.waiting.get(waiter, INFINITY) <= now:
@@ -132,6 +140,15 @@ class Timers:
             self.total,
             self.tunnel,
         )
+
+    def adopt(self, timeouts: Timeouts, now: float) -> None:
+        """Other limits from now on; who waits already waits as long as it would have."""
+        self.header.adopt(timeouts.header, now)
+        self.client_idle.adopt(timeouts.client_idle)
+        self.response.adopt(timeouts.response)
+        self.stalled.adopt(timeouts.client_idle, now)
+        self.total.adopt(INFINITY if timeouts.total is None else timeouts.total, now)
+        self.tunnel.adopt(timeouts.tunnel, now)
 
     def spare_one(self, since: float) -> bool:
         """Close the client that has been idle longest, if there is one that was so at `since`."""

@@ -67,6 +67,16 @@ class Waits(Generic[W]):
         """One that has not begun."""
         return Wait(self, waiter)
 
+    def adopt(self, seconds: float) -> None:
+        """Last so long from now on; who waits already waits as long as it would have."""
+        later = self.seconds - seconds
+        self.seconds = seconds
+        for wait in [wait for step in self._listed.values() for wait in step]:
+            self.strike(wait)
+            if wait.since != INFINITY:
+                wait.since += later
+                self.enlist(wait)
+
     def enlist(self, wait: Wait[W]) -> None:
         """Look at it when its time is up."""
         wait.at = int((wait.since + self.seconds) / STEP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,35 @@ def test_starting_again_begins_again() -> None:
     assert over == ["b"]
     waits.sweep(12.0)
     assert over == ["b", "a"]
+
+
+@pytest.mark.parametrize("seconds", [2.0, 50.0])
+def test_another_limit_is_for_those_who_begin_after_it(seconds: float) -> None:
+    deadlines, over = made()
+    waits = Waits(10.0, over.append)
+    first, second, never = waits.of("first wait"), waits.of("second wait"), waits.of("never")
+    never.start(0.0)
+    never.stop()
+    first.start(0.0)
+    deadlines.start("first", now=0.0)
+    deadlines.adopt(seconds, 1.0)
+    waits.adopt(seconds)
+    deadlines.start("second", now=1.0)
+    second.start(1.0)
+    never.start(1.0)
+    never.stop()
+    ends = {"first": 10.0, "second": 1.0 + seconds}
+    seen = {}
+    for tick in range(1, 1200):
+        now = tick * 0.05
+        deadlines.sweep(now)
+        waits.sweep(now)
+        for name in over:
+            seen[name] = now
+        over.clear()
+    assert seen.keys() == {"first", "first wait", "second", "second wait"}
+    for name, at in seen.items():
+        assert 0 <= at - ends[name.partition(" ")[0]] < 0.11, name
 
 
 def test_ensuring_does_not_begin_again() -> None:

@@ -228,10 +228,9 @@ def test_a_door_that_is_closed_while_it_opens_stays_closed(run: Run, steps: int)
 
 def test_each_client_may_need_a_backend_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lb.proxy.descriptors.limit", lambda: 1024)
-    monkeypatch.setattr("lb.proxy.descriptors.in_use", lambda: 12)
-    assert room_for_clients(10_000, 10) == (1024 - 12 - RESERVE - 20) // 2
-    assert room_for_clients(100, 10) == 100
-    assert room_for_clients(100, 1000) == 1, "nobody could be served with less"
+    assert room_for_clients(10_000, 10, 12) == (1024 - 12 - RESERVE - 20) // 2
+    assert room_for_clients(100, 10, 12) == 100
+    assert room_for_clients(100, 1000, 12) == 1, "nobody could be served with less"
     assert CLOSING < RESERVE
 
 

@@ -13,6 +13,7 @@ from lb.proxy.exchange import client as exchange_client
 from lb.proxy.exchange.taking import LAST
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
+    Origin,
     Proxy,
     Wire,
     echo,
@@ -177,5 +178,60 @@ def test_a_stop_before_the_first_answers_waits_for_nobody(run: Run) -> None:
                 await starting
             assert await driver.stop() is True
             await a.left.get()  # the check has ended too
+
+    run(test())
+
+
+# --- gently: somebody else listens already
+
+
+def test_an_idle_client_is_told_with_its_next_answer(run: Run) -> None:
+    async def test() -> None:
+        async with origin(echo) as a, proxy(a) as lb, lb.client() as idle, lb.client() as silent:
+            for client in (idle, silent):
+                client.send(get())
+                assert (await client.response())["Connection"] is None
+            stopping = asyncio.ensure_future(lb.driver.stop(gently=True))
+            while not lb.driver.clients.draining:
+                await asyncio.sleep(0)
+            await asyncio.sleep(2 * exchange_client.GRACE)
+            assert len(lb.driver.clients) == 2
+            idle.send(get("/next"))
+            answer = await idle.response()
+            assert answer.body.startswith(b"GET /next ")
+            assert answer["Connection"] == "close"
+            assert await idle.closed()
+            assert not stopping.done()
+            lb.driver.hurry()  # as if the time were up
+            assert await silent.closed()
+            assert await stopping is True
+
+    run(test())
+
+
+def test_who_hears_an_answer_that_has_begun_may_ask_once_more(run: Run) -> None:
+    async def test() -> None:
+        go_on = asyncio.Event()
+
+        async def script(wire: Wire, it: Origin) -> None:
+            while await it.take(wire) is not None:
+                wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+                await go_on.wait()
+                wire.send(b"held")
+
+        async with origin(script) as a, proxy(a) as lb, lb.client() as client:
+            client.send(get())
+            head = await client.head()
+            assert head is not None
+            assert head["Connection"] is None
+            stopping = asyncio.ensure_future(lb.driver.stop(gently=True))
+            while not lb.driver.clients.draining:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            go_on.set()
+            assert (await client.body(head)).body == b"held"
+            client.send(get())
+            assert (await client.response())["Connection"] == "close"
+            assert await stopping is True
 
     run(test())

@@ -68,13 +68,17 @@ class ClientConnection(Taking, asyncio.Protocol):
 
     # --- the proxy's side
 
-    def drain(self) -> None:
-        """Finish what is under way, then close."""
+    def drain(self, gently: bool) -> None:
+        """Finish what is under way, then close; `gently`, not before an answer has said so."""
         if not self.idle:
-            self.phase = max(self.phase, ENDING)
+            now = self._current
+            may_stay = gently and now is not None and now.status and not self._queue
+            self.phase = max(self.phase, LAST if may_stay else ENDING)
+        elif gently and self.phase == OPEN:
+            self.phase = LAST
         elif self.phase == OPEN and self in self._timers.header.waiting:
             self.phase = LAST  # its request is on its way, or half of it is here
-            self._context.loop.call_later(GRACE, self._fade)
+            self._context.loop.call_later(GRACE, self.fade)
         elif self.phase == OPEN:
             self.phase = ENDING
             self.transport.close()
@@ -85,8 +89,8 @@ class ClientConnection(Taking, asyncio.Protocol):
         """Let what lingers not hold up a stop for as long as a head may take."""
         self._context.loop.call_later(LINGER, self.transport.abort)
 
-    def _fade(self) -> None:
-        """Close a connection that has come too late and said nothing."""
+    def fade(self) -> None:
+        """Close, if it is for a last request that has not begun to come."""
         if self.phase == LAST and not self._reader.begun:
             self.transport.close()
 

@@ -14,8 +14,11 @@ LOSS = 1.0
 class Connected(Protocol):
     """A client's connection."""
 
-    def drain(self) -> None:
-        """Finish what is under way, then close."""
+    def drain(self, gently: bool) -> None:
+        """Finish what is under way, then close; `gently`, not before an answer has said so."""
+
+    def fade(self) -> None:
+        """Close, if nothing is under way."""
 
     def cut_off(self) -> None:
         """Close now."""
@@ -31,6 +34,7 @@ class Clients:
         """How many there are, those included who are just coming."""
         self.draining = False
         """Whether nobody is expected any more."""
+        self._gently = False
         self._hurried = False
         self._deserted = asyncio.Event()  # the last one has gone
 
@@ -58,7 +62,7 @@ class Clients:
             self.present += 1
         self._all.add(client)
         if self.draining:
-            client.drain()
+            client.drain(self._gently)
 
     def left(self, client: Connected) -> None:
         if client in self._all:
@@ -67,17 +71,25 @@ class Clients:
         if self.draining and not self._all:
             self._deserted.set()
 
-    def expect_no_more(self) -> None:
+    def expect_no_more(self, gently: bool) -> None:
         """Whoever joins from now on does so to finish."""
         self.draining = True
+        self._gently = gently
 
     async def end(self, seconds: float) -> bool:
-        """Let everybody finish, and cut off whoever is left then; False when somebody was."""
-        self.expect_no_more()
+        """Let everybody finish, and cut off whoever is left then; False when somebody was.
+
+        `gently` the idle ones are not closed before that: each of them is told so first, with the
+        answer to its next request.
+        """
         for client in list(self._all):
-            client.drain()
+            client.drain(self._gently)
         if not self._hurried:
             await self._desertion(seconds)
+        if self._gently:
+            for client in list(self._all):
+                client.fade()
+            await asyncio.sleep(0)
         in_time = not self._all
         self.cut_off()
         await self._desertion(LOSS)

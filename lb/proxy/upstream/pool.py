@@ -38,20 +38,24 @@ class UpstreamPool:
         self.whole = context.measured.whole(backend.name)
         """Where durations go, see `Requests`."""
         self._report = report
-        server = b"X-Backend-Server: %b\r\n" % backend.address.encode()
         self.token = token(backend.address)
-        self.request_end = server + b"\r\n"
+        self._server = b"X-Backend-Server: %b\r\n" % backend.address.encode()
+        self.request_end = self._server + b"\r\n"
         """What ends a head for it."""
-        said = server if context.backend_header else b""
-        self.response_tails = tuple(
-            b"\r\nVia: 1.%d %b\r\n%b\r\n" % (minor, VIA, said) for minor in (0, 1)
-        )
+        self.adopt()
         host, self._port = host_and_port(backend.address)
         self._name = names.name(host)
         self._connecting: dict[Attempt, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
         return f"<UpstreamPool {self.backend.name} {len(self.idle)} idle>"
+
+    def adopt(self) -> None:
+        """See what the context says now."""
+        said = self._server if self.context.backend_header else b""
+        self.response_tails: tuple[bytes, ...] = tuple(
+            b"\r\nVia: 1.%d %b\r\n%b\r\n" % (minor, VIA, said) for minor in (0, 1)
+        )
 
     def carry(self, attempt: Attempt, now: float) -> None:
         """Send it on an idle connection, or open one (always, when it is to be `fresh`)."""
