@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
+from lb.config.files import NamedFile
 from lb.config.laws import Law
 from lb.config.listeners import ListenerTls
 from lb.config.values import (
+    UNIX,
+    Address,
     Addresses,
     Mistakes,
     PositiveDuration,
@@ -18,6 +21,7 @@ from lb.config.values import (
     Table,
     UrlPathOrNone,
     each,
+    host_and_port,
 )
 
 OTHER_HTTP = frozenset({"http", "h2", "h2c", "h3"})
@@ -52,6 +56,12 @@ class Server(Table):
     speak there are [[listener]]s; with those alone this is not listened on unless given."""
     tls: ListenerTls | None = None
     """Clients at `listen` speak TLS."""
+    admin: Address | None = None
+    """Where the control plane listens: status page, metrics, control. Off unless given. A Unix
+    socket, which is for its owner alone, and a loopback address need no token; others do."""
+    admin_token_file: NamedFile | None = None
+    """Holds the token that the control plane asks for: `Authorization: Bearer ...`. Read at the
+    start and at each reload."""
     health_path: UrlPathOrNone = "/lb-health"
     """Answers 200 while some backend is usable; empty to switch it off."""
     stats_path: UrlPathOrNone = "/lb-stats"
@@ -84,6 +94,13 @@ class Server(Table):
         return each(networks, ip_network)
 
     @model_validator(mode="after")
+    def _guarded(self) -> Server:
+        if self.admin is not None and self.admin_token_file is None and not _near(self.admin):
+            why = f"{self.admin} can be reached from elsewhere; give admin_token_file, or listen on"
+            raise Mistakes((("admin",), f"{why} 127.0.0.1 or a Unix socket"))
+        return self
+
+    @model_validator(mode="after")
     def _two_paths(self) -> Server:
         if self.stats_path and self.stats_path == self.health_path:
             key, other = "stats_path", "health_path"
@@ -92,6 +109,17 @@ class Server(Table):
             why = f"{self.stats_path!r} is {other} too; the two answers are not the same"
             raise Mistakes(((key,), why))
         return self
+
+
+def _near(address: str) -> bool:
+    """Whether only this machine reaches it."""
+    if address.startswith(UNIX):
+        return True
+    host, _ = host_and_port(address)
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _protocol(name: str) -> None:
