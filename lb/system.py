@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,14 @@ def scarce(error: OSError) -> bool:
 def ours(error: OSError) -> bool:
     """It failed for a lack on this side: the other one is not to blame."""
     return error.errno in _OURS
+
+
+def open_to_others(path: str) -> bool:
+    """Whether everybody may read or change a file. One that is not there is no secret."""
+    try:
+        return bool(Path(path).stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
@@ -14,6 +15,21 @@ def seconds(text: object) -> float:
     if match is None or match[2] not in UNITS:
         raise ValueError('a duration is a number and a unit (us, ms, s, m, h), such as "250ms"')
     return float(match[1]) * UNITS[match[2]]
+
+
+def duration(value: float) -> str:
+    """The shortest text that `seconds` reads as exactly this: 0.25 -> `"250ms"`."""
+    exact = Decimal(repr(float(value)))
+    texts = [
+        f"{_tidy(f'{exact / Decimal(repr(UNITS[unit])):f}')}{unit}"
+        for unit in ("s", "ms", "us", "m", "h")
+    ]
+    right = [text for text in texts if seconds(text) == value]
+    return min(right, key=lambda text: (len(text), "." in text))
+
+
+def _tidy(number: str) -> str:
+    return number.rstrip("0").rstrip(".") if "." in number else number
 
 
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

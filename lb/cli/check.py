@@ -1,4 +1,4 @@
-"""`lb check`: every mistake of a file, without opening a socket."""
+"""`lb check`: every mistake of a file, and what is unwise in it, without opening a socket."""
 
 from __future__ import annotations
 
@@ -23,31 +23,61 @@ def check(
         list[Path] | None,
         typer.Argument(metavar="FILE", help="Scenario files (TOML).  [env var: LB_CONFIG]"),
     ] = None,
+    print_effective: Annotated[
+        bool,
+        typer.Option(
+            "--print-effective",
+            envvar="LB_PRINT_EFFECTIVE",
+            help="Print the file with every key that it leaves out, as a file that can be read "
+            "again; with --json as JSON. The rest goes to stderr.",
+        ),
+    ] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            envvar="LB_SCHEMA",
+            help="Print the JSON Schema of files, for editors, and check nothing.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Validate files; print every error as file:line key: why. Exit status 3 if there is one.
 
-    A file with models and traffic is asked whether it can be simulated, too.
+    What is right and unwise is told, and changes no exit status. A file with models and traffic is
+    asked whether it can be simulated, too.
     """
+    if schema:
+        from lb.config.schema import schema as made
+
+        typer.echo(json.dumps(made(), indent=1))
+        return
     if not files:
         given = os.environ.get("LB_CONFIG")
         if not given:
             raise UsageError("no file given, and LB_CONFIG names none")
         files = [Path(given)]
-    terminal = Terminal(stderr=as_json)
+    if print_effective and len(files) > 1 and not as_json:
+        raise UsageError("--print-effective: several files are no file; give one, or --json")
+    terminal = Terminal(stderr=as_json or print_effective)
     found = [_looked_at(file, terminal) for file in files]
     wrong = [problem for row in found for problem in row["problems"]]
     if as_json:
-        rows = [{**row, "problems": [_parts(it) for it in row["problems"]]} for row in found]
+        rows = [_as_json(row, effective=print_effective) for row in found]
         typer.echo(json.dumps({"schema": 1, "fine": not wrong, "files": rows}))
     if wrong:
         raise ConfigError(wrong)
+    if print_effective and not as_json:
+        from lb.config import effective_text
+
+        typer.echo(effective_text(found[0]["scenario"]), nl=False)
 
 
 def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
     """What is to be said of a file; what is fine is said at once."""
     from lb.config import Scenario
 
+    scenario: Scenario | None = None
     try:
         scenario = Scenario.load(file)
         use, of_runs = _uses(scenario), []
@@ -57,20 +87,40 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
                 raise ConfigError(lacking)
             of_runs = scenario.notes_of_runs()
     except ConfigError as error:
-        return {"file": str(file), "problems": error.problems, "notes": [], "ready_to": []}
+        nothing: dict[str, Any] = {"notes": [], "warnings": [], "ready_to": [], "scenario": None}
+        return {"file": str(file), "problems": error.problems, **nothing}
     count, notes = len(scenario.backends), [*scenario.notes(), *of_runs]
+    warnings = scenario.warnings()
     terminal.say(
         f"{file}: fine; {scenario.algorithm.name} over {counted(f'{count}', 'backend')}, "
         f"ready to {' and '.join(use)}"
     )
     for note in notes:
         terminal.say(f"{file}: note: {note}")
-    return {"file": str(file), "problems": [], "notes": notes, "ready_to": use}
+    for warning in warnings:
+        terminal.say(f"{warning.place}: warning: {warning.why}")
+    return {
+        "file": str(file),
+        "problems": [],
+        "notes": notes,
+        "warnings": [f"{it.place}: {it.why}" for it in warnings],
+        "ready_to": use,
+        "scenario": scenario,
+    }
 
 
 def _uses(scenario: Scenario) -> list[str]:
     modelled = all(row.model is not None for row in scenario.backends)
     return ["serve", "simulate"] if modelled and scenario.traffic else ["serve"]
+
+
+def _as_json(row: dict[str, Any], *, effective: bool) -> dict[str, Any]:
+    from lb.config import effective as whole
+
+    scenario = row.pop("scenario")
+    told = {key: [_parts(it) for it in row[key]] for key in ("problems", "warnings")}
+    more = {"effective": whole(scenario) if scenario else None} if effective else {}
+    return {**row, **told, **more}
 
 
 def _parts(problem: str) -> dict[str, str | int | None]:

@@ -58,6 +58,8 @@ def strategies(
     say(f"needs:     {', '.join(sorted(row.needs)) or 'nothing'}", hang=11)
     say(f"weights:   {_weights(row)}", hang=11)
     say(f"not when:  {row.avoid_when}", hang=11)
+    if row.partial:
+        say(f"several:   of several balancers {row.partial}", hang=11)
 
 
 def _weights(row: Spec) -> str:
@@ -75,6 +77,7 @@ def _as_dict(row: Spec) -> dict[str, Any]:
         "claims": sorted(row.claims),
         "weights": None if row.nests else row.weighs,
         "avoid_when": row.avoid_when,
+        "partial": row.partial or None,
         "parameters": [
             {"name": name, "default": default, "text": text} for name, default, text in row.manual()
         ],

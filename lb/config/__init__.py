@@ -20,6 +20,7 @@ from lb.config.arrivals import (
 from lb.config.changes import changed, multiplied
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.demand import DEFAULT_BACKENDS
+from lb.config.effective import effective, effective_text
 from lb.config.faults import (
     BlackHole,
     ColdStart,
@@ -142,6 +143,8 @@ __all__ = [
     "backend_flag",
     "backend_flags",
     "changed",
+    "effective",
+    "effective_text",
     "host_and_port",
     "law_flag",
     "multiplied",

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from lb.config.files import DataFile
 from lb.config.laws import Law, law_table
 from lb.config.profile import Profile
+from lb.config.shapes import COUNT, LAW, Also
 from lb.config.values import Mistakes, Positive, PositiveDuration, Share, Table
 from lb.traces import Rows, read
 
@@ -23,7 +24,9 @@ class Zipf(Table):
 
     law: Literal["zipf"]
     count: Annotated[int, Field(ge=1)]
+    """How many keys there are."""
     s: Annotated[float, Field(ge=0)]
+    """How much the first ones are preferred; 0 is not at all."""
 
 
 class _Even(Table):
@@ -55,6 +58,7 @@ class Constant(Table):
 
     law: Literal["deterministic", "constant"]
     mean: Annotated[int, Field(ge=1)]
+    """How many."""
 
 
 class Geometric(Table):
@@ -62,6 +66,7 @@ class Geometric(Table):
 
     law: Literal["geometric"]
     mean: Annotated[float, Field(ge=1)]
+    """How many on average."""
 
 
 def _requests(value: object) -> object:
@@ -75,7 +80,12 @@ def _requests(value: object) -> object:
     return value
 
 
-Requests = Annotated[Constant | Geometric, Field(discriminator="law"), BeforeValidator(_requests)]
+Requests = Annotated[
+    Constant | Geometric,
+    Field(discriminator="law"),
+    BeforeValidator(_requests),
+    Also(COUNT, LAW),
+]
 """How many requests: a number, or a law."""
 
 
@@ -84,6 +94,7 @@ class Batch(_Even):
 
     process: Literal["batch"]
     size: Requests
+    """How many requests come together."""
 
 
 class Renewal(Table):
@@ -146,6 +157,7 @@ class Sine(Table):
     amplitude: Share
     """How far it goes from there, as a part of it."""
     period: PositiveDuration
+    """From one height to the next."""
 
     def expected(self, until: float) -> float:
         """Requests on average, from the start to `until`."""
@@ -176,6 +188,7 @@ class Trace(Table):
     changes: ClassVar[bool] = True
     process: Literal["trace"]
     file: DataFile
+    """Relative to the file that names it."""
     scale: Positive = 1.0
     """How many times this traffic: time runs so much faster. That keeps every law of its gaps,
     their correlation, and the order of sizes and keys; bursts and tides are as much shorter."""

@@ -13,7 +13,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -22,7 +25,17 @@ from lb import strategies
 from lb.balancing import HedgePolicy, QueuePolicy, RetryPolicy, SubsetPolicy
 from lb.balancing.hedges import quantile
 from lb.balancing.retries import OUTCOMES
-from lb.config.values import Duration, Mistakes, PositiveDuration, Share, Table, duration, each
+from lb.config.shapes import HEDGE, OUTCOME, Shape
+from lb.config.values import (
+    Duration,
+    Mistakes,
+    PositiveDuration,
+    Share,
+    Table,
+    duration,
+    each,
+    in_the_file,
+)
 from lb.errors import UsageError
 
 
@@ -53,6 +66,12 @@ class Algorithm(Table):
         except UsageError as error:
             raise ValueError(str(error)) from None
         return {"name": name, **settings}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Shape:
+        from lb.config.shapes_of_algorithms import any_of
+
+        return any_of(*strategies.all_specs())
 
     @classmethod
     def of(cls, text: str) -> Algorithm:
@@ -100,11 +119,14 @@ class Retries(Table):
     """Whether a failed attempt may be tried again; see RetryPolicy."""
 
     max: Annotated[int, Field(ge=0)] = RetryPolicy.max
-    on: Annotated[tuple[Any, ...], Field(strict=False)] = RetryPolicy.on
+    on: Annotated[tuple[Annotated[Any, WithJsonSchema(OUTCOME)], ...], Field(strict=False)] = (
+        RetryPolicy.on
+    )
     backoff: Annotated[Duration, Field(ge=0)] = RetryPolicy.backoff
     budget: Share | None = RetryPolicy.budget
     min_per_second: Annotated[float, Field(ge=0)] = RetryPolicy.min_per_second
     window: PositiveDuration = RetryPolicy.window
+    """How far back requests count for the budget."""
 
     @field_validator("on")
     @classmethod
@@ -130,7 +152,12 @@ def _wait(value: object, info: ValidationInfo) -> float | str | None:
 class Hedging(Table):
     """A second attempt beside one that takes long; see HedgePolicy."""
 
-    after: Annotated[float | str | None, BeforeValidator(_wait)] = HedgePolicy.after
+    after: Annotated[
+        float | str | None,
+        BeforeValidator(_wait),
+        PlainSerializer(in_the_file),
+        WithJsonSchema(HEDGE),
+    ] = HedgePolicy.after
 
 
 class Queue(Table):
@@ -138,6 +165,7 @@ class Queue(Table):
 
     limit: Annotated[int, Field(ge=0)] = QueuePolicy.limit
     timeout: PositiveDuration = QueuePolicy.timeout
+    """The longest wait in line; 503 then."""
     discipline: Literal["fifo", "adaptive"] = "fifo"
     """`adaptive`: first come first served while the line empties again and again, else newest
     first."""

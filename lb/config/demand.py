@@ -31,6 +31,7 @@ class Demand(Table):
     backends: Annotated[tuple[BackendTable, ...], Field(alias="backend", strict=False)] = tuple(
         BackendTable(address=place) for place in DEFAULT_BACKENDS
     )
+    """Those that requests are sent to; on three ports of this machine unless given."""
     shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
     """Stations where requests of several backends go on."""
     server: Server = Server()
@@ -38,6 +39,7 @@ class Demand(Table):
     """Further places to listen, each in its own way. In code the name of `[[listener]]`."""
     traffic: Traffic | None = None
     faults: Annotated[tuple[FaultTable, ...], Field(alias="fault", strict=False)] = ()
+    """What goes wrong at modelled backends, and when."""
     run: Run = Run()
     _origin: Origin = PrivateAttr(default_factory=Origin)
 

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lb.config.model import BackendTable
+from lb.config.shapes import Also
 from lb.config.values import Duration, Mistakes, PositiveDuration, Table
 from lb.errors import nearest
 
@@ -43,11 +44,16 @@ class Fault(Table):
     """What every kind has. Times count from the start of the schedule."""
 
     backends: Annotated[
-        tuple[str, ...], BeforeValidator(_list), Field(alias="backend", strict=False)
+        tuple[str, ...],
+        BeforeValidator(_list),
+        Also({"type": "string"}),
+        Field(alias="backend", strict=False),
     ] = ()
     """Names or addresses; several suffer together."""
     since: Annotated[Duration, Field(alias="from")] = 0.0
+    """When it begins."""
     until: Annotated[Duration, Field(alias="to")]
+    """When it is over."""
 
     place: ClassVar[str] = "door"
     shuts: ClassVar[bool] = False
@@ -92,6 +98,7 @@ class Slow(Recurring):
 
     kind: Literal["slow"]
     factor: Annotated[float, Field(ge=1)]
+    """How many times as long."""
     place = "clock"
 
 
@@ -115,6 +122,7 @@ class ColdStart(Recurring):
 
     kind: Literal["cold_start"]
     factor: Annotated[float, Field(ge=1)]
+    """How many times as long work takes at first."""
     requests: Annotated[int, Field(ge=1)] | None = None
     """Served after which it is warm."""
     down: PositiveDuration | None = None
@@ -165,6 +173,7 @@ class Errors(Recurring):
 
     kind: Literal["errors"]
     rate: Annotated[float, Field(gt=0, le=1)]
+    """The share of its requests."""
 
 
 class Reset(Recurring):
@@ -172,6 +181,7 @@ class Reset(Recurring):
 
     kind: Literal["reset"]
     rate: Annotated[float, Field(gt=0, le=1)]
+    """The share of its requests."""
 
 
 class HealthLost(Recurring):
@@ -185,6 +195,7 @@ class Flapping(Fault):
 
     kind: Literal["flapping"]
     period: Span
+    """From one failure to the next."""
 
     @model_validator(mode="after")
     def _alternates(self) -> Flapping:

@@ -7,9 +7,10 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, PlainSerializer, SerializationInfo, ValidationInfo
 
 from lb.config.places import Origin
+from lb.config.values import WRITTEN
 from lb.system import reason
 from lb.units import seconds
 
@@ -36,9 +37,14 @@ def _named(text: str, info: ValidationInfo) -> str:
     return str(Path(origin.source).parent / text)
 
 
-NamedFile = Annotated[str, AfterValidator(_named)]
+def _anywhere(path: str, info: SerializationInfo) -> str:
+    """Its path for a file that may be written anywhere. See `lb.config.values.WRITTEN`."""
+    return str(Path(path).absolute()) if info.context == WRITTEN else path
+
+
+NamedFile = Annotated[str, AfterValidator(_named), PlainSerializer(_anywhere)]
 """The same for a file that is looked at only when there is a use for it."""
-DataFile = Annotated[str, AfterValidator(_found)]
+DataFile = Annotated[str, AfterValidator(_found), PlainSerializer(_anywhere)]
 """Relative to the file that names it; in code to where the program runs."""
 
 

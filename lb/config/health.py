@@ -6,9 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from lb.balancing import HealthPolicy
+from lb.config.shapes import PORT, STATUSES
 from lb.config.values import Mistakes, PositiveDuration, Table, UrlPath
 
 _STATUSES = re.compile(r"[1-5]\d\d(-[1-5]\d\d)?")
@@ -51,8 +59,8 @@ def _wrong(statuses: str) -> str:
     return f"{statuses!r} ends before it begins" if dash and high < low else ""
 
 
-Port = Annotated[int, AfterValidator(_port)]
-Statuses = Annotated[str, BeforeValidator(_statuses)]
+Port = Annotated[int, AfterValidator(_port), WithJsonSchema(PORT)]
+Statuses = Annotated[str, BeforeValidator(_statuses), WithJsonSchema(STATUSES)]
 
 
 class HealthTable(Table):
@@ -62,9 +70,11 @@ class HealthTable(Table):
     """
 
     enabled: bool = HealthPolicy.enabled
+    """Whether backends are asked how they are; else all are taken to be well."""
     kind: Literal["http", "tcp"] = "http"
     """A GET whose answer is judged, or merely a connection that is accepted."""
     path: UrlPath = "/health"
+    """What is asked for."""
     host: str | None = None
     """The Host field of a check; the backend's address unless given."""
     port: Port | None = None
@@ -75,9 +85,11 @@ class HealthTable(Table):
     """A regular expression, or simply a text, that must be found in the first 64 KiB of the
     answer's body."""
     interval: PositiveDuration = HealthPolicy.interval
+    """Between two checks of a backend."""
     fast_interval: PositiveDuration = HealthPolicy.fast_interval
     """While a change of state is being decided (1s, or `interval` where that is shorter)."""
     timeout: PositiveDuration = HealthPolicy.timeout
+    """How long an answer may take."""
     rise: Annotated[int, Field(ge=1)] = HealthPolicy.rise
     """Good answers in a row that bring a backend back."""
     fall: Annotated[int, Field(ge=1)] = HealthPolicy.fall

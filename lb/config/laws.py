@@ -10,14 +10,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from lb.config.files import DataFile, numbers_in
+from lb.config.shapes import LAW, Also
 from lb.config.values import Duration, Mistakes, Positive, PositiveDuration, Table
 
 
@@ -30,6 +26,7 @@ class Exponential(Table):
 
     law: Literal["exponential"]
     mean: PositiveDuration
+    """How long on average."""
 
     @property
     def squared_cv(self) -> float:
@@ -45,6 +42,7 @@ class Deterministic(Table):
 
     law: Literal["deterministic", "constant"]
     mean: Duration
+    """How long each time."""
 
     @property
     def squared_cv(self) -> float:
@@ -59,6 +57,7 @@ class _Spread(Table):
     """What is given by its mean and how far it varies."""
 
     mean: PositiveDuration
+    """How long on average."""
     cv: Positive
     """Standard deviation over mean."""
 
@@ -110,7 +109,9 @@ class Erlang(Table):
 
     law: Literal["erlang"]
     mean: PositiveDuration
+    """How long on average."""
     k: Annotated[int, Field(ge=1)]
+    """How many stages; the more, the less it varies."""
 
     @property
     def squared_cv(self) -> float:
@@ -126,7 +127,9 @@ class Uniform(Table):
 
     law: Literal["uniform"]
     low: Duration
+    """The shortest."""
     high: PositiveDuration
+    """The longest."""
 
     @property
     def mean(self) -> float:
@@ -154,6 +157,7 @@ class Weibull(Table):
 
     law: Literal["weibull"]
     mean: PositiveDuration
+    """How long on average."""
     shape: Annotated[float, Field(ge=0.05)]
     """The exponent of the tail, exp(-(t / scale) ** shape)."""
 
@@ -177,7 +181,9 @@ class BoundedPareto(Table):
 
     law: Literal["bounded_pareto"]
     mean: PositiveDuration
+    """How long on average."""
     alpha: Annotated[float, Field(gt=0, le=20)]
+    """The exponent of the tail; the smaller, the heavier."""
     ratio: Annotated[float, Field(gt=1, le=1e15)]
     """The largest value over the smallest."""
 
@@ -206,6 +212,7 @@ class Bimodal(Table):
 
     law: Literal["bimodal"]
     values: Annotated[tuple[Duration, ...], Field(strict=False)]
+    """How long each kind takes."""
     weights: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
     """How likely each value is, relative to the others."""
 
@@ -338,4 +345,4 @@ def _number_or_text(text: str) -> object:
     return text.strip()
 
 
-Law = Annotated[LawTable, Field(discriminator="law"), BeforeValidator(law_table)]
+Law = Annotated[LawTable, Field(discriminator="law"), BeforeValidator(law_table), Also(LAW)]

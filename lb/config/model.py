@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from lb.config.arrivals import Arrivals, Trace, Zipf
 from lb.config.health import HealthTable, Port
 from lb.config.laws import Law
 from lb.config.listeners import BackendTls
+from lb.config.shapes import BACKEND, WARMUP, Shape
 from lb.config.stations import Model
 from lb.config.users import Users
 from lb.config.values import (
@@ -24,6 +33,7 @@ from lb.config.values import (
     Weight,
     backend_row,
     duration,
+    in_the_file,
 )
 
 MOST_BALANCERS = 10_000
@@ -39,8 +49,11 @@ class BackendTable(Table):
     """A table, or `"host:port"`, `"host:port*weight"`."""
 
     address: Address
+    """Where it listens: host:port, IPv6 hosts in brackets."""
     weight: Weight = 1
+    """Its share beside those of the others, where the algorithm minds weights."""
     name: str = ""
+    """What people call it, in logs, statistics and control; its address unless given."""
     priority: Annotated[int, Field(ge=0)] = 0
     """0 comes first; the others are given what those before them cannot take."""
     zone: str = ""
@@ -57,11 +70,16 @@ class BackendTable(Table):
     """Connections to it begin with a PROXY header of this version, which says who the client is.
     So each of them is for one client alone, whose requests wait for nobody else's."""
     model: Model | None = None
+    """What it does on paper, and as `lb backend`."""
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
         return backend_row(value) if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Shape:
+        return {"anyOf": [handler(core), BACKEND]}
 
     @model_validator(mode="after")
     def _one_port(self) -> BackendTable:
@@ -94,6 +112,7 @@ class Traffic(Table):
     """What comes in."""
 
     arrivals: Arrivals | None = None
+    """When requests come, whatever becomes of them."""
     users: Users | None = None
     """Clients who wait for their answers, in place of arrivals that nothing holds up."""
     keys: Zipf | None = None
@@ -157,11 +176,17 @@ class Run(Table):
     """How long is simulated, and how often."""
 
     duration: PositiveDuration | None = None
+    """How long each replication is."""
     requests: Annotated[int, Field(ge=1)] | None = None
-    warmup: Annotated[float | None, BeforeValidator(_warmup)] = None
+    """How many it has, in place of a duration."""
+    warmup: Annotated[
+        float | None, BeforeValidator(_warmup), PlainSerializer(in_the_file), WithJsonSchema(WARMUP)
+    ] = None
     """Cut off each replication's start; None stands for "auto", which is MSER-5."""
     replications: Annotated[int, Field(ge=1)] = 5
+    """Independent repetitions, which say how certain a figure is."""
     seed: Annotated[int, Field(ge=0)] = 1
+    """Of everything random."""
     balancers: Annotated[int, Field(ge=1, le=MOST_BALANCERS)] = 1
     """Independent balancers before the same backends, each of which sees its own requests only, and
     has its own limits and budgets; a request comes to one of them drawn at random."""
@@ -177,19 +202,28 @@ class Expect(Table):
     """Objectives: upper bounds on what clients see."""
 
     mean: PositiveDuration | None = None
+    """Of all successful requests, the average."""
     p50: PositiveDuration | None = None
+    """Of all successful requests, what half of them keep."""
     p90: PositiveDuration | None = None
+    """Of all successful requests, what 90 % of them keep."""
     p95: PositiveDuration | None = None
+    """Of all successful requests, what 95 % of them keep."""
     p99: PositiveDuration | None = None
+    """Of all successful requests, what 99 % of them keep."""
     p999: PositiveDuration | None = None
+    """Of all successful requests, what 99.9 % of them keep."""
 
 
 class VerdictTable(Table):
     """How far a live run may lie outside the prediction's own interval, relative to it."""
 
     p50: Share = 0.05
+    """Of the median."""
     p95: Share = 0.10
+    """Of the latency that 95 % keep."""
     p99: Share = 0.15
+    """Of the latency that 99 % keep."""
     share: Share = 0.05
     """Of each backend's share of the requests."""
     failed: Share = 0.05

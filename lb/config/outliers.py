@@ -23,6 +23,7 @@ class Outliers(Table):
     """When attempts take a backend out of rotation for a while; see OutlierPolicy."""
 
     enabled: bool = OutlierPolicy.enabled
+    """Whether anybody is taken out for what became of attempts."""
     consecutive_failures: Annotated[int, Field(ge=0)] | None = OutlierPolicy.consecutive_failures
     """0 switches this reason off."""
     failure_rate: Share | None = OutlierPolicy.failure_rate
@@ -36,6 +37,7 @@ class Outliers(Table):
     )
     eject: PositiveDuration = OutlierPolicy.eject
     max_eject: PositiveDuration = OutlierPolicy.max_eject
+    """The longest ejection: each one after the first is longer than the one before."""
     max_share: Share = OutlierPolicy.max_share
 
 

@@ -36,6 +36,7 @@ from lb.config.salvage import rest_of
 from lb.config.serving import Limits, Timeouts
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
+from lb.config.unwise import Unwise, warnings
 from lb.config.values import Mistakes, RequestKey
 from lb.errors import ConfigError, UsageError
 from lb.system import reason
@@ -205,6 +206,11 @@ class Scenario(Demand):
     def notes(self, algorithm: str | None = None) -> list[str]:
         """What an algorithm (the file's unless given) needs and is not given, one line each."""
         return list(notes(self, self.chosen(algorithm)))
+
+    def warnings(self) -> list[Unwise]:
+        """What is right and unwise for whoever serves this file, in the order of its lines."""
+        found = sorted(warnings(self), key=lambda one: self._origin.line(one[0]))
+        return [Unwise(self.place(*place), why) for place, why in found]
 
     def notes_of_runs(self) -> list[str]:
         """What a simulation of this file would not show, or take for something else, one line each.

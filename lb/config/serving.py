@@ -95,7 +95,7 @@ class Server(Table):
 
     @model_validator(mode="after")
     def _guarded(self) -> Server:
-        if self.admin is not None and self.admin_token_file is None and not _near(self.admin):
+        if self.admin is not None and self.admin_token_file is None and not near(self.admin):
             why = f"{self.admin} can be reached from elsewhere; give admin_token_file, or listen on"
             raise Mistakes((("admin",), f"{why} 127.0.0.1 or a Unix socket"))
         return self
@@ -111,7 +111,7 @@ class Server(Table):
         return self
 
 
-def _near(address: str) -> bool:
+def near(address: str) -> bool:
     """Whether only this machine reaches it."""
     if address.startswith(UNIX):
         return True
@@ -133,6 +133,7 @@ class Timeouts(Table):
     """How long is waited for whom."""
 
     connect: PositiveDuration = 1.0
+    """For a connection to a backend."""
     header: PositiveDuration = 10.0
     """For a client to send a whole request head."""
     attempt: PositiveDuration | None = None
@@ -145,6 +146,7 @@ class Timeouts(Table):
     total: PositiveDuration | None = None
     """From a request's head to the last byte of its answer; off unless given. 504, or cut off."""
     client_idle: PositiveDuration = 60.0
+    """For the next request of a client that is connected."""
     drain: PositiveDuration = 30.0
     """After SIGTERM, for requests in flight."""
     tunnel: PositiveDuration = 3600.0

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lb.config.laws import Law
 from lb.config.profile import Course
+from lb.config.shapes import POINTS, Also
 from lb.config.values import Duration, Mistakes, PositiveDuration, Table
 from lb.errors import nearest
 
@@ -58,14 +59,17 @@ class StationTable(Table):
     """Workers and their queue."""
 
     service: Law
+    """How long a worker takes for a request."""
     discipline: Literal["fifo", "ps"] = "fifo"
+    """First come first served, or "ps": all at once, each slower the more there are."""
     workers: Annotated[int, Field(ge=1)] = 1
+    """How many requests are worked at together."""
     queue: Annotated[int, Field(ge=0)] | None = None
     """Requests that may wait there; unlimited unless given."""
     usl: Usl | None = None
     """How requests that are worked at together slow each other down; not at all unless given. They
     are as many as are there, at most as many as there are workers, under either discipline."""
-    speed: Annotated[Speed | None, BeforeValidator(_points)] = None
+    speed: Annotated[Speed | None, BeforeValidator(_points), Also(POINTS)] = None
     """How fast it works as time goes by: points, as in `[["0s", 1.0], ["30s", 0.5]]`, or a table of
     `points` and `shape`, see the profile of arrivals. Times count from the first request on."""
 
@@ -170,6 +174,7 @@ class Shared(StationTable):
     """A station where requests of several backends go on, whatever balancer they came through."""
 
     name: Annotated[str, Field(min_length=1)]
+    """What a backend's model calls it in `then`."""
 
 
 def check_shared(shared: Sequence[Shared], models: Sequence[Model | None]) -> None:

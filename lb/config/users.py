@@ -20,6 +20,7 @@ class Users(Table):
     """
 
     count: Annotated[int, Field(ge=1, le=MOST_USERS)]
+    """How many there are."""
     think: Law
     """From what became of the last request to the next one."""
     session: Requests | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -13,12 +13,25 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
+    SerializationInfo,
     ValidationInfo,
     WithJsonSchema,
 )
 
 from lb.balancing.limits import ADAPTIVE
+from lb.config.shapes import (
+    ADDRESS,
+    DURATION,
+    IN_FLIGHT,
+    KEY,
+    PATH,
+    PATH_OR_NONE,
+    SIZE,
+    WEIGHT,
+)
+from lb.units import duration as duration_text
 from lb.units import seconds, size
 
 V = TypeVar("V")
@@ -156,6 +169,15 @@ def duration(value: object, info: ValidationInfo) -> float:
     return seconds(value)
 
 
+WRITTEN = "written"
+"""The context of a dump that is to be read again as a file."""
+
+
+def in_the_file(value: Any, info: SerializationInfo) -> Any:
+    """A number of seconds as a file has it, in a dump whose context is WRITTEN."""
+    return duration_text(value) if info.context == WRITTEN and isinstance(value, float) else value
+
+
 def max_in_flight(value: object) -> int | str | None:
     """A whole number from 1 up, "adaptive", or nothing. Raises ValueError."""
     if value is None or value == ADAPTIVE:
@@ -167,21 +189,23 @@ def max_in_flight(value: object) -> int | str | None:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(duration)]
-Size = Annotated[int, BeforeValidator(size)]
+Duration = Annotated[
+    float, BeforeValidator(duration), PlainSerializer(in_the_file), WithJsonSchema(DURATION)
+]
+Size = Annotated[int, BeforeValidator(size), WithJsonSchema(SIZE)]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
-Address = Annotated[str, AfterValidator(address)]
+Address = Annotated[str, AfterValidator(address), WithJsonSchema(ADDRESS)]
 Addresses = Annotated[
     str | tuple[str, ...],
     PlainValidator(addresses),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema({"anyOf": [ADDRESS, {"type": "array", "minItems": 1, "items": ADDRESS}]}),
 ]
 Positive = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, PlainValidator(weight)]
-UrlPath = Annotated[str, AfterValidator(url_path)]
-UrlPathOrNone = Annotated[str, AfterValidator(url_path_or_none)]
-RequestKey = Annotated[str, AfterValidator(request_key)]
-MaxInFlight = Annotated[int | str | None, PlainValidator(max_in_flight)]
+Weight = Annotated[float, PlainValidator(weight), WithJsonSchema(WEIGHT)]
+UrlPath = Annotated[str, AfterValidator(url_path), WithJsonSchema(PATH)]
+UrlPathOrNone = Annotated[str, AfterValidator(url_path_or_none), WithJsonSchema(PATH_OR_NONE)]
+RequestKey = Annotated[str, AfterValidator(request_key), WithJsonSchema(KEY)]
+MaxInFlight = Annotated[int | str | None, PlainValidator(max_in_flight), WithJsonSchema(IN_FLIGHT)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

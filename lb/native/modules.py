@@ -15,12 +15,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "lb/proxy": ("dispatcher", "waits"),
     "lb/proxy/exchange": (
-        "account",
         "acts",
         "attempt",
         "client",
         "exchange",
-        "failing",
         "pace",
         "racing",
         "taking",

@@ -96,5 +96,6 @@ SPEC = Spec(
     params=Params,
     cost="O(log n)",
     avoid_when="the load is so high that nobody is idle",
+    partial="a backend is idle to each that has nothing there itself",
     weighs=False,
 )

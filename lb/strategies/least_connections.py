@@ -58,4 +58,5 @@ SPEC = Spec(
     params=Params,
     cost="O(log n)",
     avoid_when="many balancers each see only their own requests",
+    partial="each counts its own requests only, so that ties grow and busy backends look idle",
 )

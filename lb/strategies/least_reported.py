@@ -147,6 +147,7 @@ SPEC = Spec(
     params=Params,
     cost="O(1); O(log n) with choices = 0",
     avoid_when="many requests come between two reports and all backends are compared",
+    partial="each asks for reports for itself, and counts its own requests only in between",
     needs=frozenset({"probes"}),
     variants=(
         {"choices": 0},

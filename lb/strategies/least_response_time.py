@@ -68,6 +68,7 @@ SPEC = Spec(
     params=Params,
     cost="O(log n)",
     avoid_when="many balancers run to the same fastest backend",
+    partial="each measures and counts its own requests only",
     needs=frozenset({"latency"}),
     claims=frozenset({"failure_penalty"}),
     variants=(

@@ -72,6 +72,7 @@ SPEC = Spec(
     params=Params,
     cost="O(1); O(log n) with weights that differ",
     avoid_when="one of few backends is much slower than its weight says",
+    partial="each compares its own requests in flight only",
     claims=frozenset({"shares", "two_choices"}),
     variants=(
         {"choices": 1},

@@ -84,6 +84,7 @@ SPEC = Spec(
     params=Params,
     cost="O(1); O(log n) with weights that differ",
     avoid_when="latency says nothing about load",
+    partial="each measures and counts its own requests only",
     needs=frozenset({"latency"}),
     claims=frozenset({"two_choices", "failure_penalty"}),
     variants=(

@@ -222,6 +222,7 @@ SPEC = Spec(
     params=Params,
     cost="O(pool)",
     avoid_when="backends cannot be probed",
+    partial="each probes for itself, and what it knows is the older the fewer requests it sees",
     needs=frozenset({"probes"}),
     variants=(
         {"probes": 0.5, "pool": 2},

@@ -67,6 +67,9 @@ class Spec:
     """Whether it minds weights, and so slow start; an algorithm that nests is as its inner one."""
     static: bool = False
     """Whether it picks by members, weights and keys alone, unless it wants to hear of attempts."""
+    partial: str = ""
+    """What suffers where several balancers each see their own requests only; empty: nothing does
+    that is worth telling."""
     nests: bool = False
     """Whether it holds another algorithm, and its factory takes an Inner to make that with."""
     preset: Mapping[str, object] = field(default_factory=dict, hash=False)
@@ -121,7 +124,7 @@ class Spec:
 
     def manual(self) -> Iterator[tuple[str, str, str]]:
         """Each parameter: name, default, and the text under it."""
-        texts = _texts_under_fields(self.params)
+        texts = texts_under_fields(self.params)
         for parameter in fields(self.params):
             yield parameter.name, _default(parameter), texts.get(parameter.name, "")
 
@@ -160,8 +163,8 @@ def _default(parameter: Field[Any]) -> str:
     return "" if parameter.default is MISSING else str(parameter.default)
 
 
-def _texts_under_fields(params: type[Any]) -> dict[str, str]:
-    """The string that stands under each field in the source of a dataclass."""
+def texts_under_fields(params: type[Any]) -> dict[str, str]:
+    """The string that stands under each field in the source of a class: its reference manual."""
     import ast
 
     nodes = ast.walk(ast.parse(_source(params.__module__)))

@@ -195,6 +195,8 @@ SPEC = Spec(
     params=Params,
     cost="O(1), or the inner algorithm's",
     avoid_when="any backend can serve any request as well",
+    partial="each remembers only whom it has placed itself; with a key cookie:NAME nothing "
+    "is remembered",
     needs=frozenset({"key", "sets_cookie"}),
     variants=(
         {"table": 2},

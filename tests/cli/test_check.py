@@ -67,6 +67,7 @@ def test_check_as_json_names_every_mistake_by_line_and_key(tmp_path: Path) -> No
         "file": str(fine),
         "problems": [],
         "notes": [],
+        "warnings": [],
         "ready_to": ["serve", "simulate"],
     }
     assert "fine; random over 1 backend, ready to serve and simulate" in said.stderr

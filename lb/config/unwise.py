@@ -1,0 +1,206 @@
+"""What is right in a file and unwise all the same: warnings, no mistakes.
+
+A check reads the whole file and yields what it would rather not see, each with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from typing import Any, NamedTuple
+
+from lb import strategies
+from lb.balancing import RetryPolicy
+from lb.config.decisions import policy_of
+from lb.config.health import HealthTable
+from lb.config.places import Place
+from lb.config.serving import near
+from lb.system import open_to_others
+
+Found = Iterator[tuple[Place, str]]
+
+
+class Unwise(NamedTuple):
+    """One thing that is unwise."""
+
+    place: str
+    """`lb.toml:12 server.stats_path`."""
+    why: str
+
+
+def warnings(file: Any) -> Found:
+    """All there are in a scenario."""
+    for check in CHECKS:
+        yield from check(file)
+
+
+def _statistics(file: Any) -> Found:
+    open_to_all = [it.address for it in file.listening() if not near(it.address)]
+    if file.server.stats_path and open_to_all:
+        why = (
+            f"{file.server.stats_path} tells everybody who reaches {open_to_all[0]} which backends "
+            'there are and how they do; write stats_path = "", and admin for yourself'
+        )
+        yield ("server", "stats_path"), why
+
+
+def _unasked(file: Any) -> Found:
+    without = [row.label for row in file.backends if not row.checked_by(file.health).enabled]
+    if without and not file.health.enabled:
+        blind = "" if file.outliers.enabled else ", and [outliers] takes nobody out either"
+        why = (
+            f"nobody asks how {_some(without)} are: one that is down is found out by the "
+            f"requests that it loses, and brought back only to lose more{blind}"
+        )
+        yield ("health", "enabled"), why
+        return
+    for number, row in enumerate(file.backends):
+        if row.label in without:
+            why = f"nobody asks how {row.label} is: requests find out, and are lost by it"
+            yield ("backend", number, "health", "enabled"), why
+
+
+def _some(labels: list[str]) -> str:
+    return ", ".join(labels) if len(labels) < 4 else f"{len(labels)} backends"
+
+
+def _lost_backend(file: Any) -> Found:
+    """Until it is out, all that one backend would have got has to be tried again."""
+    first = [row for row in file.backends if not row.priority]
+    policy = policy_of(file.retries, RetryPolicy)
+    if len(first) < 2 or not policy.max:
+        return
+    number = min(file.subset.size or len(first), len(first))
+    largest, share = first[0], 1 / number
+    if _weighs(file) and number == len(first):
+        largest = max(first, key=lambda row: float(row.weight))
+        share = largest.weight / sum(row.weight for row in first)
+    allowed = policy.share(number)
+    rate = _rate(file)
+    enough = allowed if rate is None else allowed + policy.min_per_second / rate
+    if enough + 1e-9 >= share:
+        return
+    few = "" if rate is None else f", and min_per_second, {policy.min_per_second:g}, is too little"
+    whose = "budget" if file.retries.budget is not None else "the budget unless given"
+    why = (
+        f"{whose}, {allowed:.3g} of the requests, cannot cover the loss of {largest.label}, which "
+        f"gets {share:.3g} of them{few}; give budget = {_rounded_up(share):g} or more"
+    )
+    yield ("retries", "budget"), why
+
+
+def _rounded_up(share: float) -> float:
+    return min(1.0, -(-share * 100 // 1) / 100)
+
+
+def _weighs(file: Any) -> bool:
+    row = strategies.spec(file.algorithm.name)
+    if row.nests:
+        inner = getattr(row.configure(file.algorithm.settings), "inner", row.name)
+        row = strategies.spec(str(inner).partition(":")[0])
+    return row.weighs
+
+
+def _rate(file: Any) -> float | None:
+    """Requests a second, where the file says so and how long it takes."""
+    modelled = all(row.model is not None for row in file.backends)
+    return file.rate or None if modelled and file.traffic is not None else None
+
+
+def _time_limits(file: Any) -> Found:
+    limits = file.timeouts
+    given = limits.model_fields_set
+    if limits.total is not None and limits.drain < limits.total:
+        why = (
+            f"{limits.drain:g} s: a restart cuts off requests that timeouts.total allows "
+            f"{limits.total:g} s; give as much"
+        )
+        yield ("timeouts", "drain"), why
+    elif limits.total is None and "drain" in given and limits.drain < limits.response:
+        why = (
+            f"{limits.drain:g} s: a restart cuts off answers that timeouts.response allows "
+            f"{limits.response:g} s to come; give as much, or a total"
+        )
+        yield ("timeouts", "drain"), why
+    for key in ("attempt", "total"):
+        limit = getattr(limits, key)
+        if limit is not None and "connect" in given and limits.connect >= limit:
+            why = (
+                f"{limits.connect:g} s, never runs out: timeouts.{key} ends it first, after "
+                f"{limit:g} s"
+            )
+            yield ("timeouts", "connect"), why
+            break
+    if limits.total is not None and file.queue.limit and file.queue.timeout >= limits.total:
+        why = (
+            f"{file.queue.timeout:g} s in line, and timeouts.total ends the request after "
+            f"{limits.total:g} s: nothing is left for its answer"
+        )
+        yield ("queue", "timeout"), why
+
+
+def _slow_checks(file: Any) -> Found:
+    tables: list[tuple[Place, HealthTable, set[str]]] = [
+        (("health",), file.health, file.health.model_fields_set)
+    ]
+    tables += [
+        (("backend", number, "health"), row.checked_by(file.health), row.health.model_fields_set)
+        for number, row in enumerate(file.backends)
+        if row.health is not None
+    ]
+    for place, table, given in tables:
+        if table.enabled and "timeout" in given and table.timeout > table.interval:
+            why = (
+                f"{table.timeout:g} s is longer than interval, {table.interval:g} s: a backend "
+                "that does not answer is asked less often than one that does"
+            )
+            yield (*place, "timeout"), why
+
+
+def _trusting(file: Any) -> Found:
+    for number, row in enumerate(file.backends):
+        if row.tls is not None and not row.tls.verify:
+            why = f"anybody on the way to {row.label} can read and change everything; give ca"
+            yield ("backend", number, "tls", "verify"), why
+    for number, network in enumerate(file.server.trusted_proxies):
+        if not ip_network(network).prefixlen:
+            why = f"{network} is everybody: clients say themselves who they are"
+            yield ("server", "trusted_proxies", number), why
+
+
+def _control(file: Any) -> Found:
+    admin = file.server.admin
+    if admin is not None and not near(admin):
+        why = (
+            f"whoever reaches {admin} may try tokens, and reads along, since it speaks no TLS; "
+            'listen on 127.0.0.1 or "unix:/run/lb.sock", and reach it through SSH or a proxy'
+        )
+        yield ("server", "admin"), why
+
+
+def _secrets(file: Any) -> Found:
+    """Files that only their owner should read."""
+    secrets: list[tuple[Place, str | None]] = [
+        (("server", "admin_token_file"), file.server.admin_token_file)
+    ]
+    for one in file.listening():
+        if one.tls is not None:
+            secrets += [((*one.place, *inside, "key"), key) for inside, _, key in one.tls.pairs()]
+    for number, row in enumerate(file.backends):
+        if row.tls is not None:
+            secrets.append((("backend", number, "tls", "key"), row.tls.key))
+    for place, path in dict(secrets).items():
+        if path is not None and open_to_others(path):
+            yield place, f"others than its owner and group may read {path}; chmod o-rwx {path}"
+
+
+CHECKS: tuple[Callable[[Any], Found], ...] = (
+    _control,
+    _secrets,
+    _statistics,
+    _unasked,
+    _lost_backend,
+    _time_limits,
+    _slow_checks,
+    _trusting,
+)
