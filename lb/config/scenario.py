@@ -177,18 +177,7 @@ class Scenario(Demand):
         """
         chosen = self.chosen(algorithm)
         return Setup(
-            tuple(
-                Settings(
-                    row.address,
-                    row.weight,
-                    row.name,
-                    row.max_in_flight,
-                    row.priority,
-                    row.zone,
-                    health=self._own_health(row),
-                )
-                for row in self.backends
-            ),
+            tuple(map(self.settings, self.backends)),
             chosen.name,
             chosen.settings,
             **{
@@ -196,6 +185,18 @@ class Scenario(Demand):
                 for name, kind in POLICIES.items()
                 if name in type(self).model_fields
             },
+        )
+
+    def settings(self, row: BackendTable) -> Settings:
+        """What a balancer is told of a backend, one of this file's or one that joins them."""
+        return Settings(
+            row.address,
+            row.weight,
+            row.name,
+            row.max_in_flight,
+            row.priority,
+            row.zone,
+            health=self._own_health(row),
         )
 
     def _own_health(self, row: BackendTable) -> HealthPolicy | None:

@@ -1,0 +1,53 @@
+"""The control plane's life: over sockets that listen, until the process ends."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from lb.admin.access import Access, token_of
+from lb.admin.app import application
+from lb.admin.operations import Operations
+from lb.config import UNIX, Scenario, host_and_port
+
+LAST_WORDS = 1.0
+"""Seconds that requests under way may delay the end."""
+
+
+class Admin:
+    """One application on its sockets. `start`, then `stop`."""
+
+    def __init__(self, operations: Operations, scenario: Scenario) -> None:
+        """Raises ConfigError when the token cannot be had."""
+        self._access = access_of(scenario)
+        self._runner = web.AppRunner(
+            application(operations, self._access),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=LAST_WORDS,
+        )
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Answer at these, which listen already; they belong to this from now on."""
+        await self._runner.setup()
+        for one in sockets:
+            await web.SockSite(self._runner, one).start()
+
+    def adopt(self, token: str | None) -> None:
+        """Another token from now on; see `token_of`."""
+        self._access.token = token
+
+    async def stop(self) -> None:
+        """Listen no more, end all streams, close."""
+        await self._runner.cleanup()
+
+
+def access_of(scenario: Scenario) -> Access:
+    """Who may ask there. Raises ConfigError."""
+    address = scenario.server.admin
+    guarded = token_of(scenario)
+    if guarded is not None or address is None or address.startswith(UNIX):
+        return Access(guarded)  # no page knows the token, none reaches a file
+    return Access(None, [host_and_port(address)[0]])

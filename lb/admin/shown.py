@@ -1,0 +1,82 @@
+"""What there is to see: the whole report, the file in force, and what the proxy's port tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lb import __version__
+from lb.admin.traffic import traffic
+from lb.balancing import BackendView
+from lb.config import Scenario
+from lb.measures import Report
+from lb.measures.endpoints import stats
+
+SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+def snapshot(report: Report) -> dict[str, Any]:
+    """Everything: what `/lb-stats` tells, and what was measured."""
+    _, told = stats(report)
+    settings = report.snapshot.settings
+    whole = traffic(report)
+    return {
+        "schema": 1,
+        "version": __version__,
+        **told,
+        "settings": {name: _plain(value) for name, value in settings.items()},
+        "retry_budget": report.snapshot.retry_budget,
+        "dropped": dict(report.dropped),
+        "traffic": whole,
+        "latency": latency(report),
+        "backends": [_row(row, report) for row in told["backends"]],
+    }
+
+
+def latency(report: Report) -> dict[str, float | None]:
+    """Of good answers since the start, in seconds, as clients saw it; null while there is none."""
+    good = [it for series, it in report.server.items() if series.outcome == "ok"]
+    if not good:
+        return dict.fromkeys(SHARES)
+    first, *others = good
+    whole = first.copy()
+    for other in others:
+        whole.add(other)
+    return {name: whole.quantile(share) for name, share in SHARES.items()}
+
+
+def _row(row: dict[str, Any], report: Report) -> dict[str, Any]:
+    connections = report.connections.get(row["name"])
+    busy, idle = (0, 0) if connections is None else (connections.busy, connections.idle)
+    return {**row, "open_connections": {"active": busy, "idle": idle}}
+
+
+def config(scenario: Scenario, report: Report) -> dict[str, Any]:
+    """The tables in force, as a file has them, durations in seconds.
+
+    Of secrets it names the files alone.
+    """
+    told = scenario.model_dump(mode="json", by_alias=True)
+    snapshot = report.snapshot
+    settings = {name: _plain(value) for name, value in snapshot.settings.items()}
+    told["algorithm"] = {"name": snapshot.algorithm, **settings}
+    rows = zip(scenario.backends, told["backend"], strict=True)
+    written = {backend.label: row for backend, row in rows}
+    told["backend"] = [
+        {**written.get(backend.name, _added(backend)), "weight": backend.weight}
+        for backend in snapshot.backends
+    ]
+    return told
+
+
+def _added(backend: BackendView) -> dict[str, Any]:
+    return {
+        "address": backend.address,
+        "name": "" if backend.name == backend.address else backend.name,
+        "priority": backend.priority,
+        "zone": backend.zone,
+        "max_in_flight": backend.max_in_flight,
+    }
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool) else str(value)

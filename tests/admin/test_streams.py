@@ -1,0 +1,162 @@
+"""Server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+
+from lb.admin import streams
+from lb.admin.app import application
+from lb.admin.serving import Admin
+from lb.config import Scenario
+from tests.admin.house import ClientSession, Held, Plane, plane, run
+
+
+async def heard(response: ClientResponse) -> tuple[int, str, Any]:
+    """The next event: its id, name and data."""
+    while True:
+        block = await response.content.readuntil(b"\n\n")
+        fields = dict(line.split(": ", 1) for line in block.decode().strip().split("\n"))
+        if "data" in fields:
+            return int(fields["id"]), fields["event"], json.loads(fields["data"])
+
+
+def tell(held: Held, number: int) -> None:
+    held.events.happened(1.5, "warning", "backend down", {"backend": "a", "reason": f"{number}\n"})
+
+
+def test_events_come_as_they_happen_after_what_is_remembered() -> None:
+    async def test() -> None:
+        async with plane() as lb:
+            tell(lb.held, 1)
+            async with lb.client.get("/events") as response:
+                assert response.headers["Content-Type"].startswith("text/event-stream")
+                number, name, data = await heard(response)
+                assert (number, name) == (1, "backend down")
+                assert data == {
+                    "number": 1,
+                    "time": 1.5,
+                    "level": "warning",
+                    "event": "backend down",
+                    "fields": {"backend": "a", "reason": "1\n"},
+                }
+                for later in (2, 3):
+                    tell(lb.held, later)
+                    assert (await heard(response))[0] == later
+
+    run(test())
+
+
+@pytest.mark.parametrize(("last", "next_"), [("2", 3), ("3", 4), ("99", 1), ("x", 1), ("", 1)])
+def test_a_reader_goes_on_where_it_was(last: str, next_: int) -> None:
+    async def test() -> None:
+        async with plane() as lb:
+            for number in (1, 2, 3):
+                tell(lb.held, number)
+            async with lb.client.get("/events", headers={"Last-Event-ID": last}) as response:
+                if next_ == 4:
+                    await response.content.readuntil(b"\n\n")  # it listens
+                    tell(lb.held, 4)
+                assert (await heard(response))[0] == next_
+
+    run(test())
+
+
+def test_a_silent_stream_shows_that_somebody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.01)
+
+    async def test() -> None:
+        async with plane() as lb, lb.client.get("/events") as response:
+            seen = [await response.content.readuntil(b"\n\n") for _ in range(3)]
+            assert seen[1:] == [b": nothing new\n\n"] * 2
+
+    run(test())
+
+
+async def until_gone(lb: Plane) -> None:
+    app = lb.client.app
+    assert app is not None
+    while len(app[streams.READERS]):
+        await asyncio.sleep(0.001)
+
+
+def test_who_leaves_is_forgotten() -> None:
+    async def test() -> None:
+        async with plane() as lb:
+            async with lb.client.get("/events") as response:
+                await response.content.readuntil(b"\n\n")
+            tell(lb.held, 1)
+            await until_gone(lb)
+            assert not lb.held.events._listeners
+
+    run(test())
+
+
+def test_who_does_not_read_is_dropped_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "ROOM", 10)
+
+    async def test() -> None:
+        async with plane() as lb:
+            app = lb.client.app
+            assert app is not None
+            loop = asyncio.get_running_loop()
+            slow = socket.socket()
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.setblocking(False)
+            with slow:
+                await loop.sock_connect(slow, ("127.0.0.1", lb.client.port))
+                await loop.sock_sendall(slow, b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+                while not len(app[streams.READERS]):
+                    await asyncio.sleep(0.001)
+                told = 0
+                while len(app[streams.READERS]):
+                    told += 1
+                    lb.held.events.happened(1.0, "info", "x", {"much": "y" * 100_000})
+                    await asyncio.sleep(0)
+                assert told > 10
+                assert (await lb.ask("GET", "/lb-health")).status == 200
+
+    run(test())
+
+
+def test_there_is_an_end_to_how_many_may_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST", 1)
+
+    async def test() -> None:
+        async with plane() as lb, lb.client.get("/events") as response:
+            await response.content.readuntil(b"\n\n")
+            assert (await lb.ask("GET", "/events")).status == 503
+
+    run(test())
+
+
+def test_streams_do_not_hold_up_the_end() -> None:
+    async def test() -> None:
+        held = Held()
+        admin = Admin(held, Scenario())
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        await admin.start([listening])
+        async with ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/lb-health") as answer:
+                assert answer.status == 200  # and its connection stays open
+            async with session.get(f"http://127.0.0.1:{port}/events") as response:
+                await response.content.readuntil(b"\n\n")
+                await admin.stop()
+                assert await response.content.read() == b""
+        assert listening.fileno() == -1
+
+    run(test())
+
+
+def test_an_application_may_be_made_without_running() -> None:
+    async def test() -> None:
+        app = application(Held())
+        assert not len(app[streams.READERS])
+
+    run(test())
