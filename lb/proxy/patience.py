@@ -40,6 +40,10 @@ class Patience:
         self._timer.cancel()
         await self._limit.__aexit__(kind, error, trace)
 
+    def lift(self) -> None:
+        """What it was for is here: the rest may take as long as it likes."""
+        self._timer.cancel()
+
     def _set(self, seconds: float, grace: float) -> None:
         due = self._loop.time() + seconds
         self._timer = self._loop.call_at(due, self._ring, due, grace)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lb.aio import driver as embedded
 from lb.balancing import (
     Cancel,
     Changed,
@@ -28,6 +29,7 @@ from lb.proxy import lifecycle
 from sim.engine.world import World
 from sim.live import load
 from sim.model.arrivals import Schedule
+from tests.aio.drivers import OwnCalls
 from tests.lived.world import lived
 
 Said = tuple[float, str, str]
@@ -37,6 +39,8 @@ SCRIPT = """
 algorithm = "{algorithm}"
 {policies}
 {backends}
+[server]
+stats_path = ""  # else it is looked at, which is a request to whoever balances his own calls
 [traffic]
 arrivals = {{ process = "deterministic", rate = 64 }}
 [health]
@@ -131,12 +135,13 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(balancers, "deque", Noted)
     monkeypatch.setattr(load, "LEAD", 0.0)  # so that both begin at zero
     monkeypatch.setattr(lifecycle, "TICK", 1 / 1024)
+    monkeypatch.setattr(embedded, "TICK", 1 / 1024)
 
 
-def said_live(text: str) -> list[Said]:
+def said_live(text: str, driver: Callable[..., Any]) -> list[Said]:
     Noted.said = []
     Noted.clock = staticmethod(lambda: asyncio.get_running_loop().time())
-    lived(text)
+    lived(text, driver=driver)
     return Noted.said
 
 
@@ -159,10 +164,11 @@ def by_action(said: list[Said]) -> dict[tuple[str, str], list[float]]:
 
 
 @pytest.mark.usefixtures("noting")
+@pytest.mark.parametrize("driver", [lifecycle.Proxy, OwnCalls])
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
-def test_both_drivers_are_asked_for_the_same(text: str) -> None:
+def test_all_drivers_are_asked_for_the_same(text: str, driver: Callable[..., Any]) -> None:
     """As often, and at the same times: an alarm of the event loop may be a millisecond late."""
-    live, paper = said_live(text), said_on_paper(text)
+    live, paper = said_live(text, driver), said_on_paper(text)
     ends = min(live[-1][0], paper[-1][0]) - 0.01  # one may go on with its checks
     live, paper = ([it for it in said if it[0] < ends] for said in (live, paper))
     assert len(live) > 50

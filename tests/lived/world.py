@@ -68,8 +68,8 @@ class System:
 
 
 @asynccontextmanager
-async def system(text: str) -> AsyncIterator[System]:
-    """Backends and proxy of a file, on ports of their own."""
+async def system(text: str, driver: Callable[..., Any] = Proxy) -> AsyncIterator[System]:
+    """Backends and proxy of a file, on ports of their own; another `driver` in its stead."""
     loop = asyncio.get_running_loop()
     scenario = Scenario.parse(relocated(text))
     anywhere = scenario.server.model_copy(update={"listen": "127.0.0.1:0"})
@@ -94,7 +94,7 @@ async def system(text: str) -> AsyncIterator[System]:
 
     picks = streams(scenario.run.seed, 0)[2]  # as the simulator's first replication has them
     rng = Random(int(picks.integers(2**63)))
-    proxy = Proxy(scenario, note, rng, now=loop.time)
+    proxy = driver(scenario, note, rng, now=loop.time)
     await proxy.start()
     yield System(scenario, proxy, beginning, log)
     await proxy.stop()
@@ -102,12 +102,16 @@ async def system(text: str) -> AsyncIterator[System]:
         await backend.close()
 
 
-def lived(text: str, meanwhile: Callable[[System], None] | None = None) -> Lived:
+def lived(
+    text: str,
+    meanwhile: Callable[[System], None] | None = None,
+    driver: Callable[..., Any] = Proxy,
+) -> Lived:
     """Play a file's traffic against its proxy and its backends, from beginning to end."""
 
     async def live() -> Lived:
         loop = asyncio.get_running_loop()
-        async with system(text) as it:
+        async with system(text, driver) as it:
             schedule = Schedule.draw(it.scenario)
             begins = it.beginning.at(loop.time() + load.LEAD)  # of the schedule, faults included
             if meanwhile is not None:
