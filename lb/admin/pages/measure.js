@@ -45,6 +45,12 @@ function rates(now, then, seconds) {
   return found;
 }
 
+/** Seconds that an attempt has taken between the two, on average; null of none. */
+function mean(now, then) {
+  const count = (now?.count || 0) - (then?.count || 0);
+  return count > 0 ? ((now.seconds || 0) - (then?.seconds || 0)) / count : null;
+}
+
 export class Measures {
   constructor() {
     this.points = [];
@@ -68,10 +74,9 @@ export class Measures {
   }
 
   #between(now, then, time, seconds) {
-    const latency = now.latency || {};
-    const [p50, p95, p99] = quantiles(latency, then.latency || {}, [0.5, 0.95, 0.99]);
+    const [p50, p95, p99] = quantiles(now.traffic.latency, then.traffic.latency, [0.5, 0.95, 0.99]);
     const came = now.requests - then.requests;
-    const errors = rates(now.errors, then.errors, seconds);
+    const { ok, ...errors } = rates(now.traffic.outcomes, then.traffic.outcomes, seconds);
     return {
       time,
       p50,
@@ -98,9 +103,10 @@ export class Measures {
       const failed = old ? Math.max(backend.failed - old.failed, 0) : 0;
       all += picked;
       const past = this.backends.get(backend.name)?.past || [];
-      past.push(backend.response_time);
+      const latency = mean(now.traffic.attempts[backend.name], then?.snapshot.traffic.attempts[backend.name]);
+      past.push(latency);
       if (past.length > 60) past.shift();
-      seen.set(backend.name, { picked, failed, past });
+      seen.set(backend.name, { picked, failed, latency, past });
     }
     for (const lane of seen.values()) {
       lane.rate = seconds ? lane.picked / seconds : null;

@@ -41,7 +41,8 @@ export function span(s) {
 export function share(x) {
   if (x === null || x === undefined || Number.isNaN(x)) return "–";
   const percent = x * 100;
-  if (percent > 0 && percent < 0.1) return "<0.1 %";
+  if (percent === 0) return "0 %";
+  if (percent < 0.1) return "<0.1 %";
   return `${percent >= 9.95 ? percent.toFixed(0) : percent.toFixed(1)} %`;
 }
 
