@@ -76,6 +76,7 @@ def check(
 def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
     """What is to be said of a file; what is fine is said at once."""
     from lb.config import Scenario
+    from lb.config.discovery import sources
 
     scenario: Scenario | None = None
     try:
@@ -91,8 +92,9 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
         return {"file": str(file), "problems": error.problems, **nothing}
     count, notes = len(scenario.backends), [*scenario.notes(), *of_runs]
     warnings = scenario.warnings()
+    found = f" and those of {sources(scenario.discovery)}" if scenario.discovery else ""
     terminal.say(
-        f"{file}: fine; {scenario.algorithm.name} over {counted(f'{count}', 'backend')}, "
+        f"{file}: fine; {scenario.algorithm.name} over {counted(f'{count}', 'backend')}{found}, "
         f"ready to {' and '.join(use)}"
     )
     for note in notes:
@@ -110,7 +112,8 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
 
 
 def _uses(scenario: Scenario) -> list[str]:
-    modelled = all(row.model is not None for row in scenario.backends)
+    backends = scenario.backends
+    modelled = bool(backends) and all(row.model is not None for row in backends)
     return ["serve", "simulate"] if modelled and scenario.traffic else ["serve"]
 
 

@@ -20,6 +20,7 @@ from lb.config.arrivals import (
 from lb.config.changes import changed, multiplied
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.demand import DEFAULT_BACKENDS
+from lb.config.discovery import DiscoveryTable
 from lb.config.effective import effective, effective_text
 from lb.config.faults import (
     BlackHole,
@@ -85,6 +86,7 @@ __all__ = [
     "BoundedPareto",
     "ColdStart",
     "Deterministic",
+    "DiscoveryTable",
     "Down",
     "Empirical",
     "Erlang",

@@ -35,6 +35,8 @@ def multiplied(scenario: Scenario, number: int) -> Scenario:
     """
     data = _written(scenario)
     rows: list[dict[str, Any]] = data["backend"]
+    if not rows:
+        raise UsageError("the file has no backends of its own to multiply")
     more = []
     for place in range(len(rows), number):
         row, again = rows[place % len(rows)], place // len(rows) + 1

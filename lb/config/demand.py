@@ -82,6 +82,9 @@ class Demand(Table):
         return process
 
     def _without_model(self) -> list[str]:
+        if not self.backends:
+            why = "no backends to simulate: [[discovery]] finds some only while lb serve runs"
+            return [f"{self.place('discovery')}: {why}; give [[backend]]s with a model"]
         return [
             f"{self.place('backend', at, 'model')}: missing; nothing to simulate {row.label} with"
             for at, row in enumerate(self.backends)

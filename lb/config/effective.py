@@ -12,7 +12,7 @@ from lb.config.scenario import Scenario
 from lb.config.toml import Unsaid, toml
 from lb.config.values import WRITTEN
 
-LAST = ("backend", "shared", "traffic", "fault", "run", "expect", "verdict")
+LAST = ("backend", "discovery", "shared", "traffic", "fault", "run", "expect", "verdict")
 """Tables that stand behind all others, in this order."""
 
 
@@ -61,6 +61,10 @@ def _tables(file: Scenario) -> dict[str, Any]:
             written["health"] = row.health.model_dump(
                 by_alias=True, exclude_unset=True, exclude_none=True, context=WRITTEN
             )
+    data["discovery"] = tuple(  # what is off there may not even be named
+        it.model_dump(exclude_unset=True, exclude_none=True, context=WRITTEN)
+        for it in file.discovery
+    )
     for name, implied in IMPLIED:
         given = getattr(file, name).model_fields_set
         for key in implied(file):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -45,15 +45,11 @@ def _warmup(value: object, info: ValidationInfo) -> float | None:
     return None if value is None or value == "auto" else duration(value, info)
 
 
-class BackendTable(Table):
-    """A table, or `"host:port"`, `"host:port*weight"`."""
+class BackendKeys(Table):
+    """What may be said of any backend, however it is found."""
 
-    address: Address
-    """Where it listens: host:port, IPv6 hosts in brackets."""
     weight: Weight = 1
     """Its share beside those of the others, where the algorithm minds weights."""
-    name: str = ""
-    """What people call it, in logs, statistics and control; its address unless given."""
     priority: Annotated[int, Field(ge=0)] = 0
     """0 comes first; the others are given what those before them cannot take."""
     zone: str = ""
@@ -69,6 +65,25 @@ class BackendTable(Table):
     proxy_protocol: Literal["v1", "v2"] | None = None
     """Connections to it begin with a PROXY header of this version, which says who the client is.
     So each of them is for one client alone, whose requests wait for nobody else's."""
+
+    @model_validator(mode="after")
+    def _one_port(self) -> Self:
+        if self.health_port and self.health is not None and self.health.port:
+            raise Mistakes((("health_port",), "is given as health.port too; give one of them"))
+        return self
+
+    def checked_by(self, common: HealthTable) -> HealthTable:
+        """How this backend is checked where `common` is the file's own table."""
+        return common.with_own(self.health, self.health_port)
+
+
+class BackendTable(BackendKeys):
+    """A table, or `"host:port"`, `"host:port*weight"`."""
+
+    address: Address
+    """Where it listens: host:port, IPv6 hosts in brackets."""
+    name: str = ""
+    """What people call it, in logs, statistics and control; its address unless given."""
     model: Model | None = None
     """What it does on paper, and as `lb backend`."""
 
@@ -82,9 +97,7 @@ class BackendTable(Table):
         return {"anyOf": [handler(core), BACKEND]}
 
     @model_validator(mode="after")
-    def _one_port(self) -> BackendTable:
-        if self.health_port and self.health is not None and self.health.port:
-            raise Mistakes((("health_port",), "is given as health.port too; give one of them"))
+    def _of_a_socket(self) -> Self:
         if self.address.startswith(UNIX):
             if self.health_port:
                 raise Mistakes((("health_port",), f"{self.address} has no ports; leave it out"))
@@ -100,9 +113,33 @@ class BackendTable(Table):
     def label(self) -> str:
         return self.name or self.address
 
-    def checked_by(self, common: HealthTable) -> HealthTable:
-        """How this backend is checked where `common` is the file's own table."""
-        return common.with_own(self.health, self.health_port)
+    def after(self, common: BackendKeys) -> BackendTable:
+        """The same, with the keys of `common` that it does not say itself."""
+        missing = common.model_fields_set - self.model_fields_set
+        if self.address.startswith(UNIX) or (self.health is not None and self.health.port):
+            missing -= {"health_port"}
+        return self.model_copy(update={key: getattr(common, key) for key in missing})
+
+
+def distinct(backends: tuple[BackendTable, ...]) -> tuple[BackendTable, ...]:
+    """`backends`, of which no two share a name or an address. Raises Mistakes."""
+    found: list[tuple[tuple[int, str], str]] = []
+    addresses: dict[str, int] = {}
+    labels: dict[str, int] = {}
+    for number, row in enumerate(backends):
+        key = "name" if row.name else "address"
+        for where, value, seen in (
+            ("address", row.address, addresses),
+            (key, row.label, labels),
+        ):
+            first = seen.setdefault(value, number)
+            if first != number:
+                why = f"backend {value} is given twice, first as backend[{first}]"
+                found.append(((number, where), why))
+                break
+    if found:
+        raise Mistakes(*found)
+    return backends
 
 
 KEYS_EXAMPLE = 'keys = { law = "zipf", count = 10000, s = 1.1 }'

@@ -9,6 +9,7 @@ from typing import Any
 from lb import strategies
 from lb.config.arrivals import Trace
 from lb.config.decisions import Algorithm
+from lb.config.discovery import sources
 from lb.config.faults import HealthLost
 
 LONGER = 1.5
@@ -20,7 +21,8 @@ SMALL, LARGE = 0.05, 20.0
 def notes(file: Any, chosen: Algorithm) -> Iterator[str]:
     """Of a scenario under an algorithm, one line each."""
     row = strategies.spec(chosen.name)
-    alike = len(file.backends) > 1 and len({row.weight for row in file.backends}) == 1
+    known = not file.discovery  # who there will be
+    alike = known and len(file.backends) > 1 and len({row.weight for row in file.backends}) == 1
     if alike and "weights" in row.needs:
         yield f"{chosen.name} goes by weights, and all backends have the same"
     weighs = row.weighs
@@ -29,9 +31,9 @@ def notes(file: Any, chosen: Algorithm) -> Iterator[str]:
         weighs = strategies.spec(inner.partition(":")[0]).weighs
     if file.slow_start.duration and not weighs:
         yield f"{chosen.name} ignores weights, so [slow_start] changes nothing"
-    if file.hedging.after is not None and len(file.backends) == 1:
+    if known and file.hedging.after is not None and len(file.backends) == 1:
         yield "a hedge goes to another backend, and there is only one"
-    if file.subset.size is not None and file.subset.size >= len(file.backends):
+    if known and file.subset.size is not None and file.subset.size >= len(file.backends):
         yield "subset.size leaves no backend out"
     limits = file.timeouts
     if limits.attempt is not None and limits.attempt > limits.response:
@@ -68,6 +70,8 @@ def _unheard(file: Any) -> Iterator[str]:
 
 def notes_of_runs(file: Any) -> Iterator[str]:
     """Of a scenario that can be simulated, whatever decides: one line each. Raises ConfigError."""
+    if file.discovery:
+        yield f"backends found by {sources(file.discovery)} are none of these: lb serve finds them"
     yield from _too_late(file)
     yield from _sizes(file)
 

@@ -1,4 +1,4 @@
-"""Where in a TOML text every table, key and element of a list stands.
+"""Where in a TOML or JSON text every table, key and element of a list stands.
 
 The text is known to be valid, so a scanner of what brackets, quotes and dots mean is enough.
 """
@@ -60,7 +60,21 @@ def lines_of(text: str) -> dict[Place, int]:
     return _Scanner(text).scan()
 
 
+def lines_of_json(text: str) -> dict[Place, int]:
+    """The same for JSON."""
+    return _JsonScanner(text).scan()
+
+
+def _unquoted(key: str) -> str:
+    if key.startswith("'"):
+        return key[1:-1]
+    return str(tomllib.loads(f"key = {key}")["key"])
+
+
 class _Scanner:
+    equals = "="
+    unquoted = staticmethod(_unquoted)
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
@@ -103,7 +117,7 @@ class _Scanner:
         start = self._at
         path = (*table, *self._names())
         self._note(path, start, since=len(table))
-        self._at = self._text.index("=", self._at) + 1
+        self._at = self._text.index(self.equals, self._at) + 1
         self._value(path)
 
     def _names(self) -> Place:
@@ -112,7 +126,7 @@ class _Scanner:
         self._skip(_BLANK)
         while True:
             if self._text[self._at] in "\"'":
-                names.append(_unquoted(self._skip(_STRING)))
+                names.append(self.unquoted(self._skip(_STRING)))
             else:
                 names.append(self._skip(_BARE))
             if not self._skip(_DOT):
@@ -168,7 +182,14 @@ class _Scanner:
         return match[0]
 
 
-def _unquoted(key: str) -> str:
-    if key.startswith("'"):
-        return key[1:-1]
-    return str(tomllib.loads(f"key = {key}")["key"])
+def _unquoted_json(key: str) -> str:
+    return str(json.loads(key))
+
+
+class _JsonScanner(_Scanner):
+    equals = ":"
+    unquoted = staticmethod(_unquoted_json)
+
+    def scan(self) -> dict[Place, int]:
+        self._value(())
+        return self._lines

@@ -6,9 +6,10 @@ import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
+    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
@@ -21,12 +22,14 @@ from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.demand import Demand
+from lb.config.discovery import DiscoveryTable
 from lb.config.health import HealthTable
 from lb.config.model import (
     KEYS_EXAMPLE,
     BackendTable,
     Expect,
     VerdictTable,
+    distinct,
 )
 from lb.config.notes import notes, notes_of_runs
 from lb.config.outliers import Outliers, SlowStart
@@ -37,9 +40,12 @@ from lb.config.serving import Limits, Timeouts
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
 from lb.config.unwise import Unwise, warnings
-from lb.config.values import Mistakes, RequestKey
+from lb.config.values import RequestKey
 from lb.errors import ConfigError, UsageError
 from lb.system import reason
+
+BACKENDS = {"backend", "backends"}
+"""What the list of backends is called, in files and in code."""
 
 
 class Scenario(Demand):
@@ -72,6 +78,8 @@ class Scenario(Demand):
     subset: Subset = Subset()
     panic: Panic = Panic()
     tiers: Tiers = Tiers()
+    discovery: Annotated[tuple[DiscoveryTable, ...], Field(strict=False)] = ()
+    """Where more backends are found while the proxy runs."""
     expect: Expect = Expect()
     verdict: VerdictTable = VerdictTable()
 
@@ -82,25 +90,7 @@ class Scenario(Demand):
     @field_validator("backends")
     @classmethod
     def _distinct(cls, backends: tuple[BackendTable, ...]) -> tuple[BackendTable, ...]:
-        if not backends:
-            raise ValueError("no backends; give at least one [[backend]]")
-        found: list[tuple[tuple[int, str], str]] = []
-        addresses: dict[str, int] = {}
-        labels: dict[str, int] = {}
-        for number, row in enumerate(backends):
-            key = "name" if row.name else "address"
-            for where, value, seen in (
-                ("address", row.address, addresses),
-                (key, row.label, labels),
-            ):
-                first = seen.setdefault(value, number)
-                if first != number:
-                    why = f"backend {value} is given twice, first as backend[{first}]"
-                    found.append(((number, where), why))
-                    break
-        if found:
-            raise Mistakes(*found)
-        return backends
+        return distinct(backends)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -109,6 +99,8 @@ class Scenario(Demand):
     ) -> Scenario:
         """Mistakes become a ConfigError, each with its place; those between tables too."""
         found: list[tuple[Place, str]] = []
+        if isinstance(data, dict) and data.get("discovery") and not BACKENDS & data.keys():
+            data = {**data, "backend": ()}  # all are found, and none is there by default
         try:
             file: Scenario | None = handler(data)
             found += contradictions(file)

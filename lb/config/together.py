@@ -13,9 +13,10 @@ from lb.config import faults as fault_lines
 from lb.config import stations
 from lb.config import tiers as tier_lines
 from lb.config.decisions import Hedging, Queue, Retries
+from lb.config.discovery import DiscoveryTable, check_sources
 from lb.config.health import HealthTable
 from lb.config.listeners import ListenerTable, listeners, twice
-from lb.config.model import BackendTable, Run
+from lb.config.model import BackendKeys, BackendTable, Run
 from lb.config.outliers import Outliers
 from lb.config.places import Place
 from lb.config.serving import Server, Timeouts
@@ -23,6 +24,7 @@ from lb.config.values import UNIX, Mistakes
 
 Found = Iterator[tuple[Place, str]]
 Backends = Sequence[BackendTable]
+Discovery = Sequence[DiscoveryTable]
 
 
 def contradictions(file: Any, wrong: Collection[str] = (), *, named: bool = True) -> Found:
@@ -45,12 +47,23 @@ def _told(key: str, check: Callable[..., None], *tables: object) -> Found:
             yield (key, *path), why
 
 
-def _priorities(backends: Backends) -> Found:
-    yield from _told("backend", tier_lines.check_priorities, backends)
+def _somebody(backends: Backends, discovery: Discovery) -> Found:
+    if not backends and not discovery:
+        yield ("backend",), "no backends; give at least one [[backend]], or a [[discovery]]"
 
 
-def _zones(tiers: tier_lines.Tiers, backends: Backends) -> Found:
-    yield from _told("tiers", tier_lines.check_zone, tiers, backends)
+def _sources(discovery: Discovery) -> Found:
+    yield from _told("discovery", check_sources, discovery)
+
+
+def _priorities(backends: Backends, discovery: Discovery) -> Found:
+    if backends and not discovery:
+        yield from _told("backend", tier_lines.check_priorities, backends)
+
+
+def _zones(tiers: tier_lines.Tiers, backends: Backends, discovery: Discovery) -> Found:
+    if not discovery:
+        yield from _told("tiers", tier_lines.check_zone, tiers, backends)
 
 
 def _faults(faults: Sequence[fault_lines.Fault], backends: Backends) -> Found:
@@ -64,11 +77,15 @@ def _late_faults(faults: Sequence[fault_lines.Fault], run: Run) -> Found:
             yield ("fault", number, "from"), why
 
 
-def _checks(health: HealthTable, backends: Backends) -> Found:
-    for number, row in enumerate(backends):
+def _checks(health: HealthTable, backends: Backends, discovery: Discovery) -> Found:
+    rows: list[tuple[Place, BackendKeys]] = [
+        *((("backend", number), row) for number, row in enumerate(backends)),
+        *((("discovery", number, "backend"), it.backend) for number, it in enumerate(discovery)),
+    ]
+    for place, row in rows:
         if row.health is not None:
             for key, why in row.checked_by(health).useless(row.health):
-                yield ("backend", number, "health", *key), why
+                yield (*place, "health", *key), why
 
 
 def _ports(health: HealthTable, backends: Backends) -> Found:
@@ -118,8 +135,8 @@ def _attempts(timeouts: Timeouts) -> Found:
         yield ("timeouts", "attempt"), why
 
 
-def _lines(queue: Queue, backends: Backends) -> Found:
-    if queue.limit and all(row.max_in_flight is None for row in backends):
+def _lines(queue: Queue, backends: Backends, discovery: Discovery) -> Found:
+    if queue.limit and not discovery and all(row.max_in_flight is None for row in backends):
         why = 'nobody ever waits: no backend has a max_in_flight, a number or "adaptive"'
         yield ("queue", "limit"), why
 
@@ -148,18 +165,20 @@ def _shared(shared: Sequence[stations.Shared], backends: Backends) -> Found:
 
 
 CHECKS: tuple[tuple[Any, ...], ...] = (
-    (_priorities, "backends"),
+    (_somebody, "backends", "discovery"),
+    (_sources, "discovery"),
+    (_priorities, "backends", "discovery"),
     (_ejections, "outliers"),
-    (_zones, "tiers", "backends"),
+    (_zones, "tiers", "backends", "discovery"),
     (_faults, "faults", "backends"),
     (_shared, "shared", "backends"),
     (_late_faults, "faults", "run"),
-    (_checks, "health", "backends"),
+    (_checks, "health", "backends", "discovery"),
     (_ports, "health", "backends"),
     (_listeners, "server", "listeners"),
     (_retries, "retries"),
     (_hedges, "hedging", "retries", "timeouts"),
     (_attempts, "timeouts"),
-    (_lines, "queue", "backends"),
+    (_lines, "queue", "backends", "discovery"),
 )
 """Each check, and the tables that it is given."""

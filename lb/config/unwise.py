@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from lb import strategies
 from lb.balancing import RetryPolicy
 from lb.config.decisions import policy_of
+from lb.config.found import backends_in
 from lb.config.health import HealthTable
 from lb.config.places import Place
 from lb.config.serving import near
-from lb.system import open_to_others
+from lb.errors import ConfigError
+from lb.system import open_to_others, reason
 
 Found = Iterator[tuple[Place, str]]
 
@@ -34,6 +37,17 @@ def warnings(file: Any) -> Found:
         yield from check(file)
 
 
+def _backends(file: Any) -> list[tuple[Place, str, Any]]:
+    """Where the keys of backends stand, whose they are, and what they say."""
+    return [
+        *((("backend", number), row.label, row) for number, row in enumerate(file.backends)),
+        *(
+            (("discovery", number, "backend"), table.source, table.backend)
+            for number, table in enumerate(file.discovery)
+        ),
+    ]
+
+
 def _statistics(file: Any) -> Found:
     open_to_all = [it.address for it in file.listening() if not near(it.address)]
     if file.server.stats_path and open_to_all:
@@ -45,7 +59,9 @@ def _statistics(file: Any) -> Found:
 
 
 def _unasked(file: Any) -> Found:
-    without = [row.label for row in file.backends if not row.checked_by(file.health).enabled]
+    without = [
+        name for _, name, keys in _backends(file) if not keys.checked_by(file.health).enabled
+    ]
     if without and not file.health.enabled:
         blind = "" if file.outliers.enabled else ", and [outliers] takes nobody out either"
         why = (
@@ -54,10 +70,10 @@ def _unasked(file: Any) -> Found:
         )
         yield ("health", "enabled"), why
         return
-    for number, row in enumerate(file.backends):
-        if row.label in without:
-            why = f"nobody asks how {row.label} is: requests find out, and are lost by it"
-            yield ("backend", number, "health", "enabled"), why
+    for place, name, _ in _backends(file):
+        if name in without:
+            why = f"nobody asks how {name} is: requests find out, and are lost by it"
+            yield (*place, "health", "enabled"), why
 
 
 def _some(labels: list[str]) -> str:
@@ -68,7 +84,7 @@ def _lost_backend(file: Any) -> Found:
     """Until it is out, all that one backend would have got has to be tried again."""
     first = [row for row in file.backends if not row.priority]
     policy = policy_of(file.retries, RetryPolicy)
-    if len(first) < 2 or not policy.max:
+    if len(first) < 2 or not policy.max or file.discovery:
         return
     number = min(file.subset.size or len(first), len(first))
     largest, share = first[0], 1 / number
@@ -103,7 +119,7 @@ def _weighs(file: Any) -> bool:
 
 def _rate(file: Any) -> float | None:
     """Requests a second, where the file says so and how long it takes."""
-    modelled = all(row.model is not None for row in file.backends)
+    modelled = file.backends and all(row.model is not None for row in file.backends)
     return file.rate or None if modelled and file.traffic is not None else None
 
 
@@ -144,9 +160,9 @@ def _slow_checks(file: Any) -> Found:
         (("health",), file.health, file.health.model_fields_set)
     ]
     tables += [
-        (("backend", number, "health"), row.checked_by(file.health), row.health.model_fields_set)
-        for number, row in enumerate(file.backends)
-        if row.health is not None
+        ((*place, "health"), keys.checked_by(file.health), keys.health.model_fields_set)
+        for place, _, keys in _backends(file)
+        if keys.health is not None
     ]
     for place, table, given in tables:
         if table.enabled and "timeout" in given and table.timeout > table.interval:
@@ -158,10 +174,10 @@ def _slow_checks(file: Any) -> Found:
 
 
 def _trusting(file: Any) -> Found:
-    for number, row in enumerate(file.backends):
-        if row.tls is not None and not row.tls.verify:
-            why = f"anybody on the way to {row.label} can read and change everything; give ca"
-            yield ("backend", number, "tls", "verify"), why
+    for place, name, keys in _backends(file):
+        if keys.tls is not None and not keys.tls.verify:
+            why = f"anybody on the way to {name} can read and change everything; give ca"
+            yield (*place, "tls", "verify"), why
     for number, network in enumerate(file.server.trusted_proxies):
         if not ip_network(network).prefixlen:
             why = f"{network} is everybody: clients say themselves who they are"
@@ -186,12 +202,32 @@ def _secrets(file: Any) -> Found:
     for one in file.listening():
         if one.tls is not None:
             secrets += [((*one.place, *inside, "key"), key) for inside, _, key in one.tls.pairs()]
-    for number, row in enumerate(file.backends):
-        if row.tls is not None:
-            secrets.append((("backend", number, "tls", "key"), row.tls.key))
+    for place, _, keys in _backends(file):
+        if keys.tls is not None:
+            secrets.append(((*place, "tls", "key"), keys.tls.key))
     for place, path in dict(secrets).items():
         if path is not None and open_to_others(path):
             yield place, f"others than its owner and group may read {path}; chmod o-rwx {path}"
+
+
+def _watched(file: Any) -> Found:
+    """Files that would be kept out of as they are now."""
+    for number, table in enumerate(file.discovery):
+        if table.file is None:
+            continue
+        path = Path(table.file)
+        why = "is not there yet" if not path.is_file() else ""
+        try:
+            if not why:
+                backends_in(path.read_text(encoding="utf-8-sig"), table.file)
+        except UnicodeDecodeError:
+            why = "is not UTF-8 text"
+        except OSError as error:
+            why = f"cannot be read: {reason(error)}"
+        except ConfigError as error:
+            why = error.problems[0]
+        if why:
+            yield ("discovery", number, "file"), f"no backends come from {table.file}: {why}"
 
 
 CHECKS: tuple[Callable[[Any], Found], ...] = (
@@ -203,4 +239,5 @@ CHECKS: tuple[Callable[[Any], Found], ...] = (
     _time_limits,
     _slow_checks,
     _trusting,
+    _watched,
 )

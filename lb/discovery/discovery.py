@@ -1,0 +1,129 @@
+"""All sources of a file, and what they say together: every backend once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from lb.config import BackendTable
+from lb.config.discovery import DiscoveryTable
+from lb.discovery.dns import source_of_names
+from lb.discovery.file import WatchedFile
+from lb.discovery.watching import Log, Rows, Source, Watch
+
+Changed = Callable[[str, Rows, Rows], None]
+"""Told which source has news, and what all said together before and say now."""
+
+
+def source_of(table: DiscoveryTable) -> Source:
+    """What a table of the file names."""
+    return source_of_names(table) if table.file is None else WatchedFile(table.file)
+
+
+class Discovery:
+    """Backends that are found. `first`, then `changed` is called; `close`."""
+
+    def __init__(
+        self,
+        tables: Sequence[DiscoveryTable],
+        static: Sequence[BackendTable],
+        log: Log,
+        changed: Changed,
+        source_of: Callable[[DiscoveryTable], Source] = source_of,
+    ) -> None:
+        """`static` are those that are there anyway, which are none of what is found."""
+        self._tables = tables
+        self._static = static
+        self._log = log
+        self._changed = changed
+        self._source_of = source_of
+        self._watches: list[Watch] = []
+        self._said: set[tuple[str, str]] = set()  # backends that somebody else has, by source
+        self.rows: Rows = ()
+        """All that are known, first come first."""
+
+    async def first(self, within: float) -> Rows:
+        """What can be known within so many seconds. From here on `changed` hears of the rest."""
+        return await self.adopt(self._tables, self._static, within)
+
+    async def adopt(
+        self, tables: Sequence[DiscoveryTable], static: Sequence[BackendTable], within: float
+    ) -> Rows:
+        """Go by other tables; those that stay have forgotten nothing.
+
+        Waits for what new ones say, but not longer than `within` seconds, and meanwhile all is as
+        it was. What is returned then is in force, and nobody is told of it in another way.
+        """
+        left = {watch.table.source: watch for watch in self._watches}
+        watches, new = [], []
+        for table in tables:
+            watch = left.get(table.source)
+            if watch is None or watch.table != table:
+                known = () if watch is None else watch.rows
+                watch = Watch(table, self._source_of(table), self._log, known)
+                new.append(watch)
+            watches.append(watch)
+        try:
+            await _looked(new, within)
+        except BaseException:
+            for watch in new:
+                watch.end()
+            raise
+        for watch in self._watches:
+            if watch not in watches:
+                watch.end()
+        self._watches, self._tables, self._static = watches, tables, static
+        for watch in watches:
+            watch.told = self._told
+        self.rows = self._together()
+        return self.rows
+
+    async def close(self) -> None:
+        """Look no more. Looks that are under way are forgotten."""
+        for watch in self._watches:
+            watch.end()
+        self._watches = []
+        await asyncio.sleep(0)  # so do their tasks end
+
+    # --- inside
+
+    def _told(self, watch: Watch) -> None:
+        before, after = self.rows, self._together()
+        if {row.label: row for row in before} != {row.label: row for row in after}:
+            self.rows = after
+            self._changed(watch.table.source, before, after)
+
+    def _together(self) -> Rows:
+        """Each once: who is named first has it, and another source's word counts no more."""
+        taken = {name: "the file" for row in self._static for name in (row.label, row.address)}
+        rows: list[BackendTable] = []
+        twice: set[tuple[str, str]] = set()
+        for watch in self._watches:
+            source = watch.table.source
+            for found in watch.rows:
+                row = watch.table.completed(found)
+                other = taken.get(row.label) or taken.get(row.address)
+                if other is None:
+                    rows.append(row)
+                    taken |= {row.label: source, row.address: source}
+                else:
+                    twice.add((source, row.label))
+                    if (source, row.label) not in self._said:
+                        self._log(
+                            "info",
+                            "backend known twice",
+                            backend=row.label,
+                            of=other,
+                            not_of=source,
+                        )
+        self._said = twice
+        return tuple(rows)
+
+
+async def _looked(watches: Sequence[Watch], within: float) -> None:
+    """Wait until each has looked once, but not for longer than that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            for watch in watches:
+                await watch.looked.wait()
