@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from lb.measures.histogram import Histogram
 
+EVERY = 1.0
+"""Seconds that durations are kept one by one."""
+
 
 class Series(NamedTuple):
     """What durations are told apart by."""
@@ -36,6 +39,7 @@ class Requests:
         self._tried: dict[Series, list[float]] = {}
         self._server: Durations = {}
         self._client: Durations = {}
+        self._fold_at = 0.0
 
     def whole(self, backend: str) -> Whole:
         """Where durations at a backend may be appended that are a request's and its attempt's."""
@@ -48,6 +52,12 @@ class Requests:
     def tried(self, backend: str, status: int, outcome: str, seconds: float) -> None:
         """An attempt has ended, so long after its backend was picked."""
         self._tried.setdefault(Series(backend, status, outcome), []).append(seconds)
+
+    def fold_sometimes(self, now: float) -> None:
+        """The same as `fold`, but for a while after it was done last. Cheap: call it often."""
+        if now >= self._fold_at:
+            self._fold_at = now + EVERY
+            self.fold()
 
     def fold(self) -> None:
         """Put all that was appended into histograms."""

@@ -15,10 +15,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "lb/proxy": ("dispatcher", "waits"),
     "lb/proxy/exchange": (
+        "account",
         "acts",
         "attempt",
         "client",
         "exchange",
+        "failing",
         "pace",
         "racing",
         "taking",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Protocol
 
-from lb.balancing import Backend
 from lb.config import Scenario
 from lb.measures import Requests
 from lb.proxy.http.hop import Intermediary
@@ -16,27 +15,16 @@ from lb.proxy.http.keys import KeyOf
 from lb.proxy.http.message import Answer
 
 
-class Asked(Protocol):
-    """What the access log tells of a request."""
+class Teller(Protocol):
+    """Hears of every request that has ended."""
 
-    @property
-    def method(self) -> bytes: ...
+    def ended(
+        self, exchange: Any, attempt: Any, now: float, code: str, who: str, phase: str
+    ) -> None:
+        """`attempt` is the one whose answer the client has, if any; see `Account`."""
 
-    @property
-    def target(self) -> bytes: ...
-
-
-class Answered(Protocol):
-    """What the access log tells of an exchange."""
-
-    status: int
-    arrived_at: float
-
-    @property
-    def request(self) -> Asked: ...
-
-    @property
-    def backend(self) -> Backend | None: ...
+    def rejected(self, peer: bytes, status: int, now: float) -> None:
+        """What came from `peer` was no request."""
 
 
 class Context:
@@ -49,8 +37,7 @@ class Context:
         self.adopt(scenario)
         self.endpoints: dict[bytes, Callable[[], Answer]] = {}
         """By path: what the proxy answers by itself."""
-        self.access_log: Callable[[Answered, bytes], None] | None = None
-        """Hears of every request that has ended, and of its client's address."""
+        self.teller: Teller | None = None
         self.measured = Requests()
         """How long requests and attempts took."""
         self.brisk = True

@@ -15,9 +15,9 @@ from lb import BUILD
 from lb.aside import Lookup, system_lookup
 from lb.balancing import Apply, Backend, Balancer
 from lb.config import Listener, Scenario, Server
-from lb.measures import Report, Worker
+from lb.measures import Connections, Report, Worker
 from lb.proxy import endpoints, listening
-from lb.proxy.context import Answered, Context
+from lb.proxy.context import Context
 from lb.proxy.descriptors import in_use, room_for_clients
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.door import Door
@@ -27,6 +27,7 @@ from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.listening import Bound
+from lb.proxy.logs.access import AccessLog
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.names import Names
@@ -107,7 +108,7 @@ class Proxy:
             answers[path.encode()] = lambda: endpoints.stats(
                 self.balancer.snapshot(context.now()), self.dispatcher.refused, self._lag
             )
-        context.access_log = self._log_access if server.access_log else None
+        context.teller = AccessLog(self._log) if server.access_log else None
 
     def _room(self, scenario: Scenario) -> int:
         """For clients."""
@@ -165,7 +166,19 @@ class Proxy:
             lag=self._lag,
             descriptors=in_use(),
         )
-        return Report(BUILD.name, snapshot, (ours,), dict(self.dispatcher.refused))
+        measured = self.context.measured
+        return Report(
+            BUILD.name,
+            snapshot,
+            (ours,),
+            refused=dict(self.dispatcher.refused),
+            server=measured.server,
+            client=measured.client,
+            connections={
+                backend.name: Connections(backend.active, len(backend.site.idle))
+                for backend in self.balancer.pool.backends
+            },
+        )
 
     # --- life
 
@@ -245,21 +258,6 @@ class Proxy:
         self.timers.sweep(now)
         self._door.look()
         self.dispatcher.close_some_idle(now - self.context.timeouts.idle)
+        self.context.measured.fold_sometimes(now)
         if self._recorder is not None:
             self._recorder.flush()
-
-    def _log_access(self, exchange: Answered, peer: bytes) -> None:
-        self._log(
-            "info",
-            "request",
-            client=peer.decode(),
-            method=exchange.request.method.decode(),
-            target=exchange.request.target.decode("latin-1"),
-            status=exchange.status,
-            backend=exchange.backend.name if exchange.backend else None,
-            ms=(
-                round((self.context.now() - exchange.arrived_at) * 1e3, 3)
-                if exchange.arrived_at
-                else 0
-            ),
-        )

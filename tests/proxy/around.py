@@ -9,6 +9,7 @@ from typing import Any
 
 from lb.balancing import Backend, Balancer, HealthPolicy, QueuePolicy, Settings, Setup
 from lb.config import Timeouts
+from lb.measures import Requests
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.exchange import Exchange, Watched
@@ -108,6 +109,7 @@ class Carrier:
     token = b"x"
 
     def __init__(self) -> None:
+        self.whole: dict[int, list[float]] = {}
         self.carried: deque[bool] = deque()  # fresh or not, one for each attempt
         self.forgotten = 0
 
@@ -152,6 +154,7 @@ class Driver:
     """What stands around an exchange. All is real but the clock and the connections."""
 
     cookie: bytes | None = None
+    teller = None
 
     def __init__(
         self, backends: str = "ab", limit: int | None = None, line: int = 0, **policies: Any
@@ -159,6 +162,7 @@ class Driver:
         attempt = policies.pop("attempt", None)
         self.clock = 0.0
         self.loop = Loop()
+        self.measured = Requests()
         self.outcomes: list[Outcome] = []
         self.timers = Timers(Timeouts())
         self.balancer: Balancer[Exchange] = Balancer(

@@ -190,6 +190,8 @@ class House:
             [client.owed.since for client, _ in self.clients],
             replace(snapshot, backends=()),
             [repr(backend) for backend in snapshot.backends],
+            self.proxy.context.measured.server,
+            self.proxy.context.measured.client,
             self.log,
         )
 

@@ -1,7 +1,8 @@
-"""What an exchange does: the acts that transitions.py names.
+"""What an exchange does as long as all goes well: acts that transitions.py names.
 
 What a backend sends is gathered here, and written to the client in one of two acts: `_pass_on`,
-when more is to come, and `_finish`. Every path ends in exactly one `lease.done`.
+when more is to come, and `_finish`. The other acts are in failing.py and racing.py; every path ends
+in exactly one `lease.done`.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from lb.balancing import Backend, Lease, Outcome, Why
+from lb.balancing import Backend, Lease, Outcome
 from lb.proxy.context import Context
 from lb.proxy.dispatcher import Dispatcher
+from lb.proxy.exchange.account import NOBODY, Account
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.sides import ClientSide, UpstreamSide
 from lb.proxy.exchange.transitions import Stage
 from lb.proxy.exchange.tunnel import join
-from lb.proxy.exchange.turns import Turns
 from lb.proxy.http.framing import CHUNKED, LENGTH, NO_BODY
-from lb.proxy.http.message import REFUSALS, TOO_LATE, Answer, chunk, date, last_chunk
+from lb.proxy.http.message import chunk, date, last_chunk
 from lb.proxy.http.request import Request
 from lb.proxy.http.response import Response
 from lb.proxy.http.rules import IDEMPOTENT, SAFE
@@ -26,11 +27,10 @@ from lb.proxy.timers import Timers
 from lb.proxy.waits import INFINITY
 
 OK, SERVER_ERROR = Outcome.OK, Outcome.SERVER_ERROR
-CANCELLED, CLIENT_GONE = Outcome.CANCELLED, Outcome.CLIENT_GONE
 NEW = int(Stage.NEW)
 
 
-class Acts(Turns):
+class Acts(Account):
     """All that an exchange knows and does; when it is done, events say."""
 
     __slots__ = (
@@ -38,13 +38,10 @@ class Acts(Turns):
         "_out",
         "_pending",
         "_rechunk",
-        "arrived_at",
         "deadline",
         "keep_alive",
         "key",
-        "request",
         "state",
-        "status",
         "tried",
     )
 
@@ -68,7 +65,9 @@ class Acts(Turns):
         self._out = b""  # for the client, until all that came at once has been looked at
         self._rechunk = False
         self.status = 0
-        self.arrived_at = 0.0
+        self.arrived_at = self.waited = 0.0
+        self.taken = self.passed = self.tries = 0
+        self.story = None
         self.attempt = None
         # Call
         self.key = b""
@@ -107,7 +106,7 @@ class Acts(Turns):
     # --- the request
 
     def _ask(self) -> None:
-        now = self.arrived_at = self._context.now()
+        now = self._context.now()
         if now >= self.deadline:
             self.timed_out()
             return
@@ -120,12 +119,14 @@ class Acts(Turns):
 
     def _go(self, lease: Lease[Any], fresh: bool) -> None:
         attempt = self.attempt = Attempt(self, lease, fresh)
+        self._begun(lease, fresh)
         lease.backend.site.carry(attempt, lease.started_at)
 
     def _send(
         self, attempt: Attempt, upstream: UpstreamSide, server_field: bytes, now: float
     ) -> None:
         attempt.upstream = upstream
+        attempt.sent_at = now
         head, pending = self.request.head + server_field, self._pending
         if pending is None:
             upstream.write(head)  # which may pause the client again
@@ -139,6 +140,7 @@ class Acts(Turns):
             self.client.owed.start(now)
 
     def _hold(self, data: bytes) -> None:
+        self.taken += len(data)
         if self.request.framing is CHUNKED:
             data = chunk(data)
         if self._pending is None:
@@ -149,6 +151,7 @@ class Acts(Turns):
             self.client.pause_reading()
 
     def _forward(self, data: bytes) -> None:
+        self.taken += len(data)
         self._upstream.write(chunk(data) if self.request.framing is CHUNKED else data)
 
     def _hold_end(self, trailers: bytes) -> None:
@@ -175,7 +178,7 @@ class Acts(Turns):
     def _join(self, attempt: Attempt, response: Response) -> None:
         client, upstream = self.client, attempt.upstream
         assert upstream is not None
-        self.status = response.status
+        self._joined(attempt, self._context.now(), response.status)
         self.keep_alive = False
         head = b"HTTP/1.1 %b%b\r\nConnection: upgrade\r\nUpgrade: %b%b" % (
             response.text,
@@ -215,10 +218,12 @@ class Acts(Turns):
             lines += b"\r\nConnection: keep-alive"
         head = b"HTTP/1.1 " + response.text + lines + site.response_tails[response.minor]
         if content:
+            self.passed = len(content)
             head += chunk(content) if self._rechunk else content
         self._out += head
 
     def _pass_body(self, data: bytes) -> None:
+        self.passed += len(data)
         self._out += chunk(data) if self._rechunk else data
 
     def _pass_on(self, now: float) -> None:
@@ -245,8 +250,17 @@ class Acts(Turns):
             self._close_account()
         upstream, attempt.upstream = attempt.upstream, None
         assert upstream is not None
-        outcome = OK if self.status < 500 else SERVER_ERROR
-        attempt.lease.done(now, outcome, attempt.first_byte_at)
+        status = self.status
+        outcome = OK if status < 500 else SERVER_ERROR
+        lease = attempt.lease
+        lease.done(now, outcome, attempt.first_byte_at)
+        whole = lease.backend.site.whole.get(status)
+        if whole is not None and lease.started_at == self.arrived_at and self.tries == 1:
+            whole.append(now - self.arrived_at)
+        else:
+            self._went_well(attempt, now, outcome)
+        if self._context.teller is not None:
+            self._context.teller.ended(self, attempt, now, outcome.value, NOBODY, "")
         upstream.release(keep_upstream, now)
         client.finished(self, self.keep_alive, now)
         self.attempt = None  # whose exchange we are: left to the collector, cycles cost a tenth
@@ -259,88 +273,7 @@ class Acts(Turns):
         now = self._context.now()
         attempt.upstream = None
         attempt.lease.done(now, OK, attempt.first_byte_at)
+        self._ended(attempt, now, OK.value, NOBODY, "")
         self.client.finished(self, False, now)
         self.attempt = None
         self._dispatcher.drain()
-
-    # --- what can go wrong
-
-    def _fail(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Before an answer began another attempt may follow: the balancer decides."""
-        now = self._context.now()
-        self._settle()
-        self._out = b""
-        self.attempt = None
-        sent = attempt.upstream is not None
-        stale = attempt.stale(outcome)
-        attempt.leave(now)
-        if stale and self.idempotent:
-            self.start(attempt.lease, True)
-        else:
-            self._dispatcher.failed(attempt.lease, now, outcome, sent)
-
-    def _cut(self, attempt: Attempt, outcome: Outcome) -> None:
-        """The answer has begun: all that is left is to show that it is not whole."""
-        self._end_attempt(attempt, outcome)
-        self.client.cut_off()
-
-    def _end_attempt(self, attempt: Attempt, outcome: Outcome) -> None:
-        self._close_account()
-        self.attempt = None
-        attempt.end(self._context.now(), outcome)
-        self._dispatcher.drain()
-
-    def _give_up(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Whatever else is wanted comes behind."""
-        self._settle()
-        self._out = b""
-        self.attempt = None
-        attempt.end(self._context.now(), outcome)
-
-    def _end_too_late(self, attempt: Attempt, outcome: Outcome) -> None:
-        self._give_up(attempt, outcome)
-        self._dispatcher.refused["too_late"] += 1
-        self._respond(TOO_LATE)
-        self._dispatcher.drain()
-
-    def _give_up_waiting(self, *_: object) -> None:
-        self._dispatcher.abandoned(self)
-        self._dispatcher.refused["too_late"] += 1
-        self._respond(TOO_LATE)
-
-    def _refuse(self, why: Why | Outcome) -> None:
-        self._respond(REFUSALS[why])
-
-    def _respond(self, answer: Answer) -> None:
-        """Answer the client in the backend's stead."""
-        self._close_account()
-        self.status = answer.status
-        self._pending = None
-        request = self.request
-        keep_alive = self.keep_alive and self.complete and not self.client.closing
-        self.client.write(
-            answer.written(
-                keep_alive=keep_alive,
-                minor=request.minor,
-                head_only=request.method == b"HEAD",
-            )
-        )
-        self.client.finished(self, keep_alive, self._context.now())
-
-    def _leave_line(self) -> None:
-        self._close_account()
-        self._dispatcher.abandoned(self)
-
-    def _withdraw(self) -> None:
-        assert self.attempt is not None
-        self._end_attempt(self.attempt, CLIENT_GONE)
-
-    def _give_back(self, lease: Lease[Any], fresh: bool) -> None:
-        """Chosen too late: the client has left meanwhile."""
-        lease.done(self._context.now(), CANCELLED)
-
-    def _ignore(self, *_: object) -> None:
-        """Too late to matter."""
-
-    def _never(self, *_: object) -> None:
-        raise AssertionError(f"{self!r}: no such event can come now")

@@ -8,7 +8,7 @@ from typing import cast
 
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.peer import has_ended, has_spoken, reset, untaken
-from lb.proxy.exchange.taking import ENDING, LAST, LINGERING, OPEN, Taking
+from lb.proxy.exchange.taking import BAD, ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import LOOP, error
 from lb.proxy.http.request import RequestReader
@@ -33,9 +33,6 @@ class ClientConnection(Taking, asyncio.Protocol):
 
     def finished(self, exchange: Exchange, keep_alive: bool, now: float) -> None:
         """The response to `exchange` has been written."""
-        access_log = self._context.access_log
-        if access_log is not None:
-            access_log(exchange, self._peer)
         self._current = None
         if not keep_alive or (self.phase and self.closing):
             if not self.transport.is_closing():
@@ -310,9 +307,10 @@ class ClientConnection(Taking, asyncio.Protocol):
     def _reject(self, status: int, why: str) -> None:
         """Refuse what cannot be understood, after the answers to what came before it."""
         self.phase = LINGERING  # whatever follows cannot be told apart
-        self._rejection = error(status, "bad_request", why).written(keep_alive=False)
+        self._rejection = error(status, BAD, why).written(keep_alive=False)
         broken = self._reading
         self._read_no_more()
+        self._tell_rejected(broken, status)
         if broken is None:
             pass
         elif broken is not self._current:

@@ -35,6 +35,8 @@ class Clients:
         self.draining = False
         """Whether nobody is expected any more."""
         self._gently = False
+        self.parting = False
+        """Whether it is the proxy that ends what is under way."""
         self._hurried = False
         self._deserted = asyncio.Event()  # the last one has gone
 
@@ -102,6 +104,7 @@ class Clients:
 
     def cut_off(self) -> None:
         """Close all connections now."""
+        self.parting = True
         for client in list(self._all):
             client.cut_off()
 

@@ -48,6 +48,7 @@ class Exchange(Racing):
             dispatcher.drain()
             return
         attempt = self.attempt = Attempt(self, lease, False)
+        self.tries = 1
         site = lease.backend.site
         upstream = site.take_idle()
         if upstream is None:
@@ -76,6 +77,7 @@ class Exchange(Racing):
             return False
         self.state = OVER
         self.status = response.status
+        self.passed = len(content)
         out = response.out
         if not out:
             tail = attempt.lease.backend.site.response_tails[response.minor]
@@ -288,6 +290,7 @@ class Watched(Exchange):
     __slots__ = ()
 
     def go(self) -> None:
+        self.arrived_at = self._context.now()
         self.begin()
 
     def start(self, lease: Lease[Exchange], fresh: bool = False) -> None:

@@ -11,14 +11,14 @@ from abc import abstractmethod
 from typing import Any
 
 from lb.balancing import Lease, Outcome
-from lb.proxy.exchange.acts import CANCELLED, CLIENT_GONE, Acts
 from lb.proxy.exchange.attempt import Attempt
+from lb.proxy.exchange.failing import CANCELLED, CLIENT_GONE, Failing
 from lb.proxy.exchange.trial import Trial
 
-TIMEOUT = Outcome.TIMEOUT
+OK, SERVER_ERROR, TIMEOUT = Outcome.OK, Outcome.SERVER_ERROR, Outcome.TIMEOUT
 
 
-class Racing(Acts):
+class Racing(Failing):
     """The part of an exchange that may have two attempts."""
 
     __slots__ = ("_hedge",)
@@ -30,9 +30,10 @@ class Racing(Acts):
 
     def declines(self, attempt: Attempt, status: int) -> bool:
         """Whether an answer of this status is forgotten, because its request is tried elsewhere."""
-        dispatcher = self._dispatcher
-        if not dispatcher.declined(attempt.lease, self._context.now(), status):
+        dispatcher, now = self._dispatcher, self._context.now()
+        if not dispatcher.declined(attempt.lease, now, status):
             return False
+        self._tried(attempt, now, OK if status < 500 else SERVER_ERROR, status)
         self.declined(attempt)
         dispatcher.drain()
         return True
@@ -49,6 +50,7 @@ class Racing(Acts):
         if stale:
             self._run(attempt.lease, True)
             return
+        self._tried(attempt, now, outcome)
         self.alone(self.attempt)
         self._dispatcher.failed(attempt.lease, now, outcome, sent)
 
@@ -59,6 +61,8 @@ class Racing(Acts):
         assert first is not None
         if first.exchange is self:
             Trial(self, first)
+        self._exceptional().hedged = True
+        self._begun(lease, fresh)
         self._run(lease, fresh)
 
     def _run(self, lease: Lease[Any], fresh: bool) -> None:
@@ -78,6 +82,7 @@ class Racing(Acts):
             Trial(self, again)
             again.site.carry(again, now)
             return
+        self._tried(attempt, now, outcome)
         self.alone(self._hedge.attempt)
         self._dispatcher.failed(attempt.lease, now, outcome, sent)
 
@@ -88,7 +93,7 @@ class Racing(Acts):
 
     def _drop_hedge(self) -> None:
         """The second attempt is ended; the first one goes on."""
-        self._hedge.attempt.end(self._context.now(), CANCELLED)
+        self._over(self._hedge.attempt, self._context.now(), CANCELLED)
         self.alone(self.attempt)
 
     def _go_on(self, attempt: Attempt) -> None:
@@ -127,13 +132,13 @@ class Racing(Acts):
             self._let_backend()
 
     def _withdraw_both(self) -> None:
-        self._hedge.attempt.end(self._context.now(), CLIENT_GONE)
+        self._over(self._hedge.attempt, self._context.now(), CLIENT_GONE)
         self._withdraw()
 
     def _end_both_too_late(self, attempt: Attempt, _: Outcome) -> None:
         """Whoever has the request and has said nothing is to blame."""
         second = self._hedge.attempt
-        second.end(self._context.now(), TIMEOUT if second.upstream else CANCELLED)
+        self._over(second, self._context.now(), TIMEOUT if second.upstream else CANCELLED)
         self._end_too_late(attempt, TIMEOUT if attempt.upstream else CANCELLED)
 
     # --- events that follow from acts: see exchange.py

@@ -8,8 +8,10 @@ from abc import abstractmethod
 from enum import IntEnum
 from typing import Any
 
+from lb.balancing import Outcome
 from lb.proxy.context import Context
 from lb.proxy.dispatcher import Dispatcher
+from lb.proxy.exchange.account import CLIENT, PROXY
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
@@ -21,6 +23,10 @@ from lb.proxy.waits import Wait
 
 MAX_PIPELINED = 16
 """Requests taken ahead of their turn; what comes behind them stays unread."""
+
+BAD = "bad_request"
+"""The code of what is refused before a backend is asked."""
+TIMED_OUT = 408
 
 EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 """A field by which a client says that it will wait before it sends a body."""
@@ -95,6 +101,11 @@ class Taking:
         self.full = False
         self._untaken = 0  # bytes of what it was sent, when that was looked at
         self.half_closed = False
+
+    @property
+    def peer(self) -> bytes:
+        """The client's address."""
+        return self._peer
 
     @property
     def current(self) -> Exchange | None:
@@ -176,6 +187,7 @@ class Taking:
     def _enter(self, request: Request) -> None:
         context, timers = self._context, self._timers
         exchange = context.exchange(context, timers, self._dispatcher, self, request)
+        exchange.arrived_at = context.now()
         if context.key_of is not None:
             exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         self._queue.append(exchange)
@@ -260,14 +272,24 @@ class Taking:
             self._pace = None
             self._timers.pace.stop(self)
 
+    def _tell_rejected(self, broken: Exchange | None, status: int) -> None:
+        """What has come is refused: the body of `broken`, or it is not even a request."""
+        if broken is not None:
+            broken.blame(CLIENT if status == TIMED_OUT else PROXY, BAD, status)
+            return
+        context = self._context
+        context.measured.served("", status, BAD, 0.0)
+        if context.teller is not None:
+            context.teller.rejected(self._peer, status, context.now())
+
     # --- nobody waits
 
     def _abandon(self) -> None:
         """Nobody waits for what is under way."""
         exchange, self._current = self._current, None
         if exchange is not None:
-            if self._context.access_log is not None:
-                self._context.access_log(exchange, self._peer)
+            if self._clients.parting:
+                exchange.blame(PROXY, Outcome.CANCELLED.value)
             exchange.client_gone()
         self._forget_queue()
 

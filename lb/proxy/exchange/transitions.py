@@ -102,7 +102,7 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
         S.CONNECTING: (S.WAITING, "give_up"),
         S.SENT: (S.WAITING, "give_up"),
         S.ANSWERING: (S.OVER, "cut"),
-        S.TUNNEL: (S.OVER, "end_attempt"),
+        S.TUNNEL: (S.OVER, "end_tunnel"),
         S.RACING: (S.RACING, "overtaken"),
     },
     Event.SENT_ON: {S.CONNECTING: (S.SENT, "send"), S.RACING: (S.RACING, "send")},
@@ -125,7 +125,7 @@ TRANSITIONS: dict[Event, dict[Stage, tuple[Stage, str]]] = {
     },
     Event.TUNNEL_CLOSED: {S.TUNNEL: (S.OVER, "close_tunnel"), S.OVER: (S.OVER, "ignore")},
     Event.CLIENT_GONE: {
-        S.NEW: (S.OVER, "leave_line"),
+        S.NEW: (S.OVER, "leave_queue"),
         S.WAITING: (S.OVER, "leave_line"),
         S.CONNECTING: (S.OVER, "withdraw"),
         S.SENT: (S.OVER, "withdraw"),

@@ -95,6 +95,3 @@ class Turns:
 
     def _let_client(self) -> None:
         self.client.resume_reading()
-
-    def _drop_client(self) -> None:
-        self.client.cut_off()

@@ -1,0 +1,145 @@
+"""What is told of an exchange when it ends: to the measures, to the access log, to tracing.
+
+Who ended it, and in which phase, is what HAProxy calls its termination state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lb.balancing import Lease, Outcome
+from lb.proxy.exchange.attempt import Attempt
+from lb.proxy.exchange.turns import Turns
+from lb.proxy.http.request import Request
+
+NOBODY, CLIENT, BACKEND, PROXY = "nobody", "client", "backend", "proxy"
+"""Who ended it."""
+WAITING, CONNECTING, REQUEST, HEADERS, BODY, TUNNEL = (
+    *("waiting", "connecting", "request", "headers", "body"),
+    "tunnel",
+)
+"""In which phase: before a backend was picked, before there was a connection, before all of the
+request was here, before the answer began, before it ended, or when both spoke another protocol."""
+SWITCHED = 101
+
+
+class Story:
+    """What was out of the ordinary."""
+
+    __slots__ = ("blamed", "broke_in", "code", "hedged", "status")
+
+    def __init__(self) -> None:
+        self.hedged = False
+        self.broke_in = ""
+        """The phase in which an attempt broke."""
+        self.blamed = CLIENT
+        """Who is behind it when the client's connection goes."""
+        self.code = Outcome.CLIENT_GONE.value
+        self.status = 0
+        """What the client is told instead of an answer."""
+
+
+class Account(Turns):
+    """The part of an exchange that keeps count."""
+
+    __slots__ = ("arrived_at", "passed", "request", "status", "story", "taken", "tries", "waited")
+
+    arrived_at: float
+    request: Request
+    status: int
+    story: Story | None
+    passed: int
+    """Bytes of the answer's body."""
+    taken: int
+    """Bytes of the request's body."""
+    tries: int
+    """Attempts; one that finds its connection closed and takes a new one is the same."""
+    waited: float
+    """Seconds until a backend was picked for the first time."""
+
+    @property
+    def hedged(self) -> bool:
+        """There was a second attempt beside another."""
+        return self.story is not None and self.story.hedged
+
+    def _exceptional(self) -> Story:
+        if self.story is None:
+            self.story = Story()
+        return self.story
+
+    def blame(self, who: str, code: str, status: int = 0) -> None:
+        """Should the client's connection go now, this is why."""
+        story = self._exceptional()
+        story.blamed, story.code, story.status = who, code, status
+
+    def _drop_client(self) -> None:
+        self.blame(CLIENT, Outcome.TIMEOUT.value)
+        self.client.cut_off()
+
+    def _phase(self) -> str:
+        """How far it has got."""
+        attempt = self.attempt
+        if self.status:
+            return TUNNEL if self.status == SWITCHED else BODY
+        if attempt is None:
+            return WAITING
+        if attempt.upstream is None:
+            return CONNECTING
+        return HEADERS if self.complete else REQUEST
+
+    # --- ends
+
+    def _begun(self, lease: Lease[Any], fresh: bool) -> None:
+        """An attempt begins, unless it begins anew."""
+        if not fresh:
+            if not self.tries:
+                self.waited = lease.started_at - self.arrived_at
+            self.tries += 1
+
+    def _over(self, attempt: Attempt, now: float, outcome: Outcome) -> None:
+        """An attempt is ended, and with it its connection."""
+        attempt.end(now, outcome)
+        self._tried(attempt, now, outcome, self.status)
+
+    def _tried(self, attempt: Attempt, now: float, outcome: Outcome, status: int = 0) -> None:
+        """An attempt has ended."""
+        if self.status != SWITCHED:  # else that was said when the handshake ended
+            lease = attempt.lease
+            seconds = now - lease.started_at
+            self._context.measured.tried(lease.backend.name, status, outcome.value, seconds)
+
+    def _went_well(self, attempt: Attempt, now: float, outcome: Outcome) -> None:
+        """The attempt has ended with its request; what takes as long as it did is told at once."""
+        status = self.status
+        attempt.site.whole.setdefault(status, [])
+        self._tried(attempt, now, outcome, status)
+        self._context.measured.served(
+            attempt.lease.backend.name, status, outcome.value, now - self.arrived_at
+        )
+
+    def _joined(self, attempt: Attempt, now: float, status: int) -> None:
+        """Both sides speak another protocol from now on."""
+        name, seconds = attempt.lease.backend.name, now - self.arrived_at
+        self._tried(attempt, now, Outcome.OK, status)
+        self._context.measured.served(name, status, Outcome.OK.value, seconds)
+        self.status = status
+
+    def _ended(self, attempt: Attempt | None, now: float, code: str, who: str, phase: str) -> None:
+        """The request has ended; `attempt` is the one whose answer its client has."""
+        context, status = self._context, self.status
+        if status != SWITCHED:
+            name = "" if attempt is None else attempt.lease.backend.name
+            context.measured.served(name, status, code, now - self.arrived_at)
+        if context.teller is not None:
+            context.teller.ended(self, attempt, now, code, who, phase)
+
+    def _left(self, attempt: Attempt | None, now: float, phase: str) -> None:
+        """Nobody waits for the answer any more."""
+        story = self.story
+        if story is None:
+            self._ended(attempt, now, Outcome.CLIENT_GONE.value, CLIENT, phase)
+        elif story.status and not self.status:
+            self.status = story.status
+            self._ended(None, now, story.code, story.blamed, phase)
+        else:
+            self._ended(attempt, now, story.code, story.blamed, phase)
