@@ -12,8 +12,8 @@ from lb.discovery.dns import source_of_names
 from lb.discovery.file import WatchedFile
 from lb.discovery.watching import Log, Rows, Source, Watch
 
-Changed = Callable[[str, Rows, Rows], None]
-"""Told which source has news, and what all said together before and say now."""
+Changed = Callable[[str], None]
+"""Told which source has news; what all say together is in `rows`."""
 
 
 def source_of(table: DiscoveryTable) -> Source:
@@ -89,10 +89,10 @@ class Discovery:
     # --- inside
 
     def _told(self, watch: Watch) -> None:
-        before, after = self.rows, self._together()
-        if {row.label: row for row in before} != {row.label: row for row in after}:
-            self.rows = after
-            self._changed(watch.table.source, before, after)
+        found = self._together()
+        if {row.label: row for row in self.rows} != {row.label: row for row in found}:
+            self.rows = found
+            self._changed(watch.table.source)
 
     def _together(self) -> Rows:
         """Each once: who is named first has it, and another source's word counts no more."""

@@ -13,7 +13,7 @@ from lb.config import BackendTable
 from lb.config.discovery import DiscoveryTable
 from lb.discovery import Discovery
 from lb.discovery.discovery import source_of
-from lb.discovery.watching import Rows, Sighting, Source
+from lb.discovery.watching import Sighting, Source
 from tests.discovery.conftest import Run
 from tests.discovery.nameserver import BROKEN, NameServer
 from tests.discovery.test_file import replaced
@@ -60,7 +60,7 @@ class House:
             return scripts[table.source] if scripts else source_of(table)
 
         self.log: list[tuple[str, dict[str, object]]] = []
-        self.heard: list[tuple[str, list[str], list[str]]] = []
+        self.heard: list[tuple[str, list[str]]] = []
         self.news = asyncio.Event()
         self.found = Discovery(
             tables,
@@ -74,8 +74,8 @@ class House:
         self.log.append((event, fields))
         self.news.set()
 
-    def _changed(self, who: str, before: Rows, after: Rows) -> None:
-        self.heard.append((who, labels(before), labels(after)))
+    def _changed(self, who: str) -> None:
+        self.heard.append((who, labels(self.found.rows)))
         self.news.set()
 
     async def until(self, seen: Callable[[], object]) -> None:
@@ -95,7 +95,7 @@ def test_the_first_answers_are_waited_for_and_later_ones_are_told(run: Run) -> N
         assert house.heard == []
         script.sighting = rows("h:2", "h:3")
         await house.until(lambda: house.heard)
-        assert house.heard == [("file f", ["h:1", "h:2"], ["h:2", "h:3"])]
+        assert house.heard == [("file f", ["h:2", "h:3"])]
         await house.found.close()
 
     run(test())
@@ -128,7 +128,7 @@ def test_who_is_silent_is_not_waited_for(run: Run) -> None:
         assert await house.found.first(0.01) == ()
         script.go_on.set()
         await house.until(lambda: house.heard)
-        assert house.heard == [("file f", [], ["h:1"])]
+        assert house.heard == [("file f", ["h:1"])]
         await house.found.close()
 
     run(test())
