@@ -26,7 +26,7 @@ def service(server: NameServer, **keys: object) -> Source:
 
 
 def table(server: NameServer, **keys: object) -> DiscoveryTable:
-    return DiscoveryTable.model_validate({"nameservers": [server.address], **keys})
+    return DiscoveryTable.model_validate({"nameservers": [server.address], "timeout": 60.0, **keys})
 
 
 def addresses(sighting: Sighting) -> list[str]:
@@ -95,7 +95,7 @@ TROUBLE = {
 
 @pytest.mark.parametrize(("reply", "why"), TROUBLE.values(), ids=TROUBLE)
 def test_trouble_tells_no_backends(server: NameServer, reply: Reply, why: str) -> None:
-    source = name(server, timeout=0.3)
+    source = name(server, timeout=0.3 if reply is SILENCE else 60.0)
     server.zone[WEB, "A"] = server.zone[WEB, "AAAA"] = reply
     sighting = source.look()
     assert sighting.rows is None
@@ -232,7 +232,7 @@ def test_a_target_without_an_address_does_not_hold_the_others_up(server: NameSer
 )
 def test_trouble_of_a_service(server: NameServer, reply: Reply, why: str) -> None:
     server.zone[SERVICE, "SRV"] = reply
-    sighting = service(server, timeout=0.3).look()
+    sighting = service(server, timeout=0.3 if reply is SILENCE else 60.0).look()
     assert sighting.rows is None
     assert why in sighting.trouble
 
