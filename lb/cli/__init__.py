@@ -12,7 +12,19 @@ from typing import Any
 import typer
 
 from lb import BUILD
-from lb.cli import backend, check, demo, replay, serve, simulate, strategies, streams, sweep, verify
+from lb.cli import (
+    backend,
+    check,
+    ctl,
+    demo,
+    replay,
+    serve,
+    simulate,
+    strategies,
+    streams,
+    sweep,
+    verify,
+)
 from lb.cli.invocation import Command
 from lb.cli.options import Version
 from lb.errors import INTERRUPTED, ConfigError, LbError
@@ -44,6 +56,7 @@ def _root(
 for command in (serve, simulate, sweep, backend, demo, check, strategies, verify, replay):
     name = command.__name__.rpartition(".")[2]
     app.command(name, cls=Command)(getattr(command, name))
+app.add_typer(ctl.app)
 
 
 def main() -> None:
