@@ -21,7 +21,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def health(request: web.Request) -> web.Response:
     """As on the proxy's port."""
-    status, told = endpoints.health(await request.app[OPERATIONS].report())
+    status, told = endpoints.health((await request.app[OPERATIONS].report()).snapshot)
     return document(told, status)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lb.balancing import BackendView
+from lb.balancing import BackendView, Snapshot
 from lb.measures.report import Report
 
 Told = tuple[int, dict[str, Any]]
 """A status, and a document for JSON."""
 
 
-def health(report: Report) -> Told:
+def health(snapshot: Snapshot) -> Told:
     """200 while some backend is usable, and not for want of others only; 503 otherwise."""
-    backends = report.snapshot.backends
+    backends = snapshot.backends
     usable = any(backend.usable and not backend.panic for backend in backends)
     return 200 if usable else 503, {
         "status": "ok" if usable else "unavailable",

@@ -105,9 +105,7 @@ class Proxy:
         if path := server.health_path:
             answers[path.encode()] = lambda: endpoints.health(self.balancer.snapshot(context.now()))
         if path := server.stats_path:
-            answers[path.encode()] = lambda: endpoints.stats(
-                self.balancer.snapshot(context.now()), self.dispatcher.refused, self._lag
-            )
+            answers[path.encode()] = lambda: endpoints.stats(self.report())
         context.teller = AccessLog(self._log) if server.access_log else None
 
     def _room(self, scenario: Scenario) -> int:
