@@ -41,7 +41,7 @@ class WatchedFile:
             return Sighting(trouble=self._trouble)
         if inode == self._inode and data != self._seen:
             self._seen = data
-            return Sighting(trouble=self._trouble)
+            return Sighting(trouble=self._trouble, holds=0.0)
         self._inode, self._read, self._seen = inode, data, None
         try:
             rows = backends_in(self._text(data), self._path)

@@ -9,6 +9,8 @@ import pytest
 from lb.discovery.file import LARGEST, WatchedFile
 from lb.discovery.watching import Sighting
 
+WAITING = Sighting(holds=0.0)
+"""Nothing new, and it is looked at again soon."""
 TWO = 'backend = ["10.0.0.1:80*2", "10.0.0.2:80"]\n'
 
 
@@ -69,9 +71,9 @@ def test_a_file_that_is_written_to_is_taken_when_it_rests(path: Path) -> None:
     with path.open("w") as file:
         file.write('backend = ["10.0.0.1:80"]\n')  # is right, and not all
         file.flush()
-        assert source.look() == Sighting()
+        assert source.look() == WAITING
         file.write("# and so on\n")
-    assert source.look() == Sighting()
+    assert source.look() == WAITING
     assert labels(source.look()) == ["10.0.0.1:80"]
 
 
@@ -80,7 +82,7 @@ def test_a_file_that_is_emptied_and_filled_again_is_never_empty(path: Path) -> N
     path.write_text(TWO)
     source.look()
     path.write_text("")
-    assert source.look() == Sighting()
+    assert source.look() == WAITING
     path.write_text(TWO)
     assert source.look() == Sighting()
 
