@@ -17,6 +17,7 @@ from lb.cli import (
     check,
     ctl,
     demo,
+    init,
     replay,
     serve,
     simulate,
@@ -53,7 +54,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-for command in (serve, simulate, sweep, backend, demo, check, strategies, verify, replay):
+for command in (serve, simulate, sweep, backend, demo, init, check, strategies, verify, replay):
     name = command.__name__.rpartition(".")[2]
     app.command(name, cls=Command)(getattr(command, name))
 app.add_typer(ctl.app)

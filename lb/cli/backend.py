@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import ConfigFile, checked_port
+from lb.cli.options import ConfigFile, checked_place, checked_port
 from lb.errors import UsageError
 
 
@@ -21,6 +21,12 @@ def backend(
             help="Port of a single backend [3001]; with a file, only its backend on this port.",
         ),
     ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST", envvar="LB_HOST", help="Where a single backend listens, 0.0.0.0 say."
+        ),
+    ] = "127.0.0.1",
     service: Annotated[
         str,
         typer.Option(
@@ -65,5 +71,5 @@ def backend(
             workers=workers,
             discipline="ps" if discipline == "ps" else "fifo",
         )
-        place = f"127.0.0.1:{checked_port(3001 if port is None else port)}"
+        place = checked_place(host, checked_port(3001 if port is None else port))
         serve([(BackendTable(address=place), model)], seed)

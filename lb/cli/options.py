@@ -123,6 +123,17 @@ def algorithms(given: Iterable[str]) -> list[str]:
     return found
 
 
+def checked_place(host: str, port: int) -> str:
+    """`host:port`; an IPv6 host needs no brackets here. Raises UsageError."""
+    from lb.config import address
+
+    bare = ":" in host and not host.startswith("[")
+    try:
+        return address(f"[{host}]:{port}" if bare else f"{host}:{port}")
+    except ValueError as error:
+        raise UsageError(f"--host: {error}") from None
+
+
 def checked_port(port: int) -> int:
     """`port`, when there is such a one. Raises UsageError."""
     if not 0 <= port <= 65535:

@@ -94,7 +94,7 @@ class DiscoveryTable(Table):
             raise ValueError('no source; give dns = "NAME:PORT", srv = "NAME" or file = "PATH"')
         if len(given) > 1:
             raise Mistakes(((given[1],), f"{given[0]} is given too; write a table for each"))
-        found = [(place, why) for place, why in self._useless() if self._says(place)]
+        found = [(place, why) for place, why in self.useless() if self._says(place)]
         if found:
             raise Mistakes(*found)
         return self
@@ -110,7 +110,8 @@ class DiscoveryTable(Table):
         host, _ = host_and_port(self.dns or row.label)
         return row.model_copy(update={"tls": row.tls.model_copy(update={"server_name": host})})
 
-    def _useless(self) -> Iterator[tuple[Place, str]]:
+    def useless(self) -> Iterator[tuple[Place, str]]:
+        """Keys that say nothing of this source, and why."""
         if self.file is not None:
             yield ("nameservers",), "a file is read; nobody is asked"
             yield ("family",), "a file is read; nobody is asked"

@@ -61,10 +61,15 @@ def _tables(file: Scenario) -> dict[str, Any]:
             written["health"] = row.health.model_dump(
                 by_alias=True, exclude_unset=True, exclude_none=True, context=WRITTEN
             )
-    data["discovery"] = tuple(  # what is off there may not even be named
-        it.model_dump(exclude_unset=True, exclude_none=True, context=WRITTEN)
-        for it in file.discovery
-    )
+    for source, written in zip(file.discovery, data["discovery"], strict=True):
+        for (key, *deeper), _ in source.useless():
+            if not deeper:
+                written.pop(key)
+        written["backend"] = source.backend.model_dump(  # what backends do not say themselves
+            by_alias=True, exclude_unset=True, exclude_none=True, context=WRITTEN
+        )
+        if not written["backend"]:
+            del written["backend"]
     for name, implied in IMPLIED:
         given = getattr(file, name).model_fields_set
         for key in implied(file):

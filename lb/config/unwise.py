@@ -97,9 +97,9 @@ def _lost_backend(file: Any) -> Found:
     if enough + 1e-9 >= share:
         return
     few = "" if rate is None else f", and min_per_second, {policy.min_per_second:g}, is too little"
-    whose = "budget" if file.retries.budget is not None else "the budget unless given"
+    is_ = "is" if file.retries.budget is not None else "none given is"
     why = (
-        f"{whose}, {allowed:.3g} of the requests, cannot cover the loss of {largest.label}, which "
+        f"{is_} {allowed:.3g} of the requests and cannot cover the loss of {largest.label}, which "
         f"gets {share:.3g} of them{few}; give budget = {_rounded_up(share):g} or more"
     )
     yield ("retries", "budget"), why

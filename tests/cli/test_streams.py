@@ -21,6 +21,7 @@ COMMANDS = {
     "version": ["--version"],
     "strategies": ["strategies"],
     "check": ["check", "loadtests/scenarios/weighted.toml"],
+    "schema": ["check", "--schema"],
     "backend": ["backend", "-p", "0"],
 }
 

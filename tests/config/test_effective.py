@@ -31,6 +31,10 @@ PECULIAR = {
         '[queue]\nlimit = 5\ndiscipline = "adaptive"\n[[backend]]\naddress = "h:1"\n'
         'name = "ü\\"1"\nmax_in_flight = "adaptive"\ntls = { verify = false, server_name = "x" }'
     ),
+    "discovery": (
+        '[[discovery]]\ndns = "web:3000"\nbackend = { weight = 2, health = { kind = "tcp" } }\n'
+        '[[discovery]]\nsrv = "_http._tcp.web"\n[[discovery]]\nfile = "/a/b.json"\ninterval = "2s"'
+    ),
     "a warm-up": '[run]\nwarmup = "auto"\nduration = "3s"',
     "odd durations": '[timeouts]\nconnect = "0.0003us"\nresponse = "33.333333333s"\ntunnel = "77h"',
     "points": (
