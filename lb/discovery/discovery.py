@@ -10,6 +10,7 @@ from lb.config import BackendTable
 from lb.config.discovery import DiscoveryTable
 from lb.discovery.dns import source_of_names
 from lb.discovery.file import WatchedFile
+from lb.discovery.memory import Remembered, recalled, remembered
 from lb.discovery.watching import Log, Rows, Source, Watch
 
 Changed = Callable[[str], None]
@@ -30,18 +31,28 @@ class Discovery:
         static: Sequence[BackendTable],
         log: Log,
         changed: Changed,
+        known: Remembered | None = None,
         source_of: Callable[[DiscoveryTable], Source] = source_of,
     ) -> None:
-        """`static` are those that are there anyway, which are none of what is found."""
+        """`static` are those that are there anyway, which are none of what is found.
+
+        `known` is what another one's sources said last, which ours may say again or not.
+        """
         self._tables = tables
         self._static = static
         self._log = log
         self._changed = changed
+        self._before = {source: recalled(rows) for source, rows in (known or {}).items()}
         self._source_of = source_of
         self._watches: list[Watch] = []
         self._said: set[tuple[str, str]] = set()  # backends that somebody else has, by source
         self.rows: Rows = ()
         """All that are known, first come first."""
+
+    @property
+    def known(self) -> Remembered:
+        """What every source said last, as plain values."""
+        return {watch.table.source: remembered(watch.rows) for watch in self._watches}
 
     async def first(self, within: float) -> Rows:
         """What can be known within so many seconds. From here on `changed` hears of the rest."""
@@ -60,7 +71,8 @@ class Discovery:
         for table in tables:
             watch = left.get(table.source)
             if watch is None or watch.table != table:
-                known = () if watch is None else watch.rows
+                source = table.source
+                known = self._before.pop(source, ()) if watch is None else watch.rows
                 watch = Watch(table, self._source_of(table), self._log, known)
                 new.append(watch)
             watches.append(watch)

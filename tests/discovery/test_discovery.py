@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from lb.config import BackendTable
 from lb.config.discovery import DiscoveryTable
 from lb.discovery import Discovery
 from lb.discovery.discovery import source_of
+from lb.discovery.memory import Remembered, recalled, remembered
 from lb.discovery.watching import Sighting, Source
 from tests.discovery.conftest import Run
 from tests.discovery.nameserver import BROKEN, NameServer
@@ -55,6 +57,7 @@ class House:
         *tables: DiscoveryTable,
         static: Iterable[str] = (),
         scripts: dict[str, Script] | None = None,
+        known: Remembered | None = None,
     ) -> None:
         def script(table: DiscoveryTable) -> Source:
             return scripts[table.source] if scripts else source_of(table)
@@ -67,6 +70,7 @@ class House:
             rows(*static).rows or (),
             self._note,
             self._changed,
+            known,
             script,
         )
 
@@ -254,6 +258,40 @@ def test_a_changed_table_goes_on_with_what_was_known_until_it_hears_more(run: Ru
         await house.found.close()
 
     run(test())
+
+
+def test_a_successor_goes_on_with_what_was_known_where_its_own_sources_say_nothing(
+    run: Run,
+) -> None:
+    async def test() -> None:
+        scripts = {"file a": Script("h:1"), "file b": Script("h:2")}
+        tables = file_table("a"), file_table("b")
+        house = House(*tables, scripts=scripts)
+        await house.found.first(WITHIN)
+        known = json.loads(json.dumps(house.found.known))
+        await house.found.close()
+        scripts["file a"].sighting = Sighting(trouble="it is Sunday")
+        scripts["file b"].sighting = rows("h:3")
+        successor = House(*tables, scripts=scripts, known=known)
+        assert labels(await successor.found.first(WITHIN)) == ["h:1", "h:3"]
+        await successor.found.close()
+
+    run(test())
+
+
+def test_rows_are_remembered_as_they_were() -> None:
+    row = {
+        "address": "h:1",
+        "name": "one",
+        "weight": 2.5,
+        "max_in_flight": "adaptive",
+        "health": {"path": "/x", "interval": "2.5s"},
+        "tls": {"verify": False},
+    }
+    (found,) = recalled([row])
+    assert remembered([found]) == [row]
+    assert recalled(json.loads(json.dumps(remembered([found])))) == (found,)
+    assert recalled([row, {"address": "h:2", "unheard of": 1}]) == ()
 
 
 def test_who_gives_up_waiting_leaves_nothing_behind(run: Run) -> None:
