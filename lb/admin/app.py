@@ -14,7 +14,7 @@ from lb.admin.answers import HEADERS, Refused, refusal
 from lb.admin.control import OPERATIONS, TURN
 from lb.admin.openapi import description
 from lb.admin.operations import Operations
-from lb.admin.routes import ROUTES
+from lb.admin.routes import ROUTES, STREAM
 from lb.admin.streams import READERS, Readers
 from lb.admin.views import DESCRIPTION
 from lb.errors import LbError, nearest
@@ -36,6 +36,8 @@ def application(operations: Operations, access: Access | None = None) -> web.App
     for route in ROUTES:
         path = route.path.replace("{name}", "{name:.+}")
         app.router.add_route(route.method, path, route.handler)
+        if route.method == "GET" and route.media != STREAM:
+            app.router.add_head(path, route.handler)
     app.add_routes(pages.routes())
     app.on_response_prepare.append(_sign)
     app.on_shutdown.append(_end_streams)

@@ -35,15 +35,19 @@ class Family(NamedTuple):
 
 async def text(report: Report) -> bytes:
     """All of it; others get their turn meanwhile."""
-    pieces: list[str] = []
+    pieces: list[bytes] = []
     lines: list[str] = []
     for line in _lines(report):
         lines.append(line)
         if len(lines) >= CHUNK:
-            pieces.append("\n".join(lines))
+            pieces.append(_encoded(lines))
             lines.clear()
             await asyncio.sleep(0)
-    return "\n".join([*pieces, *lines, ""]).encode("utf-8", "backslashreplace")
+    return b"".join([*pieces, _encoded(lines)])
+
+
+def _encoded(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -13,6 +13,7 @@ from aiohttp import web
 from lb.admin import control, schemas, streams, views
 
 JSON = "application/json"
+STREAM = "text/event-stream"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -52,7 +53,7 @@ ROUTES = (
         "What the log tells, as it happens",
         200,
         schemas.TEXT,
-        media="text/event-stream",
+        media=STREAM,
         refusals=(503,),
     ),
     Route(
