@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Sequence
+from typing import cast
 
 from aiohttp import web
 
@@ -14,6 +16,9 @@ from lb.config import UNIX, Scenario, host_and_port
 
 LAST_WORDS = 1.0
 """Seconds that requests under way may delay the end."""
+MOST = 200
+"""Connections at a time, streams of events among them: the rest of the descriptors is for those
+who are balanced."""
 
 
 class Admin:
@@ -28,12 +33,14 @@ class Admin:
             handle_signals=False,
             shutdown_timeout=LAST_WORDS,
         )
+        self._listening: list[asyncio.Server] = []
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Answer at these, which listen already; they belong to this from now on."""
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
         for one in sockets:
-            await web.SockSite(self._runner, one).start()
+            self._listening.append(await loop.create_server(self._enter, sock=one))
 
     def adopt(self, token: str | None) -> None:
         """Another token from now on; see `token_of`."""
@@ -41,7 +48,22 @@ class Admin:
 
     async def stop(self) -> None:
         """Listen no more, end all streams, close."""
+        for one in self._listening:
+            one.close()
         await self._runner.cleanup()
+
+    def _enter(self) -> asyncio.Protocol:
+        server = self._runner.server
+        if server is None or len(server.connections) >= MOST:
+            return _Full()
+        return server()
+
+
+class _Full(asyncio.Protocol):
+    """There is no room."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
 
 
 def access_of(scenario: Scenario) -> Access:

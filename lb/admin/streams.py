@@ -7,6 +7,7 @@ import json
 from asyncio import Transport
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -16,6 +17,8 @@ from lb.measures import Event
 
 HEARTBEAT = 15.0
 """Seconds without an event after which a comment shows that somebody is there."""
+LOOK = 1.0
+"""Seconds between two looks at whether a reader is still there."""
 ROOM = 1000
 """Events that may wait for a reader."""
 MOST = 100
@@ -79,18 +82,21 @@ async def events(request: web.Request) -> web.StreamResponse:
     try:
         await response.prepare(request)
         await response.write(b"retry: 1000\n\n")
-        while not readers.closed:
+        silent = 0.0
+        while not readers.closed and request.transport is not None:
+            wake.clear()
             if waiting:
                 told = b"".join(map(written, waiting))
                 waiting.clear()
                 await response.write(told)
-                continue
-            wake.clear()
-            try:
-                async with asyncio.timeout(HEARTBEAT):
-                    await wake.wait()
-            except TimeoutError:
+                silent = 0.0
+            elif silent >= HEARTBEAT:
                 await response.write(b": nothing new\n\n")
+                silent = 0.0
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await wake.wait()
+            silent += LOOK
     except ConnectionError:
         pass  # it has left, or was dropped
     finally:

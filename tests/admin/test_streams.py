@@ -8,9 +8,9 @@ import socket
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientError, ClientResponse
 
-from lb.admin import streams
+from lb.admin import serving, streams
 from lb.admin.app import application
 from lb.admin.serving import Admin
 from lb.config import Scenario
@@ -68,6 +68,7 @@ def test_a_reader_goes_on_where_it_was(last: str, next_: int) -> None:
 
 
 def test_a_silent_stream_shows_that_somebody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LOOK", 0.01)
     monkeypatch.setattr(streams, "HEARTBEAT", 0.01)
 
     async def test() -> None:
@@ -85,12 +86,13 @@ async def until_gone(lb: Plane) -> None:
         await asyncio.sleep(0.001)
 
 
-def test_who_leaves_is_forgotten() -> None:
+def test_who_leaves_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LOOK", 0.01)
+
     async def test() -> None:
         async with plane() as lb:
             async with lb.client.get("/events") as response:
                 await response.content.readuntil(b"\n\n")
-            tell(lb.held, 1)
             await until_gone(lb)
             assert not lb.held.events._listeners
 
@@ -158,5 +160,31 @@ def test_an_application_may_be_made_without_running() -> None:
     async def test() -> None:
         app = application(Held())
         assert not len(app[streams.READERS])
+
+    run(test())
+
+
+def test_there_is_an_end_to_how_many_may_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "MOST", 1)
+    monkeypatch.setattr(streams, "LOOK", 0.01)
+
+    async def test() -> None:
+        admin = Admin(Held(), Scenario())
+        listening = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        await admin.start([listening])
+        async with ClientSession() as session, session.get(f"{url}/events") as first:
+            await first.content.readuntil(b"\n\n")
+            with pytest.raises(ClientError):
+                await session.get(f"{url}/lb-health")
+        async with ClientSession() as session:
+            while True:  # until it has been noticed that the first has left
+                try:
+                    async with session.get(f"{url}/lb-health") as answer:
+                        assert answer.status == 200
+                        break
+                except ClientError:
+                    await asyncio.sleep(0.001)
+        await admin.stop()
 
     run(test())
