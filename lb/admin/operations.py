@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from lb.balancing import Change
 from lb.config import Scenario
@@ -26,6 +26,9 @@ class Operations(Protocol):
 
     async def report(self) -> Report:
         """How everything is now."""
+
+    async def forecast(self) -> Mapping[str, Any]:
+        """What the simulator says it should look like, as JSON has it; `state` says if it does."""
 
     async def perform(self, change: Change, who: str) -> None:
         """Change one thing, everywhere. Raises UnknownBackend, UsageError; nothing changes then."""

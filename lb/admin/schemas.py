@@ -118,6 +118,9 @@ SNAPSHOT = _object(
         "latency": {"type": "object", "additionalProperties": _MAYBE},
     }
 )
+FORECAST = _object(
+    {"schema": {"const": 1}, "state": {"enum": ["none", "working", "ready", "failed"]}}
+)
 CONFIG = _object({"algorithm": _object({"name": TEXT}), "server": ANY, "backend": _list(ANY)})
 CHANGE: Schema = {
     "type": "object",

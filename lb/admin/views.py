@@ -36,6 +36,11 @@ async def snapshot(request: web.Request) -> web.Response:
     return document(shown.snapshot(await request.app[OPERATIONS].report()))
 
 
+async def forecast(request: web.Request) -> web.Response:
+    """What it should look like."""
+    return document(await request.app[OPERATIONS].forecast())
+
+
 async def config(request: web.Request) -> web.Response:
     """The file in force."""
     operations = request.app[OPERATIONS]

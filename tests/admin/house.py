@@ -63,6 +63,9 @@ class Held:
             {"access_log": 6},
         )
 
+    async def forecast(self) -> dict[str, Any]:
+        return {"schema": 1, "state": "none"}
+
     async def perform(self, change: Change, who: str) -> None:
         if self.pause is not None:
             await self.pause()
