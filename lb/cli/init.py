@@ -109,6 +109,12 @@ def _service(_: Place) -> str:
     return text.replace("{{install}}\n", install if command == USUAL else "")
 
 
+def _dashboard(_: Place) -> str:
+    from lb.templates.dashboard import dashboard
+
+    return dashboard()
+
+
 def _command() -> str:
     """This lb, if a service can reach it."""
     found = str(Path(sys.executable).with_name("lb"))
@@ -123,6 +129,9 @@ FILES = {
     "compose.yaml": File("lb before three replicas of `lb backend`", _as_it_is("compose.yaml")),
     "kubernetes.yaml": File("lb, its file, and three backends in Kubernetes", _kubernetes),
     "lb.service": File("lb as a service of systemd, which says how", _service),
+    "grafana.json": File("a dashboard, to be imported into Grafana", _dashboard),
+    "prometheus.yml": File("where Prometheus finds lb", _as_it_is("prometheus.yml")),
+    "lb.alerts.yml": File("what Prometheus should wake you for", _as_it_is("lb.alerts.yml")),
     "lb.socket": File("what that listens on", _as_it_is("lb.socket")),
 }
 """All that can be written, by name."""
@@ -131,6 +140,7 @@ WANTED = {
     "compose": (FILE, SCHEMA, "Dockerfile", ".dockerignore", "compose.yaml"),
     "kubernetes": ("kubernetes.yaml",),
     "systemd": (FILE, SCHEMA, "lb.service", "lb.socket"),
+    "grafana": ("grafana.json", "prometheus.yml", "lb.alerts.yml"),
 }
 """Files of each option; without any the first two."""
 CONTAINED = {"docker", "compose"}
@@ -158,6 +168,12 @@ def init(
         bool,
         typer.Option("--systemd", envvar="LB_SYSTEMD", help="A hardened service and its socket."),
     ] = False,
+    grafana: Annotated[
+        bool,
+        typer.Option(
+            "--grafana", envvar="LB_GRAFANA", help="A dashboard, and alerts for Prometheus."
+        ),
+    ] = False,
     out: Annotated[
         Path, typer.Option(metavar="DIR", envvar="LB_OUT", help="Where they go.")
     ] = Path(),
@@ -170,7 +186,13 @@ def init(
 
     Nothing that is there is replaced without --force; then nothing is written at all.
     """
-    flags = {"docker": docker, "compose": compose, "kubernetes": kubernetes, "systemd": systemd}
+    flags = {
+        "docker": docker,
+        "compose": compose,
+        "kubernetes": kubernetes,
+        "systemd": systemd,
+        "grafana": grafana,
+    }
     asked = {name for name, given in flags.items() if given}
     wanted = list(dict.fromkeys(it for name in WANTED if name in asked for it in WANTED[name]))
     names = wanted or [FILE, SCHEMA]
