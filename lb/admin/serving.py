@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from lb.admin.access import Access, token_of
 from lb.admin.app import application
@@ -19,6 +21,16 @@ LAST_WORDS = 1.0
 MOST = 200
 """Connections at a time, streams of events among them: the rest of the descriptors is for those
 who are balanced."""
+_LOG = logging.getLogger(__name__)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether it is worth a line: what others say that is no HTTP is not."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_LOG.addFilter(_is_ours)
 
 
 class Admin:
@@ -30,6 +42,7 @@ class Admin:
         self._runner = web.AppRunner(
             application(operations, self._access),
             access_log=None,
+            logger=_LOG,
             handle_signals=False,
             shutdown_timeout=LAST_WORDS,
         )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
+import uvloop
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -121,7 +122,7 @@ async def plane(held: Held | None = None, access: Access | None = None) -> Async
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    """With whatever escapes into the loop."""
+    """On the loop that `lb serve` has. Whatever escapes into it fails the test."""
     escaped: list[dict[str, Any]] = []
 
     async def bounded() -> None:
@@ -129,7 +130,8 @@ def run(test: Coroutine[Any, Any, None]) -> None:
         async with asyncio.timeout(LIMIT):
             await test
 
-    asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(bounded())
     assert not escaped
 
 

@@ -164,6 +164,28 @@ def test_an_application_may_be_made_without_running() -> None:
     run(test())
 
 
+def test_what_is_no_http_is_400_and_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        admin = Admin(Held(), Scenario())
+        listening = socket.create_server(("127.0.0.1", 0))
+        place = listening.getsockname()
+        await admin.start([listening])
+        for garbage in (
+            b"\x16\x03\x01\x02\x00\r\n\r\n",
+            b"GET / HTTP/9\r\n\r\n",
+            b"\r\n" * 9 + b"x\r\n\r\n",
+        ):
+            reader, writer = await asyncio.open_connection(*place)
+            writer.write(garbage)
+            assert b" 400 " in await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+        await admin.stop()
+
+    run(test())
+    assert not caplog.records
+
+
 def test_there_is_an_end_to_how_many_may_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "MOST", 1)
     monkeypatch.setattr(streams, "LOOK", 0.01)
