@@ -3,6 +3,7 @@
 Every mistake in a file is reported at once as `file:line key: why`. Durations become seconds.
 """
 
+from lb.config.access_log import AccessLog
 from lb.config.arrivals import (
     Arrivals,
     ArrivalsTable,
@@ -67,6 +68,7 @@ from lb.config.scenario import Scenario
 from lb.config.serving import Limits, ProxyModel, Server, Timeouts
 from lb.config.stations import Model, Shared, Speed, StationTable, Usl
 from lb.config.tiers import Panic, Tiers
+from lb.config.tracing import Tracing
 from lb.config.users import Users
 from lb.config.values import UNIX, Table, address, host_and_port
 
@@ -75,6 +77,7 @@ __all__ = [
     "DEFAULT_REQUESTS",
     "MOST_BALANCERS",
     "UNIX",
+    "AccessLog",
     "Algorithm",
     "Arrivals",
     "ArrivalsTable",
@@ -134,6 +137,7 @@ __all__ = [
     "Tiers",
     "Timeouts",
     "Trace",
+    "Tracing",
     "Traffic",
     "Uniform",
     "Users",

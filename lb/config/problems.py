@@ -16,8 +16,11 @@ from lb.config.places import Origin, Place
 from lb.config.values import Mistakes
 from lb.errors import nearest
 
-RENAMED = {"verify": "verdict"}
-"""Tables that have another name than they once had."""
+MOVED = {
+    ("verify",): "this table is called [verdict]",
+    ("server", "access_log"): "this is a table of its own, [access_log]",
+}
+"""What once stood elsewhere, or had another name."""
 
 _KINDS = {
     "int_type": "a whole number",
@@ -127,8 +130,8 @@ def _why(error: Any, keys: list[str]) -> str:
     match error["type"]:
         case "extra_forbidden":
             key = str(error["loc"][-1])
-            if error["loc"] in {(name,) for name in RENAMED}:
-                return f"this table is called [{RENAMED[key]}]"
+            if error["loc"] in MOVED:
+                return MOVED[error["loc"]]
             return f"unknown key; {nearest(key, keys)}"
         case "missing":
             return "missing"

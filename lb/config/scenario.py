@@ -20,6 +20,7 @@ from pydantic import (
 from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
+from lb.config.access_log import AccessLog
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.demand import Demand
 from lb.config.discovery import DiscoveryTable
@@ -39,6 +40,7 @@ from lb.config.salvage import rest_of
 from lb.config.serving import Limits, Timeouts
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
+from lb.config.tracing import Tracing
 from lb.config.unwise import Unwise, warnings
 from lb.config.values import RequestKey
 from lb.errors import ConfigError, UsageError
@@ -67,6 +69,8 @@ class Scenario(Demand):
     key: RequestKey = "client_ip"
     """What strategies that hash see of a request: client_ip, header:NAME, cookie:NAME, path (the
     target up to its query), or uri (the whole target). The simulator draws keys from [traffic]."""
+    access_log: AccessLog | None = None
+    tracing: Tracing = Tracing()
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     health: HealthTable = HealthTable()

@@ -72,7 +72,6 @@ class Server(Table):
     """Protocols a connection may be upgraded to; ["*"] is all but HTTP itself, never passed."""
     trusted_proxies: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Networks whose X-Forwarded-* and Forwarded fields are kept, and X-Forwarded-For extended."""
-    access_log: bool = False
     half_close: bool = False
     """Whether a client that has closed its side still gets its answers; else it has gone."""
     model: ProxyModel | None = None

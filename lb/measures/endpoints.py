@@ -44,6 +44,7 @@ def stats(report: Report) -> Told:
         "loop_lag": round(report.lag, 6),
         "shedding": rounded(snapshot.shedding),
         "ejections_withheld": snapshot.ejections_withheld,
+        "dropped": dict(report.dropped),
         "workers": workers(report),
         "backends": [row(backend) for backend in snapshot.backends],
     }

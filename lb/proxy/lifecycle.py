@@ -15,6 +15,7 @@ from lb import BUILD
 from lb.aside import Lookup, system_lookup
 from lb.balancing import Apply, Backend, Balancer
 from lb.config import Listener, Scenario, Server
+from lb.errors import CannotWrite, UsageError
 from lb.measures import Connections, Report, Worker
 from lb.proxy import endpoints, listening
 from lb.proxy.context import Context
@@ -65,6 +66,8 @@ class Proxy:
         self._bound: Bound = []
         self._key = scenario.key
         self._recorder = recorder
+        self._access_log: AccessLog | None = None
+        self._tell(self._access_log_of(scenario))
         self.names = Names(log, lookup)
         self._prober = Prober(scenario, self.names, log, context.now)
         self.balancer: Balancer[Exchange] = (
@@ -106,7 +109,28 @@ class Proxy:
             answers[path.encode()] = lambda: endpoints.health(self.balancer.snapshot(context.now()))
         if path := server.stats_path:
             answers[path.encode()] = lambda: endpoints.stats(self.report())
-        context.teller = AccessLog(self._log) if server.access_log else None
+
+    def _access_log_of(self, scenario: Scenario) -> AccessLog | None:
+        """Where requests are to be written down. Raises UsageError."""
+        table, before = scenario.access_log, self._access_log
+        if table is None or (before is not None and before.table == table):
+            return None if table is None else before
+        try:
+            return AccessLog(table, self._log)
+        except CannotWrite as error:
+            raise UsageError(f"access log: {error}") from None
+
+    def _tell(self, access_log: AccessLog | None) -> None:
+        """Write down requests there from now on."""
+        before, self._access_log = self._access_log, access_log
+        self.context.teller = access_log
+        if before is not None and before is not access_log:
+            before.close(within=0.0)
+
+    def reopen(self) -> None:
+        """Go on in a new file of the same name, should somebody have moved the access log away."""
+        if self._access_log is not None:
+            self._access_log.reopen()
 
     def _room(self, scenario: Scenario) -> int:
         """For clients."""
@@ -141,7 +165,9 @@ class Proxy:
         What is in flight goes on as it would, with the time limits that it began with.
         """
         now = self.context.now()
+        access_log = self._access_log_of(scenario)
         self.dispatcher.perform(Apply(scenario.setup()))
+        self._tell(access_log)
         self.context.adopt(scenario)
         self.timers.adopt(scenario.timeouts, now)
         self.dispatcher.limit_attempts(scenario.timeouts.attempt)
@@ -176,7 +202,13 @@ class Proxy:
                 backend.name: Connections(backend.active, len(backend.site.idle))
                 for backend in self.balancer.pool.backends
             },
+            dropped=self._dropped,
         )
+
+    @property
+    def _dropped(self) -> dict[str, int]:
+        """What was to be told and found no room, by what it was."""
+        return {} if self._access_log is None else {"access_log": self._access_log.dropped}
 
     # --- life
 
@@ -220,6 +252,8 @@ class Proxy:
         await asyncio.sleep(0)  # so do the transports close
         if self._recorder is not None:
             self._recorder.close()
+        if self._access_log is not None:
+            self._access_log.close()
         return in_time
 
     async def _close_the_door(self, gently: bool) -> None:
@@ -257,5 +291,7 @@ class Proxy:
         self._door.look()
         self.dispatcher.close_some_idle(now - self.context.timeouts.idle)
         self.context.measured.fold_sometimes(now)
+        if self._access_log is not None:
+            self._access_log.flush()
         if self._recorder is not None:
             self._recorder.flush()

@@ -95,7 +95,7 @@ def test_a_bad_stderr_holds_no_start_no_request_and_no_stop(bad: object, tmp_pat
     port = free_port()
     file = tmp_path / "lb.toml"
     file.write_text(
-        f'[server]\nlisten = "127.0.0.1:{port}"\naccess_log = true\n'
+        f'[server]\nlisten = "127.0.0.1:{port}"\n[access_log]\n'
         '[health]\nenabled = false\n[[backend]]\naddress = "127.0.0.1:1"\n'
     )
     assert callable(bad)

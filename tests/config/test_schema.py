@@ -97,7 +97,7 @@ def keys_without_a_word(shape: Any, at: str = "") -> Iterator[str]:
 
 
 def test_every_key_says_what_it_is() -> None:
-    assert not set(keys_without_a_word(validator().schema)) - {"/$defs/Server.access_log"}
+    assert not set(keys_without_a_word(validator().schema))
 
 
 def test_what_it_says_are_the_words_of_the_field() -> None:
@@ -111,7 +111,7 @@ def test_defaults_are_as_a_file_would_have_them() -> None:
     tables = validator().schema["$defs"]
     assert tables["Timeouts"]["properties"]["connect"]["default"] == "1s"
     assert "default" not in tables["Timeouts"]["properties"]["total"]
-    assert "null" not in str(validator().schema)
+    assert "'null'" not in str(validator().schema)
 
 
 def test_algorithms_and_their_parameters_are_the_registrys() -> None:

@@ -129,35 +129,3 @@ def test_elsewhere_and_switched_off(run: Run) -> None:
                 assert (await lb.get(path)).body.startswith(b"GET " + path.encode())
 
     run(test())
-
-
-def test_the_access_log(run: Run) -> None:
-    server = '[server]\nlisten = "127.0.0.1:0"\naccess_log = true\n'
-
-    async def test() -> None:
-        async with origin(echo) as a, proxy(a, toml=server) as lb:
-            await lb.get("/x?y")
-            await lb.get("/lb-health")
-            (_, event, work), (_, _, own) = lb.log
-            assert event == "request"
-            assert work.pop("ms") > 0  # type: ignore[operator]
-            assert work == {
-                "client": "127.0.0.1",
-                "method": "GET",
-                "target": "/x?y",
-                "status": 200,
-                "backend": "a",
-            }
-            assert own["backend"] is None
-            a.script = silent
-            async with lb.client() as client:
-                client.send(get("/gone"))
-                await a.arrived.get()
-                await a.arrived.get()
-                client.reset()
-                await lb.ended.get()
-                await lb.ended.get()
-            assert lb.log[2][2]["target"] == "/gone"
-            assert lb.log[2][2]["backend"] == "a"
-
-    run(test())

@@ -211,10 +211,10 @@ def test_a_stderr_that_does_not_block_is_waited_for(pipe: Pipe) -> None:
 def test_without_a_stderr_nothing_goes_to_whatever_has_its_number() -> None:
     with mock.patch.object(sys, "stderr", None):
         log = open_log()
-    assert log._descriptor != 2
+    assert log._outlet.descriptor != 2
     log("info", "line")
     assert log.close(within=10.0)
-    os.close(log._descriptor)
+    os.close(log._outlet.descriptor)
 
 
 def test_what_libraries_have_to_say_is_a_line_of_the_log() -> None:

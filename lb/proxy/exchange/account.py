@@ -42,7 +42,17 @@ class Story:
 class Account(Turns):
     """The part of an exchange that keeps count."""
 
-    __slots__ = ("arrived_at", "passed", "request", "status", "story", "taken", "tries", "waited")
+    __slots__ = (
+        "arrived_at",
+        "passed",
+        "request",
+        "status",
+        "story",
+        "taken",
+        "trace",
+        "tries",
+        "waited",
+    )
 
     arrived_at: float
     request: Request
@@ -52,6 +62,8 @@ class Account(Turns):
     """Bytes of the answer's body."""
     taken: int
     """Bytes of the request's body."""
+    trace: Any
+    """What it is told apart by, where [tracing] says so: see logs/tracing.py."""
     tries: int
     """Attempts; one that finds its connection closed and takes a new one is the same."""
     waited: float

@@ -68,6 +68,7 @@ class Acts(Account):
         self.arrived_at = self.waited = 0.0
         self.taken = self.passed = self.tries = 0
         self.story = None
+        self.trace = None
         self.attempt = None
         # Call
         self.key = b""

@@ -24,7 +24,7 @@ class Attempt:
         self.upstream: UpstreamSide | None = None
         """The connection, once there is one: from then on bytes may have left."""
         self.sent_at = 0.0
-        """When there was one; zero where it was there before."""
+        """When there was one; zero before."""
         self.first_byte_at: float | None = None
 
     def __repr__(self) -> str:

@@ -58,6 +58,7 @@ class Exchange(Racing):
             self.state = SENT
             upstream.attempt = attempt
             attempt.upstream = upstream
+            attempt.sent_at = now
             upstream.write(self.request.head + site.request_end)
             self.client.owed.start(now)  # the answer cannot be there yet
         if dispatcher.out:

@@ -49,6 +49,7 @@ class Trial:
             self._exchange.sent_on(attempt, upstream, server_field, now)
         else:
             attempt.upstream = upstream
+            attempt.sent_at = now
             upstream.write(self.request.head + server_field)
 
     def come(self, attempt: Attempt, response: Response, content: bytes, now: float) -> bool:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import json
 import logging
 import os
-import select
 import sys
 from datetime import UTC, datetime
 from typing import Protocol
 
-from lb.proxy.logs.writing import WriterThread
+from lb.proxy.logs.writing import ATOMIC, Outlet, WriterThread
 
 ROOM = 1 << 20
 """Bytes of lines that may wait: some 7,000 lines of an access log."""
 PAUSE = 0.01
 """Seconds between two writes: under load many lines go out in one."""
-ATOMIC = 4096
-"""Bytes that a pipe takes as one piece (PIPE_BUF of Linux), among other processes' lines."""
 LAST_WORDS = 1.0
 """Seconds that a stderr which takes nothing may delay the end of the process."""
 
@@ -36,12 +33,11 @@ class LineLog:
     """A `Log` on a file descriptor. To be called from one thread."""
 
     def __init__(self, descriptor: int, room: int = ROOM) -> None:
-        self._descriptor = descriptor
+        self._outlet = Outlet(descriptor)
         self._refused = 0  # lines; only the caller's thread counts them
         self._lost = 0  # lines; this and the next belong to the writer's thread
         self._told = 0
         self._failing = False
-        self._torn = False  # the last line was written in part
         self._writer = WriterThread("log", self._write, room, PAUSE)
 
     def __call__(self, level: str, event: str, **fields: object) -> None:
@@ -68,7 +64,7 @@ class LineLog:
             end, size = at + 1, len(lines[at])
             while end < len(lines) and (size := size + len(lines[end])) <= ATOMIC:
                 end += 1
-            rest = self._put_out(b"".join(lines[at:end]))
+            rest = self._outlet.put_out(b"".join(lines[at:end]))
             if rest:
                 self._lost += rest.count(b"\n") + len(lines) - end
                 self._failing = True
@@ -83,30 +79,11 @@ class LineLog:
         """
         count = self._refused + self._lost - self._told
         self._failing = bool(
-            count and self._put_out(_line("warning", "log lines dropped", {"count": count}))
+            count and self._outlet.put_out(_line("warning", "log lines dropped", {"count": count}))
         )
         if not self._failing:
             self._told += count
         return not self._failing
-
-    def _put_out(self, data: bytes) -> bytes:
-        """Write, for as long as it takes. Returns what cannot be written."""
-        if self._torn:
-            data = b"\n" + data
-        at = 0
-        while at < len(data):
-            try:
-                at += os.write(self._descriptor, data[at:])
-            except BlockingIOError:
-                patience = select.poll()
-                patience.register(self._descriptor, select.POLLOUT)
-                patience.poll()
-            except OSError:
-                if at:
-                    self._torn = data[at - 1 : at] != b"\n"
-                return data[at:].removeprefix(b"\n")
-        self._torn = False
-        return b""
 
 
 class Told(logging.Handler):

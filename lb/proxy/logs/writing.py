@@ -6,6 +6,8 @@ daemon, so that not even a write that never ends keeps the process from ending.
 
 from __future__ import annotations
 
+import os
+import select
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -13,6 +15,8 @@ from threading import Event, Thread
 Write = Callable[[list[bytes]], bool]
 """Called on the thread with what has come, in order; True asks to be called again in a while."""
 
+ATOMIC = 4096
+"""Bytes that a pipe takes as one piece (PIPE_BUF of Linux), among other processes' lines."""
 AT_ONCE = 1 << 16
 """Bytes handed to one call, unless the first item alone is larger."""
 AGAIN = 0.5
@@ -82,3 +86,30 @@ class WriterThread:
         except Empty:
             pass
         return items
+
+
+class Outlet:
+    """A descriptor that lines go to, whole ones as far as that can be."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._torn = False  # the last line was written in part
+
+    def put_out(self, data: bytes) -> bytes:
+        """Write, for as long as it takes. Returns what cannot be written."""
+        if self._torn:
+            data = b"\n" + data
+        at = 0
+        while at < len(data):
+            try:
+                at += os.write(self.descriptor, data[at:])
+            except BlockingIOError:
+                patience = select.poll()
+                patience.register(self.descriptor, select.POLLOUT)
+                patience.poll()
+            except OSError:
+                if at:
+                    self._torn = data[at - 1 : at] != b"\n"
+                return data[at:].removeprefix(b"\n")
+        self._torn = False
+        return b""

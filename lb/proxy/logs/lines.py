@@ -1,0 +1,221 @@
+"""Lines of the access log: what is known of a request, as JSON or by a template.
+
+What clients say is hostile: it never breaks a line, and what is JSON stays JSON.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
+from string import Formatter
+from typing import Any
+
+from lb.config.access_log import FIELDS, JSON, TEMPLATES
+
+_BY = {"nobody": "-", "client": "C", "backend": "S", "proxy": "P"}
+_IN = {
+    "": "-",
+    "waiting": "Q",
+    "connecting": "C",
+    "request": "R",
+    "headers": "H",
+    "body": "D",
+    "tunnel": "T",
+}
+LETTERS = {(by, phase): _BY[by] + _IN[phase] for by in _BY for phase in _IN}
+"""HAProxy's, where it has the same state: who ended it, and in which phase."""
+TIMED = frozenset({"timeout", "queue_timeout", "too_late"})
+"""Codes of those whose time was up."""
+TIMED_OUT = 408
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+KEPT = 512
+"""Heads whose fields are remembered: clients say much the same all the time."""
+
+
+Facts = tuple[str, ...]
+"""Of one request, in the order of `FIELDS`; "" where there is none."""
+Line = Callable[[Facts], str]
+
+
+@lru_cache(maxsize=16)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def stamp(at: float) -> str:
+    """In UTC, to the millisecond."""
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1e3):03d}Z"
+
+
+class Heads:
+    """Fields of requests that are written down, found once for all requests that say the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[str, str]] = {}
+
+    def of(self, lines: bytes) -> tuple[str, str]:
+        """User-Agent and Referer."""
+        found = self._known.get(lines)
+        if found is None:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            low = lines.lower()
+            found = _field(b"user-agent", lines, low), _field(b"referer", lines, low)
+            self._known[lines] = found
+        return found
+
+
+def _field(name: bytes, lines: bytes, low: bytes) -> str:
+    """Its first value, or nothing. `low` is `lines` in lower case."""
+    at = low.find(b"\r\n" + name + b":")
+    if at < 0:
+        return ""
+    begin = at + len(name) + 3
+    end = lines.find(b"\r\n", begin)
+    return text(lines[begin : end if end >= 0 else len(lines)].strip(b" \t"))
+
+
+def text(said: bytes) -> str:
+    """What somebody said, bytes that are no UTF-8 as their numbers."""
+    return said.decode("utf-8", "backslashreplace")
+
+
+def facts(
+    heads: Heads,
+    exchange: Any,
+    attempt: Any,
+    now: float,
+    code: str,
+    who: str,
+    phase: str,
+    at: float,
+) -> Facts:
+    """What is known of a request that has ended, which is `at` seconds since 1970.
+
+    See `lb.proxy.exchange.account` for the rest.
+    """
+    request, trace, arrived = exchange.request, exchange.trace, exchange.arrived_at
+    status, tries, total = exchange.status, exchange.tries, now - arrived
+    agent, referer = heads.of(request.lines)
+    backend = connect = first = ""
+    if attempt is not None:
+        lease, sent, begun = attempt.lease, attempt.sent_at, attempt.first_byte_at
+        backend = lease.backend.name
+        if sent:
+            connect = "%.3f" % ((sent - lease.started_at) * 1e3)
+        if begun is not None and status:
+            first = "%.3f" % ((begun - arrived) * 1e3)
+    letters = LETTERS[who, phase]
+    if code in TIMED or status == TIMED_OUT:
+        letters = letters[0].lower() + letters[1]
+    return (
+        stamp(at - total),
+        exchange.client.peer.decode(),
+        text(request.method),
+        text(request.target),
+        "HTTP/1.1" if request.minor else "HTTP/1.0",
+        text(request.host),
+        str(status) if status else "",
+        backend,
+        "%.3f" % ((exchange.waited if tries else total) * 1e3),
+        connect,
+        first,
+        "%.3f" % (total * 1e3),
+        str(tries),
+        "true" if exchange.hedged else "false",
+        str(exchange.taken),
+        str(exchange.passed),
+        code,
+        letters,
+        who,
+        phase,
+        "" if trace is None else trace.request_id,
+        "" if trace is None else trace.trace_id,
+        agent,
+        referer,
+    )
+
+
+def facts_of_none(peer: bytes, status: int, at: float) -> Facts:
+    """What is known of that which a client sent and which was no request."""
+    who = "client" if status == TIMED_OUT else "proxy"
+    letters = LETTERS[who, "request"]
+    known = {
+        "time": stamp(at),
+        "client": peer.decode(),
+        "status": str(status),
+        **dict.fromkeys(("wait_ms", "total_ms"), "0.000"),
+        **dict.fromkeys(("tries", "bytes_in", "bytes_out"), "0"),
+        "hedged": "false",
+        "outcome": "bad_request",
+        "termination": letters[0].lower() + letters[1] if status == TIMED_OUT else letters,
+        "ended_by": who,
+        "phase": "request",
+    }
+    return tuple(known.get(name, "") for name in FIELDS)
+
+
+def line_of(form: str) -> Line:
+    """How lines of a format are made, of `AccessLog.format`."""
+    return as_json if form == JSON else by_template(TEMPLATES.get(form, form))
+
+
+def as_json(known: Facts) -> str:
+    """One object."""
+    time, client, method, target, protocol, host, status, backend, *rest = known
+    wait, connect, first, total, tries, hedged, taken, passed, *rest = rest
+    code, letters, who, phase, request_id, trace_id, agent, referer = rest
+    return (
+        f'{{"time":"{time}","client":{quoted(client)},'
+        f'"method":{quoted(method) if method else "null"},'
+        f'"target":{quoted(target) if target else "null"},'
+        f'"protocol":{quoted(protocol) if protocol else "null"},'
+        f'"host":{quoted(host) if host else "null"},"status":{status or "null"},'
+        f'"backend":{quoted(backend) if backend else "null"},"wait_ms":{wait},'
+        f'"connect_ms":{connect or "null"},"first_byte_ms":{first or "null"},"total_ms":{total},'
+        f'"tries":{tries},"hedged":{hedged},"bytes_in":{taken},"bytes_out":{passed},'
+        f'"outcome":"{code}","termination":"{letters}","ended_by":"{who}",'
+        f'"phase":{quoted(phase) if phase else "null"},'
+        f'"request_id":{quoted(request_id) if request_id else "null"},'
+        f'"trace_id":{quoted(trace_id) if trace_id else "null"},'
+        f'"user_agent":{quoted(agent) if agent else "null"},'
+        f'"referer":{quoted(referer) if referer else "null"}}}\n'
+    )
+
+
+def by_template(template: str) -> Line:
+    """What `template` says, with fields in their places."""
+    order = list(FIELDS)
+    pieces: list[str] = []
+    places: list[int] = []
+    for literal, name, _, _ in Formatter().parse(template):
+        pieces.append(literal.replace("%", "%%") + ("" if name is None else "%s"))
+        if name is not None:
+            places.append(len(order) if name == "clf_time" else order.index(name))
+    pattern = "".join(pieces) + "\n"
+
+    def line(known: Facts) -> str:
+        at = (*known, clf_time(known[0]))
+        return pattern % tuple([plain(at[place]) for place in places])
+
+    return line
+
+
+def clf_time(time: str) -> str:
+    """The time of a line as the common log format has it."""
+    return f"{time[8:10]}/{MONTHS[int(time[5:7]) - 1]}/{time[:4]}:{time[11:19]} +0000"
+
+
+def plain(value: str) -> str:
+    """Letters that neither end a line nor a quotation; a dash for nothing."""
+    if not value:
+        return "-"
+    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return value
+    return "".join(
+        chr(byte) if 31 < byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}"
+        for byte in value.encode("utf-8", "backslashreplace")
+    )

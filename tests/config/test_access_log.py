@@ -1,0 +1,66 @@
+"""The tables of the access log and of tracing: what is wrong in them is said with what is right."""
+
+from __future__ import annotations
+
+import pytest
+
+from lb.config import Scenario
+from lb.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[access_log]\nformat = 'jsno'", "did you mean 'json'?"),
+        (
+            "[access_log]\nformat = '{client} {statu}'",
+            "'statu'; did you mean 'status'?",
+        ),
+        ("[access_log]\nformat = '{client} {'", "a brace itself is written twice"),
+        ("[access_log]\nformat = '{client:>9}'", "write its name alone"),
+        ("[access_log]\nformat = '{client!r}'", "write its name alone"),
+        ("[access_log]\nformat = '{}'", "unknown field ''"),
+        ('[access_log]\nformat = "{client}\\n"', "one line"),
+        ("[access_log]\nfile = ''", "none of: stderr, stdout"),
+        ("[access_log]\nfile = 'syslog:nowhere'", "is not host:port"),
+        ("[access_log]\nsample = 1.5", "less than or equal to 1"),
+        ("[server]\naccess_log = true", "a table of its own, [access_log]"),
+        ("[tracing]\nrequest_id = 'X Y'", "no name of a header field"),
+        ("[tracing]\nrequest_id = 'Host'", "means something else"),
+        ("[tracing]\notlp = 'collector'", "is no URL"),
+        ("[tracing]\notlp = 'http://[::1'", "is no URL"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_is_right(text: str, why: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Scenario.parse(text)
+    assert why in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_off_unless_given() -> None:
+    scenario = Scenario.parse("")
+    assert scenario.access_log is None
+    assert not scenario.tracing.traces
+
+
+@pytest.mark.parametrize(
+    ("file", "where"),
+    [
+        ("stderr", None),
+        ("/var/log/lb.log", None),
+        ("syslog", "/dev/log"),
+        ("syslog:/run/log", "/run/log"),
+        ("syslog:10.0.0.9:514", ("10.0.0.9", 514)),
+        ("syslog:[::1]:514", ("::1", 514)),
+    ],
+)
+def test_where_it_goes(file: str, where: object) -> None:
+    table = Scenario.parse(f"[access_log]\nfile = '{file}'").access_log
+    assert table is not None
+    assert (table.format, table.sample, table.errors) == ("json", 1.0, True)
+    assert table.syslog == where
+
+
+def test_a_collector_implies_that_requests_are_traced() -> None:
+    assert Scenario.parse("[tracing]\notlp = 'http://127.0.0.1:4318'\nsample = 1.0").tracing.traces
