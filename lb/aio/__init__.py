@@ -5,7 +5,8 @@ of an existing service a balanced proxy. Both are drivers of the same `Balancer`
 the same strategies, health checks, ejection, retries, hedges, line and time limits.
 """
 
+from lb.aio.application import proxy_application
 from lb.aio.client import Balance, balance
 from lb.aio.failures import Refused, TimedOut, TooLate
 
-__all__ = ["Balance", "Refused", "TimedOut", "TooLate", "balance"]
+__all__ = ["Balance", "Refused", "TimedOut", "TooLate", "balance", "proxy_application"]

@@ -144,7 +144,7 @@ class Call:
         if not attempt.lease.open or self._answer.done():  # who ends it all comes to it, too
             return
         self._attempts.remove(attempt)
-        if outcome is None:
+        if outcome is None or self._absent():
             attempt.end(CLIENT_GONE)
             self._withdraw(CANCELLED)
             self._fail(self._told(error))

@@ -8,14 +8,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
-from typing import Any
+from time import monotonic
+from typing import Any, cast
 
 import aiohttp
+from aiohttp import web
 
+from lb.aio.application import Proxying
 from lb.aio.client import Balance
-from lb.balancing import Backend, Outcome
+from lb.balancing import Backend, Balancer, Outcome
 from lb.config import Scenario
+from lb.proxy.context import Context
 from lb.proxy.logs.log import Log
+from tests.proxy import doubles
 from tests.proxy.doubles import NO_HEALTH, Origin, note_ends, note_leases, scenario
 
 Line = tuple[str, str, dict[str, object]]
@@ -46,6 +51,69 @@ class OwnCalls:
     def balancer(self) -> Any:
         assert self._balance._driver is not None
         return self._balance._driver.balancer
+
+
+class Served:
+    """The application, on a port of its own."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        log: Log,
+        rng: Random,
+        *,
+        now: Callable[[], float] = monotonic,
+        prefix: str = "",
+    ) -> None:
+        self._proxying = Proxying(scenario, prefix, rng, log, now)
+        self._runner = web.AppRunner(
+            self._proxying.application, access_log=None, shutdown_timeout=0.01
+        )
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    @property
+    def addresses(self) -> list[str]:
+        return [f"127.0.0.1:{address[1]}" for address in self._runner.addresses]
+
+    @property
+    def balancer(self) -> Balancer[Any]:
+        return self._proxying.driver.balancer
+
+    @property
+    def context(self) -> Context:
+        return self._proxying.driver.context
+
+
+@asynccontextmanager
+async def served(
+    *backends: Origin | socket.socket | str, toml: str = "", prefix: str = "", **rows: str
+) -> AsyncIterator[doubles.Proxy]:
+    """The application before backends a, b, c ...; no test ends with a lease open."""
+    before = asyncio.all_tasks()
+    log: list[Line] = []
+    driver = Served(
+        scenario(*backends, toml=f"{toml}\n{NO_HEALTH}\n[panic]\nthreshold = 0.0\n", **rows),
+        lambda level, event, **fields: log.append((level, event, fields)),
+        Random(1),
+        prefix=prefix,
+    )
+    await driver.start()
+    it = doubles.Proxy(cast(Any, driver), log)
+    try:
+        yield it
+    finally:
+        await driver.stop()
+    players = {task for task in asyncio.all_tasks() if "origin" in repr(task.get_coro())}
+    assert asyncio.all_tasks() - players <= before
+    assert all(not lease.open for lease in it.leases)
+    assert len(it.outcomes) == len(it.leases)
+    assert all(backend.active == 0 for backend in it.backends)
 
 
 class Calling:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ from lb.proxy import lifecycle
 from sim.engine.world import World
 from sim.live import load
 from sim.model.arrivals import Schedule
-from tests.aio.drivers import OwnCalls
+from tests.aio.drivers import OwnCalls, Served
 from tests.lived.world import lived
 
 Said = tuple[float, str, str]
@@ -103,6 +103,13 @@ SCRIPTS = {
 }
 
 
+DRIVERS: dict[type, Container[str]] = {
+    lifecycle.Proxy: SCRIPTS,
+    OwnCalls: SCRIPTS,
+    Served: ("everything at once", "hedging", "statuses", "a line"),  # it drives as OwnCalls does
+}
+
+
 class Noted(deque[Any]):
     """The actions of a balancer, noted as they are asked for."""
 
@@ -164,9 +171,16 @@ def by_action(said: list[Said]) -> dict[tuple[str, str], list[float]]:
 
 
 @pytest.mark.usefixtures("noting")
-@pytest.mark.parametrize("driver", [lifecycle.Proxy, OwnCalls])
-@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
-def test_all_drivers_are_asked_for_the_same(text: str, driver: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    ("driver", "text"),
+    [
+        pytest.param(driver, text, id=f"{driver.__name__}, {name}")
+        for driver, names in DRIVERS.items()
+        for name, text in SCRIPTS.items()
+        if name in names
+    ],
+)
+def test_all_drivers_are_asked_for_the_same(driver: Callable[..., Any], text: str) -> None:
     """As often, and at the same times: an alarm of the event loop may be a millisecond late."""
     live, paper = said_live(text, driver), said_on_paper(text)
     ends = min(live[-1][0], paper[-1][0]) - 0.01  # one may go on with its checks
