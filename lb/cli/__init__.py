@@ -15,6 +15,7 @@ from lb import BUILD
 from lb.cli import (
     backend,
     check,
+    completion,
     ctl,
     demo,
     init,
@@ -54,7 +55,19 @@ def _root(
         typer.echo(context.get_help())
 
 
-for command in (serve, simulate, sweep, backend, demo, init, check, strategies, verify, replay):
+for command in (
+    serve,
+    simulate,
+    sweep,
+    backend,
+    demo,
+    init,
+    check,
+    strategies,
+    verify,
+    replay,
+    completion,
+):
     name = command.__name__.rpartition(".")[2]
     app.command(name, cls=Command)(getattr(command, name))
 app.add_typer(ctl.app)

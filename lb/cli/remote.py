@@ -39,8 +39,8 @@ class Declined(LbError):
 class _UnixConnection(HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=PATIENCE)
+    def __init__(self, path: str, patience: float) -> None:
+        super().__init__("localhost", timeout=patience)
         self._path = path
 
     def connect(self) -> None:
@@ -52,11 +52,12 @@ class _UnixConnection(HTTPConnection):
 class Remote:
     """One balancer's control plane."""
 
-    def __init__(self, address: str, token: str | None = None) -> None:
+    def __init__(self, address: str, token: str | None = None, patience: float = PATIENCE) -> None:
         """`host:port` or `unix:/path`. Raises UsageError."""
         self.address = address
         self._token = token
-        self._connection = _connection(address)
+        self._patience = patience
+        self._connection = _connection(address, patience)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """What it answers, JSON read. Raises CannotReach, Declined, UsageError, ConfigError."""
@@ -71,7 +72,7 @@ class Remote:
             answer = self._connection.getresponse()
             text = answer.read()
         except TimeoutError:
-            raise CannotReach(f"{self.address}: no answer within {PATIENCE:g} s") from None
+            raise CannotReach(f"{self.address}: no answer within {self._patience:g} s") from None
         except OSError as error:
             hint = "is lb serve running, with [server] admin in its file?"
             raise CannotReach(f"cannot reach {self.address}: {reason(error)}; {hint}") from None
@@ -97,7 +98,9 @@ def backend_path(name: str) -> str:
     return f"/v1/backends/{quote(name, safe='')}"
 
 
-def remote(config: Path | None, admin: str | None, token_file: Path | None) -> Remote:
+def remote(
+    config: Path | None, admin: str | None, token_file: Path | None, patience: float = PATIENCE
+) -> Remote:
     """At the address `admin`, else at that of the file `config`, else at the usual one.
 
     Raises UsageError, ConfigError, CannotReach.
@@ -109,7 +112,7 @@ def remote(config: Path | None, admin: str | None, token_file: Path | None) -> R
         admin, kept = _server(config)
         if token is None and kept is not None:
             token = _token(kept)
-    return Remote(admin or DEFAULT, token)
+    return Remote(admin or DEFAULT, token, patience)
 
 
 def _server(file: Path) -> tuple[str, Path | None]:
@@ -141,15 +144,15 @@ def _token(file: Path) -> str:
     return token
 
 
-def _connection(address: str) -> HTTPConnection:
+def _connection(address: str, patience: float) -> HTTPConnection:
     if address.startswith(UNIX):
-        return _UnixConnection(address.removeprefix(UNIX))
+        return _UnixConnection(address.removeprefix(UNIX), patience)
     host, colon, port = address.rpartition(":")
     bare = host.strip("[]")
     if not (bare and colon and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
         raise UsageError(f"{address!r} is not host:port or unix:/path, such as {DEFAULT}")
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bare, bare)  # it listens there too
-    return HTTPConnection(here, int(port), timeout=PATIENCE)
+    return HTTPConnection(here, int(port), timeout=patience)
 
 
 def _refusal(status: int, told: dict[str, Any]) -> LbError:
