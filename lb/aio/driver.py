@@ -92,7 +92,7 @@ class Driver:
             INFINITY if total is None else total, lambda call: call.timed_out()
         )
         self._key = scenario.key
-        self._prober = Prober(scenario, Names(log), log, now)
+        self._prober = Prober(scenario, Names(log), log, now, context.ways)
         self.balancer: Balancer[Any] = Balancer(scenario.setup(), rng or Random(), now())
         self.dispatcher: Dispatcher[Any] = Dispatcher(
             context,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,11 +78,14 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
     """What is to be said of a file; what is fine is said at once."""
     from lb.config import Scenario
     from lb.config.discovery import sources
+    from lb.proxy.expiry import soon
+    from lb.proxy.tls.credentials import Credentials
 
     scenario: Scenario | None = None
     try:
         scenario = Scenario.load(file)
         use, of_runs = _uses(scenario), []
+        expiry = Credentials.read(scenario).expiry
         if "simulate" in use:
             lacking = scenario.lacking()
             if lacking:
@@ -91,6 +95,7 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
         nothing: dict[str, Any] = {"notes": [], "warnings": [], "ready_to": [], "scenario": None}
         return {"file": str(file), "problems": error.problems, **nothing}
     count, notes = len(scenario.backends), [*scenario.notes(), *of_runs]
+    notes += soon(expiry, time.time())
     warnings = scenario.warnings()
     found = f" and those of {sources(scenario.discovery)}" if scenario.discovery else ""
     terminal.say(

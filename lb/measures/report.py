@@ -52,6 +52,8 @@ class Report:
     """By backend."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """What was to be told and found no room: "access_log" (lines), "spans"."""
+    certificates: Mapping[str, float] = field(default_factory=dict)
+    """When each expires, seconds since 1970, by the file that it is in."""
 
     @property
     def lag(self) -> float:
@@ -77,6 +79,7 @@ def _both(one: Report, other: Report) -> Report:
         client=added(one.client, other.client),
         connections=_connections(one.connections, other.connections),
         dropped=_sums(one.dropped, other.dropped),
+        certificates={**one.certificates, **other.certificates},
     )
 
 

@@ -18,6 +18,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "account",
         "acts",
         "attempt",
+        "caller",
         "client",
         "exchange",
         "failing",
@@ -38,6 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "rules",
         "scanner",
     ),
+    "lb/proxy/tls": ("layer",),
     "lb/proxy/upstream": ("connection", "pool"),
     "lb/strategies": (
         "candidate",

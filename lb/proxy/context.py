@@ -13,6 +13,8 @@ from lb.measures import Requests
 from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.keys import KeyOf
 from lb.proxy.http.message import Answer
+from lb.proxy.reaching import Ways
+from lb.proxy.tls.credentials import Credentials
 
 
 class Teller(Protocol):
@@ -31,10 +33,13 @@ class Context:
     """Made inside a running event loop."""
 
     def __init__(self, scenario: Scenario, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` is the time that everything goes by, seconds; that of the loop may be coarser."""
+        """`now` is the time that everything goes by, seconds; that of the loop may be coarser.
+
+        Raises ConfigError where a certificate is no good.
+        """
         self.loop = asyncio.get_running_loop()
         self.now = now
-        self.adopt(scenario)
+        self.adopt(scenario, Credentials.read(scenario))
         self.endpoints: dict[bytes, Callable[[], Answer]] = {}
         """By path: what the proxy answers by itself."""
         self.teller: Teller | None = None
@@ -52,8 +57,11 @@ class Context:
         self.cookie: bytes | None = None
         """The name of the cookie that tells a client's backend, if there is one."""
 
-    def adopt(self, scenario: Scenario) -> None:
+    def adopt(self, scenario: Scenario, credentials: Credentials) -> None:
         """What of a file is only looked at: in force from here on."""
+        self.credentials = credentials
+        self.ways = Ways(scenario, credentials)
+        """How each backend is reached."""
         self.timeouts = scenario.timeouts
         self.total = scenario.timeouts.total
         self.limits = scenario.limits

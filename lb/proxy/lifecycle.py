@@ -22,6 +22,7 @@ from lb.proxy.context import Context
 from lb.proxy.descriptors import in_use, room_for_clients
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.door import Door
+from lb.proxy.entrance import Entrance
 from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange, Watched
@@ -33,6 +34,7 @@ from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.names import Names
 from lb.proxy.timers import Timers
+from lb.proxy.tls.credentials import Credentials
 from lb.proxy.upstream.pool import UpstreamPool
 
 RESTED = 0.5
@@ -55,7 +57,10 @@ class Proxy:
         lookup: Lookup = system_lookup,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """Must be made inside a running event loop. A `recorder` brings its own `rng`."""
+        """Must be made inside a running event loop. A `recorder` brings its own `rng`.
+
+        Raises ConfigError where a certificate is no good.
+        """
         self.context = context = Context(scenario, now)
         self.timers = Timers(scenario.timeouts)
         self.clients = Clients()
@@ -69,7 +74,7 @@ class Proxy:
         self._access_log: AccessLog | None = None
         self._tell(self._access_log_of(scenario))
         self.names = Names(log, lookup)
-        self._prober = Prober(scenario, self.names, log, context.now)
+        self._prober = Prober(scenario, self.names, log, context.now, context.ways)
         self.balancer: Balancer[Exchange] = (
             Balancer(scenario.setup(), rng or Random(), context.now())
             if recorder is None
@@ -87,8 +92,9 @@ class Proxy:
         )
         self._identify(self.balancer.needs)
         self._serve_endpoints(scenario.server)
+        client = partial(ClientConnection, context, self.timers, self.dispatcher, self.clients)
         self._door = Door(
-            self._enter,
+            Entrance(context, self.timers, self.clients, client).enter,
             self.clients,
             self._spare,
             self._room(scenario),
@@ -97,10 +103,6 @@ class Proxy:
         context.make_room = self._make_room
         self._timer: asyncio.TimerHandle | None = None
         self._look_at = self._lag = 0.0  # when the next tick is due, and how late the last one was
-
-    def _enter(self, listener: Listener) -> asyncio.Protocol:
-        """What a connection begins with that came to `listener`."""
-        return ClientConnection(self.context, self.timers, self.dispatcher, self.clients)
 
     def _serve_endpoints(self, server: Server) -> None:
         context, answers = self.context, self.context.endpoints
@@ -160,18 +162,20 @@ class Proxy:
     # --- control
 
     def adopt(self, scenario: Scenario) -> None:
-        """Go on by another file, but for where to listen. Raises UsageError, and changes nothing.
+        """Go on by another file, but for where to listen.
 
+        Raises UsageError, or ConfigError where a certificate is no good, and changes nothing.
         What is in flight goes on as it would, with the time limits that it began with.
         """
         now = self.context.now()
+        credentials = Credentials.read(scenario)
         access_log = self._access_log_of(scenario)
         self.dispatcher.perform(Apply(scenario.setup()))
         self._tell(access_log)
-        self.context.adopt(scenario)
+        self.context.adopt(scenario, credentials)
         self.timers.adopt(scenario.timeouts, now)
         self.dispatcher.limit_attempts(scenario.timeouts.attempt)
-        self._prober.adopt(scenario)
+        self._prober.adopt(scenario, self.context.ways)
         self.dispatcher.adopt()
         self._key = scenario.key
         self._identify(self.balancer.needs)
@@ -199,10 +203,11 @@ class Proxy:
             server=measured.server,
             client=measured.client,
             connections={
-                backend.name: Connections(backend.active, len(backend.site.idle))
+                backend.name: Connections(backend.active, backend.site.unused)
                 for backend in self.balancer.pool.backends
             },
             dropped=self._dropped,
+            certificates=self.context.credentials.expiry,
         )
 
     @property

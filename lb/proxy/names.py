@@ -196,13 +196,3 @@ class Names:
         if host not in self._names:
             self._names[host] = Name(host, self._loop, self._log, self._lookup)
         return self._names[host]
-
-
-async def connect(
-    loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, address: str, port: int
-) -> None:
-    """A connection to an address that a name has. Raises OSError."""
-    if address.startswith(UNIX):
-        await loop.create_unix_connection(lambda: protocol, address.removeprefix(UNIX))
-    else:
-        await loop.create_connection(lambda: protocol, address, port)

@@ -25,6 +25,7 @@ from tests.bench import (
     simulator,
     strategies,
     tables,
+    tls,
 )
 from tests.bench.contenders import NAMES
 from tests.bench.processes import BenchError
@@ -32,6 +33,7 @@ from tests.bench.processes import BenchError
 Part = Callable[[bool, list[Path], Collection[str], Callable[[str], None]], dict[str, Any]]
 PARTS: dict[str, Part] = {
     "proxy": proxies.measure,
+    "tls": tls.measure,
     "bodies": bodies.measure,
     "latency": latency.measure,
     "connections": connections.measure,

@@ -1,6 +1,7 @@
 """Load: GETs over keep-alive connections, each sent when the one before is answered.
 
-Run as `python -m tests.bench.load PORT SECONDS CASE`; one core sends more than any proxy handles.
+Run as `python -m tests.bench.load PORT SECONDS CASE [tls]`; one core sends more than any proxy
+handles.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import gc
 import json
 import selectors
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -35,9 +37,10 @@ def described() -> str:
     return f"{CONNECTIONS} keep-alive connections, one request at a time on each"
 
 
-def offer(port: int, seconds: float, case: str) -> Answers:
+def offer(port: int, seconds: float, case: str, secure: bool = False) -> Answers:
     """Load 127.0.0.1:`port` from the load's core. Raises BenchError unless every answer is good."""
     command = [sys.executable, "-m", "tests.bench.load", str(port), str(seconds), case]
+    command += ["tls"] * secure
     with pinned(LOAD_CORE):
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=ROOT, timeout=seconds + 30, check=False
@@ -47,13 +50,30 @@ def offer(port: int, seconds: float, case: str) -> Answers:
     return Answers(**json.loads(done.stdout))
 
 
-def _offer(port: int, seconds: float, case: str) -> Answers:
+def _connected(port: int, secure: bool) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port))
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not secure:
+        return client
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(client)
+
+
+def _received(one: socket.socket) -> bytes:
+    data = one.recv(2**17)
+    while isinstance(one, ssl.SSLSocket) and one.pending():  # which no selector tells of
+        data += one.recv(2**17)
+    return data
+
+
+def _offer(port: int, seconds: float, case: str, secure: bool) -> Answers:
     request = requests(case, f"127.0.0.1:{port}")
     ready = selectors.DefaultSelector()
     number = time.monotonic_ns()  # so that no run repeats what another has sent
     for _ in range(CONNECTIONS):
-        client = socket.create_connection(("127.0.0.1", port))
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = _connected(port, secure)
         ready.register(client, selectors.EVENT_READ)
         client.sendall(request(number := number + 1))
     begun: dict[socket.socket, bytes] = {}
@@ -68,7 +88,7 @@ def _offer(port: int, seconds: float, case: str) -> Answers:
         for key, _ in events:
             one = key.fileobj
             assert isinstance(one, socket.socket)
-            data = one.recv(2**17)
+            data = _received(one)
             if not data.endswith(END) or one in begun:
                 begun[one] = begun.pop(one, b"") + data
                 if not data:
@@ -89,4 +109,5 @@ def _offer(port: int, seconds: float, case: str) -> Answers:
 
 if __name__ == "__main__":
     gc.disable()
-    print(json.dumps(asdict(_offer(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]))))
+    port, seconds, case, *secure = sys.argv[1:]
+    print(json.dumps(asdict(_offer(int(port), float(seconds), case, bool(secure)))))

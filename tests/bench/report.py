@@ -73,6 +73,23 @@ def _spread(over: dict[str, float]) -> str:
     return f"{over['low']:.2f}-{over['high']:.2f}"
 
 
+def _tls(result: dict[str, Any], console: Console) -> None:
+    for case, proxies in result["cases"].items():
+        others = [name for name in ("nginx", "haproxy") if name in proxies]
+        table = _table(
+            console, f"CPU per proxied {case}; us, and times that of", "proxy", "us", *others
+        )
+        for name, row in proxies.items():
+            over = ("" if name == one else _spread(row["over"][one]) for one in others)
+            table.add_row(name, f"{row['cpu_us']:.1f}", *over)
+        console.print(table)
+        for name, row in proxies.items():
+            if name.startswith("lb") and "nginx" in row["over"]:
+                value, bound = f"{row['over']['nginx']['median']:.2f}", f"{result['target']:g}"
+                console.print(_target(f"{name}, beside nginx", value, "at most", bound))
+    console.print()
+
+
 def _bodies(result: dict[str, Any], console: Console) -> None:
     names = list(next(iter(result["cases"].values())))
     table = _table(console, "Bodies: MB per CPU second, and beside HAProxy", "case", *names)
@@ -215,6 +232,7 @@ def _strategies(result: dict[str, Any], console: Console) -> None:
 _TABLES = {
     "about": _about,
     "proxy": _proxy,
+    "tls": _tls,
     "bodies": _bodies,
     "latency": _latency,
     "connections": _connections,

@@ -247,7 +247,7 @@ def scenario(
 ) -> Scenario:
     """`toml` goes in front of the backends; `rows` are lines of each [[backend]]."""
     lines = [toml]
-    if "[server]" not in toml:
+    if "[server]" not in toml and "[[listener]]" not in toml:
         lines.append('[server]\nlisten = "127.0.0.1:0"')
     for number, backend in enumerate(backends):
         if isinstance(backend, socket.socket):

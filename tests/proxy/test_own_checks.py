@@ -179,11 +179,8 @@ def test_another_file_is_asked_by_from_then_on(run: Run) -> None:
         script = Checked(b"a", UP)
         async with origin(script) as a, proxy(a, health=QUICK) as lb:
             prober = probing(lb)
-            prober.adopt(
-                Scenario(
-                    backends=[{"address": a.address, "name": "a", "health": {"expect": "500"}}]
-                )
-            )
+            row = {"address": a.address, "name": "a", "health": {"expect": "500"}}
+            prober.adopt(Scenario(backends=[row]), lb.driver.context.ways)
             result = await prober.probe(lb.backends[0])
             assert result.why == "status 200, expected 500"
 

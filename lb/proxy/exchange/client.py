@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
-from typing import cast
 
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.peer import has_ended, has_spoken, reset, untaken
@@ -146,15 +144,15 @@ class ClientConnection(Taking, asyncio.Protocol):
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
+        self._meet(transport)
         self.write = self.transport.write
         context = self._context
-        peer = transport.get_extra_info("peername")  # None when it is gone already
-        self._peer = peer[0].encode() if peer else b"unknown"
-        trusted = bool(context.trusted and peer) and any(
-            ip_address(peer[0]) in network for network in context.trusted
+        self._reader = RequestReader(
+            self._peer,
+            context.intermediary,
+            trusted=self._among(context.trusted),
+            secure=transport.get_extra_info("ssl_object") is not None,
         )
-        self._reader = RequestReader(self._peer, context.intermediary, trusted=trusted)
         self._timers.header.start(self, context.now())
         self._clients.joined(self)
 

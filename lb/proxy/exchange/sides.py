@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Protocol
 
 from lb.measures.requests import Whole
+from lb.proxy.proxy_protocol import Ends
 from lb.proxy.waits import Wait
 
 
@@ -29,6 +30,13 @@ class ClientSide(Tunnelled, Protocol):
 
     owed: Wait[Any]
     """Runs while the backend owes it (more of) an answer."""
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+
+    def ends(self) -> Ends | None:
+        """Both ends of its connection, as far as there are any."""
 
     @property
     def closing(self) -> bool:

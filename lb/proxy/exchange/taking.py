@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from abc import abstractmethod
 from enum import IntEnum
@@ -12,6 +11,7 @@ from lb.balancing import Outcome
 from lb.proxy.context import Context
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.account import CLIENT, PROXY
+from lb.proxy.exchange.caller import Caller
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
@@ -48,7 +48,7 @@ class Phase(IntEnum):
 OPEN, LAST, ENDING, LINGERING = map(int, Phase)
 
 
-class Taking:
+class Taking(Caller):
     """The part of a client's connection that reads."""
 
     __slots__ = (
@@ -58,7 +58,6 @@ class Taking:
         "_dispatcher",
         "_pace",
         "_paused",
-        "_peer",
         "_queue",
         "_reader",
         "_reading",
@@ -70,7 +69,6 @@ class Taking:
         "owed",
         "phase",
         "silence",
-        "transport",
         "write",
     )
 
@@ -81,6 +79,7 @@ class Taking:
         dispatcher: Dispatcher[Exchange],
         clients: Clients,
     ) -> None:
+        super().__init__()
         self._context = context
         self._timers = timers
         self._dispatcher = dispatcher
@@ -88,8 +87,6 @@ class Taking:
         self.silence: Wait[Any] = timers.client_idle.of(self)
         """Runs while it has to send something, or to read the last of what it is sent."""
         self.owed: Wait[Any] = timers.response.of(self)
-        self.transport: asyncio.Transport
-        self._peer: bytes
         self._reader: RequestReader
         self.phase = OPEN
         self._current: Exchange | None = None  # being answered

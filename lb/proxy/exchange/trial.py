@@ -6,7 +6,7 @@ from typing import Any
 
 from lb.balancing import Backend, Outcome
 from lb.proxy.exchange.attempt import Attempt
-from lb.proxy.exchange.sides import UpstreamSide
+from lb.proxy.exchange.sides import ClientSide, UpstreamSide
 from lb.proxy.http.request import Request
 from lb.proxy.http.response import Response
 
@@ -30,6 +30,12 @@ class Trial:
         """What was asked."""
         request: Request = self._exchange.request
         return request
+
+    @property
+    def client(self) -> ClientSide:
+        """Who asked."""
+        client: ClientSide = self._exchange.client
+        return client
 
     @property
     def complete(self) -> bool:

@@ -16,7 +16,8 @@ from lb.config import HealthTable, Scenario
 from lb.proxy.health.conversation import Answer, Broken, Conversation
 from lb.proxy.health.question import Question
 from lb.proxy.logs.log import Log
-from lb.proxy.names import Names, Unresolved, connect
+from lb.proxy.names import Names, Unresolved
+from lb.proxy.reaching import Way, Ways, reach
 from lb.system import ours, reason
 
 KEPT = 8
@@ -27,7 +28,12 @@ class Prober:
     """Carries out probes; knows nothing of rising and falling. Every probe ends in a result."""
 
     def __init__(
-        self, scenario: Scenario, names: Names, log: Log, now: Callable[[], float]
+        self,
+        scenario: Scenario,
+        names: Names,
+        log: Log,
+        now: Callable[[], float],
+        ways: Ways,
     ) -> None:
         """Must be made inside a running event loop. `now` is a clock finer than the loop's."""
         self._loop = asyncio.get_running_loop()
@@ -37,11 +43,12 @@ class Prober:
         self._common: HealthTable
         self._own: Mapping[tuple[str, str], HealthTable]
         self._questions: dict[tuple[str, str], Question] = {}
-        self._kept: dict[tuple[str, int], list[Conversation]] = {}
-        self.adopt(scenario)
+        self._kept: dict[tuple[str, int, Way], list[Conversation]] = {}
+        self.adopt(scenario, ways)
 
-    def adopt(self, scenario: Scenario) -> None:
-        """Ask from here on as another file says."""
+    def adopt(self, scenario: Scenario, ways: Ways) -> None:
+        """Ask from here on as another file says, and reach backends in its ways."""
+        self._ways = ways
         self._common = scenario.health
         self._own = {
             (row.label, row.address): row.checked_by(scenario.health) for row in scenario.backends
@@ -51,7 +58,7 @@ class Prober:
     async def probe(self, backend: Backend) -> ProbeResult:
         """How the backend is."""
         try:
-            return await self._check(self._question(backend))
+            return await self._check(self._question(backend), self._way(backend))
         except Unresolved as error:
             why = f"name not resolved: {error}"
             return ProbeResult(False, why, refused=error.unknown)
@@ -69,7 +76,7 @@ class Prober:
     async def load(self, backend: Backend) -> LoadReport | None:
         """What the backend says of its load; None when it says nothing."""
         try:
-            answer = await self._ask_on_kept(self._question(backend))
+            answer = await self._ask_on_kept(self._question(backend), self._way(backend))
         except (Unresolved, Broken, OSError):
             return None  # health checks tell of such things
         except Exception as error:
@@ -95,13 +102,16 @@ class Prober:
             question = self._questions[key] = Question.of(table, backend.address)
         return question
 
-    async def _check(self, question: Question) -> ProbeResult:
+    def _way(self, backend: Backend) -> Way:
+        return self._ways.to(backend.name, backend.address)
+
+    async def _check(self, question: Question, way: Way) -> ProbeResult:
         """Raises Unresolved, OSError (no connection), TimeoutError, Broken."""
         now = self._now
 
         async def ask(address: str) -> ProbeResult:
             started = now()
-            conversation = await self._connect(address, question.port)
+            conversation = await self._connect(address, question.port, way)
             try:
                 if not question.reads:
                     return ProbeResult(True, "accepts connections", now() - started)
@@ -112,17 +122,17 @@ class Prober:
 
         return await self._names.name(question.host).each(ask, question.timeout)
 
-    async def _ask_on_kept(self, question: Question) -> Answer:
+    async def _ask_on_kept(self, question: Question, way: Way) -> Answer:
         """Raises the same."""
 
         async def ask(address: str) -> Answer:
-            kept = self._kept.setdefault((address, question.port), [])
+            kept = self._kept.setdefault((address, question.port, way), [])
             while kept:
                 conversation = kept.pop()
                 if conversation.usable:
                     with suppress(Broken):  # a connection may end while nobody looks
                         return await hear(conversation, kept)
-            return await hear(await self._connect(address, question.port), kept)
+            return await hear(await self._connect(address, question.port, way), kept)
 
         async def hear(conversation: Conversation, kept: list[Conversation]) -> Answer:
             try:
@@ -135,9 +145,9 @@ class Prober:
 
         return await self._names.name(question.host).each(ask, question.timeout)
 
-    async def _connect(self, address: str, port: int) -> Conversation:
+    async def _connect(self, address: str, port: int, way: Way) -> Conversation:
         conversation = Conversation(self._loop)
-        await connect(self._loop, conversation, address, port)
+        await reach(self._loop, conversation, address, port, way)
         return conversation
 
     def _defect(self, backend: Backend, error: Exception) -> str:

@@ -98,11 +98,20 @@ class RequestReader(MessageReader):
         "_peer",
         "_read",
         "_said",
+        "_scheme",
         "_taken",
         "_trusted",
     )
 
-    def __init__(self, peer: bytes, intermediary: Intermediary, *, trusted: bool = False) -> None:
+    def __init__(
+        self,
+        peer: bytes,
+        intermediary: Intermediary,
+        *,
+        trusted: bool = False,
+        secure: bool = False,
+    ) -> None:
+        """Of a client at `peer`, which may be `trusted` to speak for others; `secure` is TLS."""
         super().__init__()
         self._peer = peer
         self._intermediary = intermediary
@@ -111,7 +120,8 @@ class RequestReader(MessageReader):
         self._most_line = limits.request_line
         self._trusted = trusted
         self._read = (TRUSTED_FIELDS if trusted else FIELDS).read
-        self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http" % peer
+        self._scheme = b"https" if secure else b"http"
+        self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b" % (peer, self._scheme)
         self._judged = False  # the first line of an unfinished head was found good
         self._taken = 0  # bytes of the body so far
         # The last head without its first line, of a request without a body, and what it came to.
@@ -231,7 +241,7 @@ class RequestReader(MessageReader):
         passed = lines
         ours = self._said
         if self._trusted:
-            passed, ours = forwarding(lines, self._peer, host or b"")
+            passed, ours = forwarding(lines, self._peer, host or b"", self._scheme)
         elif host:
             ours += b"\r\nX-Forwarded-Host: " + host
         rest = b"".join(

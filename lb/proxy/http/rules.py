@@ -204,7 +204,9 @@ def check_coding(coding: bytes, minor: int, *, has_length: bool) -> None:
 # --- what is said for others
 
 
-def forwarding(lines: bytes, peer: bytes, host: bytes) -> tuple[bytes, bytes]:
+def forwarding(
+    lines: bytes, peer: bytes, host: bytes, scheme: bytes = b"http"
+) -> tuple[bytes, bytes]:
     """What a trusted proxy says about the client stands; the chain of addresses grows by one.
 
     Returns the other lines, and those for what is left to say.
@@ -214,7 +216,7 @@ def forwarding(lines: bytes, peer: bytes, host: bytes) -> tuple[bytes, bytes]:
     chain = [value for name, value in given if name.lower() == b"x-forwarded-for"]
     said = b"\r\nX-Forwarded-For: " + b", ".join((*chain, peer))
     if b"x-forwarded-proto" not in names:
-        said += b"\r\nX-Forwarded-Proto: http"
+        said += b"\r\nX-Forwarded-Proto: " + scheme
     if b"x-forwarded-host" not in names and host:
         said += b"\r\nX-Forwarded-Host: " + host
     return without(lines, [b"x-forwarded-for"]), said

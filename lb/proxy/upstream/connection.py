@@ -20,10 +20,14 @@ class Home(Protocol):
 
     context: Context
     backend: Backend
-    idle: list[UpstreamConnection]
-    """Whoever is here may be handed an attempt."""
-    open: bool
-    """More attempts may come."""
+
+    @property
+    def idle(self) -> list[UpstreamConnection]:
+        """Whoever is here may be handed an attempt."""
+
+    @property
+    def open(self) -> bool:
+        """More attempts may come."""
 
     def reported(self, report: LoadReport) -> None:
         """The backend has said how loaded it is."""

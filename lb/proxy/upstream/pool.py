@@ -10,9 +10,13 @@ from lb.config import host_and_port
 from lb.proxy.context import Context
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.exchange import Exchange
+from lb.proxy.exchange.sides import ClientSide
 from lb.proxy.http.message import VIA
-from lb.proxy.names import Names, Unresolved, connect
+from lb.proxy.names import Names, Unresolved
+from lb.proxy.reaching import Way, reach
 from lb.proxy.upstream.connection import UpstreamConnection
+from lb.proxy.upstream.share import Shares, close_idle
+from lb.proxy.waits import INFINITY
 from lb.strategies.sticky import token
 from lb.system import ours, scarce
 
@@ -38,6 +42,8 @@ class UpstreamPool:
         self.whole = context.measured.whole(backend.name)
         """Where durations go, see `Requests`."""
         self._report = report
+        self._shares = Shares(self)
+        self._way: Way
         self.token = token(backend.address)
         self._server = b"X-Backend-Server: %b\r\n" % backend.address.encode()
         self.request_end = self._server + b"\r\n"
@@ -52,6 +58,7 @@ class UpstreamPool:
 
     def adopt(self) -> None:
         """See what the context says now."""
+        self._way = self.context.ways.to(self.backend.name, self.backend.address)
         said = self._server if self.context.backend_header else b""
         self.response_tails: tuple[bytes, ...] = tuple(
             b"\r\nVia: 1.%d %b\r\n%b\r\n" % (minor, VIA, said) for minor in (0, 1)
@@ -75,8 +82,20 @@ class UpstreamPool:
         return None
 
     def connect(self, attempt: Attempt) -> None:
-        """Open a connection for it."""
+        """Open a connection for it, or use one that is for its client alone."""
+        if self._way.proxy_protocol is not None and not attempt.fresh:
+            connection = self._shares.take_idle(attempt.exchange.client.address)
+            if connection is not None:
+                connection.attempt = attempt
+                now = self.context.now()
+                attempt.exchange.sent_on(attempt, connection, self.request_end, now)
+                return
         self._connecting[attempt] = self.context.loop.create_task(self._connect(attempt))
+
+    @property
+    def unused(self) -> int:
+        """Idle connections, those included that are for one client alone."""
+        return len(self.idle) + len(self._shares)
 
     @property
     def connecting(self) -> list[Exchange]:
@@ -90,12 +109,9 @@ class UpstreamPool:
             task.cancel()
 
     def close_idle(self, since: float) -> None:
-        """Close what has been idle since `since`. Last used is last in the list."""
-        old = 0
-        while old < len(self.idle) and self.idle[old].idle_since <= since:
-            self.idle[old].transport.close()
-            old += 1
-        del self.idle[:old]  # at once: nobody may be handed a connection that is closing
+        """Close what has been idle since `since`."""
+        close_idle(self.idle, since)
+        self._shares.close_idle(since)
 
     def reported(self, report: LoadReport) -> None:
         self._report(self.backend, report)
@@ -103,20 +119,19 @@ class UpstreamPool:
     def retire(self) -> None:
         """Keep no connection from now on; what is in flight ends as it would."""
         self.open = False
-        for connection in self.idle:
-            connection.transport.close()
-        self.idle.clear()
+        self.close_idle(INFINITY)
 
     def close(self) -> None:
         for task in self._connecting.values():
             task.cancel()
-        for connection in self.idle:
-            connection.transport.close()
-        self.idle.clear()
+        self.close_idle(INFINITY)
 
     async def _connect(self, attempt: Attempt) -> None:
+        client = attempt.exchange.client
         try:
-            connection = await self._name.each(self._open, self.context.timeouts.connect)
+            connection = await self._name.each(
+                lambda address: self._open(address, client), self.context.timeouts.connect
+            )
         except TimeoutError:
             self._failed(attempt, Outcome.TIMEOUT)
         except Unresolved:
@@ -132,20 +147,25 @@ class UpstreamPool:
                 connection.attempt = attempt
                 attempt.exchange.sent_on(attempt, connection, self.request_end, self.context.now())
 
-    async def _open(self, address: str) -> UpstreamConnection:
+    async def _open(self, address: str, client: ClientSide) -> UpstreamConnection:
         try:
-            return await self._open_once(address)
+            return await self._open_once(address, client)
         except OSError as error:
             if not scarce(error):
                 raise
         self.context.make_room()
         for _ in range(ROUNDS):
             await asyncio.sleep(0)
-        return await self._open_once(address)
+        return await self._open_once(address, client)
 
-    async def _open_once(self, address: str) -> UpstreamConnection:
-        connection = UpstreamConnection(self)
-        await connect(self.context.loop, connection, address, self._port)
+    async def _open_once(self, address: str, client: ClientSide) -> UpstreamConnection:
+        way, loop = self._way, self.context.loop
+        if way.proxy_protocol is None:
+            connection = UpstreamConnection(self)
+            await reach(loop, connection, address, self._port, way)
+        else:
+            connection = UpstreamConnection(self._shares.of(client.address))
+            await reach(loop, connection, address, self._port, way, client.ends())
         return connection
 
     def _failed(self, attempt: Attempt, outcome: Outcome) -> None:

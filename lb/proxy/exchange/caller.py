@@ -1,0 +1,55 @@
+"""Who is at the other end of a client's connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import cast
+
+from lb.proxy.proxy_protocol import Ends
+
+
+class Caller:
+    """The part of a client's connection that knows where it comes from."""
+
+    __slots__ = ("_introduced", "_peer", "transport")
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self._introduced: Ends | None = None
+        self._peer = b"unknown"
+
+    def introduce(self, ends: Ends) -> None:
+        """Between whom the connection really is. Call it before the connection is made."""
+        self._introduced = ends
+
+    @property
+    def address(self) -> str:
+        """Where it comes from; "unknown" where nobody can tell."""
+        return self._peer.decode()
+
+    def ends(self) -> Ends | None:
+        """Both ends of its connection, as far as there are any."""
+        if self._introduced is not None:
+            return self._introduced
+        ours = self.transport.get_extra_info("sockname")
+        theirs = self.transport.get_extra_info("peername")
+        if not isinstance(ours, tuple) or not isinstance(theirs, tuple):
+            return None  # a Unix socket, or it is gone
+        return Ends(theirs[0], theirs[1], ours[0], ours[1])
+
+    def _meet(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
+        peer = transport.get_extra_info("peername")  # None when it is gone already
+        if self._introduced is not None:
+            self._peer = self._introduced.source.encode()
+        elif peer:  # which is empty for a Unix socket
+            self._peer = peer[0].encode()
+
+    def _among(self, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+        """Whether it comes from one of them."""
+        if not networks or self._peer == b"unknown":
+            return False
+        address = ip_address(self.address)
+        return any(address in network for network in networks)

@@ -1,0 +1,1 @@
+"""TLS: certificates and keys as the file names them, and what is spoken with them."""
