@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lb.cli.options import ConfigFile, Version, at_port, checked_port, scenario_from
 from lb.errors import UsageError
+
+if TYPE_CHECKING:
+    from lb.config import Scenario
 
 
 def serve(
@@ -52,16 +55,38 @@ def serve(
             help="Record all that decides, for `lb replay`. FILE is replaced.",
         ),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            envvar="LB_REPLACE",
+            help="Take over from whoever serves at this address, and lose no request.",
+        ),
+    ] = False,
     version: Version = False,
 ) -> None:
     """Balance HTTP requests over backends. Flags win over the environment, that over the file."""
-    from lb.proxy.signals import ignore_silently
+    from lb.workers.signals import ignore_silently
 
     ignore_silently()  # before the imports below, which take their time
-    from lb.config import BackendTable, backend_flags
-    from lb.proxy.serve import serve as run
+    from lb.workers.serve import serve as run
 
-    scenario = scenario_from(config)
+    def read() -> Scenario:
+        return _with_flags(scenario_from(config), port, backends, algorithm, health_check_interval)
+
+    run(read(), record, None if config is None else read, replace)
+
+
+def _with_flags(
+    scenario: Scenario,
+    port: int | None,
+    backends: str | None,
+    algorithm: str | None,
+    health_check_interval: float | None,
+) -> Scenario:
+    """What the command line says wins over the file. Raises UsageError."""
+    from lb.config import BackendTable, backend_flags
+
     changes: dict[str, object] = {}
     if port is not None:
         listen = at_port(scenario.server.addresses, checked_port(port))
@@ -81,4 +106,4 @@ def serve(
         changes["health"] = scenario.health.model_copy(
             update={"interval": health_check_interval, "fast_interval": fast}
         )
-    run(scenario.with_flags(**changes), record)
+    return scenario.with_flags(**changes)

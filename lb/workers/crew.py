@@ -1,0 +1,100 @@
+"""Those who serve: one proxy in this process, or several in processes of their own."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lb.balancing import Change
+from lb.config import Scenario
+from lb.measures import Report
+from lb.proxy.lifecycle import Proxy
+from lb.proxy.listening import Bound
+
+
+class Crew(Protocol):
+    """What the main process needs of those who serve. `start`, then `stop`."""
+
+    @property
+    def algorithm(self) -> str:
+        """The one that picks."""
+
+    @property
+    def backends(self) -> int:
+        """How many there are."""
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+
+    @property
+    def states(self) -> dict[str, str]:
+        """By name of a backend: what an operator wants of it, where that is not "up"."""
+
+    async def start(self, bound: Bound) -> None:
+        """Know something of every backend, then take clients from these sockets."""
+
+    async def report(self) -> Report:
+        """How everything is now."""
+
+    async def perform(self, change: Change) -> None:
+        """Change one thing. Raises UnknownBackend, UsageError; nothing changes then."""
+
+    async def adopt(self, scenario: Scenario) -> None:
+        """Go on by another file, but for where to listen. Raises UsageError, ConfigError."""
+
+    def reopen(self) -> None:
+        """Open log files again."""
+
+    async def stop(self, gently: bool) -> bool:
+        """Take no more clients, finish what is in flight. False if time ran out.
+
+        `gently`: somebody else takes clients from the same sockets already.
+        """
+
+    def hurry(self) -> None:
+        """Let `stop` wait no longer."""
+
+
+class Alone:
+    """A crew of one: the proxy runs in this process."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    @property
+    def algorithm(self) -> str:
+        return self._proxy.balancer.algorithm
+
+    @property
+    def backends(self) -> int:
+        return len(self._proxy.balancer.pool.backends)
+
+    @property
+    def clients(self) -> int:
+        return len(self._proxy.clients)
+
+    @property
+    def states(self) -> dict[str, str]:
+        backends = self._proxy.balancer.pool.backends
+        return {it.name: it.state.value for it in backends if it.state.value != "up"}
+
+    async def start(self, bound: Bound) -> None:
+        await self._proxy.start(bound)
+
+    async def report(self) -> Report:
+        return self._proxy.report()
+
+    async def perform(self, change: Change) -> None:
+        self._proxy.dispatcher.perform(change)
+
+    async def adopt(self, scenario: Scenario) -> None:
+        self._proxy.adopt(scenario)
+
+    def reopen(self) -> None:
+        pass
+
+    async def stop(self, gently: bool) -> bool:
+        return await self._proxy.stop(gently)
+
+    def hurry(self) -> None:
+        self._proxy.hurry()

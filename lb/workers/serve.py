@@ -1,0 +1,128 @@
+"""Running `lb serve` as a process: event loop, signals, exit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from lb.config import Scenario
+from lb.proxy.descriptors import raise_limit
+from lb.proxy.garbage import in_small_portions
+from lb.proxy.lifecycle import Proxy
+from lb.proxy.logs.log import LineLog, Told, open_log
+from lb.proxy.logs.recorder import Recorder
+from lb.workers import signals
+from lb.workers.chronicle import Chronicle
+from lb.workers.crew import Alone, Crew
+from lb.workers.handover import Predecessor
+from lb.workers.main import Main, Read, command_line
+
+if sys.platform == "win32":
+    new_event_loop = asyncio.new_event_loop
+else:
+    from uvloop import new_event_loop
+
+PREDECESSOR = "LB_PREDECESSOR"
+"""Set by a process for the successor that it starts: by which name it is found."""
+
+
+def serve(
+    scenario: Scenario,
+    record: Path | None = None,
+    read: Read | None = None,
+    replace: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until a successor does. Raises CannotListen, CannotRecord.
+
+    `read` reads the file again; `replace` takes over from whoever serves at the same address.
+    """
+    signals.ignore_silently()
+    raise_limit()
+    log = open_log()
+    told = Told(log)
+    logging.getLogger().addHandler(told)
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(scenario, log, record, read, _predecessor(scenario, replace)))
+    finally:
+        signals.ignore_silently()  # a loop that is closed gives them their first meaning back
+        logging.getLogger().removeHandler(told)
+        log.close()
+
+
+def _predecessor(scenario: Scenario, replace: bool) -> Predecessor | None:
+    if name := os.environ.pop(PREDECESSOR, None):
+        return Predecessor.find([name])
+    if replace:
+        return Predecessor.find(listener.address for listener in scenario.listening())
+    return None
+
+
+async def _serve(
+    scenario: Scenario,
+    line_log: LineLog,
+    record: Path | None,
+    read: Read | None,
+    predecessor: Predecessor | None,
+) -> None:
+    log = Chronicle(line_log)
+    recorder = None if record is None else Recorder(record, log)
+
+    def crew(scenario: Scenario) -> Crew:
+        return Alone(Proxy(scenario, log, recorder=recorder))
+
+    with in_small_portions():
+        await _live(Main(scenario, log, crew, read, predecessor), scenario, log)
+
+
+async def _live(main: Main, scenario: Scenario, log: Chronicle) -> None:
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[Any]] = set()
+    asked = False
+
+    def end(who: str) -> None:
+        nonlocal asked
+        if asked or main.leaving:
+            main.hurry()  # asked twice
+        asked = True
+        main.stop(who)
+        starting.cancel()  # nobody is waited for who has not answered yet
+
+    def begin(job: Callable[[str], Coroutine[Any, Any, Any]], who: str) -> None:
+        task = loop.create_task(job(who))
+        tasks.add(task)
+        task.add_done_callback(_forgotten)
+        task.add_done_callback(tasks.discard)
+
+    starting = loop.create_task(main.start())
+    signals.listen(
+        loop,
+        {
+            **dict.fromkeys(signals.ENDS, end),
+            "SIGHUP": lambda who: begin(main.reload, who),
+            "SIGUSR1": main.reopen,
+            "SIGUSR2": lambda who: begin(lambda who: main.succeed(command_line(), who), who),
+        },
+    )
+    for note in scenario.notes():
+        log("warning", note)
+    try:
+        await starting
+    except BaseException as error:
+        if not (asked and isinstance(error, asyncio.CancelledError)):
+            await main.finish()
+            raise
+    await main.ended()
+    in_time = await main.finish()
+    log("info" if in_time else "warning", "stopped", finished=in_time)
+
+
+def _forgotten(task: asyncio.Task[Any]) -> None:
+    """What came of a signal is told in the log already."""
+    if not task.cancelled():
+        task.exception()

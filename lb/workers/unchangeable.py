@@ -1,0 +1,15 @@
+"""What of a file cannot be changed while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lb.config import Scenario
+
+
+def unchangeable(before: Scenario, after: Scenario) -> Iterator[str]:
+    """What `after` wants and will not have, one line each: a restart with --replace brings it."""
+    old, new = ([it.address for it in scenario.listening()] for scenario in (before, after))
+    if old != new:
+        place = after.place("server", "listen")
+        yield f"{place}: stays {', '.join(old)}; lb serve --replace changes it"
