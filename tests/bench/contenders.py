@@ -13,7 +13,8 @@ from tests.bench.peers import MAKERS, Contender, peers
 from tests.bench.processes import ROOT, BenchError
 
 COMPILED, PURE, BESIDE, RELAY = "lb", "lb pure", "lb beside", "relay"
-NAMES = (COMPILED, PURE, RELAY, *MAKERS)
+EMBEDDED = "aiohttp"
+NAMES = (COMPILED, PURE, RELAY, EMBEDDED, *MAKERS)
 """Whoever can be left out."""
 BUILD = "import lb; print(getattr(lb, 'BUILD', 'pure Python'))"
 
@@ -28,7 +29,7 @@ def contenders(
     installed, missing = peers()
     ours = [make() for name, make in _OURS.items() if name not in without]
     ours += [_beside(tree, number) for number, tree in enumerate(others)]
-    ours += [_relay()] if RELAY not in without else []
+    ours += [make() for name, make in _MARKS.items() if name not in without]
     kept = [one for one in installed if one.name not in without]
     return ours + kept, [name for name in missing if name not in without]
 
@@ -77,6 +78,18 @@ def _relay() -> Contender:
 
     setup = "bytes both ways on uvloop, nothing of HTTP: the floor for a proxy in Python"
     return Contender(RELAY, version("uvloop"), setup, command)
+
+
+def _embedded() -> Contender:
+    def command(port: int, origins: list[int], directory: Path) -> list[str]:
+        return [sys.executable, "-m", "tests.bench.embedded", *map(str, (port, *origins))]
+
+    setup = "lb.aio's application on aiohttp's server and client, uvloop; the rest as lb's defaults"
+    return Contender(EMBEDDED, version("aiohttp"), setup, command)
+
+
+_MARKS = {RELAY: _relay, EMBEDDED: _embedded}
+"""What a path in Python may cost: the least, and what it costs where nothing of it is ours."""
 
 
 def commit(tree: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.contenders import COMPILED, PURE, RELAY
+from tests.bench.contenders import COMPILED, EMBEDDED, PURE, RELAY
 
 
 def show(results: dict[str, Any], console: Console) -> None:
@@ -29,7 +29,7 @@ def _about(about: dict[str, Any], console: Console) -> None:
 
 def _proxy(result: dict[str, Any], console: Console) -> None:
     names = list(result["proxies"])
-    others = [name for name in names if name not in (COMPILED, PURE, RELAY)]
+    others = [name for name in names if name not in (COMPILED, PURE, RELAY, EMBEDDED)]
     for case, proxies in result["cases"].items():
         title = f"CPU per proxied request: {case}; us, and times that of others"
         heads = ("us", *(name.removeprefix("lb ") for name in others), "half of the rounds")

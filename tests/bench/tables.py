@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench.contenders import BESIDE, COMPILED, PURE, RELAY
+from tests.bench.contenders import BESIDE, COMPILED, EMBEDDED, PURE, RELAY
 from tests.bench.processes import ROOT
 
 FIGURES = Path(__file__).with_name("figures.json")
 README = ROOT / "README.md"
 BEGIN, END = "<!-- figures: python -m tests.bench.tables -->\n", "<!-- end of figures -->\n"
 BUILDS = {COMPILED: "compiled", PURE: "pure"}
+MARKS = {RELAY: "bare relay", EMBEDDED: "aiohttp's server and client"}
 PEERS = {"haproxy": "HAProxy", "nginx": "nginx", "caddy": "Caddy"}
 RAW = ("rounds", "ratios")
 """Lists that are not stored: what they come to stands beside them."""
@@ -93,7 +94,7 @@ def _proxy(figures: Figures) -> str:
         return _number(result["targets"].get(name, {}).get(case), ".2f")
 
     for case, proxies in result["cases"].items():
-        for name, build in {**BUILDS, RELAY: "bare relay"}.items():
+        for name, build in {**BUILDS, **MARKS}.items():
             if name in proxies:
                 mine = proxies[name]
                 row = [case, build, f"{mine['cpu_us']:.1f}"]

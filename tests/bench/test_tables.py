@@ -72,3 +72,10 @@ def test_stored_figures_are_short_and_other_parts_stay(
     assert text.startswith("before\n" + tables.BEGIN + "CPython 3")
     assert text.endswith(tables.END + "after\n")
     assert "old" not in text
+
+
+def test_what_a_path_in_python_may_cost_has_rows() -> None:
+    figures = proxy()
+    figures["cases"]["small"]["aiohttp"] = figures["cases"]["small"]["lb"] | {"cpu_us": 240.0}
+    written = tables.written({"about": ABOUT, "proxy": figures})
+    assert "| small | aiohttp's server and client | 240.0 | 1.25 |\n" in written
