@@ -13,6 +13,7 @@ from lb.measures import Requests
 from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.keys import KeyOf
 from lb.proxy.http.message import Answer
+from lb.proxy.http.tracing import Marks
 from lb.proxy.reaching import Ways
 from lb.proxy.tls.credentials import Credentials
 
@@ -43,6 +44,8 @@ class Context:
         self.endpoints: dict[bytes, Callable[[], Answer]] = {}
         """By path: what the proxy answers by itself."""
         self.teller: Teller | None = None
+        self.marks: Marks | None = None
+        """What requests are told apart by, if they are."""
         self.measured = Requests()
         """How long requests and attempts took."""
         self.brisk = True

@@ -14,7 +14,7 @@ from time import monotonic
 from lb import BUILD
 from lb.aside import Lookup, system_lookup
 from lb.balancing import Apply, Backend, Balancer
-from lb.config import Listener, Scenario, Server
+from lb.config import Listener, Scenario, Server, Tracing
 from lb.errors import CannotWrite, UsageError
 from lb.measures import Connections, Report, Worker
 from lb.proxy import endpoints, listening
@@ -28,6 +28,7 @@ from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
+from lb.proxy.http.tracing import Marks
 from lb.proxy.listening import Bound
 from lb.proxy.logs.access import AccessLog
 from lb.proxy.logs.log import Log
@@ -73,6 +74,7 @@ class Proxy:
         self._recorder = recorder
         self._access_log: AccessLog | None = None
         self._tell(self._access_log_of(scenario))
+        self._mark(scenario.tracing)
         self.names = Names(log, lookup)
         self._prober = Prober(scenario, self.names, log, context.now, context.ways)
         self.balancer: Balancer[Exchange] = (
@@ -129,6 +131,10 @@ class Proxy:
         if before is not None and before is not access_log:
             before.close(within=0.0)
 
+    def _mark(self, table: Tracing) -> None:
+        """Tell requests apart so from now on."""
+        self.context.marks = Marks(table) if table.request_id or table.traces else None
+
     def reopen(self) -> None:
         """Go on in a new file of the same name, should somebody have moved the access log away."""
         if self._access_log is not None:
@@ -172,6 +178,7 @@ class Proxy:
         access_log = self._access_log_of(scenario)
         self.dispatcher.perform(Apply(scenario.setup()))
         self._tell(access_log)
+        self._mark(scenario.tracing)
         self.context.adopt(scenario, credentials)
         self.timers.adopt(scenario.timeouts, now)
         self.dispatcher.limit_attempts(scenario.timeouts.attempt)

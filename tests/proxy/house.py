@@ -6,11 +6,13 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from lb.balancing import Swap
-from lb.config import Scenario
+from lb.config import Scenario, Tracing
 from lb.proxy.exchange.client import ClientConnection
+from lb.proxy.http.tracing import Marks
 from lb.proxy.lifecycle import Proxy
 from lb.proxy.logs.lines import Heads, facts
 from lb.proxy.logs.recorder import Recorder
@@ -123,6 +125,9 @@ class House:
         self.proxy.context.brisk = brisk
         self.proxy.context.teller = self
         self.heads = Heads()
+        if self.proxy.context.marks is not None:  # of both houses the same ones
+            table = Tracing(request_id="X-Request-ID", otlp="http://collector", sample=0.5)
+            self.proxy.context.marks = Marks(table, Random(3))
         hop = self.proxy.context.intermediary
         hop.tails = tuple(tail.replace(hop.pseudonym, b"us") for tail in hop.tails)
         hop.pseudonym = b"us"

@@ -30,6 +30,7 @@ WHOLE = (
     get("/b?c=d", "User-Agent: one"),
     get("/c", "User-Agent: one", "X-Other: 1", "Cookie: who=b"),
     get("/d", method="HEAD"),
+    get("/d2", f"traceparent: 00-{'a1' * 16}-{'b2' * 8}-01", "x-request-id: mine"),
     get("/e", version="1.0"),
     get("/f", "Connection: keep-alive", version="1.0"),
     get("/g", "Connection: close"),
@@ -114,6 +115,7 @@ def steps(draw: st.DrawFn) -> list[tuple[str, int, bytes]]:
         ("sticky", "cookie:who", ""),
         ("p2c", "client_ip", "[retries]\non = ['connect', 503]"),
         ("round_robin", "client_ip", "[hedging]\nafter = '10s'"),
+        ("round_robin", "client_ip", "[tracing]\ntraceparent = true"),
     ],
 )
 @EXAMPLES

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lb.balancing import Lease, Outcome
+from lb.balancing import Outcome
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.turns import Turns
 from lb.proxy.http.request import Request
@@ -101,12 +101,21 @@ class Account(Turns):
 
     # --- ends
 
-    def _begun(self, lease: Lease[Any], fresh: bool) -> None:
-        """An attempt begins, unless it begins anew."""
-        if not fresh:
+    def _begun(self, attempt: Attempt) -> None:
+        """An attempt begins, or begins anew on a fresh connection."""
+        if not attempt.fresh:
             if not self.tries:
-                self.waited = lease.started_at - self.arrived_at
+                self.waited = attempt.lease.started_at - self.arrived_at
             self.tries += 1
+        if self.trace is not None:
+            self._mark(attempt)
+
+    def _mark(self, attempt: Attempt) -> None:
+        """Let an attempt say what it is told apart by."""
+        context = self._context
+        if self.trace.span and context.marks is not None:
+            attempt.span = context.marks.new_span()
+            attempt.mark = context.marks.mark_of(self.trace, attempt.span)
 
     def _over(self, attempt: Attempt, now: float, outcome: Outcome) -> None:
         """An attempt is ended, and with it its connection."""
@@ -119,6 +128,8 @@ class Account(Turns):
             lease = attempt.lease
             seconds = now - lease.started_at
             self._context.measured.tried(lease.backend.name, status, outcome.value, seconds)
+            if self.trace is not None and self.trace.sampled and attempt.span:
+                self.trace.tried.append((attempt, now, outcome.value, status))
 
     def _went_well(self, attempt: Attempt, now: float, outcome: Outcome) -> None:
         """The attempt has ended with its request; what takes as long as it did is told at once."""

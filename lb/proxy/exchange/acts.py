@@ -120,7 +120,7 @@ class Acts(Account):
 
     def _go(self, lease: Lease[Any], fresh: bool) -> None:
         attempt = self.attempt = Attempt(self, lease, fresh)
-        self._begun(lease, fresh)
+        self._begun(attempt)
         lease.backend.site.carry(attempt, lease.started_at)
 
     def _send(
@@ -128,7 +128,7 @@ class Acts(Account):
     ) -> None:
         attempt.upstream = upstream
         attempt.sent_at = now
-        head, pending = self.request.head + server_field, self._pending
+        head, pending = self.request.head + attempt.mark + server_field, self._pending
         if pending is None:
             upstream.write(head)  # which may pause the client again
         else:
@@ -256,7 +256,8 @@ class Acts(Account):
         lease = attempt.lease
         lease.done(now, outcome, attempt.first_byte_at)
         whole = lease.backend.site.whole.get(status)
-        if whole is not None and lease.started_at == self.arrived_at and self.tries == 1:
+        plain = self.tries == 1 and self.trace is None
+        if whole is not None and lease.started_at == self.arrived_at and plain:
             whole.append(now - self.arrived_at)
         else:
             self._went_well(attempt, now, outcome)

@@ -15,7 +15,16 @@ from lb.proxy.exchange.sides import Site, UpstreamSide
 class Attempt:
     """`exchange` is tried under `lease`."""
 
-    __slots__ = ("exchange", "first_byte_at", "fresh", "lease", "sent_at", "upstream")
+    __slots__ = (
+        "exchange",
+        "first_byte_at",
+        "fresh",
+        "lease",
+        "mark",
+        "sent_at",
+        "span",
+        "upstream",
+    )
 
     def __init__(self, exchange: Any, lease: Lease[Any], fresh: bool) -> None:
         self.exchange = exchange  # or the trial in its stead, see trial.py
@@ -23,6 +32,10 @@ class Attempt:
         self.fresh = fresh  # only a new connection will do
         self.upstream: UpstreamSide | None = None
         """The connection, once there is one: from then on bytes may have left."""
+        self.span = ""
+        """Its id in a trace, where there is one."""
+        self.mark = b""
+        """What this attempt says beside the request, a line that ends with CRLF."""
         self.sent_at = 0.0
         """When there was one; zero before."""
         self.first_byte_at: float | None = None

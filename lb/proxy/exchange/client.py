@@ -244,6 +244,8 @@ class ClientConnection(Taking, asyncio.Protocol):
         )
         if context.key_of is not None:
             exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
+        if context.marks is not None:
+            exchange.trace = context.marks.mark(request)
         exchange.go()
         return True
 

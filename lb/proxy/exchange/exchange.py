@@ -49,6 +49,8 @@ class Exchange(Racing):
             return
         attempt = self.attempt = Attempt(self, lease, False)
         self.tries = 1
+        if self.trace is not None:
+            self._mark(attempt)
         site = lease.backend.site
         upstream = site.take_idle()
         if upstream is None:
@@ -59,7 +61,7 @@ class Exchange(Racing):
             upstream.attempt = attempt
             attempt.upstream = upstream
             attempt.sent_at = now
-            upstream.write(self.request.head + site.request_end)
+            upstream.write(self.request.head + attempt.mark + site.request_end)
             self.client.owed.start(now)  # the answer cannot be there yet
         if dispatcher.out:
             dispatcher.drain()

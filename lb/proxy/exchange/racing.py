@@ -62,11 +62,11 @@ class Racing(Failing):
         if first.exchange is self:
             Trial(self, first)
         self._exceptional().hedged = True
-        self._begun(lease, fresh)
         self._run(lease, fresh)
 
     def _run(self, lease: Lease[Any], fresh: bool) -> None:
         attempt: Attempt = Attempt(self, lease, fresh)
+        self._begun(attempt)
         self._hedge = Trial(self, attempt)
         attempt.site.carry(attempt, self._context.now())
 
@@ -79,6 +79,7 @@ class Racing(Failing):
         attempt.leave(now)
         if stale:
             again = self.attempt = Attempt(self, attempt.lease, True)
+            self._begun(again)
             Trial(self, again)
             again.site.carry(again, now)
             return

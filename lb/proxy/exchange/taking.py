@@ -185,6 +185,8 @@ class Taking(Caller):
         context, timers = self._context, self._timers
         exchange = context.exchange(context, timers, self._dispatcher, self, request)
         exchange.arrived_at = context.now()
+        if context.marks is not None:
+            exchange.trace = context.marks.mark(request)
         if context.key_of is not None:
             exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         self._queue.append(exchange)

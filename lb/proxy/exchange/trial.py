@@ -56,7 +56,7 @@ class Trial:
         else:
             attempt.upstream = upstream
             attempt.sent_at = now
-            upstream.write(self.request.head + server_field)
+            upstream.write(self.request.head + attempt.mark + server_field)
 
     def come(self, attempt: Attempt, response: Response, content: bytes, now: float) -> bool:
         """There is more to it: see `head`."""
