@@ -14,9 +14,10 @@ from lb.admin.answers import HEADERS, Refused, refusal
 from lb.admin.control import OPERATIONS, TURN
 from lb.admin.openapi import description
 from lb.admin.operations import Operations
+from lb.admin.reloads import Reloads
 from lb.admin.routes import ROUTES, STREAM
 from lb.admin.streams import READERS, Readers
-from lb.admin.views import DESCRIPTION
+from lb.admin.views import DESCRIPTION, RELOADS
 from lb.errors import LbError, nearest
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -32,6 +33,7 @@ def application(operations: Operations, access: Access | None = None) -> web.App
     app[ACCESS] = access or Access()
     app[TURN] = asyncio.Lock()
     app[READERS] = Readers()
+    app[RELOADS] = Reloads(operations.events)
     app[DESCRIPTION] = description(ROUTES)
     for route in ROUTES:
         path = route.path.replace("{name}", "{name:.+}")
@@ -94,3 +96,4 @@ async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
 
 async def _end_streams(app: web.Application) -> None:
     app[READERS].close()
+    app[RELOADS].close()

@@ -108,8 +108,7 @@ async def reload(request: web.Request) -> web.Response:
         try:
             kept = await request.app[OPERATIONS].reload(who(request))
         except UsageError as error:
-            hint = "start lb serve with -c FILE"
-            raise Refused(409, error.code, str(error), hint) from None
+            raise Refused(409, error.code, str(error), "nothing has changed") from None
     return document({"reloaded": True, "not_changed": list(kept)})
 
 

@@ -33,11 +33,11 @@ class Family(NamedTuple):
     samples: Callable[[Report], Iterable[Sample]]
 
 
-async def text(report: Report) -> bytes:
-    """All of it; others get their turn meanwhile."""
+async def text(report: Report, more: Iterable[Family] = ()) -> bytes:
+    """All of it, and `more`; others get their turn meanwhile."""
     pieces: list[bytes] = []
     lines: list[str] = []
-    for line in _lines(report):
+    for line in _lines(report, (*FAMILIES, *more)):
         lines.append(line)
         if len(lines) >= CHUNK:
             pieces.append(_encoded(lines))
@@ -50,8 +50,8 @@ def _encoded(lines: list[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
 
 
-def _lines(report: Report) -> Iterator[str]:
-    for name, kind, told, samples in FAMILIES:
+def _lines(report: Report, families: Iterable[Family]) -> Iterator[str]:
+    for name, kind, told, samples in families:
         yield f"# HELP {name} {told}"
         yield f"# TYPE {name} {kind}"
         for suffix, labels, value in samples(report):
@@ -85,7 +85,9 @@ def _one(read: Callable[[Report], float]) -> Callable[[Report], Iterable[Sample]
     return lambda report: [("", (), read(report))]
 
 
-def _by(label: str, read: Callable[[Report], Mapping[str, int]]) -> Callable[..., Iterable[Sample]]:
+def _by(
+    label: str, read: Callable[[Report], Mapping[str, float]]
+) -> Callable[..., Iterable[Sample]]:
     return lambda report: [("", ((label, key),), n) for key, n in sorted(read(report).items())]
 
 
@@ -328,6 +330,12 @@ FAMILIES = (
         "counter",
         "How often its health went down.",
         _each(lambda it: it.went_down),
+    ),
+    Family(
+        "lb_certificate_expiry_timestamp_seconds",
+        "gauge",
+        "When a certificate ends to be good, in seconds since 1970.",
+        _by("certificate", lambda it: it.certificates),
     ),
     Family(
         "lb_dropped_total",

@@ -114,6 +114,7 @@ SNAPSHOT = _object(
         "settings": ANY,
         "retry_budget": _NUMBER,
         "dropped": _COUNTS,
+        "certificates": {"type": "object", "additionalProperties": _NUMBER},
         "traffic": ANY,
         "latency": {"type": "object", "additionalProperties": _MAYBE},
     }

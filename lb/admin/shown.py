@@ -26,6 +26,7 @@ def snapshot(report: Report) -> dict[str, Any]:
         "settings": {name: _plain(value) for name, value in settings.items()},
         "retry_budget": report.snapshot.retry_budget,
         "dropped": dict(report.dropped),
+        "certificates": dict(report.certificates),
         "traffic": whole,
         "latency": latency(report),
         "backends": [_row(row, report) for row in told["backends"]],

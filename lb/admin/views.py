@@ -8,14 +8,17 @@ from lb.admin import shown
 from lb.admin.answers import HEADERS, document
 from lb.admin.control import OPERATIONS
 from lb.admin.metrics import CONTENT_TYPE, text
+from lb.admin.reloads import Reloads
 from lb.measures import endpoints
 
+RELOADS: web.AppKey[Reloads] = web.AppKey("reloads", Reloads)
 DESCRIPTION: web.AppKey[dict[str, object]] = web.AppKey("description", dict)
 
 
 async def metrics(request: web.Request) -> web.Response:
     """For Prometheus."""
-    told = await text(await request.app[OPERATIONS].report())
+    app = request.app
+    told = await text(await app[OPERATIONS].report(), app[RELOADS].families())
     return web.Response(body=told, headers={**HEADERS, "Content-Type": CONTENT_TYPE})
 
 

@@ -62,6 +62,7 @@ class Held:
             self.measured.client,
             {"a": Connections(1, 4)},
             {"access_log": 6},
+            {"/etc/lb.pem": 2e9},
         )
 
     async def forecast(self) -> dict[str, Any]:

@@ -6,11 +6,13 @@ import asyncio
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 
 import pytest
 
-from lb.admin.metrics import FAMILIES, text
-from lb.measures import Report
+from lb.admin.metrics import FAMILIES, Family, text
+from lb.admin.reloads import Reloads
+from lb.measures import Events, Report
 from tests.admin.house import FILE, Held, plane, run
 
 HARD = FILE.replace('name = "a"', r'name = "a \"b\\c\" é"')
@@ -24,8 +26,8 @@ def filled(held: Held) -> Held:
     return held
 
 
-def told(report: Report) -> str:
-    return asyncio.run(text(report)).decode()
+def told(report: Report, more: Iterable[Family] = ()) -> str:
+    return asyncio.run(text(report, more)).decode()
 
 
 def report(held: Held) -> Report:
@@ -59,6 +61,7 @@ def test_figures_are_where_they_belong() -> None:
         'lb_backend_weight{backend="127.0.0.1:3002"} 2',
         'lb_refused_total{reason="bad_request"} 2',
         'lb_dropped_total{kind="access_log"} 6',
+        'lb_certificate_expiry_timestamp_seconds{certificate="/etc/lb.pem"} 2000000000',
         "lb_retries_total 0",
         "lb_hedges_total 0",
         'lb_ejections_total{backend="a"} 0',
@@ -87,7 +90,7 @@ def test_labels_are_escaped() -> None:
 def test_promtool_finds_nothing_to_say() -> None:
     done = subprocess.run(
         ["promtool", "check", "metrics"],
-        input=told(report(filled(Held(HARD)))),
+        input=told(report(filled(Held(HARD))), Reloads(Events()).families()),
         capture_output=True,
         text=True,
         timeout=60,
@@ -126,5 +129,12 @@ def test_it_is_served_as_prometheus_asks() -> None:
             answer = await lb.ask("GET", "/metrics")
             assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             assert answer.text.endswith("\n")
+            assert "lb_config_last_reload_successful 1\n" in answer.text
+            assert "\nlb_config_last_reload_success_timestamp_seconds" not in answer.text
+            lb.held.events.happened(1e9, "info", "reloaded", {})
+            lb.held.events.happened(2e9, "error", "not reloaded", {"reason": "x"})
+            answer = await lb.ask("GET", "/metrics")
+            assert "lb_config_last_reload_successful 0\n" in answer.text
+            assert "lb_config_last_reload_success_timestamp_seconds 1000000000\n" in answer.text
 
     run(test())

@@ -91,10 +91,12 @@ def test_who_leaves_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def test() -> None:
         async with plane() as lb:
+            listeners = set(lb.held.events._listeners)
             async with lb.client.get("/events") as response:
                 await response.content.readuntil(b"\n\n")
+                assert lb.held.events._listeners != listeners
             await until_gone(lb)
-            assert not lb.held.events._listeners
+            assert lb.held.events._listeners == listeners
 
     run(test())
 
