@@ -176,7 +176,12 @@ class Proxy:
         now = self.context.now()
         credentials = Credentials.read(scenario)
         access_log = self._access_log_of(scenario)
-        self.dispatcher.perform(Apply(scenario.setup()))
+        try:
+            self.dispatcher.perform(Apply(scenario.setup()))
+        except UsageError:
+            if access_log is not None and access_log is not self._access_log:
+                access_log.close(within=0.0)
+            raise
         self._tell(access_log)
         self._mark(scenario.tracing)
         self.context.adopt(scenario, credentials)

@@ -91,7 +91,7 @@ class Alone:
         self._proxy.adopt(scenario)
 
     def reopen(self) -> None:
-        pass
+        self._proxy.reopen()
 
     async def stop(self, gently: bool) -> bool:
         return await self._proxy.stop(gently)
