@@ -25,6 +25,7 @@ from lb.cli import (
     strategies,
     streams,
     sweep,
+    top,
     verify,
 )
 from lb.cli.invocation import Command
@@ -57,6 +58,7 @@ def _root(
 
 for command in (
     serve,
+    top,
     simulate,
     sweep,
     backend,

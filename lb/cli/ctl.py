@@ -87,7 +87,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """How the balancer and its backends are."""
-    told = _plane(context, config, admin, token_file).ask("GET", "/v1/snapshot")
+    told = plane(context, config, admin, token_file).ask("GET", "/v1/snapshot")
     if as_json:
         _print_json(told)
         return
@@ -133,7 +133,7 @@ def drain(
     as_json: AsJson = False,
 ) -> None:
     """Send a backend nobody new but those who are at home there."""
-    _change(_plane(context, config, admin, token_file), name, {"state": "drain"}, as_json)
+    _change(plane(context, config, admin, token_file), name, {"state": "drain"}, as_json)
 
 
 @app.command(cls=Command)
@@ -146,7 +146,7 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Use a backend again, as far as its health allows."""
-    _change(_plane(context, config, admin, token_file), name, {"state": "up"}, as_json)
+    _change(plane(context, config, admin, token_file), name, {"state": "up"}, as_json)
 
 
 @app.command(cls=Command)
@@ -159,7 +159,7 @@ def maint(
     as_json: AsJson = False,
 ) -> None:
     """Send a backend nobody at all."""
-    _change(_plane(context, config, admin, token_file), name, {"state": "maint"}, as_json)
+    _change(plane(context, config, admin, token_file), name, {"state": "maint"}, as_json)
 
 
 @app.command(cls=Command, context_settings={"ignore_unknown_options": True})
@@ -173,7 +173,7 @@ def weight(
     as_json: AsJson = False,
 ) -> None:
     """Weigh a backend otherwise."""
-    _change(_plane(context, config, admin, token_file), name, {"weight": _number(weight)}, as_json)
+    _change(plane(context, config, admin, token_file), name, {"weight": _number(weight)}, as_json)
 
 
 @app.command(cls=Command)
@@ -210,7 +210,7 @@ def add(
         body["max_in_flight"] = int(max_in_flight) if whole else max_in_flight
     more = {"name": name, "priority": priority, "zone": zone}
     body.update({key: value for key, value in more.items() if value is not None})
-    told = _plane(context, config, admin, token_file).ask("POST", "/v1/backends", body)
+    told = plane(context, config, admin, token_file).ask("POST", "/v1/backends", body)
     _say_backend(told, as_json)
 
 
@@ -224,7 +224,7 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Take a backend out; what it has in flight ends as it would."""
-    told = _plane(context, config, admin, token_file).ask("DELETE", backend_path(name))
+    told = plane(context, config, admin, token_file).ask("DELETE", backend_path(name))
     _say(told, f"{told['name']}: removed, {told['connections']} in flight", as_json)
 
 
@@ -240,7 +240,7 @@ def algorithm(
     as_json: AsJson = False,
 ) -> None:
     """Pick by another algorithm from now on."""
-    told = _plane(context, config, admin, token_file).ask("PUT", "/v1/algorithm", {"name": spec})
+    told = plane(context, config, admin, token_file).ask("PUT", "/v1/algorithm", {"name": spec})
     settings = ",".join(f"{name}={value}" for name, value in told["settings"].items())
     lines = [f"algorithm: {told['name']}{settings and ':' + settings}"]
     _say(told, "\n".join(lines + [f"note: {note}" for note in told["notes"]]), as_json)
@@ -255,7 +255,7 @@ def reload(
     as_json: AsJson = False,
 ) -> None:
     """Read the balancer's file again. Exit status 3 if it is wrong; nothing has changed then."""
-    told = _plane(context, config, admin, token_file).ask("POST", "/v1/reload")
+    told = plane(context, config, admin, token_file).ask("POST", "/v1/reload")
     lines = ["reloaded", *(f"not changed while it runs: {it}" for it in told["not_changed"])]
     _say(told, "\n".join(lines), as_json)
 
@@ -269,10 +269,10 @@ def stop(
     as_json: AsJson = False,
 ) -> None:
     """Let the balancer finish what is in flight, and end."""
-    _say(_plane(context, config, admin, token_file).ask("POST", "/v1/stop"), "stopping", as_json)
+    _say(plane(context, config, admin, token_file).ask("POST", "/v1/stop"), "stopping", as_json)
 
 
-def _plane(
+def plane(
     context: typer.Context, config: Path | None, admin: str | None, token_file: Path | None
 ) -> Remote:
     """Flags win over the environment, whichever of them says where it is."""

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import tomllib
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,26 @@ class Remote:
         if answer.status >= 400 and isinstance(told, dict) and "error" in told:
             raise _refusal(answer.status, told)
         return told
+
+    def events(self, after: int = 0) -> Iterator[dict[str, Any]]:
+        """Those that the log tells from now on, and those remembered that came behind `after`.
+
+        Raises CannotReach where none can be had, or no more.
+        """
+        connection = _connection(self.address, PATIENCE)
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        try:
+            connection.request("GET", "/events", headers=headers)
+            answer = connection.getresponse()
+            while answer.status == 200 and (line := answer.readline()):
+                if line.startswith(b"data:"):
+                    yield json.loads(line[5:])
+        except (OSError, HTTPException, ValueError) as error:
+            raise CannotReach(f"{self.address}: no events: {error}") from None
+        finally:
+            connection.close()
 
     def _stranger(self) -> CannotReach:
         why = "what answers there is no control plane of lb's"

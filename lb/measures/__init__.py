@@ -1,7 +1,7 @@
 """What a running balancer has measured, as plain values that can be added up over processes."""
 
 from lb.measures.events import Event, Events
-from lb.measures.histogram import BOUNDS, Histogram
+from lb.measures.histogram import BOUNDS, Histogram, middle
 from lb.measures.report import Connections, Report, Worker, merged
 from lb.measures.requests import Durations, Requests, Series
 
@@ -17,4 +17,5 @@ __all__ = [
     "Series",
     "Worker",
     "merged",
+    "middle",
 ]
