@@ -86,6 +86,10 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
         scenario = Scenario.load(file)
         use, of_runs = _uses(scenario), []
         expiry = Credentials.read(scenario).expiry
+        if scenario.server.admin_token_file is not None:
+            from lb.admin.access import token_of
+
+            token_of(scenario)
         if "simulate" in use:
             lacking = scenario.lacking()
             if lacking:

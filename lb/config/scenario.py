@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,7 +41,7 @@ from lb.config.serving import Limits, Timeouts
 from lb.config.tiers import Panic, Tiers
 from lb.config.together import contradictions
 from lb.config.tracing import Tracing
-from lb.config.unwise import Unwise, warnings
+from lb.config.unwise import Unwise, open_secrets, warnings
 from lb.config.values import RequestKey
 from lb.errors import ConfigError, UsageError
 from lb.system import reason
@@ -206,8 +206,15 @@ class Scenario(Demand):
 
     def warnings(self) -> list[Unwise]:
         """What is right and unwise for whoever serves this file, in the order of its lines."""
-        found = sorted(warnings(self), key=lambda one: self._origin.line(one[0]))
-        return [Unwise(self.place(*place), why) for place, why in found]
+        return self._in_order(warnings(self))
+
+    def open_secrets(self) -> list[Unwise]:
+        """Those of them that are about tokens and keys which everybody may read."""
+        return self._in_order(open_secrets(self))
+
+    def _in_order(self, found: Iterable[tuple[Place, str]]) -> list[Unwise]:
+        ordered = sorted(found, key=lambda one: self._origin.line(one[0]))
+        return [Unwise(self.place(*place), why) for place, why in ordered]
 
     def notes_of_runs(self) -> list[str]:
         """What a simulation of this file would not show, or take for something else, one line each.

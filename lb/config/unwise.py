@@ -194,8 +194,8 @@ def _control(file: Any) -> Found:
         yield ("server", "admin"), why
 
 
-def _secrets(file: Any) -> Found:
-    """Files that only their owner should read."""
+def open_secrets(file: Any) -> Found:
+    """Files that only their owner and group should read, and everybody may."""
     secrets: list[tuple[Place, str | None]] = [
         (("server", "admin_token_file"), file.server.admin_token_file)
     ]
@@ -232,7 +232,7 @@ def _watched(file: Any) -> Found:
 
 CHECKS: tuple[Callable[[Any], Found], ...] = (
     _control,
-    _secrets,
+    open_secrets,
     _statistics,
     _unasked,
     _lost_backend,

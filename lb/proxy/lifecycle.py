@@ -254,13 +254,13 @@ class Proxy:
         """Take in a client whom somebody else has accepted, on a socket that does not block."""
         self._door.welcome(listener, connection)
 
-    async def stop(self, gently: bool = False) -> bool:
+    async def stop(self, patience: float = 0.0) -> bool:
         """Take no more connections, finish what is in flight, close. False if time ran out.
 
-        `gently`: somebody else listens at the same sockets by now, and those who are connected
+        With `patience`, somebody else listens at the same sockets, and those who are connected
         shall go there; see `Clients.end`.
         """
-        await self._close_the_door(gently)
+        await self._close_the_door(patience)
         in_time = await self.clients.end(self.context.timeouts.drain)
         if self._timer is not None:
             self._timer.cancel()
@@ -273,10 +273,10 @@ class Proxy:
             self._access_log.close()
         return in_time
 
-    async def _close_the_door(self, gently: bool) -> None:
+    async def _close_the_door(self, patience: float) -> None:
         """Listen no more. Whoever has come is let in, and read what he has said."""
-        self.clients.expect_no_more(gently)
-        if not gently:
+        self.clients.expect_no_more(patience)
+        if not patience:
             for _, one in self._bound:
                 listening.forget(one)
         await self._door.shut()

@@ -45,10 +45,11 @@ class Crew(Protocol):
     def reopen(self) -> None:
         """Open log files again."""
 
-    async def stop(self, gently: bool) -> bool:
+    async def stop(self, patience: float) -> bool:
         """Take no more clients, finish what is in flight. False if time ran out.
 
-        `gently`: somebody else takes clients from the same sockets already.
+        With `patience`, somebody else takes clients from the same sockets; idle ones have so many
+        seconds to ask once more, and are told to go with the answer.
         """
 
     def hurry(self) -> None:
@@ -93,8 +94,8 @@ class Alone:
     def reopen(self) -> None:
         self._proxy.reopen()
 
-    async def stop(self, gently: bool) -> bool:
-        return await self._proxy.stop(gently)
+    async def stop(self, patience: float) -> bool:
+        return await self._proxy.stop(patience)
 
     def hurry(self) -> None:
         self._proxy.hurry()

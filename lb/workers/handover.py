@@ -121,12 +121,25 @@ class Succession:
         self._talks.add(talk)
         talk.add_done_callback(self._talks.discard)
 
+    async def _send(self, connection: socket.socket, estate: Estate) -> None:
+        sockets = estate.sockets[:MOST]
+        told = json.dumps(
+            {
+                "pid": estate.pid,
+                "addresses": [address for address, _ in sockets],
+                "states": estate.states,
+            }
+        ).encode()
+        descriptors = [one.fileno() for _, one in sockets]
+        socket.send_fds(connection, [HEADER.pack(len(told))], descriptors)
+        await self._loop.sock_sendall(connection, told)
+
     async def _talk(self, connection: socket.socket) -> None:
         with connection:
             if not _trusted(connection):
                 return
             try:
-                _send(connection, self._estate())
+                await self._send(connection, self._estate())
                 if await self._loop.sock_recv(connection, 1) != READY:
                     return  # it has failed, and we go on
                 self.close()
@@ -170,20 +183,6 @@ def _peer(connection: socket.socket) -> tuple[int, int]:
 
 def _trusted(connection: socket.socket) -> bool:
     return _peer(connection)[1] in (0, os.geteuid())
-
-
-def _send(connection: socket.socket, estate: Estate) -> None:
-    """All at once: it is less than any socket's buffer takes."""
-    sockets = estate.sockets[:MOST]
-    told = json.dumps(
-        {
-            "pid": estate.pid,
-            "addresses": [address for address, _ in sockets],
-            "states": estate.states,
-        }
-    ).encode()
-    descriptors = [one.fileno() for _, one in sockets]
-    socket.send_fds(connection, [HEADER.pack(len(told)) + told], descriptors)
 
 
 def _received(connection: socket.socket) -> Estate:

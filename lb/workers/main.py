@@ -30,6 +30,8 @@ from lb.workers.handover import Estate, Predecessor, Succession
 from lb.workers.sockets import activated, gathered
 from lb.workers.unchangeable import unchangeable
 
+AWAITED = 2.0
+"""Seconds that idle clients get when a manager holds the sockets: meanwhile others wait there."""
 LOOK = 0.1
 """Seconds between two looks at whether a successor lives."""
 Read = Callable[[], Scenario]
@@ -58,7 +60,8 @@ class Main:
         self._bound: Bound = []
         self._in_turn = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self._gently = False
+        self._gently = False  # a successor serves
+        self._activated = False  # a manager holds the sockets
         self._watchdog: asyncio.TimerHandle | None = None
 
     # --- what is asked of it
@@ -147,6 +150,7 @@ class Main:
         if self._predecessor is not None:
             passed, states = self._predecessor.estate.sockets, self._predecessor.estate.states
         elif from_manager := notify.passed():
+            self._activated = True
             passed = activated(addresses, from_manager)
         self._bound = await gathered(listeners, passed, Names(self._log))
         await self.crew.start(self._bound)
@@ -187,10 +191,16 @@ class Main:
         if not self._gently:
             notify.tell("STOPPING=1")
         self._log("info", "draining", connections=self.crew.clients)
-        in_time = await self.crew.stop(self._gently)
+        in_time = await self.crew.stop(self._patience())
         if self._watchdog is not None:
             self._watchdog.cancel()
         return in_time
+
+    def _patience(self) -> float:
+        """Seconds that idle clients get, where others take those who come."""
+        if self._gently:
+            return self.scenario.timeouts.drain
+        return AWAITED if self._activated else 0.0
 
     # --- the next process
 

@@ -19,6 +19,7 @@ from lb.proxy.logs.recorder import Recorder
 from lb.workers import signals
 from lb.workers.chronicle import Chronicle
 from lb.workers.crew import Alone, Crew
+from lb.workers.exposure import exposed
 from lb.workers.handover import Predecessor
 from lb.workers.main import Main, Read, command_line
 
@@ -109,7 +110,7 @@ async def _live(main: Main, scenario: Scenario, log: Chronicle) -> None:
             "SIGUSR2": lambda who: begin(lambda who: main.succeed(command_line(), who), who),
         },
     )
-    for note in scenario.notes():
+    for note in (*scenario.notes(), *exposed(scenario)):
         log("warning", note)
     try:
         await starting

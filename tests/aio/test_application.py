@@ -1,4 +1,4 @@
-"""A route that is a balanced proxy: what passes, what is said for others, and how it ends."""
+"""A route that is a balanced proxy: what passes, what is said for others."""
 
 from __future__ import annotations
 
@@ -17,19 +17,15 @@ from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     Origin,
     answering,
-    closing_after,
     echo,
     get,
     ok,
     origin,
     post,
-    refusing,
-    resets,
-    silent,
 )
 from tests.proxy.wires import Wire
 
-OK, RESET, GONE = Outcome.OK, Outcome.RESET, Outcome.CLIENT_GONE
+OK, GONE = Outcome.OK, Outcome.CLIENT_GONE
 
 
 def test_a_request_passes_as_through_lb_serve(run: Run) -> None:
@@ -199,218 +195,6 @@ def test_what_has_no_body_has_its_length(run: Run, method: str) -> None:
             assert it.outcomes == [("a", OK)] * 2
 
     run(test())
-
-
-# --- its own answers
-
-
-def test_refusals_are_those_of_lb_serve(run: Run) -> None:
-    async def test() -> None:
-        with refusing() as taken:
-            async with origin(resets) as a, served(a, toml="[retries]\nmax = 0") as it:
-                answer = await it.get()
-                assert (answer.status, answer.json["error"]) == (502, "reset")
-            async with served(taken) as it:
-                answer = await it.get()
-                assert (answer.status, answer.json["error"]) == (502, "connect")
-
-    run(test())
-
-
-def test_silence_is_a_504(run: Run) -> None:
-    async def test() -> None:
-        toml = '[timeouts]\nresponse = "50ms"\n[retries]\nmax = 0'
-        async with origin(silent) as a, served(a, toml=toml) as it:
-            late = await it.get()
-            assert (late.status, late.json["error"]) == (504, "timeout")
-
-    run(test())
-
-
-def test_a_full_house_is_a_503(run: Run) -> None:
-    async def test() -> None:
-        async with (
-            origin(silent) as a,
-            served(a, a="max_in_flight = 1") as it,
-            it.client() as client,
-        ):
-            client.send(get())
-            await a.arrived.get()
-            full = await it.get()
-            assert (full.status, full.json["error"]) == (503, "queue_full")
-            assert full["Retry-After"] == "1"
-            a.wires[0].send(ok(b"well"))
-            assert (await client.response()).body == b"well"
-
-    run(test())
-
-
-@pytest.mark.parametrize(
-    ("request_", "status"),
-    [
-        (get("/", "Via: 1.1 {pseudonym}"), 508),
-        (get("/", "Content-Length: 11", method="POST") + b"eleven bytes"[:11], 413),
-        (get("/" + "x" * 200), 414),
-        (get("/", "Max-Forwards: 0", method="OPTIONS"), 200),
-    ],
-)
-def test_what_lb_serve_refuses_is_refused(run: Run, request_: bytes, status: int) -> None:
-    async def test() -> None:
-        toml = "[limits]\nbody = 10\nrequest_line = 100"
-        async with origin(echo) as a, served(a, toml=toml) as it, it.client() as client:
-            client.send(request_.replace(b"{pseudonym}", it.pseudonym.encode()))
-            answer = await client.response()
-            assert answer.status == status
-            assert not a.requests
-
-    run(test())
-
-
-def test_a_body_without_a_length_may_be_too_large_too(run: Run) -> None:
-    async def test() -> None:
-        toml = "[limits]\nbody = 10"
-        async with origin(silent) as a, served(a, toml=toml) as it, it.client() as client:
-            client.send(get("/", "Transfer-Encoding: chunked", method="POST"), b"8\r\n12345678\r\n")
-            client.send(b"8\r\n12345678\r\n0\r\n\r\n")
-            answer = await client.response()
-            assert (answer.status, answer.json["error"]) == (413, "bad_request")
-            assert it.outcomes == [("a", GONE)]
-
-    run(test())
-
-
-def test_a_post_that_was_sent_is_not_sent_again(run: Run) -> None:
-    async def test() -> None:
-        async with (
-            origin(resets) as a,
-            origin(resets) as b,
-            served(a, b) as it,
-            it.client() as client,
-        ):
-            client.send(post(b"body"))
-            assert (await client.response()).status == 502
-            assert it.outcomes == [("a", RESET)]
-            assert (await it.get()).status == 502
-            assert [name for name, _ in it.outcomes] == ["a", "b", "a"]
-
-    run(test())
-
-
-# --- every end
-
-
-def test_a_client_that_is_gone_frees_its_backend(run: Run) -> None:
-    async def test() -> None:
-        async with origin(silent) as a, served(a) as it, it.client() as client:
-            client.send(get())
-            await a.arrived.get()
-            client.writer.transport.abort()
-            assert await it.ended.get() == ("a", GONE)
-            await a.left.get()
-
-    run(test())
-
-
-def test_a_client_that_leaves_in_its_upload_is_no_backends_fault(run: Run) -> None:
-    async def begun(wire: Wire, it: Origin) -> None:
-        head = await wire.head()
-        assert head is not None
-        it.note(head)
-        await wire.reader.read()
-
-    async def test() -> None:
-        async with origin(begun) as a, served(a) as it, it.client() as client:
-            client.send(get("/", "Content-Length: 100", method="PUT"), b"half")
-            await a.arrived.get()
-            client.writer.transport.abort()
-            assert await it.ended.get() == ("a", GONE)
-
-    run(test())
-
-
-@pytest.mark.parametrize("framing", [b"Content-Length: 10\r\n\r\nhalf", b"\r\n"])
-def test_an_answer_that_breaks_off_is_not_taken_for_whole(run: Run, framing: bytes) -> None:
-    if framing == b"\r\n":
-        framing = b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"
-
-    async def test() -> None:
-        async with (
-            origin(closing_after(b"HTTP/1.1 200 OK\r\n" + framing)) as a,
-            served(a) as it,
-            it.client() as client,
-        ):
-            client.send(get())
-            head = await client.head()
-            assert head is not None
-            rest = await client.reader.read()
-            assert rest in (b"half", b"4\r\nhalf\r\n", b"")
-            assert it.outcomes == [("a", RESET)]
-
-    run(test())
-
-
-# --- upgrades
-
-
-def test_a_websocket_is_a_tunnel(run: Run) -> None:
-    async def chat(request: web.Request) -> web.WebSocketResponse:
-        answer = web.WebSocketResponse(protocols=["chat"])
-        await answer.prepare(request)
-        async for message in answer:
-            await answer.send_str(message.data[::-1])
-        return answer
-
-    async def test() -> None:
-        backend = web.Application()
-        backend.router.add_get("/chat", chat)
-        runner = web.AppRunner(backend, access_log=None, shutdown_timeout=0.01)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address = f"127.0.0.1:{runner.addresses[0][1]}"
-        async with served(address) as it, aiohttp.ClientSession() as session:
-            url = f"http://{it.driver.addresses[0]}"
-            async with session.ws_connect(f"{url}/chat", protocols=["chat"], compress=15) as ws:
-                assert ws.protocol == "chat"
-                for said in ("hello", "x" * 300_000):
-                    await ws.send_str(said)
-                    assert await ws.receive_str() == said[::-1]
-                assert it.leases[0].open
-            assert await it.ended.get() == ("a", OK)
-            with pytest.raises(aiohttp.WSServerHandshakeError) as nowhere:
-                await session.ws_connect(f"{url}/none")
-            assert nowhere.value.status == 404
-            await runner.cleanup()
-
-    run(test())
-
-
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [
-        (b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n", 502),
-        (ok(b"no", status=b"426 No"), 426),
-    ],
-)
-def test_a_backend_may_not_want_to_switch(run: Run, answer: bytes, status: int) -> None:
-    async def test() -> None:
-        async with origin(answering(answer)) as a, served(a) as it, it.client() as client:
-            client.send(get("/", "Connection: upgrade", "Upgrade: websocket"))
-            assert (await client.response()).status == status
-            assert a.requests[0]["Upgrade"] == "websocket"
-
-    run(test())
-
-
-def test_an_upgrade_that_the_file_does_not_name_is_not_asked_for(run: Run) -> None:
-    async def test() -> None:
-        async with origin(echo) as a, served(a) as it, it.client() as client:
-            client.send(get("/", "Connection: upgrade", "Upgrade: other"))
-            assert b"Upgrade" not in (await client.response()).body
-
-    run(test())
-
-
-# --- inside a service
 
 
 def test_it_is_a_route_of_a_service(run: Run) -> None:

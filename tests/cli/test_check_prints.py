@@ -66,3 +66,14 @@ def test_the_schema_is_printed_without_a_file() -> None:
     said = lb("check", "--schema")
     assert (said.returncode, said.stderr) == (0, "")
     assert json.loads(said.stdout) == schema()
+
+
+def test_a_token_that_cannot_be_had_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    file = written(tmp_path, '[server]\nadmin = "127.0.0.1:0"\nadmin_token_file = "token"\n')
+    said = lb("check", file)
+    assert said.returncode == 3
+    assert said.stderr.startswith(f"{file}:3 server.admin_token_file: {tmp_path / 'token'}: ")
+    (tmp_path / "token").touch(0o600)
+    assert "is empty" in lb("check", file).stderr
+    (tmp_path / "token").write_text("secret\n")
+    assert lb("check", file).returncode == 0

@@ -212,7 +212,7 @@ class House:
 
     async def end(self) -> bytes:
         self.proxy.hurry()
-        self.proxy.clients.expect_no_more(gently=False)
+        self.proxy.clients.expect_no_more(patience=0.0)
         self.proxy.clients.cut_off()
         await self._settle()
         await self.proxy.stop()

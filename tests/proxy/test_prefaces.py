@@ -150,14 +150,14 @@ def test_who_has_said_nothing_yet_gives_its_place_to_others(run: Run) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("gently", [False, True])
-def test_a_proxy_that_stops_waits_for_who_is_being_introduced(run: Run, gently: bool) -> None:
+@pytest.mark.parametrize("patience", [0.0, 30.0])
+def test_a_proxy_that_stops_waits_for_who_is_being_introduced(run: Run, patience: float) -> None:
     async def test() -> None:
         header = written("v2", SOMEBODY)
         async with origin(echo) as a, proxy(a, toml=ASKING) as lb, told(lb, header[:9]) as client:
             while not lb.driver.clients.present:
                 await asyncio.sleep(0)
-            stopping = asyncio.create_task(lb.driver.stop(gently))
+            stopping = asyncio.create_task(lb.driver.stop(patience))
             while not lb.driver.clients.draining:
                 await asyncio.sleep(0)
             client.send(header[9:], get())

@@ -182,7 +182,7 @@ def test_a_stop_before_the_first_answers_waits_for_nobody(run: Run) -> None:
     run(test())
 
 
-# --- gently: somebody else listens already
+# --- somebody else listens already
 
 
 def test_an_idle_client_is_told_with_its_next_answer(run: Run) -> None:
@@ -191,7 +191,7 @@ def test_an_idle_client_is_told_with_its_next_answer(run: Run) -> None:
             for client in (idle, silent):
                 client.send(get())
                 assert (await client.response())["Connection"] is None
-            stopping = asyncio.ensure_future(lb.driver.stop(gently=True))
+            stopping = asyncio.ensure_future(lb.driver.stop(patience=30.0))
             while not lb.driver.clients.draining:
                 await asyncio.sleep(0)
             await asyncio.sleep(2 * exchange_client.GRACE)
@@ -224,7 +224,7 @@ def test_who_hears_an_answer_that_has_begun_may_ask_once_more(run: Run) -> None:
             head = await client.head()
             assert head is not None
             assert head["Connection"] is None
-            stopping = asyncio.ensure_future(lb.driver.stop(gently=True))
+            stopping = asyncio.ensure_future(lb.driver.stop(patience=30.0))
             while not lb.driver.clients.draining:
                 await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -233,5 +233,21 @@ def test_who_hears_an_answer_that_has_begun_may_ask_once_more(run: Run) -> None:
             client.send(get())
             assert (await client.response())["Connection"] == "close"
             assert await stopping is True
+
+    run(test())
+
+
+def test_idle_clients_are_waited_for_as_long_as_patience_lasts(run: Run) -> None:
+    async def test() -> None:
+        async with origin(silent) as a, proxy(a) as lb, lb.client() as idle, lb.client() as busy:
+            busy.send(get())
+            await a.arrived.get()
+            idle.send(get("/lb-health"))
+            await idle.response()
+            stopping = asyncio.ensure_future(lb.driver.stop(patience=0.01))
+            assert await idle.closed()
+            assert not stopping.done(), "what is in flight has its own time"
+            lb.driver.hurry()
+            assert await stopping is False
 
     run(test())

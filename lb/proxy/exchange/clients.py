@@ -34,7 +34,7 @@ class Clients:
         """How many there are, those included who are just coming."""
         self.draining = False
         """Whether nobody is expected any more."""
-        self._gently = False
+        self._patience = 0.0
         self.parting = False
         """Whether it is the proxy that ends what is under way."""
         self._hurried = False
@@ -64,7 +64,7 @@ class Clients:
             self.present += 1
         self._all.add(client)
         if self.draining:
-            client.drain(self._gently)
+            client.drain(self._patience > 0)
 
     def left(self, client: Connected) -> None:
         if client in self._all:
@@ -73,25 +73,28 @@ class Clients:
         if self.draining and not self._all:
             self._deserted.set()
 
-    def expect_no_more(self, gently: bool) -> None:
-        """Whoever joins from now on does so to finish."""
+    def expect_no_more(self, patience: float) -> None:
+        """Whoever joins from now on does so to finish; see `end`."""
         self.draining = True
-        self._gently = gently
+        self._patience = patience
 
     async def end(self, seconds: float) -> bool:
         """Let everybody finish, and cut off whoever is left then; False when somebody was.
 
-        `gently` the idle ones are not closed before that: each of them is told so first, with the
-        answer to its next request.
+        Those who are idle have so many seconds of `patience` to ask once more, and are told to go
+        with the answer; then they are closed.
         """
         for client in list(self._all):
-            client.drain(self._gently)
-        if not self._hurried:
-            await self._desertion(seconds)
-        if self._gently:
+            client.drain(self._patience > 0)
+        patience = min(self._patience, seconds)
+        if patience and not self._hurried:
+            await self._desertion(patience)
+        if patience:
             for client in list(self._all):
                 client.fade()
             await asyncio.sleep(0)
+        if not self._hurried:
+            await self._desertion(seconds - patience)
         in_time = not self._all
         self.cut_off()
         await self._desertion(LOSS)
