@@ -135,13 +135,18 @@ class Attempt:
 
     def _directed(self, request: ClientRequest) -> ClientRequest:
         """The same request for the backend; who is asked for stays who it was."""
-        site = self.lease.backend.site
+        backend = self.lease.backend
+        site = backend.site
         it = copy(request)
         it.url = request.url.with_host(site.host).with_port(site.port)
-        if it.server_hostname is None and it.is_ssl():
+        secure = self._driver.context.ways.to(backend.name, backend.address).secure
+        if secure is not None:
+            it.url = it.url.with_scheme("https").with_port(site.port)
+            vars(it)["_ssl"], it.server_hostname = secure
+        elif it.server_hostname is None and it.is_ssl():
             it.server_hostname = request.url.raw_host
         it.headers = request.headers.copy()
-        it.headers[BACKEND] = self.lease.backend.address
+        it.headers[BACKEND] = backend.address
         vars(it)["send"] = partial(self._send, it.send)  # says when there is a connection
         vars(it)["_timer"] = TimerNoop()  # the session's belongs to its caller's task, not to ours
         return it

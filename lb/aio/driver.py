@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet
 
+from lb.aio.finding import Finding, judged
 from lb.balancing import Backend, Balancer, LoadReport, Snapshot
 from lb.config import Scenario, host_and_port
 from lb.errors import UsageError
@@ -104,12 +105,19 @@ class Driver:
             recall=self._recall,
             attempt=scenario.timeouts.attempt,
         )
+        self._finding = (
+            Finding(scenario, context, self.dispatcher, self._prober, log)
+            if scenario.discovery
+            else None
+        )
         self._identify(self.balancer.needs)
         self._timer: asyncio.TimerHandle | None = None
         self._look_at = 0.0  # when the next tick is due
 
     async def begin(self) -> None:
-        """Ask every backend once; returns when all have answered, or none will soon."""
+        """Find backends, and ask each once; returns when all have answered, or none will soon."""
+        if self._finding is not None:
+            await self._finding.begin()
         self.dispatcher.begin()
         await self.dispatcher.answered.wait()
 
@@ -119,6 +127,8 @@ class Driver:
             call.close()
         if self._timer is not None:
             self._timer.cancel()
+        if self._finding is not None:
+            await self._finding.close()
         await self.dispatcher.close()
         await self._prober.close()
         await asyncio.sleep(0)  # so do the transports close
@@ -179,12 +189,4 @@ def scenario_of(given: Scenario | None, tables: dict[str, Any]) -> Scenario:
     """A whole file, or one built of its tables. Raises ConfigError, UsageError."""
     if given is not None and tables:
         raise UsageError(f"give a scenario, or its tables ({', '.join(tables)}); not both")
-    scenario = given or Scenario(**tables)
-    for row in scenario.backends:
-        if not _reachable(row.address):
-            raise UsageError(f"{row.address}: lb.aio reaches backends by host:port alone")
-    return scenario
-
-
-def _reachable(address: str) -> bool:
-    return not address.startswith("unix:")
+    return judged(given or Scenario(**tables))

@@ -125,6 +125,7 @@ class Calling:
         self.log = log
         self.outcomes: list[tuple[str, Outcome]] = []
         self.ended: asyncio.Queue[tuple[str, Outcome]] = asyncio.Queue()
+        self.said: asyncio.Queue[str] = asyncio.Queue()  # lines of the log, as they come
         assert balance._driver is not None
         self.driver = balance._driver
         self.leases = note_leases(self.driver.balancer)
@@ -133,6 +134,11 @@ class Calling:
     def _ended(self, backend: Backend, outcome: Outcome, latency: float) -> None:
         self.outcomes.append((backend.name, outcome))
         self.ended.put_nowait((backend.name, outcome))
+
+    async def hears(self, event: str) -> None:
+        """Wait until the log says so."""
+        while await self.said.get() != event:
+            pass
 
     async def text(self, method: str = "GET", path: str = "/", **options: Any) -> str:
         async with self.session.request(method, f"http://orders{path}", **options) as answer:
@@ -151,12 +157,15 @@ async def calling(
     if "[panic]" not in toml:
         health += "\n[panic]\nthreshold = 0.0\n"
     log: list[Line] = []
-    balance = Balance(
-        "orders",
-        scenario(*backends, toml=toml + "\n" + health, **rows),
-        Random(1),
-        lambda level, event, **fields: log.append((level, event, fields)),
-    )
+
+    def note(level: str, event: str, **fields: object) -> None:
+        log.append((level, event, fields))
+        if it is not None:
+            it.said.put_nowait(event)
+
+    it: Calling | None = None
+    file = scenario(*backends, toml=toml + "\n" + health, **rows)
+    balance = Balance("orders", file, Random(1), note)
     async with balance, aiohttp.ClientSession(middlewares=[balance]) as session:
         it = Calling(balance, session, log)
         yield it
