@@ -11,9 +11,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic_ns
+from typing import Any
 
 from lb import BUILD
 from lb.balancing import Change, SetState, State
@@ -27,6 +28,7 @@ from lb.workers import notify
 from lb.workers.chronicle import Chronicle, told
 from lb.workers.crew import Crew
 from lb.workers.handover import Estate, Predecessor, Succession
+from lb.workers.plane import Plane
 from lb.workers.sockets import activated, gathered
 from lb.workers.unchangeable import unchangeable
 
@@ -49,7 +51,10 @@ class Main:
         read: Read | None = None,
         predecessor: Predecessor | None = None,
     ) -> None:
-        """Must be made inside a running event loop. Without `read` there is nothing to reload."""
+        """Must be made inside a running event loop. Without `read` there is nothing to reload.
+
+        Raises ConfigError where the control plane's token cannot be had.
+        """
         self._loop = asyncio.get_running_loop()
         self.scenario = scenario
         self._log = log
@@ -57,6 +62,7 @@ class Main:
         self._predecessor = predecessor
         self._succession: Succession | None = None
         self.crew = crew(scenario)
+        self._plane = Plane(self, scenario, log)
         self._bound: Bound = []
         self._in_turn = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -77,6 +83,9 @@ class Main:
 
     async def report(self) -> Report:
         return await self.crew.report()
+
+    async def forecast(self) -> Mapping[str, Any]:
+        return await self._plane.forecast(self.scenario, await self.report())
 
     async def perform(self, change: Change, who: str) -> None:
         async with self._in_turn:
@@ -106,8 +115,10 @@ class Main:
         if self._read is None:
             raise UsageError("there is no file to read again: this balancer was started without")
         scenario = await asyncio.to_thread(self._read)
+        token = await self._plane.token(scenario)
         kept = list(unchangeable(self.scenario, scenario))
         await self.crew.adopt(scenario)
+        self._plane.ask_for(token)
         self.scenario = scenario
         return kept
 
@@ -151,14 +162,19 @@ class Main:
             passed, states = self._predecessor.estate.sockets, self._predecessor.estate.states
         elif from_manager := notify.passed():
             self._activated = True
-            passed = activated(addresses, from_manager)
-        self._bound = await gathered(listeners, passed, Names(self._log))
+            at_admin = [listener.address for listener in self._plane.listeners]
+            passed = activated([*addresses, *at_admin], from_manager)
+        names = Names(self._log)
+        ours, passed = self._plane.claim(passed, addresses)
+        self._plane.bound = await gathered(self._plane.listeners, ours, names)
+        self._bound = await gathered(listeners, passed, names)
         await self.crew.start(self._bound)
         for name, state in states.items():
             try:
                 await self.crew.perform(SetState(name, State(state)))
             except LbError:
                 continue  # it is not in our file
+        await self._plane.start()
         if self._predecessor is not None:
             await asyncio.to_thread(self._predecessor.relieve)
             self._log("info", "took over", pid=self._predecessor.estate.pid)
@@ -175,6 +191,7 @@ class Main:
             backends=self.crew.backends,
             build=BUILD.name,
             pid=os.getpid(),
+            **({"admin": ",".join(at)} if (at := self._plane.addresses) else {}),
         )
         notify.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS=at {', '.join(self.addresses)}")
         if (seconds := notify.watchdog()) is not None:
@@ -191,7 +208,10 @@ class Main:
         if not self._gently:
             notify.tell("STOPPING=1")
         self._log("info", "draining", connections=self.crew.clients)
+        if self._gently:
+            await self._plane.stop(gently=True)  # what the successor says is true
         in_time = await self.crew.stop(self._patience())
+        await self._plane.stop(gently=self._gently or self._activated)
         if self._watchdog is not None:
             self._watchdog.cancel()
         return in_time
@@ -230,7 +250,7 @@ class Main:
     def _estate(self) -> Estate:
         return Estate(
             os.getpid(),
-            [(listener.address, one) for listener, one in self._bound],
+            [*((it.address, one) for it, one in self._bound), *self._plane.estate],
             self.crew.states,
         )
 

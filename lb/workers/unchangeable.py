@@ -13,3 +13,6 @@ def unchangeable(before: Scenario, after: Scenario) -> Iterator[str]:
     if old != new:
         place = after.place("server", "listen")
         yield f"{place}: stays {', '.join(old)}; lb serve --replace changes it"
+    if before.server.admin != after.server.admin:
+        place, now = after.place("server", "admin"), before.server.admin or "off"
+        yield f"{place}: stays {now}; lb serve --replace changes it"
