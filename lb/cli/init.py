@@ -20,8 +20,8 @@ from lb.system import try_directory, writing
 from lb.terminal import Terminal
 
 FILE, SCHEMA = "lb.toml", "lb.schema.json"
-HOMES = ("/home/", "/root/", "/run/user/")
-"""Where a service with ProtectHome= finds nothing."""
+HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")
+"""Where a service with ProtectHome= and PrivateTmp= finds nothing."""
 USUAL = "/opt/lb/bin/lb"
 """Where lb is installed for a service, if it is not where one finds it already."""
 
@@ -57,7 +57,8 @@ address = "127.0.0.1:3003"
 CONTAINER = Place(
     """\
 listen = "0.0.0.0:8080"
-admin = "127.0.0.1:8405"           # inside: lb ctl, with docker exec or kubectl exec
+admin = "127.0.0.1:8405"           # inside: lb ctl, by docker exec or kubectl exec; for Prometheus
+# admin_token_file = "/run/token"  # outside 0.0.0.0:8405, and a token, which is asked for then
 stats_path = ""                    # would tell everybody what backends there are""",
     """\
 [[discovery]]
@@ -118,7 +119,7 @@ def _dashboard(_: Place) -> str:
 def _command() -> str:
     """This lb, if a service can reach it."""
     found = str(Path(sys.executable).with_name("lb"))
-    return found if os.access(found, os.X_OK) and not found.startswith(HOMES) else USUAL
+    return found if os.access(found, os.X_OK) and not found.startswith(HIDDEN) else USUAL
 
 
 FILES = {
@@ -242,7 +243,7 @@ def _notes(out: Path, asked: set[str], left: Iterable[str]) -> Iterator[str]:
         if asked & CONTAINED and _unreachable(file):
             yield f'in a container it has to say listen = "0.0.0.0:8080" in [server] of {file}'
     if "systemd" in asked and _command() == USUAL:
-        yield f"lb.service expects lb at {USUAL}: it may look into no home directory"
+        yield f"lb.service expects lb at {USUAL}: it does not see home directories, nor /tmp"
 
 
 def _unreachable(file: Path) -> bool:
