@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lb import __version__
 from lb.admin.traffic import traffic
 from lb.balancing import BackendView
-from lb.config import Scenario
+from lb.config import Scenario, effective
 from lb.measures import Report
 from lb.measures.endpoints import stats
 
@@ -52,15 +53,15 @@ def _row(row: dict[str, Any], report: Report) -> dict[str, Any]:
 
 
 def config(scenario: Scenario, report: Report) -> dict[str, Any]:
-    """The tables in force, as a file has them, durations in seconds.
+    """The tables in force, as a file has them, with what was changed since it was read.
 
     Of secrets it names the files alone.
     """
-    told = scenario.model_dump(mode="json", by_alias=True)
+    told: dict[str, Any] = _without_passwords(effective(scenario))
     snapshot = report.snapshot
     settings = {name: _plain(value) for name, value in snapshot.settings.items()}
     told["algorithm"] = {"name": snapshot.algorithm, **settings}
-    rows = zip(scenario.backends, told["backend"], strict=True)
+    rows = zip(scenario.backends, told.get("backend", ()), strict=True)
     written = {backend.label: row for backend, row in rows}
     told["backend"] = [
         {**written.get(backend.name, _added(backend)), "weight": backend.weight}
@@ -75,8 +76,20 @@ def _added(backend: BackendView) -> dict[str, Any]:
         "name": "" if backend.name == backend.address else backend.name,
         "priority": backend.priority,
         "zone": backend.zone,
-        "max_in_flight": backend.max_in_flight,
+        **({} if backend.max_in_flight is None else {"max_in_flight": backend.max_in_flight}),
     }
+
+
+_USER = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def _without_passwords(value: Any) -> Any:
+    """URLs may have some."""
+    if isinstance(value, dict):
+        return {key: _without_passwords(it) for key, it in value.items()}
+    if isinstance(value, list):
+        return [_without_passwords(it) for it in value]
+    return _USER.sub("***@", value) if isinstance(value, str) else value
 
 
 def _plain(value: object) -> object:

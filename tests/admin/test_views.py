@@ -52,7 +52,7 @@ def test_the_config_is_a_file_with_what_was_changed_since() -> None:
             await lb.ask("DELETE", "/v1/backends/c%2Fd%20e")
             told = (await lb.ask("GET", "/v1/config")).json
             assert told["algorithm"] == {"name": "p2c", "choices": 3}
-            assert (told["retries"]["max"], told["health"]["interval"]) == (2, 3.0)
+            assert (told["retries"]["max"], told["health"]["interval"]) == (2, "3s")
             rows = [(row["address"], row["weight"], row["zone"]) for row in told["backend"]]
             assert rows == [
                 ("127.0.0.1:3001", 7, ""),
@@ -137,7 +137,8 @@ def test_a_backend_may_be_added_with_what_a_file_may_say() -> None:
 def test_of_secrets_the_files_are_named_alone(tmp_path: Any) -> None:
     (tmp_path / "token").write_text("s3cret")
     (tmp_path / "lb.toml").write_text(
-        f'[server]\nadmin_token_file = "{tmp_path}/token"\n[[backend]]\naddress = "127.0.0.1:3001"'
+        f'[server]\nadmin_token_file = "{tmp_path}/token"\n'
+        '[tracing]\notlp = "http://me:pa55@127.0.0.1:4318"\n[[backend]]\naddress = "127.0.0.1:3001"'
     )
 
     async def test() -> None:
@@ -146,6 +147,8 @@ def test_of_secrets_the_files_are_named_alone(tmp_path: Any) -> None:
         async with plane(held) as lb:
             answer = await lb.ask("GET", "/v1/config")
             assert answer.json["server"]["admin_token_file"] == f"{tmp_path}/token"
+            assert answer.json["tracing"]["otlp"] == "http://***@127.0.0.1:4318"
             assert "s3cret" not in answer.text
+            assert "pa55" not in answer.text
 
     run(test())
