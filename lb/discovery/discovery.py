@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from lb.config import BackendTable
 from lb.config.discovery import DiscoveryTable
@@ -20,6 +21,18 @@ Changed = Callable[[str], None]
 def source_of(table: DiscoveryTable) -> Source:
     """What a table of the file names."""
     return source_of_names(table) if table.file is None else WatchedFile(table.file)
+
+
+@dataclass
+class Plan:
+    """Where backends would be found."""
+
+    static: Sequence[BackendTable]
+    watches: list[Watch] = field(default_factory=list)
+    new: list[Watch] = field(default_factory=list)
+    """Those of them that are not at work yet."""
+    rows: Rows = ()
+    """All backends that would be found."""
 
 
 class Discovery:
@@ -56,40 +69,50 @@ class Discovery:
 
     async def first(self, within: float) -> Rows:
         """What can be known within so many seconds. From here on `changed` hears of the rest."""
-        return await self.adopt(self._tables, self._static, within)
+        plan = await self.plan(self._tables, self._static, within)
+        self.adopt(plan)
+        return plan.rows
 
-    async def adopt(
+    async def plan(
         self, tables: Sequence[DiscoveryTable], static: Sequence[BackendTable], within: float
-    ) -> Rows:
-        """Go by other tables; those that stay have forgotten nothing.
+    ) -> Plan:
+        """What would be with other tables, and other backends that are there anyway.
 
-        Waits for what new ones say, but not longer than `within` seconds, and meanwhile all is as
-        it was. What is returned then is in force, and nobody is told of it in another way.
+        Waits for what new ones say, but not longer than `within` seconds. All is as it was, until
+        somebody either adopts or drops the plan.
         """
         left = {watch.table.source: watch for watch in self._watches}
-        watches, new = [], []
+        plan = Plan(static)
         for table in tables:
             watch = left.get(table.source)
             if watch is None or watch.table != table:
                 source = table.source
                 known = self._before.pop(source, ()) if watch is None else watch.rows
                 watch = Watch(table, self._source_of(table), self._log, known)
-                new.append(watch)
-            watches.append(watch)
+                plan.new.append(watch)
+            plan.watches.append(watch)
         try:
-            await _looked(new, within)
+            await _looked(plan.new, within)
         except BaseException:
-            for watch in new:
-                watch.end()
+            self.drop(plan)
             raise
+        plan.rows = self._together(plan.watches, static)
+        return plan
+
+    def adopt(self, plan: Plan) -> None:
+        """Go by a plan. Tables that stay have forgotten nothing."""
         for watch in self._watches:
-            if watch not in watches:
+            if watch not in plan.watches:
                 watch.end()
-        self._watches, self._tables, self._static = watches, tables, static
-        for watch in watches:
+        self._watches, self._static, self.rows = plan.watches, plan.static, plan.rows
+        for watch in self._watches:
             watch.told = self._told
-        self.rows = self._together()
-        return self.rows
+            self._told(watch)  # of what it has said since
+
+    def drop(self, plan: Plan) -> None:
+        """Have nothing to do with it."""
+        for watch in plan.new:
+            watch.end()
 
     async def close(self) -> None:
         """Look no more. Looks that are under way are forgotten."""
@@ -101,17 +124,17 @@ class Discovery:
     # --- inside
 
     def _told(self, watch: Watch) -> None:
-        found = self._together()
+        found = self._together(self._watches, self._static)
         if {row.label: row for row in self.rows} != {row.label: row for row in found}:
             self.rows = found
             self._changed(watch.table.source)
 
-    def _together(self) -> Rows:
+    def _together(self, watches: Sequence[Watch], static: Sequence[BackendTable]) -> Rows:
         """Each once: who is named first has it, and another source's word counts no more."""
-        taken = {name: "the file" for row in self._static for name in (row.label, row.address)}
+        taken = {name: "the file" for row in static for name in (row.label, row.address)}
         rows: list[BackendTable] = []
         twice: set[tuple[str, str]] = set()
-        for watch in self._watches:
+        for watch in watches:
             source = watch.table.source
             for found in watch.rows:
                 row = watch.table.completed(found)

@@ -60,11 +60,14 @@ class Context:
         self.cookie: bytes | None = None
         """The name of the cookie that tells a client's backend, if there is one."""
 
-    def adopt(self, scenario: Scenario, credentials: Credentials) -> None:
-        """What of a file is only looked at: in force from here on."""
+    def learn(self, scenario: Scenario, credentials: Credentials) -> None:
+        """How backends are reached, those of a file and those that are found."""
         self.credentials = credentials
         self.ways = Ways(scenario, credentials)
-        """How each backend is reached."""
+
+    def adopt(self, scenario: Scenario, credentials: Credentials) -> None:
+        """What of a file is only looked at: in force from here on."""
+        self.learn(scenario, credentials)
         self.timeouts = scenario.timeouts
         self.total = scenario.timeouts.total
         self.limits = scenario.limits

@@ -194,6 +194,16 @@ class Proxy:
         self._serve_endpoints(scenario.server)
         self._door.allow(self._room(scenario))
 
+    def learn(self, scenario: Scenario) -> None:
+        """Of further backends, which are about to join: how they are reached and checked.
+
+        Raises ConfigError where a certificate is no good, and changes nothing.
+        """
+        self.context.learn(scenario, self.context.credentials.joined_by(scenario))
+        self._prober.adopt(scenario, self.context.ways)
+        self.dispatcher.adopt()
+        self._door.allow(self._room(scenario))
+
     def report(self) -> Report:
         """How everything is now."""
         now = self.context.now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lb.balancing import Change
+from lb.balancing import Change, Setup
 from lb.config import Scenario
 from lb.measures import Report
 from lb.proxy.lifecycle import Proxy
@@ -30,6 +30,10 @@ class Crew(Protocol):
     def states(self) -> dict[str, str]:
         """By name of a backend: what an operator wants of it, where that is not "up"."""
 
+    @property
+    def setup(self) -> Setup:
+        """What would make the balancer that there is now, with all that was changed."""
+
     async def start(self, bound: Bound) -> None:
         """Know something of every backend, then take clients from these sockets."""
 
@@ -40,7 +44,13 @@ class Crew(Protocol):
         """Change one thing. Raises UnknownBackend, UsageError; nothing changes then."""
 
     async def adopt(self, scenario: Scenario) -> None:
-        """Go on by another file, but for where to listen. Raises UsageError, ConfigError."""
+        """Go on by another file, but for where to listen; may come before `start`, too.
+
+        Raises UsageError, ConfigError.
+        """
+
+    async def learn(self, scenario: Scenario) -> None:
+        """Further backends, which are about to join, are in this file. Raises ConfigError."""
 
     def reopen(self) -> None:
         """Open log files again."""
@@ -79,6 +89,10 @@ class Alone:
         backends = self._proxy.balancer.pool.backends
         return {it.name: it.state.value for it in backends if it.state.value != "up"}
 
+    @property
+    def setup(self) -> Setup:
+        return self._proxy.balancer.setup
+
     async def start(self, bound: Bound) -> None:
         await self._proxy.start(bound)
 
@@ -90,6 +104,9 @@ class Alone:
 
     async def adopt(self, scenario: Scenario) -> None:
         self._proxy.adopt(scenario)
+
+    async def learn(self, scenario: Scenario) -> None:
+        self._proxy.learn(scenario)
 
     def reopen(self) -> None:
         self._proxy.reopen()

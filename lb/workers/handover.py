@@ -16,11 +16,12 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 LINUX = sys.platform == "linux"
 WAIT = 5.0
@@ -40,6 +41,8 @@ class Estate:
     """Each with the address that the file gives for it; the admin's too."""
     states: dict[str, str] = field(default_factory=dict)
     """What operators want of backends, by name."""
+    found: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What sources of backends said last, see `lb.discovery.memory`."""
 
 
 class Predecessor:
@@ -128,6 +131,7 @@ class Succession:
                 "pid": estate.pid,
                 "addresses": [address for address, _ in sockets],
                 "states": estate.states,
+                "found": estate.found,
             }
         ).encode()
         descriptors = [one.fileno() for _, one in sockets]
@@ -199,9 +203,8 @@ def _received(connection: socket.socket) -> Estate:
                 raise ValueError("it ends in the middle")
             data += more
         told = json.loads(data[HEADER.size :])
-        return Estate(
-            told["pid"], list(zip(told["addresses"], sockets, strict=True)), told["states"]
-        )
+        handed_over = list(zip(told["addresses"], sockets, strict=True))
+        return Estate(told["pid"], handed_over, told["states"], told.get("found", {}))
     except BaseException:
         for one in sockets:
             one.close()

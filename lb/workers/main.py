@@ -27,6 +27,7 @@ from lb.system import reason
 from lb.workers import notify
 from lb.workers.chronicle import Chronicle, told
 from lb.workers.crew import Crew
+from lb.workers.finding import Finding, joined
 from lb.workers.handover import Estate, Predecessor, Succession
 from lb.workers.plane import Plane
 from lb.workers.sockets import activated, gathered
@@ -63,6 +64,9 @@ class Main:
         self._succession: Succession | None = None
         self.crew = crew(scenario)
         self._plane = Plane(self, scenario, log)
+        known = predecessor.estate.found if predecessor is not None else None
+        self._finding = Finding(scenario, log, self._news, known)
+        self._following: set[asyncio.Task[None]] = set()
         self._bound: Bound = []
         self._in_turn = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -117,10 +121,37 @@ class Main:
         scenario = await asyncio.to_thread(self._read)
         token = await self._plane.token(scenario)
         kept = list(unchangeable(self.scenario, scenario))
-        await self.crew.adopt(scenario)
+        await self._adopt(scenario)
         self._plane.ask_for(token)
         self.scenario = scenario
         return kept
+
+    async def _adopt(self, scenario: Scenario) -> None:
+        plan = await self._finding.plan(scenario)
+        try:
+            await self.crew.adopt(joined(scenario, plan.rows))
+        except BaseException:
+            self._finding.drop(plan)
+            raise
+        self._finding.adopt(plan)
+
+    def _news(self, source: str) -> None:
+        task = self._loop.create_task(self._follow(source))
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+
+    async def _follow(self, source: str) -> None:
+        """Go by what is found now."""
+        async with self._in_turn:
+            if self._stopping.is_set():
+                return
+            try:
+                changes = await self._finding.follow(self.crew, self.scenario)
+            except LbError as error:
+                self._log("error", "not changed", who=source, reason=str(error))
+                return
+            for change in changes:
+                self._log("info", "control", who=source, **told(change))
 
     def _stay(self) -> None:
         """Raises UsageError when nothing shall be changed any more."""
@@ -168,6 +199,8 @@ class Main:
         ours, passed = self._plane.claim(passed, addresses)
         self._plane.bound = await gathered(self._plane.listeners, ours, names)
         self._bound = await gathered(listeners, passed, names)
+        if self.scenario.discovery:
+            await self._adopt(self.scenario)
         await self.crew.start(self._bound)
         for name, state in states.items():
             try:
@@ -207,6 +240,7 @@ class Main:
             self._succession.close()
         if not self._gently:
             notify.tell("STOPPING=1")
+        await self._finding.close()
         self._log("info", "draining", connections=self.crew.clients)
         if self._gently:
             await self._plane.stop(gently=True)  # what the successor says is true
@@ -252,6 +286,7 @@ class Main:
             os.getpid(),
             [*((it.address, one) for it, one in self._bound), *self._plane.estate],
             self.crew.states,
+            self._finding.known,
         )
 
     async def _succeeded(self, pid: int) -> None:

@@ -232,14 +232,46 @@ def test_tables_come_change_and_go_while_it_runs(run: Run) -> None:
         house = House(file_table("a"), file_table("b"), scripts=scripts)
         await house.found.first(WITHIN)
         kept = house.found._watches[1]
-        other = file_table("a", backend={"weight": 8})
-        found = await house.found.adopt(
-            [other, file_table("b"), file_table("c")], rows("h:3").rows or (), WITHIN
-        )
-        assert [(row.label, row.weight) for row in found] == [("h:1", 8), ("h:2", 1)]
+        tables = [file_table("a", backend={"weight": 8}), file_table("b"), file_table("c")]
+        plan = await house.found.plan(tables, rows("h:3").rows or (), WITHIN)
+        assert labels(house.found.rows) == ["h:1", "h:2"], "not yet"
+        house.found.adopt(plan)
+        assert [(row.label, row.weight) for row in plan.rows] == [("h:1", 8), ("h:2", 1)]
+        assert house.found.rows == plan.rows
         assert house.found._watches[1] is kept
-        assert labels(await house.found.adopt([], (), WITHIN)) == []
+        house.found.adopt(await house.found.plan([], (), WITHIN))
+        assert house.found.rows == ()
         assert house.heard == [], "who adopts has the answer"
+        await house.found.close()
+
+    run(test())
+
+
+def test_a_plan_that_is_dropped_has_changed_nothing(run: Run) -> None:
+    async def test() -> None:
+        script, other = Script("h:1"), Script("h:2")
+        house = House(file_table("a"), scripts={"file a": script, "file b": other})
+        await house.found.first(WITHIN)
+        house.found.drop(await house.found.plan([file_table("b")], (), WITHIN))
+        script.sighting = rows("h:3")
+        await house.until(lambda: house.heard)
+        assert house.heard == [("file a", ["h:3"])]
+        await house.found.close()
+
+    run(test())
+
+
+def test_what_is_said_between_a_plan_and_its_adoption_is_told(run: Run) -> None:
+    async def test() -> None:
+        script = Script("h:1")
+        house = House(file_table("a"), scripts={"file a": script})
+        await house.found.first(WITHIN)
+        plan = await house.found.plan([file_table("a")], rows("h:9").rows or (), WITHIN)
+        script.sighting = rows("h:2")
+        await house.until(lambda: house.heard)
+        house.found.adopt(plan)
+        assert house.heard == [("file a", ["h:2"]), ("file a", ["h:2"])]
+        assert labels(plan.rows) == ["h:1"], "whoever has gone by it hears more"
         await house.found.close()
 
     run(test())
@@ -252,7 +284,9 @@ def test_a_changed_table_goes_on_with_what_was_known_until_it_hears_more(run: Ru
         await house.found.first(WITHIN)
         script.go_on.clear()
         changed = file_table("a", timeout=60, backend={"weight": 8})
-        (row,) = await house.found.adopt([changed], (), 0.01)
+        plan = await house.found.plan([changed], (), 0.01)
+        house.found.adopt(plan)
+        (row,) = house.found.rows
         assert (row.label, row.weight) == ("h:1", 8)
         script.go_on.set()
         await house.found.close()

@@ -36,6 +36,7 @@ class Credentials:
         """When each certificate of ours expires, seconds since 1970, by its file."""
         self._listeners: dict[str, ssl.SSLContext] = {}
         self._backends: dict[tuple[str, str], tuple[ssl.SSLContext, str | None]] = {}
+        self._contexts: dict[BackendTls, ssl.SSLContext] = {}
 
     @classmethod
     def read(cls, scenario: Scenario, now: float | None = None) -> Credentials:
@@ -60,15 +61,25 @@ class Credentials:
                     continue
                 read[listener.place] = _by_name([one for one in made if one], listener.tls)
             it._listeners[listener.address] = read[listener.place]
-        towards: dict[BackendTls, ssl.SSLContext] = {}
-        for number, row in enumerate(scenario.backends):
-            if row.tls is not None:
-                try:
-                    context = towards.get(row.tls) or it._towards(row.tls, today)
-                    towards[row.tls] = context
-                    it._backends[row.label, row.address] = context, _name_of(row, row.tls)
-                except Bad as bad:
-                    problems.append(f"{scenario.place('backend', number, 'tls', bad.key)}: {bad}")
+        for number, table in enumerate(scenario.discovery):
+            if table.backend.tls is not None:
+                place = ("discovery", number, "backend", "tls")
+                it._meet(table.backend.tls, scenario, place, problems, today)
+        it._meet_all(scenario, problems, today)
+        if problems:
+            raise ConfigError(dict.fromkeys(problems))
+        return it
+
+    def joined_by(self, scenario: Scenario) -> Credentials:
+        """These, and what further backends of a file speak: nothing is read that was read before.
+
+        Raises ConfigError.
+        """
+        it = Credentials()
+        it.expiry, it._listeners = dict(self.expiry), self._listeners
+        it._contexts = dict(self._contexts)
+        problems: list[str] = []
+        it._meet_all(scenario, problems, time.time())
         if problems:
             raise ConfigError(dict.fromkeys(problems))
         return it
@@ -97,6 +108,31 @@ class Credentials:
         except Bad as bad:
             problems.append(f"{scenario.place(*place, bad.key)}: {bad}")
             return None
+
+    def _meet_all(self, scenario: Scenario, problems: list[str], today: float) -> None:
+        for number, row in enumerate(scenario.backends):
+            if row.tls is not None:
+                place = ("backend", number, "tls")
+                context = self._meet(row.tls, scenario, place, problems, today)
+                if context is not None:
+                    self._backends[row.label, row.address] = context, _name_of(row, row.tls)
+
+    def _meet(
+        self,
+        tls: BackendTls,
+        scenario: Scenario,
+        place: Place,
+        problems: list[str],
+        today: float,
+    ) -> ssl.SSLContext | None:
+        """What backends are met with; those that differ in their name alone share it."""
+        common = tls.model_copy(update={"server_name": None})
+        if common not in self._contexts:
+            try:
+                self._contexts[common] = self._towards(tls, today)
+            except Bad as bad:
+                problems.append(f"{scenario.place(*place, bad.key)}: {bad}")
+        return self._contexts.get(common)
 
     def _towards(self, tls: BackendTls, today: float) -> ssl.SSLContext:
         """Raises Bad."""

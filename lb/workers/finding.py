@@ -1,0 +1,75 @@
+"""Backends that are found while it runs: what their sources say becomes changes of the crew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lb.balancing import Change
+from lb.config import BackendTable, Scenario
+from lb.discovery import Discovery, changes
+from lb.discovery.discovery import Plan
+from lb.discovery.memory import Remembered
+from lb.workers.chronicle import Chronicle
+from lb.workers.crew import Crew
+
+WITHIN = 5.0
+"""Seconds that new sources may take to say something before it goes on without."""
+
+
+class Finding:
+    """The sources of a file, and which of their backends the crew has."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        log: Chronicle,
+        news: Callable[[str], None],
+        known: Remembered | None = None,
+    ) -> None:
+        """`news` is told which source has some, for `follow`; `known` see `Discovery`."""
+        self._found = Discovery(scenario.discovery, scenario.backends, log, news, known)
+        self._had: tuple[BackendTable, ...] = ()
+
+    @property
+    def known(self) -> Remembered:
+        """For a successor."""
+        return self._found.known
+
+    async def plan(self, scenario: Scenario) -> Plan:
+        """What a file would find; to be adopted, or dropped."""
+        return await self._found.plan(scenario.discovery, scenario.backends, WITHIN)
+
+    def adopt(self, plan: Plan) -> None:
+        """The crew has what is in the plan."""
+        self._had = plan.rows
+        self._found.adopt(plan)
+
+    def drop(self, plan: Plan) -> None:
+        """The crew has not."""
+        self._found.drop(plan)
+
+    async def follow(self, crew: Crew, scenario: Scenario) -> list[Change]:
+        """Make the crew have what is found now. Returns what had to be changed.
+
+        Raises ConfigError where a certificate is no good; nothing changes then.
+        """
+        before, after = self._had, self._found.rows
+        staying = {row.label for row in after}
+        leaving = [row for row in before if row.label not in staying]
+        await crew.learn(joined(scenario, (*after, *leaving)))
+        told = changes(
+            crew.setup, [*map(scenario.settings, before)], [*map(scenario.settings, after)]
+        )
+        for change in told:
+            await crew.perform(change)
+        self._had = after
+        return told
+
+    async def close(self) -> None:
+        """Look for no more."""
+        await self._found.close()
+
+
+def joined(scenario: Scenario, found: tuple[BackendTable, ...]) -> Scenario:
+    """A file, as if it had these backends, too."""
+    return scenario.model_copy(update={"backends": (*scenario.backends, *found)})
