@@ -55,7 +55,7 @@ class Predecessor:
     @classmethod
     def find(cls, addresses: Iterable[str]) -> Predecessor | None:
         """Who serves at one of these addresses; None if nobody does."""
-        for address in addresses:
+        for address in filter(_its_own, addresses):
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(WAIT)
             try:
@@ -93,7 +93,7 @@ class Succession:
         self._succeeded = succeeded
         self._waiting: list[socket.socket] = []
         self._talks: set[asyncio.Task[None]] = set()
-        for address in addresses:
+        for address in filter(_its_own, addresses):
             with suppress(OSError):  # somebody else has the name; then nobody finds us by it
                 self._waiting.append(_listening(_name(address)))
         for one in self._waiting:
@@ -151,6 +151,11 @@ class Succession:
                 await self._loop.sock_sendall(connection, GONE)
             except OSError:
                 return
+
+
+def _its_own(address: str) -> bool:
+    """Port 0 is another one each time: who asks for one has nobody to succeed."""
+    return not address.endswith(":0")
 
 
 def _name(address: str) -> str:
