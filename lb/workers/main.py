@@ -142,16 +142,17 @@ class Main:
 
     async def _follow(self, source: str) -> None:
         """Go by what is found now."""
+        who = f"discovery {source}"
         async with self._in_turn:
             if self._stopping.is_set():
                 return
             try:
                 changes = await self._finding.follow(self.crew, self.scenario)
             except LbError as error:
-                self._log("error", "not changed", who=source, reason=str(error))
+                self._log("error", "not changed", who=who, reason=str(error))
                 return
             for change in changes:
-                self._log("info", "control", who=source, **told(change))
+                self._log("info", "control", who=who, **told(change))
 
     def _stay(self) -> None:
         """Raises UsageError when nothing shall be changed any more."""

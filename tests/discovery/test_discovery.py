@@ -3,92 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from lb.config import BackendTable
 from lb.config.discovery import DiscoveryTable
-from lb.discovery import Discovery
-from lb.discovery.discovery import source_of
-from lb.discovery.memory import Remembered, recalled, remembered
-from lb.discovery.watching import Sighting, Source
+from lb.discovery.watching import Sighting
 from tests.discovery.conftest import Run
+from tests.discovery.house import WITHIN, House, Script, file_table, labels, rows
 from tests.discovery.nameserver import BROKEN, NameServer
 from tests.discovery.test_file import replaced
-
-WITHIN = 30.0
-"""Seconds: far more than anything here takes."""
-
-
-class Script:
-    """A source whose sightings the test hands out; the last one is seen again and again."""
-
-    def __init__(self, *labels: str) -> None:
-        self.sighting = rows(*labels)
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    def look(self) -> Sighting:
-        self.go_on.wait()
-        return self.sighting
-
-
-def rows(*labels: str) -> Sighting:
-    return Sighting(tuple(BackendTable.model_validate(label) for label in labels))
-
-
-def labels(found: Iterable[BackendTable]) -> list[str]:
-    return [row.label for row in found]
-
-
-def file_table(name: str, **keys: object) -> DiscoveryTable:
-    return DiscoveryTable.model_validate({"file": name, "interval": 0.01, **keys})
-
-
-class House:
-    """A discovery over scripts, or over what there is, and all that it has told."""
-
-    def __init__(
-        self,
-        *tables: DiscoveryTable,
-        static: Iterable[str] = (),
-        scripts: dict[str, Script] | None = None,
-        known: Remembered | None = None,
-    ) -> None:
-        def script(table: DiscoveryTable) -> Source:
-            return scripts[table.source] if scripts else source_of(table)
-
-        self.log: list[tuple[str, dict[str, object]]] = []
-        self.heard: list[tuple[str, list[str]]] = []
-        self.news = asyncio.Event()
-        self.found = Discovery(
-            tables,
-            rows(*static).rows or (),
-            self._note,
-            self._changed,
-            known,
-            script,
-        )
-
-    def _note(self, _level: str, event: str, **fields: object) -> None:
-        self.log.append((event, fields))
-        self.news.set()
-
-    def _changed(self, who: str) -> None:
-        self.heard.append((who, labels(self.found.rows)))
-        self.news.set()
-
-    async def until(self, seen: Callable[[], object]) -> None:
-        while not seen():
-            await self.news.wait()
-            self.news.clear()
-
-    def events(self, event: str) -> list[dict[str, object]]:
-        return [fields for other, fields in self.log if other == event]
 
 
 def test_the_first_answers_are_waited_for_and_later_ones_are_told(run: Run) -> None:
@@ -222,125 +147,6 @@ def test_what_the_table_says_holds_where_a_row_says_nothing(run: Run) -> None:
         assert found[0].health is not None
         assert found[0].health.path == "/x"
         await house.found.close()
-
-    run(test())
-
-
-def test_tables_come_change_and_go_while_it_runs(run: Run) -> None:
-    async def test() -> None:
-        scripts = {"file a": Script("h:1"), "file b": Script("h:2"), "file c": Script("h:3")}
-        house = House(file_table("a"), file_table("b"), scripts=scripts)
-        await house.found.first(WITHIN)
-        kept = house.found._watches[1]
-        tables = [file_table("a", backend={"weight": 8}), file_table("b"), file_table("c")]
-        plan = await house.found.plan(tables, rows("h:3").rows or (), WITHIN)
-        assert labels(house.found.rows) == ["h:1", "h:2"], "not yet"
-        house.found.adopt(plan)
-        assert [(row.label, row.weight) for row in plan.rows] == [("h:1", 8), ("h:2", 1)]
-        assert house.found.rows == plan.rows
-        assert house.found._watches[1] is kept
-        house.found.adopt(await house.found.plan([], (), WITHIN))
-        assert house.found.rows == ()
-        assert house.heard == [], "who adopts has the answer"
-        await house.found.close()
-
-    run(test())
-
-
-def test_a_plan_that_is_dropped_has_changed_nothing(run: Run) -> None:
-    async def test() -> None:
-        script, other = Script("h:1"), Script("h:2")
-        house = House(file_table("a"), scripts={"file a": script, "file b": other})
-        await house.found.first(WITHIN)
-        house.found.drop(await house.found.plan([file_table("b")], (), WITHIN))
-        script.sighting = rows("h:3")
-        await house.until(lambda: house.heard)
-        assert house.heard == [("file a", ["h:3"])]
-        await house.found.close()
-
-    run(test())
-
-
-def test_what_is_said_between_a_plan_and_its_adoption_is_told(run: Run) -> None:
-    async def test() -> None:
-        script = Script("h:1")
-        house = House(file_table("a"), scripts={"file a": script})
-        await house.found.first(WITHIN)
-        plan = await house.found.plan([file_table("a")], rows("h:9").rows or (), WITHIN)
-        script.sighting = rows("h:2")
-        await house.until(lambda: house.heard)
-        house.found.adopt(plan)
-        assert house.heard == [("file a", ["h:2"]), ("file a", ["h:2"])]
-        assert labels(plan.rows) == ["h:1"], "whoever has gone by it hears more"
-        await house.found.close()
-
-    run(test())
-
-
-def test_a_changed_table_goes_on_with_what_was_known_until_it_hears_more(run: Run) -> None:
-    async def test() -> None:
-        script = Script("h:1")
-        house = House(file_table("a"), scripts={"file a": script})
-        await house.found.first(WITHIN)
-        script.go_on.clear()
-        changed = file_table("a", timeout=60, backend={"weight": 8})
-        plan = await house.found.plan([changed], (), 0.01)
-        house.found.adopt(plan)
-        (row,) = house.found.rows
-        assert (row.label, row.weight) == ("h:1", 8)
-        script.go_on.set()
-        await house.found.close()
-
-    run(test())
-
-
-def test_a_successor_goes_on_with_what_was_known_where_its_own_sources_say_nothing(
-    run: Run,
-) -> None:
-    async def test() -> None:
-        scripts = {"file a": Script("h:1"), "file b": Script("h:2")}
-        tables = file_table("a"), file_table("b")
-        house = House(*tables, scripts=scripts)
-        await house.found.first(WITHIN)
-        known = json.loads(json.dumps(house.found.known))
-        await house.found.close()
-        scripts["file a"].sighting = Sighting(trouble="it is Sunday")
-        scripts["file b"].sighting = rows("h:3")
-        successor = House(*tables, scripts=scripts, known=known)
-        assert labels(await successor.found.first(WITHIN)) == ["h:1", "h:3"]
-        await successor.found.close()
-
-    run(test())
-
-
-def test_rows_are_remembered_as_they_were() -> None:
-    row = {
-        "address": "h:1",
-        "name": "one",
-        "weight": 2.5,
-        "max_in_flight": "adaptive",
-        "health": {"path": "/x", "interval": "2.5s"},
-        "tls": {"verify": False},
-    }
-    (found,) = recalled([row])
-    assert remembered([found]) == [row]
-    assert recalled(json.loads(json.dumps(remembered([found])))) == (found,)
-    assert recalled([row, {"address": "h:2", "unheard of": 1}]) == ()
-
-
-def test_who_gives_up_waiting_leaves_nothing_behind(run: Run) -> None:
-    async def test() -> None:
-        script = Script("h:1")
-        script.go_on.clear()
-        house = House(file_table("a", timeout=60), scripts={"file a": script})
-        waiting = asyncio.create_task(house.found.first(WITHIN))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait([waiting])
-        assert waiting.cancelled()
-        await house.found.close()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        script.go_on.set()
 
     run(test())
 

@@ -95,7 +95,7 @@ def test_what_is_found_at_the_start_is_there_and_later_it_joins_and_leaves(tmp_p
         assert house.changes() == []
         house.find("127.0.0.1:2*5", "127.0.0.1:3")
         await house.until(lambda: len(house.changes()) == 3)
-        source = f"file {tmp_path / 'backends.json'}"
+        source = f"discovery file {tmp_path / 'backends.json'}"
         assert house.changes() == [
             {"who": source, "change": "weight", "backend": "127.0.0.1:2", "weight": 5},
             {
