@@ -15,25 +15,13 @@ from contextlib import suppress
 from typing import Any, cast
 
 from lb.proxy.http.message import error
+from lb.proxy.tls.failures import failure
 
 RECORD = 16384
 """Bytes of content that one record holds at most (RFC 8446, 5.1): a read this long empties it."""
 PLAIN_HTTP = error(400, "bad_request", "this port speaks TLS: write https").written(
     keep_alive=False
 )
-
-
-class HandshakeFailed(OSError):
-    """There is a connection, and nobody on it who can be talked to in private."""
-
-
-def failure(why: BaseException | None) -> HandshakeFailed:
-    """What `why` comes to, in words."""
-    if isinstance(why, ssl.SSLCertVerificationError):
-        return HandshakeFailed(f"TLS: its certificate is not good: {why.verify_message}")
-    if isinstance(why, ssl.SSLError) and why.reason:
-        return HandshakeFailed(f"TLS: {why.reason.replace('_', ' ').lower()}")
-    return HandshakeFailed("TLS: closed in the middle of the handshake")
 
 
 class Secured(asyncio.Protocol):
