@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest -n auto $(ONLY)
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: build wheels demo test cover lint bench chaos honesty teeth fuzz mutants clean help
+.PHONY: build wheels demo test cover lint bench chaos honesty teeth soak fuzz mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -58,6 +58,9 @@ honesty: build    ## do honest runs pass? 200 rehearsals of each shipped scenari
 
 teeth: build     ## does the verdict pass when it should and fail when it must? about ten minutes
 	$(BIN)/python loadtests/_teeth.py
+
+soak: build      ## twenty minutes of everything at once: what is lost, what grows? SOAK="restarts" or "workers" for those
+	$(BIN)/python -m tests.soak $(or $(SOAK),20)
 
 fuzz: $(READY)   ## do the head scanners in C and in Python agree on 10 million heads? a quarter of an hour
 	$(BIN)/python -m tests.fuzz
