@@ -156,7 +156,7 @@ def _state(given: object) -> State:
     if isinstance(given, str) and given in STATES:
         return STATES[given]
     hint = nearest(given, STATES) if isinstance(given, str) else f"known: {', '.join(STATES)}"
-    raise Refused(400, "bad_request", f"state: {_written(given)} is none", hint)
+    raise Refused(400, "bad_request", f"state: {_written(given)} is no state", hint)
 
 
 def _weight(given: object) -> float:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lb.admin import bodies
 from lb.balancing import SetState, SetWeight, State
 from tests.admin.house import Held, plane, run
 
@@ -96,6 +97,21 @@ def test_an_unknown_backend_is_404_with_the_nearest() -> None:
                 assert answer.status == 404
                 assert answer.json["error"] == "unknown_backend"
                 assert answer.json["hint"] == "did you mean '127.0.0.1:3002'?"
+
+    run(test())
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE", 0.01)
+
+    async def test() -> None:
+        async with plane() as lb:
+            reader, writer = await asyncio.open_connection("127.0.0.1", lb.client.port)
+            writer.write(b"PATCH /v1/backends/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            assert b" 408 " in await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+            assert not lb.held.done
 
     run(test())
 
