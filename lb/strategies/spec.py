@@ -156,6 +156,8 @@ def _converted(value: object, hint: Any) -> object:
         except (TypeError, ValueError):
             raise ValueError(f"{kind}, not {value!r}") from None
         return number
+    if hint is str and not isinstance(value, str):
+        raise ValueError(f"a text, not {value!r}")
     return value
 
 

@@ -203,3 +203,9 @@ def test_a_home_is_known_while_its_backend_is_there() -> None:
     assert [strategy.knows(key) for key in known] == [True, True, True, False, False]
     strategy.leave(a, 11.0)
     assert [strategy.knows(key) for key in known] == [False, False, True, False, False]
+
+
+def test_what_it_holds_is_named_by_a_text() -> None:
+    for wrong in ({"name": "p2c"}, ["p2c"], 3, True):
+        with pytest.raises(UsageError, match="sticky: inner: a text, not "):
+            spec("sticky").configure({"inner": wrong})
