@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any
@@ -35,7 +36,7 @@ _BACKENDS = "http://backends"
 
 
 def proxy_application(
-    scenario: Scenario | None = None, *, prefix: str = "", **tables: Any
+    scenario: Scenario | str | Path | None = None, *, prefix: str = "", **tables: Any
 ) -> web.Application:
     """A balanced proxy for `app.add_subapp("/api/", ...)`, or an application of its own.
 

@@ -155,6 +155,7 @@ class Call:
 
     def ended(self, attempt: Attempt) -> None:
         """The whole answer is here, or nobody wants the rest."""
+        self._attempts.clear()
         self._driver.left(self)
         self._driver.dispatcher.drain()
 

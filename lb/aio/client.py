@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from time import monotonic
 from types import TracebackType
@@ -19,11 +20,11 @@ from lb.errors import UsageError
 from lb.proxy.logs.log import Log
 
 
-def balance(name: str, scenario: Scenario | None = None, **tables: Any) -> Balance:
+def balance(name: str, scenario: Scenario | str | Path | None = None, **tables: Any) -> Balance:
     """A middleware that sends requests for `http://NAME/` to one of several backends.
 
     `tables` are those of the file (`backends`, `algorithm`, `health`, `retries`, ...), see
-    `lb.config.Scenario`; or give a whole `scenario`, such as `Scenario.load("lb.toml")`. Of the
+    `lb.config.Scenario`; or give a whole `scenario`, or the path of a file. Of the
     file's time limits `connect`, `attempt`, `response` and `total` count; the session has its own
     beside them. Raises ConfigError, UsageError.
 

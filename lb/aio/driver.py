@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from random import Random
 from time import monotonic
 from typing import Any, Protocol
@@ -185,8 +186,10 @@ class Driver:
             self._look_again(now)
 
 
-def scenario_of(given: Scenario | None, tables: dict[str, Any]) -> Scenario:
+def scenario_of(given: Scenario | str | Path | None, tables: dict[str, Any]) -> Scenario:
     """A whole file, or one built of its tables. Raises ConfigError, UsageError."""
+    if isinstance(given, str | Path):
+        given = Scenario.load(given)
     if given is not None and tables:
         raise UsageError(f"give a scenario, or its tables ({', '.join(tables)}); not both")
     return judged(given or Scenario(**tables))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import doctest
+import gc
 import subprocess
 import sys
 from collections import Counter
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -166,6 +168,36 @@ def test_it_begins_with_the_first_request(run: Run) -> None:
             assert known.backends[0].checks == 1
             assert known.backends[0].succeeded == 3
             await orders.close()
+
+    run(test())
+
+
+def test_a_file_may_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text('algorithm = "p2c"\n[[backend]]\naddress = "127.0.0.1:1"\n')
+    assert repr(balance("Orders", path)) == "<Balance orders p2c 1 backends>"
+    path.write_text('algorithm = "p2d"\n')
+    with pytest.raises(ConfigError, match=r"lb\.toml:1 algorithm\.name: unknown"):
+        balance("orders", str(path))
+
+
+def test_it_leaves_nothing_to_the_garbage_collector(run: Run) -> None:
+    async def test() -> None:
+        async with origin(answering(ok(b"a"))) as a, calling(a) as it:
+            for _ in range(5):
+                await it.text()
+            it.leases.clear()
+            it.outcomes.clear()
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(20):
+                    await it.text()
+                it.leases.clear()
+                it.outcomes.clear()
+                assert gc.collect() < 20
+            finally:
+                gc.enable()
 
     run(test())
 
