@@ -93,6 +93,13 @@ class Listener:
     place: Place = field(default=(), compare=False)
     """Of `tls` in the file."""
 
+    @property
+    def key(self) -> str:
+        """What it is known by from one file to the next."""
+        if self.address.startswith(UNIX) or not self.address.endswith(":0"):
+            return self.address
+        return f"{self.address} {self.place}"  # each of these is another one
+
 
 def listeners(
     listen: Sequence[str], tls: ListenerTls | None, tables: Sequence[ListenerTable]
@@ -118,7 +125,7 @@ def twice(found: Sequence[Listener]) -> Iterator[Listener]:
     for one in found:
         if one.address in seen:
             yield one
-        if one.address.startswith(UNIX) or not one.address.endswith(":0"):
+        if one.key == one.address:
             seen.add(one.address)
 
 

@@ -35,8 +35,8 @@ class Entrance:
 
     def enter(self, listener: Listener) -> asyncio.Protocol:
         """Of one that has come to `listener`."""
-        secure = self._context.credentials.listener(listener)
-        if listener.proxy_protocol:
+        now, secure = self._context.credentials.at(listener)
+        if now.proxy_protocol:
             return Preface(self._context, self._timers, self._clients, self._client(), secure)
         return secured(self._context, self._client(), secure)
 

@@ -167,14 +167,16 @@ class Proxy:
 
     # --- control
 
-    def adopt(self, scenario: Scenario) -> None:
+    def adopt(self, scenario: Scenario, credentials: Credentials | None = None) -> None:
         """Go on by another file, but for where to listen.
 
-        Raises UsageError, or ConfigError where a certificate is no good, and changes nothing.
-        What is in flight goes on as it would, with the time limits that it began with.
+        Its `credentials` are read here unless they are given, since reading takes its time. Raises
+        UsageError, or ConfigError where a certificate is no good, and changes nothing. What is in
+        flight goes on as it would, with the time limits that it began with.
         """
         now = self.context.now()
-        credentials = Credentials.read(scenario)
+        credentials = credentials or Credentials.read(scenario)
+        credentials.keep(self.context.credentials)
         access_log = self._access_log_of(scenario)
         try:
             self.dispatcher.perform(Apply(scenario.setup()))

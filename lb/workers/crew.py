@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from lb.balancing import Change, Setup
@@ -9,6 +10,7 @@ from lb.config import Scenario
 from lb.measures import Report
 from lb.proxy.lifecycle import Proxy
 from lb.proxy.listening import Bound
+from lb.proxy.tls.credentials import Credentials
 
 
 class Crew(Protocol):
@@ -103,7 +105,7 @@ class Alone:
         self._proxy.dispatcher.perform(change)
 
     async def adopt(self, scenario: Scenario) -> None:
-        self._proxy.adopt(scenario)
+        self._proxy.adopt(scenario, await asyncio.to_thread(Credentials.read, scenario))
 
     async def learn(self, scenario: Scenario) -> None:
         self._proxy.learn(scenario)

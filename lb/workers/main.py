@@ -27,6 +27,7 @@ from lb.system import reason
 from lb.workers import notify
 from lb.workers.chronicle import Chronicle, told
 from lb.workers.crew import Crew
+from lb.workers.expiring import Expiring
 from lb.workers.finding import Finding, joined
 from lb.workers.handover import Estate, Predecessor, Succession
 from lb.workers.plane import Plane
@@ -67,6 +68,7 @@ class Main:
         known = predecessor.estate.found if predecessor is not None else None
         self._finding = Finding(scenario, log, self._news, known)
         self._following: set[asyncio.Task[None]] = set()
+        self._expiring = Expiring(log)
         self._bound: Bound = []
         self._in_turn = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -124,6 +126,7 @@ class Main:
         await self._adopt(scenario)
         self._plane.ask_for(token)
         self.scenario = scenario
+        self._expiring.look((await self.report()).certificates)
         return kept
 
     async def _adopt(self, scenario: Scenario) -> None:
@@ -227,6 +230,7 @@ class Main:
             pid=os.getpid(),
             **({"admin": ",".join(at)} if (at := self._plane.addresses) else {}),
         )
+        self._expiring.look((await self.report()).certificates)
         notify.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS=at {', '.join(self.addresses)}")
         if (seconds := notify.watchdog()) is not None:
             self._bark(seconds / 2)
@@ -241,6 +245,7 @@ class Main:
             self._succession.close()
         if not self._gently:
             notify.tell("STOPPING=1")
+        self._expiring.close()
         await self._finding.close()
         self._log("info", "draining", connections=self.crew.clients)
         if self._gently:

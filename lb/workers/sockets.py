@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 
 from lb.config import Listener, host_and_port
-from lb.proxy.listening import Bound, all_bound, place_of
+from lb.proxy.listening import Bound, all_bound, forget, place_of
 from lb.proxy.names import Names
 
 ANYWHERE = ("0.0.0.0", "::")
@@ -44,6 +44,7 @@ async def gathered(
     found += await all_bound([it for it in listeners if it.address not in served], names)
     for address, one in given:
         if address not in wanted:
+            forget(one)
             one.close()
     return found
 

@@ -13,6 +13,11 @@ def unchangeable(before: Scenario, after: Scenario) -> Iterator[str]:
     if old != new:
         place = after.place("server", "listen")
         yield f"{place}: stays {', '.join(old)}; lb serve --replace changes it"
+    modes = {it.address: it.mode for it in before.listening()}
+    for one in after.listening():
+        if one.mode != modes.get(one.address, one.mode):
+            place = after.place(*one.place[:-1], "mode")
+            yield f"{place}: is given to a socket when it is made; lb serve --replace changes it"
     if before.server.admin != after.server.admin:
         place, now = after.place("server", "admin"), before.server.admin or "off"
         yield f"{place}: stays {now}; lb serve --replace changes it"

@@ -34,7 +34,7 @@ class Credentials:
     def __init__(self) -> None:
         self.expiry: dict[str, float] = {}
         """When each certificate of ours expires, seconds since 1970, by its file."""
-        self._listeners: dict[str, ssl.SSLContext] = {}
+        self._listeners: dict[str, tuple[Listener, ssl.SSLContext | None]] = {}
         self._backends: dict[tuple[str, str], tuple[ssl.SSLContext, str | None]] = {}
         self._contexts: dict[BackendTls, ssl.SSLContext] = {}
 
@@ -47,20 +47,13 @@ class Credentials:
         it = cls()
         problems: list[str] = []
         today = time.time() if now is None else now
-        read: dict[Place, ssl.SSLContext] = {}
+        read: dict[Place, ssl.SSLContext | None] = {}  # several addresses may share a table
         for listener in scenario.listening():
-            if listener.tls is None:
-                continue
-            if listener.place not in read:  # several addresses may share one table
-                before = len(problems)
-                made = [
-                    it._tried(scenario, (*listener.place, *place), problems, pair, today)
-                    for place, *pair in listener.tls.pairs()
-                ]
-                if len(problems) > before:
-                    continue
-                read[listener.place] = _by_name([one for one in made if one], listener.tls)
-            it._listeners[listener.address] = read[listener.place]
+            if listener.tls is not None and listener.place not in read:
+                read[listener.place] = it._meet_clients(
+                    listener.tls, scenario, listener.place, problems, today
+                )
+            it._listeners[listener.key] = listener, read.get(listener.place)
         for number, table in enumerate(scenario.discovery):
             if table.backend.tls is not None:
                 place = ("discovery", number, "backend", "tls")
@@ -84,9 +77,13 @@ class Credentials:
             raise ConfigError(dict.fromkeys(problems))
         return it
 
-    def listener(self, listener: Listener) -> ssl.SSLContext | None:
-        """What its clients are met with; None where they speak no TLS."""
-        return self._listeners.get(listener.address)
+    def keep(self, before: Credentials) -> None:
+        """Where the file does not listen any more, clients are still met as they were."""
+        self._listeners = {**before._listeners, **self._listeners}
+
+    def at(self, listener: Listener) -> tuple[Listener, ssl.SSLContext | None]:
+        """A listener as the file has it now, and what its clients speak TLS with, if they do."""
+        return self._listeners.get(listener.key, (listener, None))
 
     def backend(self, name: str, address: str) -> tuple[ssl.SSLContext, str | None] | None:
         """What it is met with, and the name that it goes by; None where it speaks no TLS."""
@@ -94,20 +91,22 @@ class Credentials:
 
     # --- inside
 
-    def _tried(
+    def _meet_clients(
         self,
+        tls: ListenerTls,
         scenario: Scenario,
         place: Place,
         problems: list[str],
-        pair: list[str],
         today: float,
-    ) -> tuple[ssl.SSLContext, x509.Said] | None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            return context, self._load(context, pair[0], pair[1], today)
-        except Bad as bad:
-            problems.append(f"{scenario.place(*place, bad.key)}: {bad}")
-            return None
+    ) -> ssl.SSLContext | None:
+        made = []
+        for where, certificate, key in tls.pairs():
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            try:
+                made.append((context, self._load(context, certificate, key, today)))
+            except Bad as bad:
+                problems.append(f"{scenario.place(*place, *where, bad.key)}: {bad}")
+        return _by_name(made, tls) if made else None
 
     def _meet_all(self, scenario: Scenario, problems: list[str], today: float) -> None:
         for number, row in enumerate(scenario.backends):
