@@ -218,9 +218,8 @@ class Fleet:
         if setup.slow_start != self.slow_start.policy:
             self.slow_start.adopt(setup.slow_start, now)
         self.setup = setup
-        for row in setup.backends:
-            if row not in kept:
-                self._add(row, now)
+        if joining := [self._make(row, now) for row in setup.backends if row not in kept]:
+            self._join(joining, now)
         for backend in gone:
             self.remove(backend, now)
         self.setup = setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from lb.balancing import Change
@@ -48,8 +49,10 @@ class Finding:
         """The crew has not."""
         self._found.drop(plan)
 
-    async def follow(self, crew: Crew, scenario: Scenario) -> list[Change]:
-        """Make the crew have what is found now. Returns what had to be changed.
+    async def follow(
+        self, crew: Crew, scenario: Scenario, changed: Callable[[Change], None]
+    ) -> None:
+        """Make the crew have what is found now; `changed` hears of each thing that had to change.
 
         Raises ConfigError where a certificate is no good; nothing changes then.
         """
@@ -57,13 +60,12 @@ class Finding:
         staying = {row.label for row in after}
         leaving = [row for row in before if row.label not in staying]
         await crew.learn(joined(scenario, (*after, *leaving)))
-        told = changes(
-            crew.setup, [*map(scenario.settings, before)], [*map(scenario.settings, after)]
-        )
-        for change in told:
+        rows = ([scenario.settings(row) for row in found] for found in (before, after))
+        for change in changes(crew.setup, *rows):
             await crew.perform(change)
+            changed(change)
+            await asyncio.sleep(0)  # of a thousand, requests shall notice nothing
         self._had = after
-        return told
 
     async def close(self) -> None:
         """Look for no more."""

@@ -150,12 +150,13 @@ class Main:
             if self._stopping.is_set():
                 return
             try:
-                changes = await self._finding.follow(self.crew, self.scenario)
+                await self._finding.follow(
+                    self.crew,
+                    self.scenario,
+                    lambda change: self._log("info", "control", who=who, **told(change)),
+                )
             except LbError as error:
                 self._log("error", "not changed", who=who, reason=str(error))
-                return
-            for change in changes:
-                self._log("info", "control", who=who, **told(change))
 
     def _stay(self) -> None:
         """Raises UsageError when nothing shall be changed any more."""
