@@ -113,6 +113,21 @@ def _major(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
+def _tls(figures: Figures) -> str:
+    result = figures["tls"]
+    peers = [name for name in PEERS if name in result["proxies"]]
+    heads = ["CPU of a request", "build", "us"]
+    heads += [f"beside {PEERS[name]} {_major(result['proxies'][name])}" for name in peers]
+    rows = []
+    for case, proxies in result["cases"].items():
+        for name, build in BUILDS.items():
+            if name in proxies:
+                mine = proxies[name]
+                over = [f"{mine['over'][peer]['median']:.2f}" for peer in peers]
+                rows.append([case, build, f"{mine['cpu_us']:.1f}", *over])
+    return _table(heads, rows) + f"\nAt most {result['target']:g} times nginx is the target.\n"
+
+
 def _bodies(figures: Figures) -> str:
     result = figures["bodies"]
     heads = ["bytes for a CPU second, beside HAProxy", *BUILDS.values(), "at least"]
@@ -207,6 +222,7 @@ def _simulator(figures: Figures) -> str:
 
 _PARTS = {
     "proxy": _proxy,
+    "tls": _tls,
     "bodies": _bodies,
     "latency": _latency,
     "connections": _many,

@@ -56,6 +56,21 @@ def test_a_tree_beside_brings_its_share_and_the_target() -> None:
     assert "| 1.25 | 0.50 (0.40 to 0.60) | 0.50 |\n" in written
 
 
+def test_tls_has_its_own_rows() -> None:
+    over = {"nginx": {"median": 1.204, "low": 1.2, "high": 1.3}}
+    row = {"cpu_us": 20.0, "over": over}
+    part = {
+        "commit": "commit 2",
+        "target": 1.5,
+        "proxies": {"lb": "compiled", "nginx": "1.22.1"},
+        "cases": {"small GET over TLS": {"lb": row, "nginx": row}},
+    }
+    written = tables.written({"about": ABOUT, "tls": part})
+    assert "| CPU of a request | build | us | beside nginx 1.22 |\n" in written
+    assert "| small GET over TLS | compiled | 20.0 | 1.20 |\n" in written
+    assert "At most 1.5 times nginx is the target.\n" in written
+
+
 def test_stored_figures_are_short_and_other_parts_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,9 @@ from lb.proxy.tls.failures import failure
 
 RECORD = 16384
 """Bytes of content that one record holds at most (RFC 8446, 5.1): a read this long empties it."""
+SLICE = 65536
+"""Bytes that are encrypted or decrypted at a time: OpenSSL's buffers stay as large as they were at
+their fullest for as long as a connection lives."""
 PLAIN_HTTP = error(400, "bad_request", "this port speaks TLS: write https").written(
     keep_alive=False
 )
@@ -90,9 +93,12 @@ class Secured(asyncio.Protocol):
             self._shake()
 
     def data_received(self, data: bytes) -> None:
-        self._incoming.write(data)
-        if not (self._handshaking and not self._shake()) and not self._paused:
-            self._decrypt()
+        if len(data) > SLICE:
+            view = memoryview(data)
+            for at in range(0, len(data), SLICE):
+                self._take(view[at : at + SLICE])
+        else:
+            self._take(data)
 
     def eof_received(self) -> bool:
         if self._handshaking:
@@ -127,12 +133,13 @@ class Secured(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         if self._handshaking or self._closing or not data:
             return
+        if len(data) > SLICE:
+            self._write_on(memoryview(data))
+            return
         taken = self._ssl.write(data)
-        if taken != len(data):  # one record at a time
-            rest = memoryview(data)[taken:]
-            while rest:
-                rest = rest[self._ssl.write(rest) :]
         self._below.write(self._outgoing.read())
+        if taken != len(data):  # it may take one record at a time
+            self._write_on(memoryview(data)[taken:])
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
         self.write(b"".join(pieces))
@@ -185,6 +192,16 @@ class Secured(asyncio.Protocol):
         return cast(asyncio.Protocol, self._inner)
 
     # --- inside
+
+    def _take(self, data: bytes | memoryview) -> None:
+        self._incoming.write(data)
+        if not (self._handshaking and not self._shake()) and not self._paused:
+            self._decrypt()
+
+    def _write_on(self, rest: memoryview) -> None:
+        while rest:
+            rest = rest[self._ssl.write(rest[:SLICE]) :]
+            self._below.write(self._outgoing.read())
 
     def _shake(self) -> bool:
         """One step of the handshake; whether that was the last."""

@@ -1,0 +1,305 @@
+"""The layer of TLS by itself: two of them back to back, and what passes between them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import pytest
+
+from lb.proxy.tls.layer import SLICE, Secured
+from tests.proxy import papers
+
+NAME = "a.test"
+
+
+class Pipe(asyncio.Transport):
+    """One end of a connection: keeps what is written until it is passed on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closing = False
+        self.ended = False
+        self.aborted = False
+        self.reading = True
+
+    def write(self, data: Any) -> None:
+        assert not self.closing
+        self.written.append(bytes(data))
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.closing = self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+class Notes(asyncio.Protocol):
+    """What is above a layer: notes what it hears."""
+
+    def __init__(self, stays: bool = False) -> None:
+        self.heard: list[bytes] = []
+        self.stays = stays
+        self.ended = False
+        self.lost: list[Exception | None] = []
+        self.events: list[str] = []
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.events.append("made")
+
+    def data_received(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        return self.stays
+
+    def pause_writing(self) -> None:
+        self.events.append("pause")
+
+    def resume_writing(self) -> None:
+        self.events.append("resume")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.append(exc)
+
+
+class Pair:
+    """A client and a server, each with its pipe."""
+
+    def __init__(self, context: ssl.SSLContext | None = None, stays: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        self.shaken = loop.create_future()
+        self.above = [Notes(stays), Notes(stays)]
+        self.client = Secured(self.above[0], context or papers.trusting(), NAME, self.shaken, loop)
+        self.server = Secured(self.above[1], papers.serving(NAME), None, None, loop)
+        self.pipes = [Pipe(), Pipe()]
+        self.client.connection_made(self.pipes[0])
+        self.server.connection_made(self.pipes[1])
+
+    def pass_on(self) -> list[int]:
+        """All that was written, both ways, until nothing more is; the sizes of its pieces."""
+        sizes = []
+        while any(pipe.written for pipe in self.pipes):
+            for pipe, to in zip(self.pipes, (self.server, self.client), strict=True):
+                pieces, pipe.written = pipe.written, []
+                sizes += map(len, pieces)
+                for piece in pieces:
+                    to.data_received(piece)
+        return sizes
+
+
+def run(test: Any) -> None:
+    asyncio.run(test())
+
+
+def connected(**options: Any) -> Pair:
+    it = Pair(**options)
+    it.pass_on()
+    assert it.shaken.done()
+    return it
+
+
+def test_a_server_is_there_at_once_and_a_client_when_it_has_met_it() -> None:
+    async def test() -> None:
+        it = Pair()
+        client, server = it.above
+        assert (client.events, server.events) == ([], ["made"])
+        server.transport.write(b"too early")
+        it.pass_on()
+        assert client.events == ["made"]
+        assert client.transport is it.client
+        assert client.heard == []
+        assert it.client.get_extra_info("ssl_object").version() == "TLSv1.3"
+
+    run(test)
+
+
+@pytest.mark.parametrize("size", [1, 16384, 16385, SLICE, SLICE + 1, 1_000_000])
+def test_what_is_written_arrives_whole_in_pieces_that_are_not_large(size: int) -> None:
+    async def test() -> None:
+        it = connected()
+        client, server = it.above
+        content = bytes(number % 251 for number in range(1000)) * 1000
+        client.transport.write(content[:size])
+        server.transport.writelines([content[:size], b"", b"and more"])
+        sizes = it.pass_on()
+        assert b"".join(server.heard) == content[:size]
+        assert b"".join(client.heard) == content[:size] + b"and more"
+        assert max(sizes) <= SLICE + 4 * 64
+
+    run(test)
+
+
+def test_one_large_piece_is_read_while_there_is_room() -> None:
+    async def test() -> None:
+        it = connected()
+        client, server = it.above
+        client.transport.write(b"x" * 500_000)
+        piece = b"".join(it.pipes[0].written)
+        it.pipes[0].written = []
+
+        def stop_at_first(data: bytes) -> None:
+            server.heard.append(data)
+            server.transport.pause_reading()
+
+        server.data_received = stop_at_first  # type: ignore[method-assign]
+        it.server.data_received(piece)
+        assert len(server.heard) == 1
+        assert not it.pipes[1].reading
+        server.transport.resume_reading()
+        await asyncio.sleep(0)
+        assert len(server.heard) == 2, "and stops again"
+        del server.data_received
+        server.transport.resume_reading()
+        assert len(server.heard) == 2, "never from inside"
+        await asyncio.sleep(0)
+        assert b"".join(server.heard) == b"x" * 500_000
+        assert it.pipes[1].reading
+
+    run(test)
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_an_end_is_said_and_the_other_side_may_go_on(stays: bool) -> None:
+    async def test() -> None:
+        it = connected(stays=stays)
+        client, server = it.above
+        client.transport.write(b"last words")
+        client.transport.write_eof()
+        it.pass_on()
+        assert it.pipes[0].ended
+        assert server.heard == [b"last words"]
+        assert server.ended
+        assert it.pipes[1].closing is not stays
+        if stays:
+            server.transport.write(b"an answer")
+            server.transport.close()
+            it.pass_on()
+            assert client.heard == [b"an answer"]
+            assert client.ended
+        assert it.pipes[1].closing
+        server.transport.write(b"nobody hears it")
+        assert it.pipes[1].written == []
+
+    run(test)
+
+
+def test_an_end_does_not_lose_what_has_come_and_is_not_read_yet() -> None:
+    async def test() -> None:
+        it = connected(stays=True)
+        client, server = it.above
+        server.transport.pause_reading()
+        client.transport.write(b"still to be read")
+        it.pass_on()
+        assert server.heard == []
+        server.transport.write_eof()
+        server.transport.resume_reading()
+        await asyncio.sleep(0)
+        assert server.heard == [b"still to be read"]
+
+    run(test)
+
+
+def test_an_end_without_a_word_is_none_for_a_client() -> None:
+    async def test() -> None:
+        it = connected()
+        client, server = it.above
+        assert it.server.eof_received()
+        assert server.ended, "a server takes it for one: what it hears says where it ends"
+        assert it.client.eof_received()
+        assert not client.ended
+        assert it.pipes[0].aborted
+        it.client.connection_lost(None)
+        (why,) = client.lost
+        assert isinstance(why, ConnectionResetError)
+
+    run(test)
+
+
+def test_what_has_taken_over_may_end_without_a_word() -> None:
+    async def test() -> None:
+        it = connected()
+        heir = Notes(stays=True)
+        it.client.set_protocol(heir)
+        assert it.client.get_protocol() is heir
+        assert it.client.eof_received()
+        assert heir.ended
+        assert not it.pipes[0].closing
+
+    run(test)
+
+
+def test_a_spoilt_record_ends_the_connection_with_an_error() -> None:
+    async def test() -> None:
+        it = connected()
+        client, server = it.above
+        client.transport.write(b"secret")
+        (piece,) = it.pipes[0].written
+        it.server.data_received(piece[:-1] + bytes((piece[-1] ^ 1,)))
+        assert it.pipes[1].aborted
+        it.server.connection_lost(None)
+        assert server.heard == []
+        assert isinstance(server.lost[0], ConnectionResetError)
+
+    run(test)
+
+
+def test_a_client_hears_why_there_was_no_handshake() -> None:
+    async def test() -> None:
+        it = Pair(ssl.create_default_context())
+        it.pass_on()
+        assert it.pipes[0].closing
+        it.client.connection_lost(None)
+        with pytest.raises(OSError, match="its certificate is not good: unable to get local"):
+            await it.shaken
+        assert it.above[0].events == []
+        assert it.above[0].lost == []
+
+        left = Pair()
+        left.client.connection_lost(ConnectionResetError())
+        with pytest.raises(OSError, match="closed in the middle of the handshake"):
+            await left.shaken
+
+    run(test)
+
+
+def test_who_is_not_waited_for_any_more_is_left() -> None:
+    async def test() -> None:
+        it = Pair()
+        it.shaken.cancel()
+        it.pass_on()
+        assert it.pipes[0].aborted
+        it.client.connection_lost(None)
+        assert it.above[0].events == []
+
+    run(test)
+
+
+def test_back_pressure_is_passed_up() -> None:
+    async def test() -> None:
+        it = Pair()
+        it.server.pause_writing()
+        it.server.resume_writing()
+        it.pass_on()
+        assert it.above[1].events == ["made"], "nobody writes before the handshake"
+        it.server.pause_writing()
+        it.server.resume_writing()
+        assert it.above[1].events == ["made", "pause", "resume"]
+
+    run(test)
