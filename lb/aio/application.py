@@ -40,10 +40,10 @@ def proxy_application(
 ) -> web.Application:
     """A balanced proxy for `app.add_subapp("/api/", ...)`, or an application of its own.
 
-    `scenario` or `tables` are a file's, as for `balance`; what the file says of listening is not
-    used. Paths pass as they came, less `prefix`. Bodies stream both ways; fields are treated as
-    `lb serve` treats them, and its own answers are the same. Not passed on are trailers and
-    interim answers, and one more thing is aiohttp's: its server notices late that a client is gone.
+    `scenario` or `tables` are a file's, as for `balance`; what the file says of listening, logs and
+    the control plane is not used. Paths pass as they came, less `prefix`. Bodies stream both ways,
+    fields are treated as `lb serve` treats them, its own answers are the same, and connections are
+    upgraded. Trailers and interim answers do not pass: aiohttp's client does not tell of them.
     Raises ConfigError, UsageError.
 
     >>> app = web.Application()

@@ -149,6 +149,8 @@ class Attempt:
         it.headers = request.headers.copy()
         it.headers[BACKEND] = backend.address
         vars(it)["send"] = partial(self._send, it.send)  # says when there is a connection
+        if vars(it).get("_continue") is not None:  # each attempt waits for a 100 of its own
+            vars(it)["_continue"] = self._driver.context.loop.create_future()
         vars(it)["_timer"] = TimerNoop()  # the session's belongs to its caller's task, not to ours
         return it
 

@@ -70,6 +70,24 @@ def test_a_put_is_sent_again_while_its_body_is_still_here(
     run(test())
 
 
+def test_a_body_that_waits_for_leave_is_sent_by_the_next_attempt(run: Run) -> None:
+    async def hangs_up(wire: Wire, it: Origin) -> None:
+        await wire.head()
+
+    async def gives_leave(wire: Wire, it: Origin) -> None:
+        assert await wire.head() is not None
+        wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        wire.send(ok(await wire.reader.readexactly(4)))
+        await wire.reader.read()
+
+    async def test() -> None:
+        async with origin(hangs_up) as a, origin(gives_leave) as b, calling(a, b) as it:
+            assert await it.text("PUT", data=b"body", expect100=True) == "body"
+            assert it.outcomes == [("a", RESET), ("b", OK)]
+
+    run(test())
+
+
 def test_statuses_are_tried_elsewhere(run: Run) -> None:
     async def test() -> None:
         async with (

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from tests.bench import origin
-from tests.bench.contenders import EMBEDDED, contenders
+from tests.bench.contenders import contenders
 from tests.bench.processes import (
     LOAD_CORE,
     PROXY_CORE,
@@ -50,7 +50,7 @@ DIRECT = "direct"
 def measure(quick: bool, others: list[Path], without: Collection[str], say: Say) -> dict[str, Any]:
     rounds, seconds = (5, 2) if quick else (9, 5)
     found, _ = contenders(others, without)
-    found = [one for one in found if one.name.startswith("lb") or one.name in (EMBEDDED, YARDSTICK)]
+    found = [one for one in found if one.name.startswith("lb") or one.name == YARDSTICK]
     with started(found, origin.command, 1) as (proxies, backends):
         ports = {DIRECT: backends[0]} | {name: port for name, (port, _) in proxies.items()}
 
