@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lb.cli.options import ConfigFile, checked_place, checked_port
-from lb.errors import UsageError
+from lb.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from lb.config import Scenario
 
 
 def backend(
@@ -53,6 +56,8 @@ def backend(
     if config is not None:
         scenario = Scenario.load(config)
         rows = scenario.modelled()
+        if found := _beyond(scenario):
+            raise ConfigError(found)
         if port is not None:
             rows = [row for row in rows if host_and_port(row[0].address)[1] == port]
             if not rows:
@@ -73,3 +78,18 @@ def backend(
         )
         place = checked_place(host, checked_port(3001 if port is None else port))
         serve([(BackendTable(address=place), model)], seed)
+
+
+def _beyond(scenario: Scenario) -> list[str]:
+    """What a modelled backend does not do, one line each."""
+    found: list[str] = []
+    for number, row in enumerate(scenario.backends):
+        for key, asked in (
+            ("address", row.address.startswith("unix:")),
+            ("tls", row.tls is not None),
+            ("proxy_protocol", row.proxy_protocol is not None),
+        ):
+            if asked:
+                why = "a modelled backend speaks plain HTTP at a port; leave it out here"
+                found.append(f"{scenario.place('backend', number, key)}: {why}")
+    return found

@@ -18,7 +18,7 @@ import numpy as np
 from aiohttp import web
 
 from lb import wire
-from lb.config import UNIX, BackendTable, Model, Shared, Traffic, host_and_port
+from lb.config import BackendTable, Model, Shared, Traffic, host_and_port
 from lb.errors import CannotListen
 from lb.system import reason
 from sim.live.port import Port, cut
@@ -227,9 +227,6 @@ async def _serve(
             dealt = Random(f"accept {row.address} {luck} 0")
             app = application(row, model, rng, faults, beginning, struck, traffic, then, dealt)
             backend = LiveBackend(app, beginning)
-            if row.address.startswith(UNIX):
-                why = "a modelled backend has a port; give it one"
-                raise CannotListen(f"cannot listen on {row.address}: {why}")
             try:
                 await backend.listen(*host_and_port(row.address))
             except OSError as error:

@@ -160,6 +160,23 @@ def test_a_backend_without_a_model(tmp_path: Path) -> None:
     )
 
 
+def test_a_modelled_backend_says_what_it_does_not_speak(tmp_path: Path) -> None:
+    file = tmp_path / "lb.toml"
+    model = '[backend.model]\nservice = "exponential:1ms"\n'
+    file.write_text(
+        f'[[backend]]\naddress = "unix:/run/a.sock"\n{model}'
+        f'[[backend]]\naddress = "b:1"\nproxy_protocol = "v1"\ntls = {{}}\n{model}'
+    )
+    result = lb("backend", "-c", file)
+    assert result.returncode == 3
+    why = "a modelled backend speaks plain HTTP at a port; leave it out here"
+    assert result.stderr.splitlines() == [
+        f"{file}:2 backend[0].address: {why}",
+        f"{file}:8 backend[1].tls: {why}",
+        f"{file}:7 backend[1].proxy_protocol: {why}",
+    ]
+
+
 def test_a_port_of_no_backend(tmp_path: Path) -> None:
     file = tmp_path / "lb.toml"
     model = '[backend.model]\nservice = { law = "deterministic", mean = "1ms" }\n'
