@@ -22,8 +22,9 @@ from lb.aio.messages import for_client, own, read
 from lb.aio.tunnel import join
 from lb.balancing import Outcome
 from lb.config import Scenario
+from lb.proxy.endpoints import health, stats
 from lb.proxy.http.framing import NO_BODY
-from lb.proxy.http.message import REFUSALS, error
+from lb.proxy.http.message import LOOP, REFUSALS, error
 from lb.proxy.http.request import Request
 from lb.proxy.http.rules import Rejected, tokens
 from lb.proxy.logs.log import Log
@@ -43,7 +44,8 @@ def proxy_application(
     `scenario` or `tables` are a file's, as for `balance`; what the file says of listening, logs and
     the control plane is not used. Paths pass as they came, less `prefix`. Bodies stream both ways,
     fields are treated as `lb serve` treats them, its own answers are the same, and connections are
-    upgraded. Trailers and interim answers do not pass: aiohttp's client does not tell of them.
+    upgraded. The file's `health_path` and `stats_path` are answered beneath it (/api/lb-stats), and
+    "" switches them off. Trailers and interim answers do not pass: aiohttp's client is not told.
     Raises ConfigError, UsageError.
 
     >>> app = web.Application()
@@ -68,6 +70,7 @@ class Proxying:
         self._prefix = prefix.rstrip("/").encode()
         self._made = partial(Driver, scenario, rng, log, now)
         self._idle = scenario.timeouts.idle
+        self._server = scenario.server
         self.driver: Driver
         """There while the application runs."""
         self._session: aiohttp.ClientSession
@@ -77,7 +80,11 @@ class Proxying:
         application.router.add_route("*", "/{path:.*}", self._handle)
 
     async def _run(self, application: web.Application) -> AsyncIterator[None]:
-        self.driver = self._made()
+        driver = self.driver = self._made()
+        if path := self._server.health_path:
+            driver.context.endpoints[path.encode()] = lambda: health(driver.snapshot())
+        if path := self._server.stats_path:
+            driver.context.endpoints[path.encode()] = lambda: stats(driver.report())
         limits = self.driver.context.limits
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=self._idle),
@@ -99,7 +106,11 @@ class Proxying:
             peer, asked, fields = read(request, context.intermediary, context.trusted)
         except Rejected as rejected:
             return own(error(rejected.status, "bad_request", str(rejected)))
+        told = context.endpoints.get(b"/" + request.match_info["path"].encode())
+        if told is not None and asked.method in (b"GET", b"HEAD"):
+            return own(told())
         if asked.hop.answer is not None:
+            self.driver.dispatcher.refused["loop"] += asked.hop.answer is LOOP
             return own(asked.hop.answer)
         key = b""
         if context.key_of is not None:

@@ -16,10 +16,12 @@ from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet
 
+from lb import BUILD
 from lb.aio.finding import Finding, judged
 from lb.balancing import Backend, Balancer, LoadReport, Snapshot
 from lb.config import Scenario, host_and_port
 from lb.errors import UsageError
+from lb.measures import Report
 from lb.proxy.context import Context
 from lb.proxy.dispatcher import Dispatched, Dispatcher
 from lb.proxy.health.prober import Prober
@@ -137,6 +139,10 @@ class Driver:
     def snapshot(self) -> Snapshot:
         """What the balancer knows at this moment."""
         return self.balancer.snapshot(self.context.now())
+
+    def report(self) -> Report:
+        """What is counted."""
+        return Report(BUILD.name, self.snapshot(), refused=dict(self.dispatcher.refused))
 
     def entered(self, call: UnderWay, now: float) -> None:
         """A call is under way."""

@@ -222,6 +222,12 @@ def test_it_is_a_route_of_a_service(run: Run) -> None:
                 assert await first_line("/api/x?y=1") == "GET /api/x?y=1 HTTP/1.1"
                 assert await first_line("/bare/x") == "GET /x HTTP/1.1"
                 assert await first_line("/bare/") == "GET / HTTP/1.1"
+                async with session.get(url + "/api/lb-health") as answer:
+                    assert (await answer.json())["backends"][0]["address"] == a.address
+                async with session.get(url + "/bare/lb-stats") as answer:
+                    assert (await answer.json())["requests"] == 2
+                async with session.post(url + "/bare/lb-stats") as answer:
+                    assert (await answer.text()).startswith("POST /lb-stats")
             await runner.cleanup()
 
     run(test())
