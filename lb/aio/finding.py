@@ -36,11 +36,13 @@ class Finding:
         self._prober = prober
         self._log = log
         self._known: tuple[Settings, ...] = ()
-        self._discovery = Discovery(scenario.discovery, scenario.backends, log, self._changed)
+        self._discovery = Discovery(log, self._changed)
 
     async def begin(self) -> None:
         """Those that are known within a while."""
-        await self._discovery.first(FIRST)
+        scenario = self._scenario
+        plan = await self._discovery.plan(scenario.discovery, scenario.backends, FIRST)
+        self._discovery.adopt(plan)
         self._changed("")
 
     async def close(self) -> None:

@@ -118,6 +118,8 @@ class BackendTable(BackendKeys):
         missing = common.model_fields_set - self.model_fields_set
         if self.address.startswith(UNIX) or (self.health is not None and self.health.port):
             missing -= {"health_port"}
+        if not missing:
+            return self
         return self.model_copy(update={key: getattr(common, key) for key in missing})
 
 

@@ -36,28 +36,22 @@ class Plan:
 
 
 class Discovery:
-    """Backends that are found. `first`, then `changed` is called; `close`."""
+    """Backends that are found: a `plan` is made and adopted; then `changed` is called; `close`."""
 
     def __init__(
         self,
-        tables: Sequence[DiscoveryTable],
-        static: Sequence[BackendTable],
         log: Log,
         changed: Changed,
         known: Remembered | None = None,
         source_of: Callable[[DiscoveryTable], Source] = source_of,
     ) -> None:
-        """`static` are those that are there anyway, which are none of what is found.
-
-        `known` is what another one's sources said last, which ours may say again or not.
-        """
-        self._tables = tables
-        self._static = static
+        """`known` is what another one's sources said last, which ours may say again or not."""
         self._log = log
         self._changed = changed
         self._before = {source: recalled(rows) for source, rows in (known or {}).items()}
         self._source_of = source_of
         self._watches: list[Watch] = []
+        self._static: Sequence[BackendTable] = ()
         self._said: set[tuple[str, str]] = set()  # backends that somebody else has, by source
         self.rows: Rows = ()
         """All that are known, first come first."""
@@ -67,16 +61,10 @@ class Discovery:
         """What every source said last, as plain values."""
         return {watch.table.source: remembered(watch.rows) for watch in self._watches}
 
-    async def first(self, within: float) -> Rows:
-        """What can be known within so many seconds. From here on `changed` hears of the rest."""
-        plan = await self.plan(self._tables, self._static, within)
-        self.adopt(plan)
-        return plan.rows
-
     async def plan(
         self, tables: Sequence[DiscoveryTable], static: Sequence[BackendTable], within: float
     ) -> Plan:
-        """What would be with other tables, and other backends that are there anyway.
+        """What would be with other tables, and others that are there anyway and none of the found.
 
         Waits for what new ones say, but not longer than `within` seconds. All is as it was, until
         somebody either adopts or drops the plan.

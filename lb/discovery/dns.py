@@ -72,6 +72,8 @@ class AskedAddresses:
                 continue
             now[kind] = tuple(record.address for record in records.values)
             holds = min(holds, records.holds) if records.values else holds
+        if troubles:  # then that a family is empty may be part of it
+            now = {kind: now.get(kind) or self._known.get(kind, ()) for kind in self._kinds}
         rows = at_addresses([it for kind in self._kinds for it in now.get(kind, ())], self._port)
         trouble = "; ".join(f"{', '.join(kinds)}: {why}" for why, kinds in troubles.items())
         if not rows:

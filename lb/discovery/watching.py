@@ -19,6 +19,10 @@ GRACE = 0.5
 """Seconds that an answer may take longer than its limit: mostly it says more than that itself."""
 
 
+MOST_SAID = 20
+"""Different troubles, one after the other, before the rest is left unsaid until there is none."""
+
+
 class Log(Protocol):
     """Takes an event and what belongs to it."""
 
@@ -65,11 +69,12 @@ class Watch:
     async def _run(self) -> None:
         while True:
             sighting = await self._look()
+            news = sighting.rows is not None and sighting.rows != self.rows
             if sighting.rows is not None:
                 self.rows = sighting.rows
             self._say(sighting.trouble)
             self.looked.set()
-            if sighting.rows is not None:
+            if news:
                 self.told(self)
             soon = 0.0 if sighting.trouble else sighting.holds
             await asyncio.sleep(min(self.table.every, max(soon, AT_MOST_EVERY)))
@@ -100,7 +105,7 @@ class Watch:
 
     def _say(self, trouble: str) -> None:
         """Each trouble once, and its end."""
-        if trouble and trouble not in self._said:
+        if trouble and trouble not in self._said and len(self._said) < MOST_SAID:
             self._said.add(trouble)
             self._log(
                 "warning",

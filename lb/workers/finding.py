@@ -22,13 +22,12 @@ class Finding:
 
     def __init__(
         self,
-        scenario: Scenario,
         log: Chronicle,
         news: Callable[[str], None],
         known: Remembered | None = None,
     ) -> None:
         """`news` is told which source has some, for `follow`; `known` see `Discovery`."""
-        self._found = Discovery(scenario.discovery, scenario.backends, log, news, known)
+        self._found = Discovery(log, news, known)
         self._had: tuple[BackendTable, ...] = ()
 
     @property

@@ -66,7 +66,7 @@ class Main:
         self.crew = crew(scenario)
         self._plane = Plane(self, scenario, log)
         known = predecessor.estate.found if predecessor is not None else None
-        self._finding = Finding(scenario, log, self._news, known)
+        self._finding = Finding(log, self._news, known)
         self._following: set[asyncio.Task[None]] = set()
         self._expiring = Expiring(log)
         self._bound: Bound = []

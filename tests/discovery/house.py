@@ -11,7 +11,7 @@ from lb.config.discovery import DiscoveryTable
 from lb.discovery import Discovery
 from lb.discovery.discovery import source_of
 from lb.discovery.memory import Remembered
-from lb.discovery.watching import Sighting, Source
+from lb.discovery.watching import Rows, Sighting, Source
 
 WITHIN = 30.0
 """Seconds: far more than anything here takes."""
@@ -58,14 +58,19 @@ class House:
         self.log: list[tuple[str, dict[str, object]]] = []
         self.heard: list[tuple[str, list[str]]] = []
         self.news = asyncio.Event()
+        self._tables = tables
+        self._static = rows(*static).rows or ()
         self.found = Discovery(
-            tables,
-            rows(*static).rows or (),
             self._note,
             self._changed,
             known,
             script,
         )
+
+    async def first(self, within: float = WITHIN) -> Rows:
+        """What is found at the start."""
+        self.found.adopt(await self.found.plan(self._tables, self._static, within))
+        return self.found.rows
 
     def _note(self, _level: str, event: str, **fields: object) -> None:
         self.log.append((event, fields))

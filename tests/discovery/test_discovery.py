@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from pathlib import Path
 
 import pytest
 
 from lb.config.discovery import DiscoveryTable
-from lb.discovery.watching import Sighting
+from lb.discovery.watching import MOST_SAID, Sighting
 from tests.discovery.conftest import Run
-from tests.discovery.house import WITHIN, House, Script, file_table, labels, rows
+from tests.discovery.house import House, Script, file_table, labels, rows
 from tests.discovery.nameserver import BROKEN, NameServer
 from tests.discovery.test_file import replaced
 
@@ -20,7 +21,7 @@ def test_the_first_answers_are_waited_for_and_later_ones_are_told(run: Run) -> N
     async def test() -> None:
         script = Script("h:1", "h:2")
         house = House(file_table("f"), scripts={"file f": script})
-        assert labels(await house.found.first(WITHIN)) == ["h:1", "h:2"]
+        assert labels(await house.first()) == ["h:1", "h:2"]
         assert house.heard == []
         script.sighting = rows("h:2", "h:3")
         await house.until(lambda: house.heard)
@@ -34,7 +35,7 @@ def test_another_order_is_no_news_and_another_weight_is(run: Run) -> None:
     async def test() -> None:
         script = Script("h:1", "h:2")
         house = House(file_table("f"), scripts={"file f": script})
-        await house.found.first(WITHIN)
+        await house.first()
         script.sighting = rows("h:2", "h:1")
         looks = house.found._watches[0]
         before = looks.rows
@@ -54,7 +55,7 @@ def test_who_is_silent_is_not_waited_for(run: Run) -> None:
         script = Script("h:1")
         script.go_on.clear()
         house = House(file_table("f", timeout=60), scripts={"file f": script})
-        assert await house.found.first(0.01) == ()
+        assert await house.first(0.01) == ()
         script.go_on.set()
         await house.until(lambda: house.heard)
         assert house.heard == [("file f", ["h:1"])]
@@ -68,7 +69,7 @@ def test_silence_is_said_once_and_so_is_its_end(run: Run) -> None:
         script = Script("h:1")
         script.go_on.clear()
         house = House(file_table("f", timeout=0.01), scripts={"file f": script})
-        assert await house.found.first(WITHIN) == (), "it has had its time"
+        assert await house.first() == (), "it has had its time"
         why = {"source": "file f", "reason": "no answer within 0.01 s", "kept": 0}
         assert house.events("discovery failed") == [why]
         script.go_on.set()
@@ -83,7 +84,7 @@ def test_trouble_is_said_once_and_what_was_known_stays(run: Run) -> None:
     async def test() -> None:
         script = Script("h:1")
         house = House(file_table("f"), scripts={"file f": script})
-        await house.found.first(WITHIN)
+        await house.first()
         script.sighting = Sighting(trouble="it is Sunday")
         await house.until(lambda: house.log)
         script.sighting = Sighting(trouble="it is Monday")
@@ -104,13 +105,35 @@ def test_trouble_is_said_once_and_what_was_known_stays(run: Run) -> None:
     run(test())
 
 
+def test_trouble_that_is_another_one_each_time_is_said_no_more_after_a_while(run: Run) -> None:
+    async def test() -> None:
+        script = Script()
+        number = itertools.count()
+
+        def look() -> Sighting:
+            at = next(number)
+            if at > MOST_SAID + 5:
+                return rows("h:1")
+            return Sighting(trouble=f"trouble {at}")
+
+        script.look = look  # type: ignore[method-assign]
+        house = House(file_table("f", interval=0.001), scripts={"file f": script})
+        await house.first()
+        await house.until(lambda: house.heard)
+        assert len(house.events("discovery failed")) == MOST_SAID
+        assert len(house.events("discovery works again")) == 1
+        await house.found.close()
+
+    run(test())
+
+
 def test_a_defect_of_one_source_leaves_the_others_alone(run: Run) -> None:
     async def test() -> None:
         broken, script = Script(), Script("h:1")
         broken.look = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
         scripts = {"file a": broken, "file b": script}
         house = House(file_table("a"), file_table("b"), scripts=scripts)
-        assert labels(await house.found.first(WITHIN)) == ["h:1"]
+        assert labels(await house.first()) == ["h:1"]
         (fields,) = house.events("discovery failed")
         assert fields["reason"] == "ZeroDivisionError: division by zero"
         await house.found.close()
@@ -123,7 +146,7 @@ def test_a_backend_of_two_sources_or_of_the_file_is_one_and_that_is_said_once(ru
         first, second = Script("h:1", "h:2"), Script("h:2", "h:3")
         scripts = {"file a": first, "file b": second}
         house = House(file_table("a"), file_table("b"), static=["h:1"], scripts=scripts)
-        assert labels(await house.found.first(WITHIN)) == ["h:2", "h:3"]
+        assert labels(await house.first()) == ["h:2", "h:3"]
         second.sighting = rows("h:2", "h:4")
         await house.until(lambda: house.heard)
         assert house.events("backend known twice") == [
@@ -142,7 +165,7 @@ def test_what_the_table_says_holds_where_a_row_says_nothing(run: Run) -> None:
     async def test() -> None:
         table = file_table("f", backend={"weight": 4, "zone": "z", "health": {"path": "/x"}})
         house = House(table, scripts={"file f": Script("h:1", "h:2*9")})
-        found = await house.found.first(WITHIN)
+        found = await house.first()
         assert [(row.weight, row.zone) for row in found] == [(4, "z"), (9, "z")]
         assert found[0].health is not None
         assert found[0].health.path == "/x"
@@ -159,7 +182,7 @@ def test_a_process_without_threads_says_so(run: Run) -> None:
         house = House(file_table("a"), scripts={"file a": Script("h:1")})
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("lb.aside.Thread.start", start)
-            assert await house.found.first(WITHIN) == ()
+            assert await house.first() == ()
         assert house.events("discovery failed")[0]["reason"] == "can't start new thread"
         await house.until(lambda: house.heard)
         await house.found.close()
@@ -175,7 +198,7 @@ def test_a_file_and_a_name_live(run: Run, tmp_path: Path, server: NameServer) ->
         server.says("web", "A", "10.0.0.1")
         keys = {"dns": "web:80", "nameservers": [server.address], "interval": 0.01}
         house = House(file_table(str(path)), DiscoveryTable.model_validate(keys))
-        assert labels(await house.found.first(WITHIN)) == ["h:1", "10.0.0.1:80"]
+        assert labels(await house.first()) == ["h:1", "10.0.0.1:80"]
         replaced(path, '["h:2"]')
         await house.until(lambda: len(house.heard) == 1)
         server.says("web", "A", "10.0.0.2", "10.0.0.1")

@@ -114,6 +114,16 @@ def test_a_family_of_which_nothing_is_heard_stays_what_it_was(server: NameServer
     assert found.trouble.startswith("AAAA: SERVFAIL")
 
 
+def test_a_family_is_not_over_while_nothing_is_heard_of_the_other(server: NameServer) -> None:
+    source = name(server)
+    server.says(WEB, "A", "10.0.0.1")
+    server.says(WEB, "AAAA", "fd00::1")
+    first = source.look()
+    server.zone[WEB, "A"] = NO_SUCH_NAME
+    server.zone[WEB, "AAAA"] = BROKEN
+    assert source.look().rows == first.rows
+
+
 def test_a_family_may_come_to_an_end(server: NameServer) -> None:
     source = name(server)
     server.says(WEB, "A", "10.0.0.1")

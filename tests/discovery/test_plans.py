@@ -15,7 +15,7 @@ def test_tables_come_change_and_go_while_it_runs(run: Run) -> None:
     async def test() -> None:
         scripts = {"file a": Script("h:1"), "file b": Script("h:2"), "file c": Script("h:3")}
         house = House(file_table("a"), file_table("b"), scripts=scripts)
-        await house.found.first(WITHIN)
+        await house.first()
         kept = house.found._watches[1]
         tables = [file_table("a", backend={"weight": 8}), file_table("b"), file_table("c")]
         plan = await house.found.plan(tables, rows("h:3").rows or (), WITHIN)
@@ -36,7 +36,7 @@ def test_a_plan_that_is_dropped_has_changed_nothing(run: Run) -> None:
     async def test() -> None:
         script, other = Script("h:1"), Script("h:2")
         house = House(file_table("a"), scripts={"file a": script, "file b": other})
-        await house.found.first(WITHIN)
+        await house.first()
         house.found.drop(await house.found.plan([file_table("b")], (), WITHIN))
         script.sighting = rows("h:3")
         await house.until(lambda: house.heard)
@@ -50,7 +50,7 @@ def test_what_is_said_between_a_plan_and_its_adoption_is_told(run: Run) -> None:
     async def test() -> None:
         script = Script("h:1")
         house = House(file_table("a"), scripts={"file a": script})
-        await house.found.first(WITHIN)
+        await house.first()
         plan = await house.found.plan([file_table("a")], rows("h:9").rows or (), WITHIN)
         script.sighting = rows("h:2")
         await house.until(lambda: house.heard)
@@ -66,7 +66,7 @@ def test_a_changed_table_goes_on_with_what_was_known_until_it_hears_more(run: Ru
     async def test() -> None:
         script = Script("h:1")
         house = House(file_table("a"), scripts={"file a": script})
-        await house.found.first(WITHIN)
+        await house.first()
         script.go_on.clear()
         changed = file_table("a", timeout=60, backend={"weight": 8})
         plan = await house.found.plan([changed], (), 0.01)
@@ -86,13 +86,13 @@ def test_a_successor_goes_on_with_what_was_known_where_its_own_sources_say_nothi
         scripts = {"file a": Script("h:1"), "file b": Script("h:2")}
         tables = file_table("a"), file_table("b")
         house = House(*tables, scripts=scripts)
-        await house.found.first(WITHIN)
+        await house.first()
         known = json.loads(json.dumps(house.found.known))
         await house.found.close()
         scripts["file a"].sighting = Sighting(trouble="it is Sunday")
         scripts["file b"].sighting = rows("h:3")
         successor = House(*tables, scripts=scripts, known=known)
-        assert labels(await successor.found.first(WITHIN)) == ["h:1", "h:3"]
+        assert labels(await successor.first()) == ["h:1", "h:3"]
         await successor.found.close()
 
     run(test())
@@ -118,7 +118,7 @@ def test_who_gives_up_waiting_leaves_nothing_behind(run: Run) -> None:
         script = Script("h:1")
         script.go_on.clear()
         house = House(file_table("a", timeout=60), scripts={"file a": script})
-        waiting = asyncio.create_task(house.found.first(WITHIN))
+        waiting = asyncio.create_task(house.first())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])

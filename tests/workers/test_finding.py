@@ -31,6 +31,12 @@ interval = "10ms"
 """
 
 
+@pytest.fixture(autouse=True)
+def _time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources that say something at once have as long for it as they need."""
+    monkeypatch.setattr("lb.workers.finding.WITHIN", LIMIT)
+
+
 class House:
     """One `Main` over a file in a directory of its own."""
 
