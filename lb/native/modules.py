@@ -38,7 +38,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "response",
         "rules",
         "scanner",
+        "tracing",
     ),
+    "lb/proxy/logs": ("access", "lines", "objects", "teller"),
     "lb/proxy/tls": ("layer",),
     "lb/proxy/upstream": ("connection", "pool"),
     "lb/strategies": (

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Protocol
+from typing import Any
 
 from lb.config import Scenario
 from lb.measures import Requests
@@ -14,20 +14,9 @@ from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.keys import KeyOf
 from lb.proxy.http.message import Answer
 from lb.proxy.http.tracing import Marks
+from lb.proxy.logs.teller import Teller
 from lb.proxy.reaching import Ways
 from lb.proxy.tls.credentials import Credentials
-
-
-class Teller(Protocol):
-    """Hears of every request that has ended."""
-
-    def ended(
-        self, exchange: Any, attempt: Any, now: float, code: str, who: str, phase: str
-    ) -> None:
-        """`attempt` is the one whose answer the client has, if any; see `Account`."""
-
-    def rejected(self, peer: bytes, status: int, now: float) -> None:
-        """What came from `peer` was no request."""
 
 
 class Context:
@@ -44,6 +33,9 @@ class Context:
         self.endpoints: dict[bytes, Callable[[], Answer]] = {}
         """By path: what the proxy answers by itself."""
         self.teller: Teller | None = None
+        """Hears of every request that has ended, but for those that it passes over."""
+        self.collector: Teller | None = None
+        """Hears of those whose trace is `recorded`."""
         self.marks: Marks | None = None
         """What requests are told apart by, if they are."""
         self.measured = Requests()

@@ -14,8 +14,8 @@ from time import monotonic
 from lb import BUILD
 from lb.aside import Lookup, system_lookup
 from lb.balancing import Apply, Backend, Balancer
-from lb.config import Listener, Scenario, Server, Tracing
-from lb.errors import CannotWrite, UsageError
+from lb.config import Listener, Scenario, Server
+from lb.errors import UsageError
 from lb.measures import Connections, Report, Worker
 from lb.proxy import endpoints, listening
 from lb.proxy.context import Context
@@ -28,12 +28,11 @@ from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange, Watched
 from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
-from lb.proxy.http.tracing import Marks
 from lb.proxy.listening import Bound
-from lb.proxy.logs.access import AccessLog
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.names import Names
+from lb.proxy.telling import Telling
 from lb.proxy.timers import Timers
 from lb.proxy.tls.credentials import Credentials
 from lb.proxy.upstream.pool import UpstreamPool
@@ -60,7 +59,7 @@ class Proxy:
     ) -> None:
         """Must be made inside a running event loop. A `recorder` brings its own `rng`.
 
-        Raises ConfigError where a certificate is no good.
+        Raises ConfigError where a file that it names is no good.
         """
         self.context = context = Context(scenario, now)
         self.timers = Timers(scenario.timeouts)
@@ -72,9 +71,8 @@ class Proxy:
         self._bound: Bound = []
         self._key = scenario.key
         self._recorder = recorder
-        self._access_log: AccessLog | None = None
-        self._tell(self._access_log_of(scenario))
-        self._mark(scenario.tracing)
+        self._telling = Telling(context, log)
+        self._telling.adopt(self._telling.prepared(scenario))
         self.names = Names(log, lookup)
         self._prober = Prober(scenario, self.names, log, context.now, context.ways)
         self.balancer: Balancer[Exchange] = (
@@ -114,31 +112,9 @@ class Proxy:
         if path := server.stats_path:
             answers[path.encode()] = lambda: endpoints.stats(self.report())
 
-    def _access_log_of(self, scenario: Scenario) -> AccessLog | None:
-        """Where requests are to be written down. Raises UsageError."""
-        table, before = scenario.access_log, self._access_log
-        if table is None or (before is not None and before.table == table):
-            return None if table is None else before
-        try:
-            return AccessLog(table, self._log)
-        except CannotWrite as error:
-            raise UsageError(f"access log: {error}") from None
-
-    def _tell(self, access_log: AccessLog | None) -> None:
-        """Write down requests there from now on."""
-        before, self._access_log = self._access_log, access_log
-        self.context.teller = access_log
-        if before is not None and before is not access_log:
-            before.close(within=0.0)
-
-    def _mark(self, table: Tracing) -> None:
-        """Tell requests apart so from now on."""
-        self.context.marks = Marks(table) if table.request_id or table.traces else None
-
     def reopen(self) -> None:
         """Go on in a new file of the same name, should somebody have moved the access log away."""
-        if self._access_log is not None:
-            self._access_log.reopen()
+        self._telling.reopen()
 
     def _room(self, scenario: Scenario) -> int:
         """For clients."""
@@ -171,21 +147,19 @@ class Proxy:
         """Go on by another file, but for where to listen.
 
         Its `credentials` are read here unless they are given, since reading takes its time. Raises
-        UsageError, or ConfigError where a certificate is no good, and changes nothing. What is in
-        flight goes on as it would, with the time limits that it began with.
+        UsageError, or ConfigError where a file that it names is no good, and changes nothing. What
+        is in flight goes on as it would, with the time limits that it began with.
         """
         now = self.context.now()
         credentials = credentials or Credentials.read(scenario)
         credentials.keep(self.context.credentials)
-        access_log = self._access_log_of(scenario)
+        hearers = self._telling.prepared(scenario)
         try:
             self.dispatcher.perform(Apply(scenario.setup()))
         except UsageError:
-            if access_log is not None and access_log is not self._access_log:
-                access_log.close(within=0.0)
+            self._telling.discard(hearers)
             raise
-        self._tell(access_log)
-        self._mark(scenario.tracing)
+        self._telling.adopt(hearers)
         self.context.adopt(scenario, credentials)
         self.timers.adopt(scenario.timeouts, now)
         self.dispatcher.limit_attempts(scenario.timeouts.attempt)
@@ -230,14 +204,9 @@ class Proxy:
                 backend.name: Connections(backend.active, backend.site.unused)
                 for backend in self.balancer.pool.backends
             },
-            dropped=self._dropped,
+            dropped=self._telling.dropped,
             certificates=self.context.credentials.expiry,
         )
-
-    @property
-    def _dropped(self) -> dict[str, int]:
-        """What was to be told and found no room, by what it was."""
-        return {} if self._access_log is None else {"access_log": self._access_log.dropped}
 
     # --- life
 
@@ -281,8 +250,7 @@ class Proxy:
         await asyncio.sleep(0)  # so do the transports close
         if self._recorder is not None:
             self._recorder.close()
-        if self._access_log is not None:
-            self._access_log.close()
+        self._telling.close()
         return in_time
 
     async def _close_the_door(self, patience: float) -> None:
@@ -320,7 +288,6 @@ class Proxy:
         self._door.look()
         self.dispatcher.close_some_idle(now - self.context.timeouts.idle)
         self.context.measured.fold_sometimes(now)
-        if self._access_log is not None:
-            self._access_log.flush()
+        self._telling.flush()
         if self._recorder is not None:
             self._recorder.flush()

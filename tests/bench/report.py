@@ -73,6 +73,20 @@ def _spread(over: dict[str, float]) -> str:
     return f"{over['low']:.2f}-{over['high']:.2f}"
 
 
+def _observed(result: dict[str, Any], console: Console) -> None:
+    table = _table(
+        console, f"CPU per request that is told of, {result['build']}", "", "us", "times", "half"
+    )
+    for name, row in result["ways"].items():
+        over = row["over"][next(iter(result["ways"]))]
+        table.add_row(name, f"{row['cpu_us']:.1f}", f"{over['median']:.3f}", _spread(over))
+    console.print(table)
+    for name, bound in result["targets"].items():
+        over = result["ways"][name]["over"][next(iter(result["ways"]))]
+        console.print(_target(name, f"{over['median']:.3f}", "at most", f"{bound:g}"))
+    console.print()
+
+
 def _tls(result: dict[str, Any], console: Console) -> None:
     for case, proxies in result["cases"].items():
         others = [name for name in ("nginx", "haproxy") if name in proxies]
@@ -232,6 +246,7 @@ def _strategies(result: dict[str, Any], console: Console) -> None:
 _TABLES = {
     "about": _about,
     "proxy": _proxy,
+    "observed": _observed,
     "tls": _tls,
     "bodies": _bodies,
     "latency": _latency,

@@ -154,7 +154,7 @@ class Driver:
     """What stands around an exchange. All is real but the clock and the connections."""
 
     cookie: bytes | None = None
-    teller = marks = None
+    teller = collector = marks = None
 
     def __init__(
         self, backends: str = "ab", limit: int | None = None, line: int = 0, **policies: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,8 +15,10 @@ from lb.config import Scenario, Tracing
 from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.http.tracing import Marks
 from lb.proxy.lifecycle import Proxy
-from lb.proxy.logs.lines import Heads, facts
+from lb.proxy.logs.lines import Heads, as_json, facts
+from lb.proxy.logs.objects import Objects
 from lb.proxy.logs.recorder import Recorder
+from lb.proxy.logs.teller import Teller
 from lb.proxy.upstream.connection import UpstreamConnection
 
 FILE = """
@@ -109,6 +112,27 @@ class Place:
         attempt.exchange.sent_on(attempt, connection, self._pool.request_end, self._house.clock)
 
 
+class Notes(Teller):
+    """What the access log would say."""
+
+    def __init__(self, note: Callable[..., None]) -> None:
+        super().__init__()
+        self.note = note
+        self.heads = Heads()
+        self.objects = Objects(self.heads)
+
+    def ended(
+        self, exchange: Any, attempt: Any, now: float, code: str, who: str, phase: str
+    ) -> None:
+        end = (exchange, attempt, now, code, who, phase, 1e9)
+        line = self.objects.line(*end)
+        assert line == as_json(facts(self.heads, *end))
+        self.note("", "", told=line)
+
+    def rejected(self, peer: bytes, status: int, now: float) -> None:
+        self.note("", "", rejected=status)
+
+
 class House:
     """A proxy without sockets, one client at a time."""
 
@@ -123,8 +147,7 @@ class House:
             now=lambda: self.clock,
         )
         self.proxy.context.brisk = brisk
-        self.proxy.context.teller = self
-        self.heads = Heads()
+        self.proxy.context.teller = Notes(self._note)
         if self.proxy.context.marks is not None:  # of both houses the same ones
             table = Tracing(request_id="X-Request-ID", otlp="http://collector", sample=0.5)
             self.proxy.context.marks = Marks(table, Random(3))
@@ -139,13 +162,6 @@ class House:
 
     def _note(self, level: str, event: str, **fields: object) -> None:
         self.log.append((level, event, json.dumps(fields, default=str, sort_keys=True)))
-
-    def ended(self, exchange: Any, attempt: Any, now: float, *how: str) -> None:
-        """A teller: what the access log would say."""
-        self._note("", "", told=facts(self.heads, exchange, attempt, now, *how, at=1e9))
-
-    def rejected(self, peer: bytes, status: int, now: float) -> None:
-        self._note("", "", rejected=status)
 
     def enter(self) -> None:
         proxy = self.proxy

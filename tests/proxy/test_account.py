@@ -14,6 +14,7 @@ from lb.proxy.http.framing import Framing
 from lb.proxy.http.message import LOOP, REFUSALS, error
 from lb.proxy.http.request import Hop
 from lb.proxy.http.response import Aside
+from lb.proxy.logs.teller import Teller
 from lb.strategies import Outcome
 from tests.proxy.around import (
     Client,
@@ -27,18 +28,15 @@ from tests.proxy.around import (
 )
 
 
-class Told:
-    """A teller."""
-
+class Told(Teller):
     def __init__(self) -> None:
+        super().__init__()
         self.ends: list[tuple[str, str, str]] = []
         self.backends: list[str | None] = []
 
     def ended(self, it: Any, attempt: Any, now: float, code: str, who: str, phase: str) -> None:
         self.ends.append((code, who, phase))
         self.backends.append(None if attempt is None else attempt.lease.backend.name)
-
-    def rejected(self, peer: bytes, status: int, now: float) -> None: ...
 
 
 class Stage:

@@ -5,12 +5,11 @@ Who ended it, and in which phase, is what HAProxy calls its termination state.
 
 from __future__ import annotations
 
-from typing import Any
-
 from lb.balancing import Outcome
 from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.exchange.turns import Turns
 from lb.proxy.http.request import Request
+from lb.proxy.http.tracing import Trace
 
 NOBODY, CLIENT, BACKEND, PROXY = "nobody", "client", "backend", "proxy"
 """Who ended it."""
@@ -21,6 +20,7 @@ WAITING, CONNECTING, REQUEST, HEADERS, BODY, TUNNEL = (
 """In which phase: before a backend was picked, before there was a connection, before all of the
 request was here, before the answer began, before it ended, or when both spoke another protocol."""
 SWITCHED = 101
+OK = Outcome.OK.value
 
 
 class Story:
@@ -62,7 +62,7 @@ class Account(Turns):
     """Bytes of the answer's body."""
     taken: int
     """Bytes of the request's body."""
-    trace: Any
+    trace: Trace | None
     """What it is told apart by, where [tracing] says so: see logs/tracing.py."""
     tries: int
     """Attempts; one that finds its connection closed and takes a new one is the same."""
@@ -112,10 +112,10 @@ class Account(Turns):
 
     def _mark(self, attempt: Attempt) -> None:
         """Let an attempt say what it is told apart by."""
-        context = self._context
-        if self.trace.span and context.marks is not None:
-            attempt.span = context.marks.new_span()
-            attempt.mark = context.marks.mark_of(self.trace, attempt.span)
+        trace, marks = self.trace, self._context.marks
+        if trace is not None and trace.span and marks is not None:
+            attempt.span = marks.new_span()
+            attempt.mark = marks.mark_of(trace, attempt.span)
 
     def _over(self, attempt: Attempt, now: float, outcome: Outcome) -> None:
         """An attempt is ended, and with it its connection."""
@@ -128,17 +128,21 @@ class Account(Turns):
             lease = attempt.lease
             seconds = now - lease.started_at
             self._context.measured.tried(lease.backend.name, status, outcome.value, seconds)
-            if self.trace is not None and self.trace.sampled and attempt.span:
-                self.trace.tried.append((attempt, now, outcome.value, status))
+            trace = self.trace
+            if trace is not None and trace.recorded:
+                trace.tried.append((attempt, now, outcome.value, status))
 
     def _went_well(self, attempt: Attempt, now: float, outcome: Outcome) -> None:
         """The attempt has ended with its request; what takes as long as it did is told at once."""
         status = self.status
         attempt.site.whole.setdefault(status, [])
         self._tried(attempt, now, outcome, status)
-        self._context.measured.served(
+        context = self._context
+        context.measured.served(
             attempt.lease.backend.name, status, outcome.value, now - self.arrived_at
         )
+        if self.trace is not None and self.trace.recorded and context.collector is not None:
+            context.collector.ended(self, attempt, now, outcome.value, NOBODY, "")
 
     def _joined(self, attempt: Attempt, now: float, status: int) -> None:
         """Both sides speak another protocol from now on."""
@@ -153,8 +157,14 @@ class Account(Turns):
         if status != SWITCHED:
             name = "" if attempt is None else attempt.lease.backend.name
             context.measured.served(name, status, code, now - self.arrived_at)
-        if context.teller is not None:
-            context.teller.ended(self, attempt, now, code, who, phase)
+        teller, collector = context.teller, context.collector
+        if teller is not None:
+            if teller.pass_over > 0.0 and code == OK:
+                teller.pass_over -= 1.0
+            else:
+                teller.ended(self, attempt, now, code, who, phase)
+        if self.trace is not None and self.trace.recorded and collector is not None:
+            collector.ended(self, attempt, now, code, who, phase)
 
     def _left(self, attempt: Attempt | None, now: float, phase: str) -> None:
         """Nobody waits for the answer any more."""

@@ -27,6 +27,7 @@ from lb.proxy.timers import Timers
 from lb.proxy.waits import INFINITY
 
 OK, SERVER_ERROR = Outcome.OK, Outcome.SERVER_ERROR
+CODES = (SERVER_ERROR.value, OK.value)
 NEW = int(Stage.NEW)
 
 
@@ -256,13 +257,17 @@ class Acts(Account):
         lease = attempt.lease
         lease.done(now, outcome, attempt.first_byte_at)
         whole = lease.backend.site.whole.get(status)
-        plain = self.tries == 1 and self.trace is None
+        plain = self.tries == 1 and (self.trace is None or not self.trace.recorded)
         if whole is not None and lease.started_at == self.arrived_at and plain:
             whole.append(now - self.arrived_at)
         else:
             self._went_well(attempt, now, outcome)
-        if self._context.teller is not None:
-            self._context.teller.ended(self, attempt, now, outcome.value, NOBODY, "")
+        teller = self._context.teller
+        if teller is not None:
+            if teller.pass_over > 0.0 and outcome is OK:
+                teller.pass_over -= 1.0
+            else:
+                teller.ended(self, attempt, now, CODES[outcome is OK], NOBODY, "")
         upstream.release(keep_upstream, now)
         client.finished(self, self.keep_alive, now)
         self.attempt = None  # whose exchange we are: left to the collector, cycles cost a tenth

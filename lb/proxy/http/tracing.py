@@ -20,12 +20,14 @@ PARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-
 TRACE, SPAN = 128, 64
 """Bits of their ids."""
 SAMPLED = 1
+KEPT = 512
+"""Heads without such fields that are remembered."""
 
 
 class Trace:
     """Of one request."""
 
-    __slots__ = ("parent", "request_id", "sampled", "span", "trace_id", "tried")
+    __slots__ = ("parent", "recorded", "request_id", "sampled", "span", "trace_id", "tried")
 
     def __init__(self) -> None:
         self.request_id = ""
@@ -36,8 +38,10 @@ class Trace:
         """Ours, where there are spans."""
         self.sampled = False
         """Somebody wants to know of it."""
+        self.recorded = False
+        """And we tell them."""
         self.tried: list[tuple[Any, ...]] = []
-        """Attempts that have ended, of a request that is `sampled`: see logs/spans.py."""
+        """Attempts that have ended, if that is so: see logs/spans.py."""
 
 
 class Marks:
@@ -49,18 +53,33 @@ class Marks:
         self._bits = rng.getrandbits
         self._draw = rng.random
         self._name = table.request_id.encode()
+        self._low_name = self._name.lower()
         self._traces = table.traces
-        self._spans = bool(table.otlp)
-        """Each attempt says its own span, see `mark_of`."""
+        self._spans = bool(table.otlp)  # each attempt says its own span, see `mark_of`
+        self._sample = table.sample
+        self._bare: set[bytes] = set()
 
     def mark(self, request: Request) -> Trace:
         """See to it that `request` has what it is to have."""
         trace, lines = Trace(), request.lines
-        low = lines.lower()
-        if self._name:
-            trace.request_id = self._identify(request, lines, low)
-        if self._traces:
-            self._place(trace, request, lines, low)
+        if lines in self._bare:
+            if self._name:
+                trace.request_id = self._new_id(request)
+            if self._traces:
+                self._begin(trace, request)
+        else:
+            low = lines.lower()
+            name = b"\r\n" + self._low_name + b":"
+            given = self._name and name in low
+            if not given and not (self._traces and b"\r\ntrace" in low):
+                self._remember(lines)
+            if self._name:
+                trace.request_id = self._identify(request, lines, low)
+            if self._traces:
+                self._place(trace, request, lines, low)
+        if self._spans:
+            trace.span = self.new_span()
+            trace.recorded = trace.sampled
         return trace
 
     def mark_of(self, trace: Trace, span: str) -> bytes:
@@ -72,15 +91,23 @@ class Marks:
         """An id; never all zeros, which is none."""
         return f"{self._bits(SPAN) or 1:016x}"
 
+    def _remember(self, lines: bytes) -> None:
+        """There is nothing in them: many requests say the same."""
+        if len(self._bare) >= KEPT:
+            self._bare.clear()
+        self._bare.add(lines)
+
     def _identify(self, request: Request, lines: bytes, low: bytes) -> str:
-        name = self._name
-        given, count = _field(name.lower(), lines, low)
+        given, count = _field(self._low_name, lines, low)
         if count == 1 and ID.fullmatch(given):
             return given.decode()
         if count:
-            request.head = _without(name, request.head)
+            request.head = _without(self._name, request.head)
+        return self._new_id(request)
+
+    def _new_id(self, request: Request) -> str:
         made = f"{self._bits(TRACE):032x}"
-        request.head += b"%b: %b\r\n" % (name, made.encode())
+        request.head += self._name + b": " + made.encode() + b"\r\n"
         return made
 
     def _place(self, trace: Trace, request: Request, lines: bytes, low: bytes) -> None:
@@ -91,17 +118,19 @@ class Marks:
             trace.sampled = bool(int(match[4], 16) & SAMPLED)
             if self._spans:
                 request.head = _without(b"traceparent", request.head)
-        else:
-            if count:
-                request.head = _without(b"traceparent", request.head)
-            if b"\r\ntracestate:" in low:  # of a trace that is not known
-                request.head = _without(b"tracestate", request.head)
-            trace.trace_id = f"{self._bits(TRACE) or 1:032x}"
-            trace.sampled = self._draw() < self.table.sample
-            if not self._spans:
-                request.head += self.mark_of(trace, self.new_span())
-        if self._spans:
-            trace.span = self.new_span()
+            return
+        if count:
+            request.head = _without(b"traceparent", request.head)
+        if b"\r\ntracestate:" in low:  # of a trace that is not known
+            request.head = _without(b"tracestate", request.head)
+        self._begin(trace, request)
+
+    def _begin(self, trace: Trace, request: Request) -> None:
+        """A trace that begins here."""
+        trace.trace_id = f"{self._bits(TRACE) or 1:032x}"
+        trace.sampled = self._draw() < self._sample
+        if not self._spans:
+            request.head += self.mark_of(trace, self.new_span())
 
 
 def _means_something(match: re.Match[bytes]) -> bool:

@@ -12,9 +12,12 @@ from random import Random, SystemRandom
 from typing import Any
 
 from lb.config import AccessLog as Table
+from lb.config.access_log import JSON
 from lb.proxy.logs.lines import Heads, facts, facts_of_none, line_of
 from lb.proxy.logs.log import Log
+from lb.proxy.logs.objects import Objects
 from lb.proxy.logs.sinks import sink
+from lb.proxy.logs.teller import Teller
 from lb.proxy.logs.writing import WriterThread
 from lb.system import reason
 
@@ -32,7 +35,7 @@ REOPEN = b"reopen"
 CLOSE = b"close"
 
 
-class AccessLog:
+class AccessLog(Teller):
     """Hears of requests that have ended. For one thread, the loop's."""
 
     def __init__(
@@ -44,16 +47,18 @@ class AccessLog:
         room: int = ROOM,
     ) -> None:
         """Raises CannotWrite."""
+        super().__init__()
         self.table = table
         self._log = log
         self._sink = sink(table)
         self._line = line_of(table.format)
         self._heads = Heads()
+        self._objects = Objects(self._heads) if table.format == JSON else None
         self._now = now
         self._errors = table.errors
         self._sample = table.sample
         self._draw = (rng or SystemRandom()).random
-        self._pass_over = self._gap()
+        self.pass_over = self._gap()
         self._lines: list[str] = []
         self._refused = 0  # lines; only the caller's thread counts them
         self._lost = 0  # lines; this and the next belong to the writer's thread
@@ -68,28 +73,32 @@ class AccessLog:
         self, exchange: Any, attempt: Any, now: float, code: str, who: str, phase: str
     ) -> None:
         """See `lb.proxy.exchange.account`."""
-        if self._pass_over > 0:
-            if code == "ok" or not self._errors:
-                self._pass_over -= 1
+        if self._sample < 1.0:
+            if self.pass_over <= 0.0:
+                self.pass_over = self._gap()
+            elif not self._errors:
+                self.pass_over -= 1.0
                 return
-        elif self._sample < 1 and (code == "ok" or not self._errors):
-            self._pass_over = self._gap()
-        at = self._now()
-        line = self._line(facts(self._heads, exchange, attempt, now, code, who, phase, at))
-        self._lines.append(line)
-        if len(self._lines) >= GATHERED:
+        at, objects = self._now(), self._objects
+        if objects is not None:
+            line = objects.line(exchange, attempt, now, code, who, phase, at)
+        else:
+            line = self._line(facts(self._heads, exchange, attempt, now, code, who, phase, at))
+        lines = self._lines
+        lines.append(line)
+        if len(lines) >= GATHERED:
             self._hand_on()
 
     def rejected(self, peer: bytes, status: int, now: float) -> None:
         """What came from `peer` was no request."""
-        if self._errors or self._sample >= 1:
+        if self._errors or self._sample >= 1.0:
             self._lines.append(self._line(facts_of_none(peer, status, self._now())))
 
     def _gap(self) -> float:
         """How many are passed over until one is written: each is drawn by itself."""
-        if self._sample >= 1:
-            return 0
-        if self._sample <= 0:
+        if self._sample >= 1.0:
+            return 0.0
+        if self._sample <= 0.0:
             return float("inf")
         return logarithm(1 - self._draw()) // logarithm(1 - self._sample)
 

@@ -29,7 +29,16 @@ LETTERS = {(by, phase): _BY[by] + _IN[phase] for by in _BY for phase in _IN}
 TIMED = frozenset({"timeout", "queue_timeout", "too_late"})
 """Codes of those whose time was up."""
 TIMED_OUT = 408
+BAD = "bad_request"
+PROTOCOLS = ("HTTP/1.0", "HTTP/1.1")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+NUMBERS = frozenset(
+    {
+        *("status", "tries", "hedged", "bytes_in", "bytes_out"),
+        *("wait_ms", "connect_ms", "first_byte_ms", "total_ms"),
+    }
+)
+TEXTS = frozenset(FIELDS) - NUMBERS
 KEPT = 512
 """Heads whose fields are remembered: clients say much the same all the time."""
 
@@ -83,6 +92,17 @@ def text(said: bytes) -> str:
     return said.decode("utf-8", "backslashreplace")
 
 
+def letters(code: str, who: str, phase: str, status: int) -> str:
+    """Who ended it, and where: as HAProxy says it."""
+    found = LETTERS[who, phase]
+    return found[0].lower() + found[1] if code in TIMED or status == TIMED_OUT else found
+
+
+def milliseconds(seconds: float) -> str:
+    """To the microsecond."""
+    return f"{seconds * 1e3:.3f}"
+
+
 def facts(
     heads: Heads,
     exchange: Any,
@@ -105,53 +125,49 @@ def facts(
         lease, sent, begun = attempt.lease, attempt.sent_at, attempt.first_byte_at
         backend = lease.backend.name
         if sent:
-            connect = "%.3f" % ((sent - lease.started_at) * 1e3)
+            connect = milliseconds(sent - lease.started_at)
         if begun is not None and status:
-            first = "%.3f" % ((begun - arrived) * 1e3)
-    letters = LETTERS[who, phase]
-    if code in TIMED or status == TIMED_OUT:
-        letters = letters[0].lower() + letters[1]
+            first = milliseconds(begun - arrived)
     return (
         stamp(at - total),
-        exchange.client.peer.decode(),
-        text(request.method),
+        text(exchange.client.peer),
         text(request.target),
-        "HTTP/1.1" if request.minor else "HTTP/1.0",
-        text(request.host),
+        text(request.method),
+        PROTOCOLS[request.minor],
         str(status) if status else "",
         backend,
-        "%.3f" % ((exchange.waited if tries else total) * 1e3),
-        connect,
-        first,
-        "%.3f" % (total * 1e3),
         str(tries),
         "true" if exchange.hedged else "false",
-        str(exchange.taken),
-        str(exchange.passed),
         code,
-        letters,
+        letters(code, who, phase, status),
         who,
         phase,
-        "" if trace is None else trace.request_id,
-        "" if trace is None else trace.trace_id,
+        milliseconds(exchange.waited if tries else total),
+        connect,
+        first,
+        milliseconds(total),
+        str(exchange.taken),
+        str(exchange.passed),
+        text(request.host),
         agent,
         referer,
+        "" if trace is None else trace.request_id,
+        "" if trace is None else trace.trace_id,
     )
 
 
 def facts_of_none(peer: bytes, status: int, at: float) -> Facts:
     """What is known of that which a client sent and which was no request."""
     who = "client" if status == TIMED_OUT else "proxy"
-    letters = LETTERS[who, "request"]
     known = {
         "time": stamp(at),
-        "client": peer.decode(),
+        "client": text(peer),
         "status": str(status),
         **dict.fromkeys(("wait_ms", "total_ms"), "0.000"),
         **dict.fromkeys(("tries", "bytes_in", "bytes_out"), "0"),
         "hedged": "false",
-        "outcome": "bad_request",
-        "termination": letters[0].lower() + letters[1] if status == TIMED_OUT else letters,
+        "outcome": BAD,
+        "termination": letters(BAD, who, "request", status),
         "ended_by": who,
         "phase": "request",
     }
@@ -164,26 +180,12 @@ def line_of(form: str) -> Line:
 
 
 def as_json(known: Facts) -> str:
-    """One object."""
-    time, client, method, target, protocol, host, status, backend, *rest = known
-    wait, connect, first, total, tries, hedged, taken, passed, *rest = rest
-    code, letters, who, phase, request_id, trace_id, agent, referer = rest
-    return (
-        f'{{"time":"{time}","client":{quoted(client)},'
-        f'"method":{quoted(method) if method else "null"},'
-        f'"target":{quoted(target) if target else "null"},'
-        f'"protocol":{quoted(protocol) if protocol else "null"},'
-        f'"host":{quoted(host) if host else "null"},"status":{status or "null"},'
-        f'"backend":{quoted(backend) if backend else "null"},"wait_ms":{wait},'
-        f'"connect_ms":{connect or "null"},"first_byte_ms":{first or "null"},"total_ms":{total},'
-        f'"tries":{tries},"hedged":{hedged},"bytes_in":{taken},"bytes_out":{passed},'
-        f'"outcome":"{code}","termination":"{letters}","ended_by":"{who}",'
-        f'"phase":{quoted(phase) if phase else "null"},'
-        f'"request_id":{quoted(request_id) if request_id else "null"},'
-        f'"trace_id":{quoted(trace_id) if trace_id else "null"},'
-        f'"user_agent":{quoted(agent) if agent else "null"},'
-        f'"referer":{quoted(referer) if referer else "null"}}}\n'
-    )
+    """One object. `Objects` is the same, and faster."""
+    pairs = [
+        f'"{name}":{quoted(value) if name in TEXTS else value}' if value else f'"{name}":null'
+        for name, value in zip(FIELDS, known, strict=True)
+    ]
+    return "{" + ",".join(pairs) + "}\n"
 
 
 def by_template(template: str) -> Line:
