@@ -17,6 +17,11 @@ from lb.discovery.watching import Sighting, Source
 from lb.system import reason
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {"any": ("A", "AAAA"), "ipv4": ("A",), "ipv6": ("AAAA",)}
+NONE = {
+    "any": "it has no address",
+    "ipv4": "it has no IPv4 address",
+    "ipv6": "it has no IPv6 address",
+}
 VERSIONS = {"A": 4, "AAAA": 6}
 NEGLIGIBLE = 0.01
 """Of the least weight of others: that of a record of weight 0 beside them, which "should have a
@@ -36,6 +41,7 @@ class Addresses:
     def __init__(self, table: DiscoveryTable, lookup: Lookup) -> None:
         assert table.dns is not None
         self._host, self._port = host_and_port(table.dns)
+        self._none = NONE[table.family]
         self._versions = {VERSIONS[kind] for kind in FAMILIES[table.family]}
         self._lookup = lookup
 
@@ -47,7 +53,7 @@ class Addresses:
         except ValueError as error:  # a name that cannot be one
             return Sighting(trouble=str(error))
         rows = at_addresses([it for it in found if version(it) in self._versions], self._port)
-        return Sighting(rows) if rows else Sighting(trouble="it has no address")
+        return Sighting(rows) if rows else Sighting(trouble=self._none)
 
 
 class AskedAddresses:
@@ -56,6 +62,7 @@ class AskedAddresses:
     def __init__(self, table: DiscoveryTable) -> None:
         assert table.dns is not None
         self._host, self._port = host_and_port(table.dns)
+        self._none = NONE[table.family]
         self._kinds = FAMILIES[table.family]
         self._servers = [name_server(text) for text in table.nameservers]
         self._timeout = table.timeout
@@ -77,7 +84,7 @@ class AskedAddresses:
         rows = at_addresses([it for kind in self._kinds for it in now.get(kind, ())], self._port)
         trouble = "; ".join(f"{', '.join(kinds)}: {why}" for why, kinds in troubles.items())
         if not rows:
-            return Sighting(trouble=trouble or "it has no address")
+            return Sighting(trouble=trouble or self._none)
         self._known = now
         return Sighting(rows, trouble, holds)
 
@@ -88,6 +95,7 @@ class Service:
     def __init__(self, table: DiscoveryTable) -> None:
         assert table.srv is not None
         self._name = table.srv
+        self._none = NONE[table.family]
         self._kinds = FAMILIES[table.family]
         self._servers = [name_server(text) for text in table.nameservers]
         self._timeout = table.timeout
@@ -120,7 +128,7 @@ class Service:
             return target
         before = self._known.get(target)
         found = _beside(target, records, self._kinds)
-        why = "it has no address"
+        why = self._none
         for kind in () if found else self._kinds:
             try:
                 found += [it.address for it in servers.records(target, kind).values]

@@ -159,7 +159,7 @@ NOT_KNOWN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     [
         (NOT_KNOWN, "name or service not known"),
         (UnicodeError("label too long"), "label too long"),
-        (None, "it has no address"),
+        (None, "it has no IPv4 address"),
     ],
 )
 def test_the_systems_trouble_is_told(error: Exception | None, why: str) -> None:
