@@ -22,9 +22,9 @@ from lb.aio.messages import for_client, own, read
 from lb.aio.tunnel import join
 from lb.balancing import Outcome
 from lb.config import Scenario
-from lb.proxy.endpoints import health, stats
+from lb.proxy.endpoints import by_path
 from lb.proxy.http.framing import NO_BODY
-from lb.proxy.http.message import LOOP, REFUSALS, error
+from lb.proxy.http.message import LOOP, REFUSALS, Answer, error
 from lb.proxy.http.request import Request
 from lb.proxy.http.rules import Rejected, tokens
 from lb.proxy.logs.log import Log
@@ -81,10 +81,11 @@ class Proxying:
 
     async def _run(self, application: web.Application) -> AsyncIterator[None]:
         driver = self.driver = self._made()
-        if path := self._server.health_path:
-            driver.context.endpoints[path.encode()] = lambda: health(driver.snapshot())
-        if path := self._server.stats_path:
-            driver.context.endpoints[path.encode()] = lambda: stats(driver.report())
+        driver.context.endpoints = by_path(
+            self._server,
+            lambda tell: tell(driver.snapshot()),
+            lambda tell: tell(driver.report()),
+        )
         limits = self.driver.context.limits
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=self._idle),
@@ -106,9 +107,11 @@ class Proxying:
             peer, asked, fields = read(request, context.intermediary, context.trusted)
         except Rejected as rejected:
             return own(error(rejected.status, "bad_request", str(rejected)))
-        told = context.endpoints.get(b"/" + request.match_info["path"].encode())
-        if told is not None and asked.method in (b"GET", b"HEAD"):
-            return own(told())
+        endpoint = context.endpoints.get(b"/" + request.match_info["path"].encode())
+        if endpoint is not None and asked.method in (b"GET", b"HEAD"):
+            told: list[Answer] = []
+            endpoint(told.append)  # which knows at once
+            return own(told[0])
         if asked.hop.answer is not None:
             self.driver.dispatcher.refused["loop"] += asked.hop.answer is LOOP
             return own(asked.hop.answer)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lb.cli.options import ConfigFile, Version, at_port, checked_port, scenario_from
+from lb.cli.options import (
+    ConfigFile,
+    Version,
+    at_port,
+    checked_port,
+    number_of_workers,
+    scenario_from,
+)
 from lb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +44,15 @@ def serve(
             "--algorithm",
             envvar="LB_ALGORITHM",
             help="Whom to pick, see `lb strategies` [round_robin].",
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            "--workers",
+            metavar="N|auto",
+            envvar="LB_WORKERS",
+            help="Processes that serve; auto: one for each core [1].",
         ),
     ] = None,
     health_check_interval: Annotated[
@@ -72,7 +88,8 @@ def serve(
     from lb.workers.serve import serve as run
 
     def read() -> Scenario:
-        return _with_flags(scenario_from(config), port, backends, algorithm, health_check_interval)
+        scenario = scenario_from(config)
+        return _with_flags(scenario, port, backends, algorithm, health_check_interval, workers)
 
     run(read(), record, None if config is None else read, replace)
 
@@ -83,14 +100,19 @@ def _with_flags(
     backends: str | None,
     algorithm: str | None,
     health_check_interval: float | None,
+    workers: str | None,
 ) -> Scenario:
     """What the command line says wins over the file. Raises UsageError."""
     from lb.config import BackendTable, backend_flags
 
     changes: dict[str, object] = {}
+    server: dict[str, object] = {}
     if port is not None:
-        listen = at_port(scenario.server.addresses, checked_port(port))
-        changes["server"] = scenario.server.model_copy(update={"listen": listen})
+        server["listen"] = at_port(scenario.server.addresses, checked_port(port))
+    if workers is not None:
+        server["workers"] = number_of_workers(workers)
+    if server:
+        changes["server"] = scenario.server.model_copy(update=server)
     if backends is not None:
         changes["backends"] = tuple(
             BackendTable.model_validate(row) for row in backend_flags(backends)

@@ -20,6 +20,7 @@ from lb.config.values import (
     Size,
     Table,
     UrlPathOrNone,
+    Workers,
     each,
     host_and_port,
 )
@@ -56,6 +57,9 @@ class Server(Table):
     speak there are [[listener]]s; with those alone this is not listened on unless given."""
     tls: ListenerTls | None = None
     """Clients at `listen` speak TLS."""
+    workers: Workers = 1
+    """Processes that serve, or "auto": one for each core that there is. Each balances the requests
+    that come to it; limits and budgets are divided among them."""
     admin: Address | None = None
     """Where the control plane listens: status page, metrics, control. Off unless given. A Unix
     socket, which is for its owner alone, and a loopback address need no token; others do."""

@@ -30,11 +30,15 @@ from lb.config.shapes import (
     PATH_OR_NONE,
     SIZE,
     WEIGHT,
+    WORKERS,
 )
 from lb.units import duration as duration_text
 from lb.units import seconds, size
 
 V = TypeVar("V")
+AUTO = "auto"
+"""In the place of a number of processes."""
+MOST_WORKERS = 512
 
 
 class Mistakes(ValueError):
@@ -189,6 +193,18 @@ def max_in_flight(value: object) -> int | str | None:
     return value
 
 
+def workers(value: object) -> int | str:
+    """A whole number from 1 up, or "auto". Raises ValueError."""
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_WORKERS:
+        near = isinstance(value, str) and difflib.get_close_matches(value, [AUTO], 1)
+        hint = f'; did you mean "{AUTO}"?' if near else ""
+        why = f'is neither a number from 1 to {MOST_WORKERS} nor "{AUTO}"'
+        raise ValueError(f"{value!r} {why}{hint}")
+    return value
+
+
 Duration = Annotated[
     float, BeforeValidator(duration), PlainSerializer(in_the_file), WithJsonSchema(DURATION)
 ]
@@ -206,6 +222,7 @@ UrlPath = Annotated[str, AfterValidator(url_path), WithJsonSchema(PATH)]
 UrlPathOrNone = Annotated[str, AfterValidator(url_path_or_none), WithJsonSchema(PATH_OR_NONE)]
 RequestKey = Annotated[str, AfterValidator(request_key), WithJsonSchema(KEY)]
 MaxInFlight = Annotated[int | str | None, PlainValidator(max_in_flight), WithJsonSchema(IN_FLIGHT)]
+Workers = Annotated[int | str, PlainValidator(workers), WithJsonSchema(WORKERS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -18,6 +18,9 @@ from lb.proxy.logs.teller import Teller
 from lb.proxy.reaching import Ways
 from lb.proxy.tls.credentials import Credentials
 
+Endpoint = Callable[[Callable[[Answer], None]], None]
+"""Tells the answer, now or later."""
+
 
 class Context:
     """Made inside a running event loop."""
@@ -30,7 +33,7 @@ class Context:
         self.loop = asyncio.get_running_loop()
         self.now = now
         self.adopt(scenario, Credentials.read(scenario))
-        self.endpoints: dict[bytes, Callable[[], Answer]] = {}
+        self.endpoints: dict[bytes, Endpoint] = {}
         """By path: what the proxy answers by itself."""
         self.teller: Teller | None = None
         """Hears of every request that has ended, but for those that it passes over."""

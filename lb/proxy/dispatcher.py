@@ -111,7 +111,7 @@ class Dispatcher(Generic[C]):
         self.out = balancer.out
         """What is to be drained."""
         self._context = context
-        self._asking = Asking(context.loop, prober, self._heard, context.now)
+        self._asking = Asking(context.loop, prober, self.heard, context.now)
         self._log = log
         self._site = site
         self._swapped = swapped
@@ -266,7 +266,8 @@ class Dispatcher(Generic[C]):
                 case news:
                     tell(self._log, news)
 
-    def _heard(self, backend: Backend, result: ProbeResult | LoadReport) -> None:
+    def heard(self, backend: Backend, result: ProbeResult | LoadReport) -> None:
+        """A probe has been answered."""
         self.balancer.observed(backend, self._context.now(), result)
         self.drain()
         if isinstance(result, ProbeResult) and not self.answered.is_set():

@@ -70,6 +70,9 @@ class Door:
     def welcome(self, listener: Listener, connection: socket.socket) -> None:
         """Let in a client whom somebody else has accepted, on a socket that does not block."""
         self._let_in(listener, connection)
+        if self._clients.present > self._limit:
+            self._tell("as many clients as there may be")
+            self._spare()
 
     @property
     def addresses(self) -> Sequence[str]:

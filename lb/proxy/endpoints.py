@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from lb.balancing import Snapshot
+from lb.config import Server
 from lb.measures import Report, endpoints
 from lb.measures.endpoints import Told
+from lb.proxy.context import Endpoint
 from lb.proxy.http.message import Answer
 
 
-def health(snapshot: Snapshot) -> Answer:
-    """Whether somebody would be served."""
-    return _json(endpoints.health(snapshot))
-
-
-def stats(report: Report) -> Answer:
-    """All that is counted."""
-    return _json(endpoints.stats(report))
+def by_path(
+    server: Server,
+    seen: Callable[[Callable[[Snapshot], None]], None],
+    whole: Callable[[Callable[[Report], None]], None],
+) -> dict[bytes, Endpoint]:
+    """Those that the file wants; `seen` and `whole` tell what is known, now or later."""
+    found: dict[bytes, Endpoint] = {}
+    if path := server.health_path:
+        found[path.encode()] = lambda tell: seen(lambda it: tell(_json(endpoints.health(it))))
+    if path := server.stats_path:
+        found[path.encode()] = lambda tell: whole(lambda it: tell(_json(endpoints.stats(it))))
+    return found
 
 
 def _json(told: Told) -> Answer:

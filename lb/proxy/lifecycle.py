@@ -13,7 +13,7 @@ from time import monotonic
 
 from lb import BUILD
 from lb.aside import Lookup, system_lookup
-from lb.balancing import Apply, Backend, Balancer
+from lb.balancing import Apply, Backend, Balancer, Setup
 from lb.config import Listener, Scenario, Server
 from lb.errors import UsageError
 from lb.measures import Connections, Report, Worker
@@ -32,6 +32,7 @@ from lb.proxy.listening import Bound
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.names import Names
+from lb.proxy.sharing import Part, Sharing
 from lb.proxy.telling import Telling
 from lb.proxy.timers import Timers
 from lb.proxy.tls.credentials import Credentials
@@ -56,8 +57,11 @@ class Proxy:
         recorder: Recorder | None = None,
         lookup: Lookup = system_lookup,
         now: Callable[[], float] = monotonic,
+        part: Part | None = None,
     ) -> None:
         """Must be made inside a running event loop. A `recorder` brings its own `rng`.
+
+        `part`: it is one of several that serve together.
 
         Raises ConfigError where a file that it names is no good.
         """
@@ -70,20 +74,21 @@ class Proxy:
         self.listeners = scenario.listening()
         self._bound: Bound = []
         self._key = scenario.key
+        self._part = part
         self._recorder = recorder
         self._telling = Telling(context, log)
         self._telling.adopt(self._telling.prepared(scenario))
         self.names = Names(log, lookup)
         self._prober = Prober(scenario, self.names, log, context.now, context.ways)
         self.balancer: Balancer[Exchange] = (
-            Balancer(scenario.setup(), rng or Random(), context.now())
+            Balancer(part.setup if part else scenario.setup(), rng or Random(), context.now())
             if recorder is None
             else recorder.balancer(scenario, context.now())
         )
         self.dispatcher = Dispatcher(
             context,
             self.balancer,
-            prober=self._prober,
+            prober=Sharing(part.health, self._prober) if part else self._prober,
             log=log,
             site=partial(UpstreamPool, context, self.names),
             swapped=self._identify,
@@ -93,11 +98,13 @@ class Proxy:
         self._identify(self.balancer.needs)
         self._serve_endpoints(scenario.server)
         client = partial(ClientConnection, context, self.timers, self.dispatcher, self.clients)
+        self.room = self._room_of(scenario)
+        """For clients."""
         self._door = Door(
             Entrance(context, self.timers, self.clients, client).enter,
             self.clients,
             self._spare,
-            self._room(scenario),
+            self.room,
             log,
         )
         context.make_room = self._make_room
@@ -105,18 +112,26 @@ class Proxy:
         self._look_at = self._lag = 0.0  # when the next tick is due, and how late the last one was
 
     def _serve_endpoints(self, server: Server) -> None:
-        context, answers = self.context, self.context.endpoints
-        answers.clear()
-        if path := server.health_path:
-            answers[path.encode()] = lambda: endpoints.health(self.balancer.snapshot(context.now()))
-        if path := server.stats_path:
-            answers[path.encode()] = lambda: endpoints.stats(self.report())
+        context, part = self.context, self._part
+        if part is not None:
+            whole = part.whole
+            found = endpoints.by_path(
+                server, lambda tell: whole(lambda report: tell(report.snapshot)), whole
+            )
+        else:
+            found = endpoints.by_path(
+                server,
+                lambda tell: tell(self.balancer.snapshot(context.now())),
+                lambda tell: tell(self.report()),
+            )
+        context.endpoints.clear()
+        context.endpoints.update(found)
 
     def reopen(self) -> None:
         """Go on in a new file of the same name, should somebody have moved the access log away."""
         self._telling.reopen()
 
-    def _room(self, scenario: Scenario) -> int:
+    def _room_of(self, scenario: Scenario) -> int:
         """For clients."""
         wanted = scenario.limits.client_connections
         return room_for_clients(wanted, len(scenario.backends), self._descriptors)
@@ -143,8 +158,13 @@ class Proxy:
 
     # --- control
 
-    def adopt(self, scenario: Scenario, credentials: Credentials | None = None) -> None:
-        """Go on by another file, but for where to listen.
+    def adopt(
+        self,
+        scenario: Scenario,
+        credentials: Credentials | None = None,
+        setup: Setup | None = None,
+    ) -> None:
+        """Go on by another file, but for where to listen; `setup` is that of a part.
 
         Its `credentials` are read here unless they are given, since reading takes its time. Raises
         UsageError, or ConfigError where a file that it names is no good, and changes nothing. What
@@ -155,7 +175,7 @@ class Proxy:
         credentials.keep(self.context.credentials)
         hearers = self._telling.prepared(scenario)
         try:
-            self.dispatcher.perform(Apply(scenario.setup()))
+            self.dispatcher.perform(Apply(setup or scenario.setup()))
         except UsageError:
             self._telling.discard(hearers)
             raise
@@ -168,7 +188,8 @@ class Proxy:
         self._key = scenario.key
         self._identify(self.balancer.needs)
         self._serve_endpoints(scenario.server)
-        self._door.allow(self._room(scenario))
+        self.room = self._room_of(scenario)
+        self._door.allow(self.room)
 
     def learn(self, scenario: Scenario) -> None:
         """Of further backends, which are about to join: how they are reached and checked.
@@ -178,7 +199,8 @@ class Proxy:
         self.context.learn(scenario, self.context.credentials.joined_by(scenario))
         self._prober.adopt(scenario, self.context.ways)
         self.dispatcher.adopt()
-        self._door.allow(self._room(scenario))
+        self.room = self._room_of(scenario)
+        self._door.allow(self.room)
 
     def report(self) -> Report:
         """How everything is now."""

@@ -25,6 +25,10 @@ class Crew(Protocol):
         """How many there are."""
 
     @property
+    def workers(self) -> int:
+        """How many processes serve, or shall."""
+
+    @property
     def clients(self) -> int:
         """How many are connected."""
 
@@ -81,6 +85,10 @@ class Alone:
     @property
     def backends(self) -> int:
         return len(self._proxy.balancer.pool.backends)
+
+    @property
+    def workers(self) -> int:
+        return 1
 
     @property
     def clients(self) -> int:

@@ -122,7 +122,7 @@ class Main:
             raise UsageError("there is no file to read again: this balancer was started without")
         scenario = await asyncio.to_thread(self._read)
         token = await self._plane.token(scenario)
-        kept = list(unchangeable(self.scenario, scenario))
+        kept = list(unchangeable(self.scenario, scenario, self.crew.workers))
         await self._adopt(scenario)
         self._plane.ask_for(token)
         self.scenario = scenario

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lb.config import Scenario
+from lb.errors import UsageError
 from lb.proxy.descriptors import raise_limit
 from lb.proxy.garbage import in_small_portions
 from lb.proxy.lifecycle import Proxy
@@ -19,9 +20,11 @@ from lb.proxy.logs.recorder import Recorder
 from lb.workers import signals
 from lb.workers.chronicle import Chronicle
 from lb.workers.crew import Alone, Crew
+from lb.workers.division import workers
 from lb.workers.exposure import exposed
 from lb.workers.handover import Predecessor
 from lb.workers.main import Main, Read, command_line
+from lb.workers.supervisor import Supervisor
 
 if sys.platform == "win32":
     new_event_loop = asyncio.new_event_loop
@@ -42,6 +45,9 @@ def serve(
 
     `read` reads the file again; `replace` takes over from whoever serves at the same address.
     """
+    if record is not None and workers(scenario) > 1:
+        why = "a recording is of one balancer; leave it out, or serve with --workers 1"
+        raise UsageError(f"--record: {why}")
     signals.ignore_silently()
     raise_limit()
     log = open_log()
@@ -75,6 +81,8 @@ async def _serve(
     recorder = None if record is None else Recorder(record, log)
 
     def crew(scenario: Scenario) -> Crew:
+        if workers(scenario) > 1:
+            return Supervisor(scenario, log)
         return Alone(Proxy(scenario, log, recorder=recorder))
 
     with in_small_portions():

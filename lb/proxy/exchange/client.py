@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.peer import has_ended, has_spoken, reset, untaken
@@ -270,9 +271,9 @@ class ClientConnection(Taking, asyncio.Protocol):
         if self._paused:
             self.resume_reading()
         request = exchange.request
-        answer = self._context.endpoints.get(request.target)
-        if answer is not None and request.method in (b"GET", b"HEAD"):
-            exchange.local(answer())
+        endpoint = self._context.endpoints.get(request.target)
+        if endpoint is not None and request.method in (b"GET", b"HEAD"):
+            endpoint(partial(self.told, exchange))
         elif request.hop.answer is not None:
             self._dispatcher.refused["loop"] += request.hop.answer is LOOP
             exchange.local(request.hop.answer)

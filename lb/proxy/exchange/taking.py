@@ -16,6 +16,7 @@ from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
 from lb.proxy.http.framing import NO_BODY
+from lb.proxy.http.message import Answer
 from lb.proxy.http.request import Request, RequestReader
 from lb.proxy.http.rules import Rejected
 from lb.proxy.timers import Timers
@@ -297,3 +298,8 @@ class Taking(Caller):
             exchange.client_gone()
         self._queue.clear()
         self._read_no_more()
+
+    def told(self, exchange: Exchange, answer: Answer) -> None:
+        """What the proxy answers by itself; its client may have left by now."""
+        if exchange is self._current:
+            exchange.local(answer)

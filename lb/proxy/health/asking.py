@@ -24,7 +24,8 @@ SLICE = 0.001
 class Prober(Protocol):
     """Carries out probes."""
 
-    async def probe(self, backend: Backend) -> ProbeResult: ...
+    async def probe(self, backend: Backend) -> ProbeResult | None:
+        """None where the answer comes in another way."""
 
     async def load(self, backend: Backend) -> LoadReport | None: ...
 

@@ -1,0 +1,207 @@
+"""One worker process, from the side of the main process that has started it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lb.measures import Report
+from lb.workers.messages import (
+    Begin,
+    Channel,
+    Departed,
+    Done,
+    Ended,
+    Ping,
+    Ready,
+    Told,
+)
+from lb.workers.passing import AT_ONCE, Accepted, Passing
+
+COMMAND = (sys.executable, "-m", "lb.workers.worker")
+"""Two descriptors follow: that of the channel, and that of the way for connections."""
+SILENT = 3
+"""Questions without an answer, one a second, after which a worker gets no more connections."""
+LOST = 10
+"""The same, after which it is ended."""
+
+
+class Hand:
+    """`start`, then `ended`."""
+
+    def __init__(self, number: int, heard: Callable[[Hand, Any], None]) -> None:
+        """`heard` takes what it says that is not for here."""
+        self._loop = asyncio.get_running_loop()
+        self.number = number
+        self.pid = 0
+        self.room = 0
+        """For clients."""
+        self.ready = self._loop.create_future()
+        """Done when it serves; cancelled when it never will."""
+        self.retiring = False
+        """It shall end."""
+        self.in_time = True
+        """Whether it has finished what was in flight."""
+        self.report: Report | None = None
+        """The last that is known."""
+        self.silent = 0
+        """Questions since it said something."""
+        self._heard = heard
+        self._process: subprocess.Popen[bytes] | None = None
+        self._passed = self._departed = 0
+        self._number = 0
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._gone = asyncio.Event()
+        self._channel = Channel(self._hear, self._lost)
+        self._passing: Passing | None = None
+
+    def __repr__(self) -> str:
+        return f"<Hand {self.number} {self.pid} {self.clients} clients>"
+
+    # --- life
+
+    async def start(self, begin: Begin, command: Sequence[str] = COMMAND) -> None:
+        """Start it. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        way, their_way = socket.socketpair()
+        ends = (theirs, their_way)
+        try:
+            for one in (ours, way):
+                one.setblocking(False)
+            await self._loop.create_unix_connection(lambda: self._channel, sock=ours)
+            self._passing = Passing(way)
+            self._channel.send(begin)
+            descriptors = [one.fileno() for one in ends]
+            self._process = await asyncio.to_thread(
+                subprocess.Popen,
+                [*command, *map(str, descriptors)],
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # what a terminal says is said to us
+            )
+            self.pid = self._process.pid
+        finally:
+            for one in ends:
+                one.close()
+
+    async def ended(self) -> str:
+        """Wait until it has, and how: "status 0", "signal SIGKILL"."""
+        await self._gone.wait()
+        self._channel.close()
+        for future in self._asked.values():
+            if not future.done():
+                future.set_result(None)
+        if self._process is None:
+            return "it was not started"
+        if not self.retiring:
+            self.kill()  # without a channel it is of no use
+        status = await asyncio.to_thread(self._process.wait)
+        return f"status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
+
+    def kill(self) -> None:
+        """End it now."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+    def unserved(self) -> list[Accepted]:
+        """Connections that were on their way to it, and have not arrived."""
+        return [] if self._passing is None else self._passing.close()
+
+    # --- connections
+
+    @property
+    def clients(self) -> int:
+        """How many it has."""
+        return self._passed - self._departed
+
+    @property
+    def takes(self) -> bool:
+        """Whether it may be given a connection: one beyond its room costs an idle one its place."""
+        return (
+            self.ready.done()
+            and not (self.ready.cancelled() or self.retiring or self._gone.is_set())
+            and self.silent < SILENT
+            and self.clients <= self.room
+            and self._passing is not None
+            and len(self._passing.held) < AT_ONCE
+        )
+
+    def pass_on(self, connections: Sequence[Accepted]) -> int:
+        """How many of them it gets."""
+        if self._passing is None:
+            return 0
+        count = self._passing.pass_on(connections)
+        self._passed += count
+        return count
+
+    @property
+    def on_their_way(self) -> int:
+        """Connections that it does not have yet."""
+        return 0 if self._passing is None else len(self._passing.held)
+
+    # --- talk
+
+    def send(self, message: object) -> None:
+        """Say this; nothing waits for an answer."""
+        self._channel.send(message)
+
+    def ping(self) -> bool:
+        """Ask whether it hangs; False if that has been so for too long."""
+        self.silent += 1
+        if not self._channel.full:
+            self._channel.send(Ping())
+        return self.silent <= LOST
+
+    async def ask(self, question: Callable[[int], object], seconds: float) -> Any:
+        """The answer to a question that gets this number; None if it has not come by then."""
+        self._number += 1
+        number = self._number
+        answer = self._asked[number] = self._loop.create_future()
+        if self._gone.is_set():
+            answer.set_result(None)
+        elif not self._channel.full:
+            self._channel.send(question(number))
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._asked[number]
+
+    def _lost(self) -> None:
+        self._gone.set()
+        if not self.ready.done():
+            self.ready.cancel()
+
+    def _hear(self, message: Any) -> None:
+        self.silent = 0
+        match message:
+            case Departed(clients):
+                self._departed = clients
+            case Ready(room):
+                self.room = room
+                if not self.ready.done():
+                    self.ready.set_result(None)
+            case Told(number, report):
+                self.report = report
+                self._answered(number, report)
+                return
+            case Done(number, room):
+                self.room = room
+                self._answered(number, message)
+                return
+            case Ended(in_time, report):
+                self.in_time, self.report = in_time, report
+                self.retiring = True
+        self._heard(self, message)
+
+    def _answered(self, number: int, answer: object) -> None:
+        future = self._asked.get(number)
+        if future is not None and not future.done():
+            future.set_result(answer)

@@ -1,0 +1,329 @@
+"""A crew of several: worker processes that serve, and one that looks after them.
+
+It accepts connections and shares them out, carries out the health checks of all, tries every change
+on a balancer of its own and then has all carry it out, puts together what they report, and starts a
+worker anew that has died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from lb import BUILD
+from lb.balancing import Change, Setup
+from lb.config import Scenario
+from lb.errors import LbError
+from lb.measures import Report, merged
+from lb.proxy.listening import Bound
+from lb.proxy.logs.log import Log
+from lb.proxy.tls.credentials import Credentials
+from lb.system import reason
+from lb.workers.division import change_of, offset_of, scenario_of, setup_of, workers
+from lb.workers.gate import Gate
+from lb.workers.hand import SILENT, Hand
+from lb.workers.messages import (
+    Adopt,
+    AskWhole,
+    Begin,
+    Do,
+    Done,
+    Drain,
+    Hasten,
+    Heard,
+    Hurry,
+    Learn,
+    Reopen,
+    Said,
+    Tell,
+    Whole,
+)
+from lb.workers.totals import left_by, together
+from lb.workers.watch import Watch
+
+TICK = 1.0
+"""Seconds between two looks at whether workers hang."""
+REPORTED = 2
+"""Looks after which they are asked how they are, so that what one has counted outlives it."""
+PATIENCE = 1.0
+"""Seconds for a worker to say how it is; else what it has said last is told."""
+CARRIED_OUT = 5.0
+"""Seconds for a worker to carry out a change; it does so later if it lives."""
+YOUNG = 1.0
+"""Seconds of service before which an end is an early one."""
+FIRST, LONGEST = 0.1, 5.0
+"""Seconds before a worker is started again: nothing for the first that ends, this for the next one
+that ends early, then twice as long each time."""
+ALONE = 0.5
+"""Seconds at most while nobody else serves."""
+MARGIN = 3.0
+"""Seconds that a worker gets to end beyond what its clients get."""
+
+
+class Supervisor:
+    """A `Crew`."""
+
+    def __init__(self, scenario: Scenario, log: Log) -> None:
+        """Must be made inside a running event loop. Raises ConfigError, UsageError."""
+        self._loop = asyncio.get_running_loop()
+        self._scenario = scenario
+        self._log = log
+        self._count = workers(scenario)
+        self._watch = Watch(scenario, log, self._tell_all)
+        self._hands: dict[int, Hand] = {}
+        self._keepers: dict[int, asyncio.Task[None]] = {}
+        self._former: Report | None = None
+        """What workers have counted that are no more."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._bound: Bound = []
+        self._gate = Gate([], self._present, log)
+        self._ticks = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun = self._stopping = False
+        self._hurried = False
+        self._in_time = True
+
+    # --- what is asked of it
+
+    @property
+    def algorithm(self) -> str:
+        return self._watch.balancer.algorithm
+
+    @property
+    def backends(self) -> int:
+        return len(self._watch.balancer.pool.backends)
+
+    @property
+    def workers(self) -> int:
+        return self._count
+
+    @property
+    def clients(self) -> int:
+        return sum(hand.clients for hand in self._hands.values())
+
+    @property
+    def setup(self) -> Setup:
+        return self._watch.balancer.setup
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {wish.backend: wish.state.value for wish in self._watch.wishes}
+
+    async def report(self) -> Report:
+        await asyncio.gather(*(hand.ask(Tell, PATIENCE) for hand in self._present()))
+        reports = [hand.report for hand in self._present() if hand.report is not None]
+        former = [] if self._former is None else [self._former]
+        return together(self._watch.snapshot(), BUILD.name, reports, former)
+
+    async def perform(self, change: Change) -> None:
+        self._watch.perform(change)
+        await self._all(
+            lambda hand, number: Do(number, change_of(change, hand.number, self._count))
+        )
+
+    async def adopt(self, scenario: Scenario) -> None:
+        self._watch.try_hearers(scenario)
+        self._watch.adopt(scenario, await asyncio.to_thread(Credentials.read, scenario))
+        self._scenario = scenario
+        if (count := workers(scenario)) > 1:
+            self._count = count
+        if not self._begun:
+            return
+        self._resize()
+        setup = self._watch.balancer.setup
+        await self._all(
+            lambda hand, number: Adopt(
+                number,
+                scenario_of(scenario, hand.number, self._count),
+                setup_of(setup, hand.number, self._count),
+            )
+        )
+
+    async def learn(self, scenario: Scenario) -> None:
+        self._watch.learn(scenario)
+        self._scenario = scenario
+        await self._all(
+            lambda hand, number: Learn(number, scenario_of(scenario, hand.number, self._count))
+        )
+
+    def reopen(self) -> None:
+        for hand in self._hands.values():
+            hand.send(Reopen())
+
+    # --- life
+
+    async def start(self, bound: Bound) -> None:
+        self._bound, self._begun = bound, True
+        self._gate = Gate(bound, self._present, self._log)
+        self._watch.begin()
+        self._resize()
+        self._timer = self._loop.call_later(TICK, self._tick)
+        await self._watch.answered.wait()
+        waiting = {self._loop.create_task(self._first(number)) for number in self._keepers}
+        try:
+            await asyncio.gather(*waiting)
+        finally:
+            for task in waiting:
+                task.cancel()
+        self._gate.open()
+
+    async def stop(self, patience: float) -> bool:
+        self._stopping = True
+        self._gate.close(forgotten=not patience)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MARGIN):
+                while self._gate.waiting or any(it.on_their_way for it in self._hands.values()):
+                    await asyncio.sleep(0.005)
+        for hand in self._hands.values():
+            hand.send(Drain(patience))
+            if self._hurried:
+                hand.send(Hurry())
+        self._gate.give_up()
+        if keepers := set(self._keepers.values()):
+            _, late = await asyncio.wait(keepers, timeout=self._scenario.timeouts.drain + MARGIN)
+            for hand in self._hands.values():
+                hand.kill()
+            if late:
+                self._in_time = False
+                await asyncio.wait(late)
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._watch.close()
+        return self._in_time
+
+    def hurry(self) -> None:
+        self._hurried = True
+        for hand in self._hands.values():
+            hand.send(Hurry())
+
+    # --- workers
+
+    def _present(self) -> list[Hand]:
+        """Those that serve."""
+        hands = self._hands.values()
+        return [hand for hand in hands if hand.ready.done() and not hand.ready.cancelled()]
+
+    def _resize(self) -> None:
+        """As many as there shall be."""
+        for number in range(self._count):
+            if number not in self._keepers:
+                keeper = self._keepers[number] = self._loop.create_task(self._keep(number))
+                keeper.add_done_callback(partial(self._kept, number))
+        for hand in self._hands.values():
+            if hand.number >= self._count and not hand.retiring:
+                hand.retiring = True
+                hand.send(Drain(self._scenario.timeouts.drain))
+
+    def _kept(self, number: int, _keeper: asyncio.Task[None]) -> None:
+        del self._keepers[number]
+
+    async def _first(self, number: int) -> None:
+        """Wait until a worker serves for the first time. Raises LbError when it never does."""
+        keeper = self._keepers[number]
+        while not keeper.done():
+            hand = self._hands.get(number)
+            if hand is not None:
+                await asyncio.wait({hand.ready, keeper}, return_when=asyncio.FIRST_COMPLETED)
+                if not hand.ready.cancelled():
+                    return
+                why = await hand.ended()
+                raise LbError(f"worker {hand.pid} ended with {why} before it served")
+            await asyncio.sleep(0.01)
+
+    def _wanted(self, number: int) -> bool:
+        return number < self._count and not self._stopping
+
+    async def _keep(self, number: int) -> None:
+        """See to it that there is a worker of this number, as long as there shall be."""
+        early = 0
+        while self._wanted(number):
+            hand = self._hands[number] = Hand(number, self._hear)
+            try:
+                await hand.start(self._begin(number))
+                if self._stopping:  # nobody has told it
+                    hand.send(Drain(0.0))
+                await asyncio.wait({hand.ready})
+                served = self._loop.time()
+                self._gate.look()
+                if not hand.ready.cancelled() and not self._stopping:
+                    self._log("info", "worker serves", worker=hand.pid)
+                why = await hand.ended()
+            except OSError as error:
+                why, served = reason(error), self._loop.time()
+                self._log("error", "no worker", reason=why)
+            finally:
+                hand.kill()
+                del self._hands[number]
+            self._in_time = self._in_time and hand.in_time
+            if hand.report is not None:
+                report = left_by(hand.report)
+                self._former = merged([self._former, report]) if self._former else report
+            self._gate.serve(hand.unserved())
+            if hand.retiring:
+                continue
+            self._log("error", "worker died", worker=hand.pid, reason=why)
+            early = early + 1 if self._loop.time() - served < YOUNG else 0
+            pause = FIRST * 2 ** (early - 2) if early > 1 else 0.0
+            await asyncio.sleep(min(pause, LONGEST if self._present() else ALONE))
+
+    def _begin(self, number: int) -> Begin:
+        watch, count = self._watch, self._count
+        setup = setup_of(watch.balancer.setup, number, count)
+        return Begin(
+            scenario_of(self._scenario, number, count),
+            setup,
+            watch.wishes,
+            watch.known,
+            tuple(listener for listener, _ in self._bound),
+            offset_of(setup, number, count),
+        )
+
+    # --- talk
+
+    def _tell_all(self, heard: Heard) -> None:
+        for hand in self._hands.values():
+            hand.send(heard)
+
+    async def _all(self, question: Callable[[Hand, int], object]) -> None:
+        """Have all carry something out. One that cannot is started anew."""
+
+        async def one(hand: Hand) -> None:
+            done = await hand.ask(lambda number: question(hand, number), CARRIED_OUT)
+            if isinstance(done, Done) and done.problem:
+                self._log("error", "worker does not follow", worker=hand.pid, reason=done.problem)
+                hand.kill()
+            elif done is None and hand.number in self._hands:
+                self._log("warning", "worker does not answer", worker=hand.pid)
+
+        hands = [hand for hand in self._hands.values() if hand.pid and not hand.retiring]
+        await asyncio.gather(*map(one, hands))
+
+    def _hear(self, hand: Hand, message: Any) -> None:
+        match message:
+            case Said(level, event, fields):
+                self._log(level, event, **fields, worker=hand.pid)
+            case Hasten(backend):
+                self._watch.hasten(backend)
+            case AskWhole(number):
+                task = self._loop.create_task(self._tell_whole(hand, number))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        self._gate.look()
+
+    async def _tell_whole(self, hand: Hand, number: int) -> None:
+        hand.send(Whole(number, await self.report()))
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(TICK, self._tick)
+        self._ticks += 1
+        for hand in self._present():
+            if not hand.ping():
+                self._log("error", "worker ended: it hangs", worker=hand.pid)
+                hand.kill()
+            elif hand.silent == SILENT:
+                self._log("warning", "worker hangs", worker=hand.pid, connections=hand.clients)
+            elif self._ticks % REPORTED == 0:
+                hand.send(Tell(0))
