@@ -119,6 +119,9 @@ class Succession:
             connection, _ = one.accept()
         except OSError:
             return
+        if self._talks:  # one is on its way already: two would serve side by side
+            connection.close()
+            return
         connection.setblocking(False)
         talk = self._loop.create_task(self._talk(connection))
         self._talks.add(talk)

@@ -74,6 +74,7 @@ class Main:
         self._stopping = asyncio.Event()
         self._gently = False  # a successor serves
         self._activated = False  # a manager holds the sockets
+        self._succeeding = False  # a successor is starting
         self._watchdog: asyncio.TimerHandle | None = None
 
     # --- what is asked of it
@@ -271,6 +272,16 @@ class Main:
             why = "this balancer is about to end" if self._stopping.is_set() else "it is starting"
             self._log("error", "no successor", who=who, reason=why)
             return
+        if self._succeeding:
+            self._log("error", "no successor", who=who, reason="one is about to take over")
+            return
+        self._succeeding = True
+        try:
+            await self._send_for(command, who)
+        finally:
+            self._succeeding = False
+
+    async def _send_for(self, command: Sequence[str], who: str) -> None:
         environment = {**os.environ, "LB_PREDECESSOR": f"pid {os.getpid()}"}
         environment.pop("WATCHDOG_PID", None)
         try:

@@ -81,6 +81,20 @@ def test_a_successor_that_fails_leaves_everything_as_it_was(listening: socket.so
     run(test())
 
 
+def test_there_is_one_successor_at_a_time(listening: socket.socket) -> None:
+    async def test() -> None:
+        serving = Serving(("127.0.0.1:80", listening))
+        first = await found()
+        assert first is not None
+        assert await found() is None, "two would serve side by side"
+        assert await asyncio.to_thread(first.relieve)
+        assert await serving.successors.get() == HERE
+        assert serving.successors.empty()
+        first.estate.sockets[0][1].close()
+
+    run(test())
+
+
 def test_many_states_take_several_pieces() -> None:
     async def test() -> None:
         states = {f"backend {number}": "drain" for number in range(5000)}
