@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,10 +27,16 @@ from typing import Any
 LINUX = sys.platform == "linux"
 WAIT = 5.0
 """Seconds for the other one to say what it has to say, starting aside."""
+TRIES = 50
+"""How often a process that has another successor already is asked again meanwhile."""
 MOST = 250
 """Descriptors in one message (SCM_MAX_FD of Linux is 253)."""
 HEADER = struct.Struct("!I")
 READY, GONE = b"r", b"g"
+
+
+class _Busy(Exception):
+    """Another successor is about to take over."""
 
 
 @dataclass
@@ -54,17 +61,36 @@ class Predecessor:
 
     @classmethod
     def find(cls, addresses: Iterable[str]) -> Predecessor | None:
-        """Who serves at one of these addresses; None if nobody does."""
-        for address in filter(_its_own, addresses):
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(WAIT)
-            try:
-                connection.connect(_name(address))
-                if _trusted(connection):
-                    return cls(connection, _received(connection))
-            except (OSError, ValueError, KeyError, struct.error):
-                pass  # nobody is there, or it ends at this moment
+        """Who serves at one of these addresses; None if nobody does.
+
+        Where another successor is about to take over, that one is waited for, a while.
+        """
+        for address in addresses:
+            for _ in range(TRIES):
+                try:
+                    found = cls._at(address)
+                except _Busy:
+                    time.sleep(WAIT / TRIES)
+                    continue
+                if found is not None:
+                    return found
+                break
+        return None
+
+    @classmethod
+    def _at(cls, address: str) -> Predecessor | None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(WAIT)
+        try:
+            connection.connect(_name(address))
+            if _trusted(connection):
+                return cls(connection, _received(connection))
+        except _Busy:
             connection.close()
+            raise
+        except (OSError, ValueError, KeyError, struct.error):
+            pass  # nobody is there, or it ends at this moment
+        connection.close()
         return None
 
     def relieve(self) -> bool:
@@ -200,6 +226,8 @@ def _trusted(connection: socket.socket) -> bool:
 def _received(connection: socket.socket) -> Estate:
     """Raises OSError, ValueError, KeyError for what is no estate."""
     data, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, MOST)
+    if not data:
+        raise _Busy
     sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     try:
         for one in sockets:

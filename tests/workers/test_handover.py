@@ -30,6 +30,16 @@ class Serving:
         self.successors: asyncio.Queue[int] = asyncio.Queue()
         self.succession = Succession([NAME], lambda: Estate(HERE, [*sockets], states), self._end)
 
+        self.refused = 0
+        come = self.succession._come
+
+        def counted(one: socket.socket) -> None:
+            self.refused += bool(self.succession._talks)
+            come(one)
+
+        for one in self.succession._waiting:
+            asyncio.get_running_loop().add_reader(one, counted, one)
+
     async def _end(self, pid: int) -> None:
         self.successors.put_nowait(pid)
 
@@ -86,9 +96,13 @@ def test_there_is_one_successor_at_a_time(listening: socket.socket) -> None:
         serving = Serving(("127.0.0.1:80", listening))
         first = await found()
         assert first is not None
-        assert await found() is None, "two would serve side by side"
+        second = asyncio.create_task(found())
+        while serving.refused < 2:
+            await asyncio.sleep(0.01)
+        assert not second.done(), "two would serve side by side"
         assert await asyncio.to_thread(first.relieve)
         assert await serving.successors.get() == HERE
+        assert await second is None, "and the first one serves"
         assert serving.successors.empty()
         first.estate.sockets[0][1].close()
 
