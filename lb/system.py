@@ -37,6 +37,11 @@ def ours(error: OSError) -> bool:
     return error.errno in _OURS
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def open_to_others(path: str) -> bool:
     """Whether everybody may read or change a file. One that is not there is no secret."""
     try:

@@ -22,6 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, Literal, TypeVar
 
 from lb.errors import LbError, UsageError
+from lb.system import cores
 
 Workers = int | Literal["auto"] | Executor
 """How many processes, this one included; "auto": as many as cores, where that pays."""
@@ -318,8 +319,3 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

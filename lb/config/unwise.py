@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from lb import strategies
 from lb.balancing import RetryPolicy
+from lb.config.apart import suffering
 from lb.config.decisions import policy_of
 from lb.config.found import backends_in
 from lb.config.health import HealthTable
@@ -240,4 +241,5 @@ CHECKS: tuple[Callable[[Any], Found], ...] = (
     _slow_checks,
     _trusting,
     _watched,
+    suffering,
 )

@@ -6,21 +6,16 @@ is a share already, or found out by each for itself, stays as it is.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from lb.balancing import Add, Apply, Change, HealthPolicy, Setup
 from lb.balancing.settings import Settings
 from lb.config import Scenario
+from lb.system import cores
 
 ASKED = 1e9
 """Seconds between health checks of a worker, which carries out none: it hears what is found out for
 all. Between those it only asks for one, where an attempt has failed."""
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def workers(scenario: Scenario) -> int:
