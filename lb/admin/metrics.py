@@ -1,84 +1,17 @@
-"""Prometheus text of a report (exposition format 0.0.4): what each metric is, and where from.
+"""What each metric is, and where in a report it comes from.
 
 OpenTelemetry's names where it has some, in their Prometheus spelling. Nothing is kept for it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from lb import __version__
+from lb.admin.exposition import Family, Sample
 from lb.balancing import BackendView
 from lb.measures import BOUNDS, Durations, Report
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-CHUNK = 500
-"""Lines between two chances for others: some 1 ms."""
-
-Labels = tuple[tuple[str, str], ...]
-Sample = tuple[str, Labels, float]
-"""What follows the metric's name, labels, value."""
-
-
-class Family(NamedTuple):
-    """One metric."""
-
-    name: str
-    kind: str
-    help: str
-    samples: Callable[[Report], Iterable[Sample]]
-
-
-async def text(report: Report, more: Iterable[Family] = ()) -> bytes:
-    """All of it, and `more`; others get their turn meanwhile."""
-    pieces: list[bytes] = []
-    lines: list[str] = []
-    for line in _lines(report, (*FAMILIES, *more)):
-        lines.append(line)
-        if len(lines) >= CHUNK:
-            pieces.append(_encoded(lines))
-            lines.clear()
-            await asyncio.sleep(0)
-    return b"".join([*pieces, _encoded(lines)])
-
-
-def _encoded(lines: list[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
-
-
-def _lines(report: Report, families: Iterable[Family]) -> Iterator[str]:
-    for name, kind, told, samples in families:
-        yield f"# HELP {name} {told}"
-        yield f"# TYPE {name} {kind}"
-        for suffix, labels, value in samples(report):
-            yield f"{name}{suffix}{_labels(labels)} {_number(value)}"
-
-
-def _labels(labels: Labels) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"
-
-
-_SPECIAL = re.compile(r'[\\"\n]')
-_ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
-
-
-def _escaped(value: str) -> str:
-    return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], value)
-
-
-def _number(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):
-        return {True: "+Inf", False: "-Inf"}.get(value > 0, "NaN") if value == value else "NaN"
-    return str(int(value)) if value == int(value) else repr(float(value))
-
-
-# --- where samples come from
 
 
 def _one(read: Callable[[Report], float]) -> Callable[[Report], Iterable[Sample]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lb.admin.metrics import Family
+from lb.admin.exposition import Family
 from lb.measures import Event, Events
 
 RELOADED = "reloaded"

@@ -7,7 +7,8 @@ from aiohttp import web
 from lb.admin import shown
 from lb.admin.answers import HEADERS, document
 from lb.admin.control import OPERATIONS
-from lb.admin.metrics import CONTENT_TYPE, text
+from lb.admin.exposition import CONTENT_TYPE, text
+from lb.admin.metrics import FAMILIES
 from lb.admin.reloads import Reloads
 from lb.measures import endpoints
 
@@ -18,7 +19,8 @@ DESCRIPTION: web.AppKey[dict[str, object]] = web.AppKey("description", dict)
 async def metrics(request: web.Request) -> web.Response:
     """For Prometheus."""
     app = request.app
-    told = await text(await app[OPERATIONS].report(), app[RELOADS].families())
+    families = (*FAMILIES, *app[RELOADS].families())
+    told = await text(await app[OPERATIONS].report(), families)
     return web.Response(body=told, headers={**HEADERS, "Content-Type": CONTENT_TYPE})
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from lb.admin.metrics import FAMILIES, Family, text
+from lb.admin.exposition import Family, text
+from lb.admin.metrics import FAMILIES
 from lb.admin.reloads import Reloads
 from lb.measures import Events, Report
 from tests.admin.house import FILE, Held, plane, run
@@ -27,7 +28,7 @@ def filled(held: Held) -> Held:
 
 
 def told(report: Report, more: Iterable[Family] = ()) -> str:
-    return asyncio.run(text(report, more)).decode()
+    return asyncio.run(text(report, (*FAMILIES, *more))).decode()
 
 
 def report(held: Held) -> Report:
@@ -113,7 +114,7 @@ def test_a_thousand_backends_let_others_have_their_turn() -> None:
                 await asyncio.sleep(0)
 
         beside = asyncio.ensure_future(other())
-        lines = (await text(whole)).count(b"\n")
+        lines = (await text(whole, FAMILIES)).count(b"\n")
         done = True
         await beside
         return count, lines
