@@ -73,7 +73,7 @@ def test_every_request_has_a_line(run: Run, tmp_path: Path) -> None:
                 async with lb.client() as client:
                     client.send(post(b"four"))
                     await client.response()
-                    client.send(b"nonsense\r\n\r\n")
+                    client.send(get("/large", "Content-Length: x"))
                     assert (await client.response()).status == 400
                 async with lb.client() as client:
                     client.send(get("/gone"))
@@ -93,7 +93,7 @@ def test_every_request_has_a_line(run: Run, tmp_path: Path) -> None:
     assert work["connect_ms"] > 0
     assert (own["backend"], own["connect_ms"], own["tries"]) == (None, None, 0)
     assert (body["method"], body["bytes_in"], body["outcome"]) == ("POST", 4, "ok")
-    assert (none["method"], none["status"], none["termination"]) == (None, 400, "PR")
+    assert (none["target"], none["status"], none["termination"]) == ("/large", 400, "PR")
     assert (gone["status"], gone["backend"], gone["termination"]) == (None, "b", "CH")
 
 

@@ -85,7 +85,9 @@ def test_all_that_is_known_is_in_a_line_of_json() -> None:
 
 
 def test_what_is_not_known_is_null() -> None:
-    found = told(ended(attempt=None, status=0, tries=0, how=("client_gone", "client", "waiting")))
+    found = told(
+        ended(attempt=None, status=0, tries=0, waited=0.0, how=("client_gone", "client", "waiting"))
+    )
     assert {name for name, value in found.items() if value is None} == {
         *("status", "backend", "connect_ms", "first_byte_ms", "request_id", "trace_id"),
         *("user_agent", "referer"),
@@ -124,10 +126,13 @@ def test_a_template_says_what_it_says() -> None:
 
 
 def test_what_is_no_request_has_a_line_too() -> None:
-    found = told(facts_of_none(b"::1", 400, AT))
+    found = told(facts_of_none(b"::1", 400, b"", AT))
     assert (found["client"], found["status"], found["method"]) == ("::1", 400, None)
     assert (found["outcome"], found["termination"]) == ("bad_request", "PR")
-    assert told(facts_of_none(b"::1", 408, AT))["termination"] == "cR"
+    assert told(facts_of_none(b"::1", 408, b"", AT))["termination"] == "cR"
+    found = told(facts_of_none(b"::1", 413, b"PUT /big HTTP/1.1", AT))
+    assert (found["method"], found["target"], found["protocol"]) == ("PUT", "/big", "HTTP/1.1")
+    assert told(facts_of_none(b"::1", 400, b'GET "\xff', AT))["target"] is None
 
 
 @given(agent=st.binary(max_size=40), target=st.binary(min_size=1, max_size=20))

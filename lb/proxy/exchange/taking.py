@@ -280,7 +280,7 @@ class Taking(Caller):
         context = self._context
         context.measured.served("", status, BAD, 0.0)
         if context.teller is not None:
-            context.teller.rejected(self._peer, status, context.now())
+            context.teller.rejected(self._peer, status, self._reader.refused)
 
     # --- nobody waits
 

@@ -101,6 +101,7 @@ class RequestReader(MessageReader):
         "_scheme",
         "_taken",
         "_trusted",
+        "refused",
     )
 
     def __init__(
@@ -122,6 +123,8 @@ class RequestReader(MessageReader):
         self._read = (TRUSTED_FIELDS if trusted else FIELDS).read
         self._scheme = b"https" if secure else b"http"
         self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b" % (peer, self._scheme)
+        self.refused = b""
+        """The first line of what was rejected, once its head was whole."""
         self._judged = False  # the first line of an unfinished head was found good
         self._taken = 0  # bytes of the body so far
         # The last head without its first line, of a request without a body, and what it came to.
@@ -183,21 +186,25 @@ class RequestReader(MessageReader):
 
     def _request(self, line: bytes, block: bytes) -> Request:
         """Of a head, its first line and what is behind that."""
-        if len(line) > self._most_line:
-            raise Rejected(414, "the request line is too long")
-        method, target, minor = request_line(line)
-        authority = None
-        if target[0] != 47:  # a slash
-            target, authority = origin_form(method, target)
-        if block == self._block and minor == self._minor and authority is None:
-            host, lines, rest, keep_alive, hop = self._parsed
-            framing = NO_BODY
-        else:
-            host, lines, rest, framing, keep_alive, hop = self._fields(
-                method, line, block, minor, authority
-            )
-        head = b"%b %b%b" % (method, target, rest)
-        return Request(method, target, minor, host, lines, head, framing, keep_alive, hop)
+        try:
+            if len(line) > self._most_line:
+                raise Rejected(414, "the request line is too long")
+            method, target, minor = request_line(line)
+            authority = None
+            if target[0] != 47:  # a slash
+                target, authority = origin_form(method, target)
+            if block == self._block and minor == self._minor and authority is None:
+                host, lines, rest, keep_alive, hop = self._parsed
+                framing = NO_BODY
+            else:
+                host, lines, rest, framing, keep_alive, hop = self._fields(
+                    method, line, block, minor, authority
+                )
+            head = b"%b %b%b" % (method, target, rest)
+            return Request(method, target, minor, host, lines, head, framing, keep_alive, hop)
+        except Rejected:
+            self.refused = line[: self._most_line]
+            raise
 
     def _fields(
         self, method: bytes, line: bytes, block: bytes, minor: int, authority: bytes | None

@@ -89,10 +89,10 @@ class AccessLog(Teller):
         if len(lines) >= GATHERED:
             self._hand_on()
 
-    def rejected(self, peer: bytes, status: int, now: float) -> None:
-        """What came from `peer` was no request."""
+    def rejected(self, peer: bytes, status: int, line: bytes) -> None:
+        """What came from `peer` is refused."""
         if self._errors or self._sample >= 1.0:
-            self._lines.append(self._line(facts_of_none(peer, status, self._now())))
+            self._lines.append(self._line(facts_of_none(peer, status, line, self._now())))
 
     def _gap(self) -> float:
         """How many are passed over until one is written: each is drawn by itself."""

@@ -30,6 +30,7 @@ TIMED = frozenset({"timeout", "queue_timeout", "too_late"})
 """Codes of those whose time was up."""
 TIMED_OUT = 408
 BAD = "bad_request"
+WAITING = "waiting"
 PROTOCOLS = ("HTTP/1.0", "HTTP/1.1")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 NUMBERS = frozenset(
@@ -142,7 +143,7 @@ def facts(
         letters(code, who, phase, status),
         who,
         phase,
-        milliseconds(exchange.waited if tries else total),
+        milliseconds(total if phase == WAITING else exchange.waited),
         connect,
         first,
         milliseconds(total),
@@ -156,12 +157,17 @@ def facts(
     )
 
 
-def facts_of_none(peer: bytes, status: int, at: float) -> Facts:
-    """What is known of that which a client sent and which was no request."""
+def facts_of_none(peer: bytes, status: int, line: bytes, at: float) -> Facts:
+    """What is known of that which a client sent, and which is refused; see `Teller.rejected`."""
+    parts = line.split(b" ")
+    method, target, protocol = parts if len(parts) == 3 else (b"", b"", b"")
     who = "client" if status == TIMED_OUT else "proxy"
     known = {
         "time": stamp(at),
         "client": text(peer),
+        "target": text(target),
+        "method": text(method),
+        "protocol": text(protocol),
         "status": str(status),
         **dict.fromkeys(("wait_ms", "total_ms"), "0.000"),
         **dict.fromkeys(("tries", "bytes_in", "bytes_out"), "0"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from lb.proxy.logs.lines import KEPT, PROTOCOLS, Heads, letters, milliseconds, stamp, text
+from lb.proxy.logs.lines import KEPT, PROTOCOLS, WAITING, Heads, letters, milliseconds, stamp, text
 
 NOTHING = "0.000"
 End = tuple[bytes, int, int, str, int, bool, str, str, str]
@@ -41,9 +41,9 @@ class Objects:
         tries: int = exchange.tries
         seconds = now - arrived
         total = milliseconds(seconds)
+        waited: float = exchange.waited
         wait, connect, first, backend = total, "null", "null", ""
-        if tries:
-            waited: float = exchange.waited
+        if phase != WAITING:
             wait = NOTHING if waited == 0.0 else milliseconds(waited)
         if attempt is not None:
             lease = attempt.lease

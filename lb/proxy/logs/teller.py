@@ -20,5 +20,5 @@ class Teller:
     ) -> None:
         """`attempt` is the one whose answer the client has, if any; see `Account`."""
 
-    def rejected(self, peer: bytes, status: int, now: float) -> None:
-        """What came from `peer` was no request."""
+    def rejected(self, peer: bytes, status: int, line: bytes) -> None:
+        """What came from `peer` is refused; its first `line`, where it had a head."""
