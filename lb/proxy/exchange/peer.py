@@ -22,7 +22,9 @@ def has_ended(transport: asyncio.Transport) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        connection: socket.socket = transport.get_extra_info("socket")
+        connection: socket.socket | None = transport.get_extra_info("socket")
+        if connection is None:
+            return False
         return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) in ENDED
     except OSError:  # gone already
         return False
