@@ -12,6 +12,8 @@ from lb.config.scenario import Scenario
 from lb.config.toml import Unsaid, toml
 from lb.config.values import WRITTEN
 
+FIRST = ("process", "law", "kind", "address", "name")
+"""Keys that stand before the others of their table."""
 LAST = ("backend", "discovery", "shared", "traffic", "fault", "run", "expect", "verdict")
 """Tables that stand behind all others, in this order."""
 
@@ -83,9 +85,9 @@ def _tables(file: Scenario) -> dict[str, Any]:
 
 
 def _kind_first(value: Any) -> Any:
-    """Tables of several kinds say first which one they are."""
+    """Tables of several kinds say first which one they are, and rows who."""
     if isinstance(value, dict):
-        order = [*(key for key in ("process", "law", "kind") if key in value), *value]
+        order = [*(key for key in FIRST if key in value), *value]
         return {key: _kind_first(value[key]) for key in order}
     return [_kind_first(it) for it in value] if isinstance(value, list | tuple) else value
 

@@ -35,6 +35,15 @@ PECULIAR = {
         '[[discovery]]\ndns = "web:3000"\nbackend = { weight = 2, health = { kind = "tcp" } }\n'
         '[[discovery]]\nsrv = "_http._tcp.web"\n[[discovery]]\nfile = "/a/b.json"\ninterval = "2s"'
     ),
+    "a proxy's doors": (
+        'algorithm = { name = "sticky", inner = "p2c:choices=3" }\nkey = "cookie:home"\n'
+        '[server]\nlisten = ["127.0.0.1:1", "[::1]:2", "unix:/run/a"]\nworkers = "auto"\n'
+        'admin = "unix:/run/lb"\nadmin_token_file = "/token"\ntls = { certificates = [\n'
+        '{ certificate = "/a.pem", key = "/b.pem" }, { certificate = "/c", key = "/d" }] }\n'
+        '[[listener]]\naddress = "unix:/run/b"\nmode = "0660"\nproxy_protocol = true\n'
+        '[access_log]\nformat = "{client} \\"x\\" {status}"\nsample = 0.5\n'
+        '[[backend]]\naddress = "unix:/run/c"\nproxy_protocol = "v2"\ntls.server_name = "z"\n'
+    ),
     "a warm-up": '[run]\nwarmup = "auto"\nduration = "3s"',
     "odd durations": '[timeouts]\nconnect = "0.0003us"\nresponse = "33.333333333s"\ntunnel = "77h"',
     "points": (
