@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from asyncio import Transport
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -54,7 +53,7 @@ class Readers:
         for wake, request in self._wakes.items():
             wake.set()
             transport = request.transport
-            if isinstance(transport, Transport) and transport.get_write_buffer_size():
+            if transport is not None and transport.get_write_buffer_size():
                 transport.abort()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from aiohttp import ClientError, ClientResponse
 from lb.admin import serving, streams
 from lb.admin.app import application
 from lb.admin.serving import Admin
+from lb.admin.streams import Readers
 from lb.config import Scenario
 from tests.admin.house import ClientSession, Held, Plane, plane, run
 
@@ -101,29 +104,56 @@ def test_who_leaves_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     run(test())
 
 
+@asynccontextmanager
+async def unread(lb: Plane) -> AsyncIterator[Readers]:
+    """A stream that nobody reads."""
+    app = lb.client.app
+    assert app is not None
+    readers = app[streams.READERS]
+    loop = asyncio.get_running_loop()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.setblocking(False)
+        await loop.sock_connect(slow, ("127.0.0.1", lb.client.port))
+        await loop.sock_sendall(slow, b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        while not len(readers):
+            await asyncio.sleep(0.001)
+        yield readers
+
+
+def tell_much(held: Held) -> None:
+    held.events.happened(1.0, "info", "x", {"much": "y" * 100_000})
+
+
 def test_who_does_not_read_is_dropped_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "ROOM", 10)
 
     async def test() -> None:
-        async with plane() as lb:
-            app = lb.client.app
-            assert app is not None
-            loop = asyncio.get_running_loop()
-            slow = socket.socket()
-            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            slow.setblocking(False)
-            with slow:
-                await loop.sock_connect(slow, ("127.0.0.1", lb.client.port))
-                await loop.sock_sendall(slow, b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
-                while not len(app[streams.READERS]):
-                    await asyncio.sleep(0.001)
-                told = 0
-                while len(app[streams.READERS]):
-                    told += 1
-                    lb.held.events.happened(1.0, "info", "x", {"much": "y" * 100_000})
-                    await asyncio.sleep(0)
-                assert told > 10
-                assert (await lb.ask("GET", "/lb-health")).status == 200
+        async with plane() as lb, unread(lb) as readers:
+            told = 0
+            while len(readers):
+                told += 1
+                tell_much(lb.held)
+                await asyncio.sleep(0)
+            assert told > 10
+            assert (await lb.ask("GET", "/lb-health")).status == 200
+
+    run(test())
+
+
+def test_who_does_not_read_is_cut_off_in_the_end() -> None:
+    async def test() -> None:
+        async with plane() as lb, unread(lb) as readers:
+            (request,) = readers._wakes.values()
+            transport = request.transport
+            assert transport is not None
+            while not transport.get_write_buffer_size():
+                tell_much(lb.held)
+                await asyncio.sleep(0)
+            readers.close()
+            assert transport.is_closing()
+            while len(readers):
+                await asyncio.sleep(0.001)
 
     run(test())
 
