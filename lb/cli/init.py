@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -205,8 +205,7 @@ def init(
         raise LbError(f"{what}; --force replaces, --out DIR writes elsewhere")
     try_directory(out, names)
     where = CONTAINER if asked & CONTAINED else HERE
-    for name in names:
-        _write(out / name, FILES[name].text(where))
+    _write({out / name: FILES[name].text(where) for name in names})
     terminal = Terminal(stderr=as_json)
     terminal.listing((str(out / name), FILES[name].about) for name in names)
     notes = list(_notes(out, asked, left))
@@ -221,18 +220,25 @@ def _there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def _write(path: Path, text: str) -> None:
-    """As a whole or not at all."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
-        except OSError:
+def _write(texts: Mapping[Path, str]) -> None:
+    """All of them, or where there is no room for one none."""
+    beside = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
+    try:
+        for path, text in texts.items():
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    beside[path].write_text(text, encoding="utf-8")
+                except OSError as error:
+                    error.filename = str(path)
+                    raise
+        for path in texts:
+            with writing(path):
+                beside[path].replace(path)
+    finally:
+        for path in beside.values():
             with suppress(OSError):
-                beside.unlink()
-            raise
+                path.unlink()
 
 
 def _notes(out: Path, asked: set[str], left: Iterable[str]) -> Iterator[str]:

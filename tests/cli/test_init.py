@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -269,6 +270,24 @@ def test_where_nothing_can_be_written_one_line_says_so(tmp_path: Path) -> None:
     assert (said.returncode, said.stdout) == (1, "")
     assert said.stderr.startswith("lb: cannot write to ")
     assert said.stderr.count("\n") == 1
+
+
+def test_where_one_cannot_be_written_none_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def full(self: Path, *given: Any, **more: Any) -> int:
+        if "schema" in self.name:
+            raise OSError(errno.ENOSPC, "", str(self))
+        return write(self, *given, **more)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    said = lb("init", "--out", tmp_path)
+    assert said.returncode == 1
+    place = tmp_path / "lb.schema.json"
+    assert said.stderr == f"lb: cannot write to {place}: no space left on device\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_it_fits_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
