@@ -185,3 +185,10 @@ def test_sizes_that_look_like_seconds_are_noted(
 
 def lb_json(*arguments: object) -> Any:
     return json.loads(lb(*arguments, "--json").stdout)
+
+
+@pytest.mark.parametrize(("name", "said"), [("p2c", True), ("maglev", False)])
+def test_an_algorithm_says_what_several_balancers_cost_it(name: str, said: bool) -> None:
+    assert ("several:   of several balancers each" in lb("strategies", name).stdout) is said
+    (row,) = lb_json("strategies", name)["strategies"]
+    assert (row["partial"] is not None) is said
