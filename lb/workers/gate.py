@@ -130,7 +130,8 @@ class Gate:
                 break
             waiting[:] = [row for row in waiting if id(row[1]) not in given]
         if waiting and not self._closed:
-            self._tell("nobody has room")
+            ready = any(hand.ready.done() for hand in self._hands())
+            self._tell("all workers are full" if ready else "no worker is there")
             self._pause()
         elif waiting and self._again is None:
             self._again = self._loop.call_later(PAUSE, self._go_on)
@@ -163,5 +164,5 @@ class Gate:
         now = self._loop.time()
         if now - self._told_at >= QUIET:
             clients = sum(hand.clients for hand in self._hands())
-            self._log("warning", "client limit", connections=clients, reason=why)
+            self._log("warning", "clients wait", connections=clients, reason=why)
         self._told_at = now

@@ -46,8 +46,6 @@ from lb.workers.watch import Watch
 
 TICK = 1.0
 """Seconds between two looks at whether workers hang."""
-REPORTED = 2
-"""Looks after which they are asked how they are, so that what one has counted outlives it."""
 PATIENCE = 1.0
 """Seconds for a worker to say how it is; else what it has said last is told."""
 CARRIED_OUT = 5.0
@@ -80,7 +78,6 @@ class Supervisor:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bound: Bound = []
         self._gate = Gate([], self._present, log)
-        self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._begun = self._stopping = False
         self._hurried = False
@@ -318,12 +315,9 @@ class Supervisor:
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK, self._tick)
-        self._ticks += 1
         for hand in self._present():
             if not hand.ping():
                 self._log("error", "worker ended: it hangs", worker=hand.pid)
                 hand.kill()
             elif hand.silent == SILENT:
                 self._log("warning", "worker hangs", worker=hand.pid, connections=hand.clients)
-            elif self._ticks % REPORTED == 0:
-                hand.send(Tell(0))

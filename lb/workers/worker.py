@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from lb.balancing import Backend, ProbeResult
@@ -57,8 +58,14 @@ else:
     from uvloop import new_event_loop
 
 DEAF = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
-LOOK = 0.02
-"""Seconds between two looks at how many clients have left."""
+UNASKED = 0
+"""The number of a question that nobody has asked."""
+SOON = 0.01
+"""Seconds until it is said that clients have left."""
+REPORTED = 0.5
+"""Seconds between two reports that nobody has asked for, so that what is counted outlives us."""
+SHARE = 200.0
+"""Times that a report took: so long there is no other at least."""
 PATIENCE = 1.5
 """Seconds for the others to say how they are; else it tells what it knows by itself."""
 PLAIN = (str, int, float, bool, type(None))
@@ -77,12 +84,14 @@ class Worker:
         self._known: dict[tuple[str, str], ProbeResult] = {}
         self._in_turn = asyncio.Lock()
         self._quiet = False  # the main process says it for all
-        self._came = self._departed = 0
+        self._came = 0
+        self._counting = False
         self._numbers = count(1)
         self._asked: dict[int, Callable[[Report], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._ending = False
+        self._reported = 0
 
     async def run(self) -> None:
         """Serve."""
@@ -152,7 +161,8 @@ class Worker:
             proxy.welcome(begin.listeners[number], connection)
 
         self._receiving = Receiving(self._way, welcome)
-        self._look()
+        proxy.clients.departed = partial(self._notice, proxy)
+        self._report(proxy)
         self._channel.send(Ready(proxy.room))
 
     def _heard(self, proxy: Proxy, heard: Heard) -> None:
@@ -206,13 +216,23 @@ class Worker:
 
     # --- what it says
 
-    def _look(self) -> None:
-        assert self._proxy is not None
-        self._timer = self._loop.call_later(LOOK, self._look)
-        departed = self._came - self._proxy.clients.present
-        if departed != self._departed:
-            self._departed = departed
-            self._channel.send(Departed(departed))
+    def _notice(self, proxy: Proxy) -> None:
+        """A client has left: it is said of several at once."""
+        if not self._counting:
+            self._counting = True
+            self._loop.call_later(SOON, self._count, proxy)
+
+    def _count(self, proxy: Proxy) -> None:
+        self._counting = False
+        self._channel.send(Departed(self._came - proxy.clients.present))
+
+    def _report(self, proxy: Proxy) -> None:
+        began, admitted = monotonic(), proxy.balancer.admitted
+        if admitted != self._reported:
+            self._reported = admitted
+            self._channel.send(Told(UNASKED, proxy.report()))
+        pause = max(REPORTED, SHARE * (monotonic() - began))
+        self._timer = self._loop.call_later(pause, self._report, proxy)
 
     def _health(self, backend: Backend) -> ProbeResult | None:
         if backend.health.state is Health.UNKNOWN:

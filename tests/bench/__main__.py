@@ -27,6 +27,7 @@ from tests.bench import (
     strategies,
     tables,
     tls,
+    workers,
 )
 from tests.bench.contenders import NAMES
 from tests.bench.processes import BenchError
@@ -35,6 +36,7 @@ Part = Callable[[bool, list[Path], Collection[str], Callable[[str], None]], dict
 PARTS: dict[str, Part] = {
     "proxy": proxies.measure,
     "tls": tls.measure,
+    "workers": workers.measure,
     "bodies": bodies.measure,
     "observed": observed.measure,
     "latency": latency.measure,

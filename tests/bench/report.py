@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.contenders import COMPILED, EMBEDDED, PURE, RELAY
+from tests.bench.workers import CORES, FRESH, KEPT, ONE, TWO
 
 
 def show(results: dict[str, Any], console: Console) -> None:
@@ -101,6 +102,32 @@ def _tls(result: dict[str, Any], console: Console) -> None:
             if name.startswith("lb") and "nginx" in row["over"]:
                 value, bound = f"{row['over']['nginx']['median']:.2f}", f"{result['target']:g}"
                 console.print(_target(f"{name}, beside nginx", value, "at most", bound))
+    console.print()
+
+
+def _workers(result: dict[str, Any], console: Console) -> None:
+    bounds = result["targets"]
+    table = _table(
+        console, "CPU of one worker and of two; us, and times that of one", "", "1", "2", ""
+    )
+    for build, row in result["builds"].items():
+        for what in (KEPT, FRESH):
+            one, two = row[what][ONE], row[what][TWO]
+            ratio = f"{two['over'][ONE]['median']:.2f}"
+            table.add_row(f"{build}: {what}", f"{one['cpu_us']:.1f}", f"{two['cpu_us']:.1f}", ratio)
+    console.print(table)
+    for build, row in result["builds"].items():
+        two = row[KEPT][TWO]
+        value = f"{two['over'][ONE]['median']:.3f}"
+        console.print(_target(f"{build}, CPU beside one", value, "at most", f"{bounds['cpu']:g}"))
+        value, bound = f"{two['uneven']:.0%}", f"{bounds['uneven']:.0%}"
+        console.print(_target(f"{build}, work apart", value, "at most", bound))
+        value = f"{row['wide'][TWO]['over'][ONE]['median']:.2f}"
+        what = f"{build}, requests a second beside one, on {result['cores']} cores"
+        if result["cores"] < CORES:
+            console.print(f"  {what}: {value} (the load takes its share)")
+        else:
+            console.print(_target(what, value, "at least", f"{bounds['faster']:g}"))
     console.print()
 
 
@@ -248,6 +275,7 @@ _TABLES = {
     "proxy": _proxy,
     "observed": _observed,
     "tls": _tls,
+    "workers": _workers,
     "bodies": _bodies,
     "latency": _latency,
     "connections": _connections,

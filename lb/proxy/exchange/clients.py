@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
@@ -32,6 +32,8 @@ class Clients:
         self._coming = 0
         self.present = 0
         """How many there are, those included who are just coming."""
+        self.departed: Callable[[], None] = lambda: None
+        """Called whenever one has gone."""
         self.draining = False
         """Whether nobody is expected any more."""
         self._patience = 0.0
@@ -56,6 +58,7 @@ class Clients:
         if self._coming:
             self._coming -= 1
             self.present -= 1
+            self.departed()
 
     def joined(self, client: Connected) -> None:
         if self._coming:
@@ -70,6 +73,7 @@ class Clients:
         if client in self._all:
             self._all.remove(client)
             self.present -= 1
+            self.departed()
         if self.draining and not self._all:
             self._deserted.set()
 
