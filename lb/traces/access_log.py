@@ -1,22 +1,26 @@
-"""Traces as access logs: the common and the combined log format of Apache, nginx and many others.
+"""Traces as access logs: the common and the combined log format of Apache, nginx and many others,
+and the JSON of lb, which says when a request came to the millisecond.
 
-A line says in which second a request came, from whom, and for what. It is written when the answer
-has ended, so lines need not be in order.
+A line says when a request came, from whom, and for what. It is written when the answer has ended,
+so lines need not be in order.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 
-from lb.traces.rows import Row, wrong
+from lb.traces.rows import Row, seconds_of, wrong
 
 LINE = re.compile(
     r"(?P<host>\S+) \S+ [^\[]*\[(?P<time>(?P<day>\d{1,2})/(?P<month>[A-Z][a-z]{2})/(?P<year>\d{4})"
     r":(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?: (?P<sign>[+-])(?P<zone>\d{4}))?)\]"
 )
 TARGET = re.compile(r' "[A-Z]+ (?P<uri>(?P<path>[^\s?"]*)[^\s"]*)')
+OURS = '"total_ms":'
+"""What every line of lb in JSON has, and hardly anything else."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -44,6 +48,22 @@ def access_log(source: str, lines: Iterable[str], key: str) -> Iterator[Row]:
             yield Row(line, at, None, target[key] if target else "")
         else:
             yield Row(line, at, None, match["host"])
+
+
+def json_access_log(source: str, lines: Iterable[str], key: str) -> Iterator[Row]:
+    """The same for lines of lb in JSON. Raises ConfigError."""
+    for line, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            told = json.loads(text)
+            at = seconds_of(told["time"])
+            target = told["target"] or ""
+            who = told["client"] or ""
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise wrong(source, line, "not a line of an access log in JSON") from None
+        asked = {"path": target.partition("?")[0], "uri": target}.get(key, who)
+        yield Row(line, at, None, asked)
 
 
 def _seconds(match: re.Match[str]) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lb.errors import ConfigError
 from lb.recording.format import MAGIC
 from lb.system import reason
-from lb.traces.access_log import LINE, access_log
+from lb.traces.access_log import LINE, OURS, access_log, json_access_log
 from lb.traces.recorded import recorded
 from lb.traces.rows import Rows, collected
 from lb.traces.tables import COLUMNS, comma_separated, json_lines
@@ -51,6 +51,8 @@ def _read(path: str, key: str, _changed: int, _size: int) -> Rows:
         if not first:
             raise ConfigError([f"{path}: holds no request"])
         if first.lstrip().startswith("{"):
+            if OURS in first:
+                return collected(path, json_access_log(path, lines, key), ordered=False)
             return collected(path, json_lines(path, lines))
         if {name.strip(' "\r\n') for name in first.split(",")} & set(COLUMNS):
             return collected(path, comma_separated(path, lines))

@@ -32,6 +32,7 @@ from tests.proxy.doubles import (
     post,
     proxy,
     refusing,
+    silent,
 )
 from tests.proxy.doubles import scenario as written
 
@@ -95,6 +96,47 @@ def test_every_request_has_a_line(run: Run, tmp_path: Path) -> None:
     assert (body["method"], body["bytes_in"], body["outcome"]) == ("POST", 4, "ok")
     assert (none["target"], none["status"], none["termination"]) == ("/large", 400, "PR")
     assert (gone["status"], gone["backend"], gone["termination"]) == (None, "b", "CH")
+
+
+async def switches(wire: Wire, it: Origin) -> None:
+    """To what is asked for; then three bytes for each that comes."""
+    await it.take(wire)
+    wire.send(b"HTTP/1.1 101 Sure\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    await wire.reader.readexactly(5)
+    wire.send(b"three" * 3)
+
+
+def test_a_tunnel_has_its_line_when_it_ends(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+
+    async def test() -> None:
+        async with origin(switches) as a, proxy(a, toml=table(file)) as lb:
+            async with lb.client() as client:
+                client.send(get("/", "Connection: upgrade", "Upgrade: websocket"))
+                await client.head()
+                client.send(b"12345")
+                assert await client.reader.read() == b"three" * 3
+            await lb.ended.get()
+            await stopped(lb)
+
+    run(test())
+    (line,) = lines_of(file)
+    assert (line["status"], line["outcome"], line["termination"]) == (101, "ok", "--")
+    assert (line["bytes_in"], line["bytes_out"]) == (5, 15)
+
+
+def test_what_the_proxy_itself_cuts_off_says_so(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+
+    async def test() -> None:
+        async with origin(silent) as a, proxy(a, toml=table(file)) as lb, lb.client() as client:
+            client.send(get("/"))
+            await a.arrived.get()
+            await stopped(lb)
+
+    run(test())
+    (line,) = lines_of(file)
+    assert (line["outcome"], line["termination"], line["ended_by"]) == ("cancelled", "PH", "proxy")
 
 
 def test_a_file_that_was_moved_away_is_opened_anew(run: Run, tmp_path: Path) -> None:

@@ -120,6 +120,24 @@ def test_keys_of_an_access_log_are_what_the_balancer_goes_by(
     assert columns(rows)[2] == texts
 
 
+@pytest.mark.parametrize(
+    ("key", "texts"),
+    [("client_ip", ["::1", "h", "h"]), ("path", ["/b", "/a", ""]), ("uri", ["/b", "/a?x=1", ""])],
+)
+def test_our_own_access_log_in_the_order_of_arrival(
+    trace: Trace, key: str, texts: list[str]
+) -> None:
+    asked = [("00.500", "h", '"/a?x=1"'), ("00.250", "::1", '"/b"'), ("01.000", "h", "null")]
+    lines = (
+        f'{{"time":"2026-11-29T00:00:{at}Z","client":"{client}","target":{target},"total_ms":1.5}}\n'
+        for at, client, target in asked
+    )
+    trace.of("".join(lines))
+    rows = read(str(trace.path), key)
+    assert columns(rows) == ([0, 0.25, 0.75], None, texts)
+    assert not rows.whole_seconds
+
+
 def test_time_zones_and_midnight(trace: Trace) -> None:
     lines = [
         '- - - [31/Dec/1999:23:59:59 +0000] "GET / HTTP/1.0" 200 1\n',

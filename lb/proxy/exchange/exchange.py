@@ -192,8 +192,10 @@ class Exchange(Racing):
         sent = attempt.upstream is not None
         return self._dispatcher.balancer.movable(attempt.lease, self._context.now(), sent)
 
-    def tunnel_closed(self) -> None:
-        """Both sides have ended."""
+    def tunnel_closed(self, taken: int = 0, passed: int = 0) -> None:
+        """Both sides have ended, after so many bytes from the client and to it."""
+        self.taken += taken
+        self.passed += passed
         self.state, act = _TUNNEL_CLOSED[self.state]
         act(self)
 

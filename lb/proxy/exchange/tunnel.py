@@ -15,18 +15,19 @@ def join(
     upstream: Tunnelled,
     limit: Deadlines[Any],
     now: Callable[[], float],
-    closed: Callable[[], None],
+    closed: Callable[[int, int], None],
 ) -> None:
     """Join the two connections of an exchange for good; `limit` ends a silence of both.
 
-    `closed` hears that both are lost, and then the client.
+    `closed` hears that both are lost, after so many bytes from the client and to it; and then the
+    client.
     """
     front, ahead = client.into_tunnel()
     back, behind = upstream.into_tunnel()
 
     def over(tunnel: Tunnel) -> None:
         limit.stop(tunnel)
-        closed()
+        closed(tunnel.client.taken, tunnel.backend.taken)
         client.lost()
 
     tunnel = Tunnel(front, back, moved=lambda tunnel: limit.start(tunnel, now()), over=over)
@@ -77,15 +78,17 @@ class Tunnel:
 class End(asyncio.Protocol):
     """One side of a tunnel."""
 
-    __slots__ = ("_tunnel", "ended", "other", "transport")
+    __slots__ = ("_tunnel", "ended", "other", "taken", "transport")
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport) -> None:
         self._tunnel = tunnel
         self.ended = False  # nothing more comes from here
+        self.taken = 0  # bytes that came from here
         self.transport = transport
         self.other: End
 
     def data_received(self, data: bytes) -> None:
+        self.taken += len(data)
         self.other.transport.write(data)
         self._tunnel.moved()
 
