@@ -19,7 +19,7 @@ from lb.proxy.tls.failures import failure
 
 RECORD = 16384
 """Bytes of content that one record holds at most (RFC 8446, 5.1): a read this long empties it."""
-SLICE = 65536
+SLICE = RECORD
 """Bytes that are encrypted or decrypted at a time: OpenSSL's buffers stay as large as they were at
 their fullest for as long as a connection lives."""
 PLAIN_HTTP = error(400, "bad_request", "this port speaks TLS: write https").written(
@@ -41,6 +41,7 @@ class Secured(asyncio.Protocol):
         "_outgoing",
         "_paused",
         "_preface",
+        "_rest",
         "_shaken",
         "_ssl",
         "_strict",
@@ -74,6 +75,7 @@ class Secured(asyncio.Protocol):
         self._strict = shaken is not None  # an end must be said, or what ends by it may be cut off
         self._handshaking = True
         self._paused = False
+        self._rest = b""  # what has come meanwhile
         self._closing = False
         self._ended = False  # the other side has said that nothing more comes
         self._why: Exception | None = None
@@ -93,14 +95,17 @@ class Secured(asyncio.Protocol):
             self._shake()
 
     def data_received(self, data: bytes) -> None:
-        if len(data) > SLICE:
-            view = memoryview(data)
-            for at in range(0, len(data), SLICE):
-                self._take(view[at : at + SLICE])
+        if self._paused or self._rest or len(data) > SLICE:
+            self._rest += data
+            self._go_on()
         else:
-            self._take(data)
+            self._incoming.write(data)
+            if not (self._handshaking and not self._shake()):
+                self._decrypt()
 
     def eof_received(self) -> bool:
+        if self._rest:
+            self._go_on()
         if self._handshaking:
             self._fail(None)
         elif self._strict and not self._ended:
@@ -173,7 +178,7 @@ class Secured(asyncio.Protocol):
     def resume_reading(self) -> None:
         self._paused = False
         self._below.resume_reading()
-        if self._incoming.pending:
+        if self._rest or self._incoming.pending:
             self._loop.call_soon(self._go_on)
 
     def get_write_buffer_size(self) -> int:
@@ -192,11 +197,6 @@ class Secured(asyncio.Protocol):
         return cast(asyncio.Protocol, self._inner)
 
     # --- inside
-
-    def _take(self, data: bytes | memoryview) -> None:
-        self._incoming.write(data)
-        if not (self._handshaking and not self._shake()) and not self._paused:
-            self._decrypt()
 
     def _write_on(self, rest: memoryview) -> None:
         while rest:
@@ -251,9 +251,18 @@ class Secured(asyncio.Protocol):
             self._flush()
 
     def _go_on(self) -> None:
-        """Reading was resumed while something was left to decrypt."""
-        if not self._paused and not self._closing:
+        """Take what has come and is not decrypted, as far as it may be read."""
+        incoming, view, at = self._incoming, memoryview(self._rest), 0
+        self._rest = b""
+        if incoming.pending and not self._paused and not self._closing:
             self._decrypt()
+        while at < len(view) and not self._paused and not self._closing:
+            incoming.write(view[at : at + SLICE])
+            at += SLICE
+            if not (self._handshaking and not self._shake()):
+                self._decrypt()
+        if at < len(view) and not self._closing:
+            self._rest = bytes(view[at:])
 
     def _end(self) -> None:
         self._ended = True
