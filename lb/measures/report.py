@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from lb.balancing import BackendView, Snapshot
 from lb.measures.requests import Durations, added
 
+COUNTS = ("connections", "picked", "succeeded", "failed", "gone", "cancelled", "ejections")
+"""Of a backend, what adds up."""
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -62,7 +65,10 @@ class Report:
 
 
 def merged(reports: Sequence[Report]) -> Report:
-    """All of them as one: counts add up, and of states the worst is told. Not for none."""
+    """All of them as one: counts add up, and of states the worst is told. Not for none.
+
+    A backend is usable if one of them uses it.
+    """
     first, *others = reports
     for other in others:
         first = _both(first, other)
@@ -128,13 +134,16 @@ def _snapshots(one: Snapshot, other: Snapshot) -> Snapshot:
 
 def _backends(one: BackendView, other: BackendView) -> BackendView:
     """The same one, seen by two."""
-    counts = ("connections", "picked", "succeeded", "failed", "gone", "cancelled", "ejections")
     times = [it.response_time for it in (one, other) if it.response_time is not None]
     limits = [it.max_in_flight for it in (one, other) if it.max_in_flight is not None]
     worse = one if (one.usable, not one.ejected) <= (other.usable, not other.ejected) else other
+    usable = one.usable or other.usable  # somebody sends requests there
+    merit = any(it.usable and not it.panic for it in (one, other))
     return replace(
         worse,
-        **{name: getattr(one, name) + getattr(other, name) for name in counts},
+        usable=usable,
+        panic=usable and not merit,
+        **{name: getattr(one, name) + getattr(other, name) for name in COUNTS},
         max_in_flight=sum(limits) if len(limits) == 2 else None,
         response_time=sum(times) / len(times) if times else None,
     )

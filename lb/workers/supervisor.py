@@ -42,7 +42,7 @@ from lb.workers.messages import (
     Whole,
 )
 from lb.workers.totals import left_by, together
-from lb.workers.watch import Watch
+from lb.workers.watch import DRAINED, Watch
 
 TICK = 1.0
 """Seconds between two looks at whether workers hang."""
@@ -79,6 +79,7 @@ class Supervisor:
         self._bound: Bound = []
         self._gate = Gate([], self._present, log)
         self._timer: asyncio.TimerHandle | None = None
+        self._drained: dict[str, set[int]] = {}  # which of them have said so, by backend
         self._begun = self._stopping = False
         self._hurried = False
         self._in_time = True
@@ -112,11 +113,11 @@ class Supervisor:
     async def report(self) -> Report:
         await asyncio.gather(*(hand.ask(Tell, PATIENCE) for hand in self._present()))
         reports = [hand.report for hand in self._present() if hand.report is not None]
-        former = [] if self._former is None else [self._former]
-        return together(self._watch.snapshot(), BUILD.name, reports, former)
+        return together(self._watch.snapshot(), BUILD.name, reports, self._former)
 
     async def perform(self, change: Change) -> None:
         self._watch.perform(change)
+        self._drained.clear()
         await self._all(
             lambda hand, number: Do(number, change_of(change, hand.number, self._count))
         )
@@ -200,7 +201,7 @@ class Supervisor:
 
     def _present(self) -> list[Hand]:
         """Those that serve."""
-        hands = self._hands.values()
+        hands = [self._hands[number] for number in sorted(self._hands)]
         return [hand for hand in hands if hand.ready.done() and not hand.ready.cancelled()]
 
     def _resize(self) -> None:
@@ -300,6 +301,8 @@ class Supervisor:
 
     def _hear(self, hand: Hand, message: Any) -> None:
         match message:
+            case Said(_, event, fields) if event == DRAINED:
+                self._count_drained(hand, fields["backend"])
             case Said(level, event, fields):
                 self._log(level, event, **fields, worker=hand.pid)
             case Hasten(backend):
@@ -309,6 +312,14 @@ class Supervisor:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
         self._gate.look()
+
+    def _count_drained(self, hand: Hand, backend: str) -> None:
+        """Nothing is in flight there any more, in none of them."""
+        said = self._drained.setdefault(backend, set())
+        said.add(hand.number)
+        if said.issuperset(it.number for it in self._present()):
+            del self._drained[backend]
+            self._log("info", DRAINED, backend=backend)
 
     async def _tell_whole(self, hand: Hand, number: int) -> None:
         hand.send(Whole(number, await self.report()))

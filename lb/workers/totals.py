@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lb.balancing import BackendView, Snapshot
 from lb.measures import Report, merged
+from lb.measures.report import COUNTS
 
 CHECKED = (
     "weight",
@@ -30,6 +31,10 @@ def left_by(report: Report) -> Report:
     What was under way in it counts as ended from here.
     """
     snapshot = report.snapshot
+    views = (
+        replace(view, connections=0, cancelled=view.cancelled + view.connections)
+        for view in snapshot.backends
+    )
     return replace(
         report,
         workers=(),
@@ -43,44 +48,45 @@ def left_by(report: Report) -> Report:
             left_line=snapshot.left_line + snapshot.waiting,
             panic=False,
             shedding=0.0,
-            backends=tuple(map(_left_by, snapshot.backends)),
+            backends=tuple(views),
         ),
     )
 
 
-def _left_by(view: BackendView) -> BackendView:
-    """One that is no worse than what others say."""
-    return replace(
-        view,
-        usable=True,
-        panic=False,
-        connections=0,
-        cancelled=view.cancelled + view.connections,
-        max_in_flight=0,
-        response_time=None,
-        ejected=False,
-        ejected_for=None,
-    )
-
-
 def together(
-    seen: Snapshot, build: str, reports: Sequence[Report], former: Sequence[Report]
+    seen: Snapshot, build: str, reports: Sequence[Report], former: Report | None
 ) -> Report:
-    """Of all workers, with what the main process has `seen`; `former` are those of the dead."""
+    """Of all workers, with what the main process has `seen`; `former` is left by the dead."""
     there = {(view.name, view.address): view for view in seen.backends}
-    every = [_of(report, there.keys()) for report in (*reports, *former)]
-    if not reports:
-        every.insert(0, Report(build, seen))
+    every = [_of(report, there) for report in reports] or [Report(build, seen)]
     whole = merged(every)
+    if former is not None:
+        whole = merged([whole, _like(_of(former, there), whole)])
     order = {view.name: place for place, view in enumerate(seen.backends)}
-    backends = sorted(whole.snapshot.backends, key=lambda view: order[view.name])
-    told = tuple(_checked(view, there) for view in backends)
+    told = [_checked(view, there) for view in whole.snapshot.backends]
     names = {view.name for view in told}
-    told += tuple(view for view in seen.backends if view.name not in names)
-    return replace(whole, snapshot=replace(whole.snapshot, backends=told))
+    told += [view for view in seen.backends if view.name not in names]
+    told.sort(key=lambda view: order[view.name])
+    return replace(whole, snapshot=replace(whole.snapshot, backends=tuple(told)))
 
 
-def _of(report: Report, there: Collection[tuple[str, str]]) -> Report:
+def _like(former: Report, live: Report) -> Report:
+    """What the dead have counted, of backends that are as they are now."""
+    counted = {view.name: view for view in former.snapshot.backends}
+    views = (
+        replace(
+            view,
+            **{name: getattr(counted[view.name], name) for name in COUNTS},
+            max_in_flight=None if view.max_in_flight is None else 0,
+            response_time=None,
+        )
+        for view in live.snapshot.backends
+        if view.name in counted
+    )
+    return replace(former, snapshot=replace(former.snapshot, backends=tuple(views)))
+
+
+def _of(report: Report, there: Mapping[tuple[str, str], BackendView]) -> Report:
     """The same without the backends that are not there any more."""
     snapshot = report.snapshot
     views = tuple(view for view in snapshot.backends if (view.name, view.address) in there)

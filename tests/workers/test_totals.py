@@ -1,11 +1,13 @@
 """Reports of workers that live, and of those that have died, as one."""
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from lb.balancing import Balancer, ProbeResult, Remove, Setup, perform
 from lb.balancing.settings import Settings
 from lb.measures import Report, Worker
+from lb.measures.endpoints import health
 from lb.workers.totals import left_by, together
 
 SETUP = Setup((Settings("a:1", max_in_flight=4), Settings("b:1")))
@@ -50,7 +52,7 @@ def books(whole: Report) -> tuple[int, ...]:
 
 def test_counts_add_up_and_checks_are_those_of_the_main_process() -> None:
     seen = balancer()
-    whole = together(seen.snapshot(9.0), "pure", [report(1, 3, 1), report(2, 2, 0)], [])
+    whole = together(seen.snapshot(9.0), "pure", [report(1, 3, 1), report(2, 2, 0)], None)
     assert [worker.pid for worker in whole.workers] == [1, 2]
     assert books(whole) == (6, 6, 5, 0, 1)
     first = whole.snapshot.backends[0]
@@ -61,12 +63,12 @@ def test_counts_add_up_and_checks_are_those_of_the_main_process() -> None:
 def test_who_has_died_leaves_what_it_counted_and_its_books_balance() -> None:
     seen = balancer().snapshot(9.0)
     died = left_by(report(2, 2, 2))
-    whole = together(seen, "pure", [report(1, 3, 1)], [died])
+    whole = together(seen, "pure", [report(1, 3, 1)], died)
     assert [worker.pid for worker in whole.workers] == [1]
     assert books(whole) == (8, 8, 5, 2, 1)
     assert whole.snapshot.backends[0].max_in_flight == 4, "it takes nothing any more"
     assert all(view.usable for view in whole.snapshot.backends)
-    alone = together(seen, "pure", [], [died])
+    alone = together(seen, "pure", [], died)
     assert books(alone) == (4, 4, 2, 2, 0)
     assert [view.name for view in alone.snapshot.backends] == ["a:1", "b:1"]
 
@@ -75,8 +77,22 @@ def test_backends_that_have_been_removed_are_not_told_of_by_the_dead() -> None:
     died = left_by(report(2, 2, 0))
     seen = balancer()
     perform(seen, Remove("a:1"), 3.0)
-    whole = together(seen.snapshot(9.0), "pure", [], [died])
+    whole = together(seen.snapshot(9.0), "pure", [], died)
     assert [view.name for view in whole.snapshot.backends] == ["b:1"]
     others = balancer(Setup((Settings("c:1"),))).snapshot(9.0)
-    whole = together(others, "pure", [report(1, 1, 0)], [])
+    whole = together(others, "pure", [report(1, 1, 0)], None)
     assert [view.name for view in whole.snapshot.backends] == ["c:1"], "it has not heard yet"
+
+
+def test_a_backend_that_one_of_them_uses_is_usable() -> None:
+    """Each has ejected another one: all requests are served."""
+    reports = []
+    for ejected in (0, 1):
+        it = report(ejected, 1, 0)
+        views = list(it.snapshot.backends)
+        views[ejected] = replace(views[ejected], usable=False, ejected=True, state="ejected")
+        reports.append(replace(it, snapshot=replace(it.snapshot, backends=tuple(views))))
+    whole = together(balancer().snapshot(9.0), "pure", reports, left_by(reports[0]))
+    assert [view.usable for view in whole.snapshot.backends] == [True, True]
+    assert [view.state for view in whole.snapshot.backends] == ["ejected", "ejected"]
+    assert health(whole.snapshot)[0] == 200
