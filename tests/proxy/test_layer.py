@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from itertools import cycle
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lb.proxy.tls.layer import SLICE, Secured
 from tests.proxy import papers
@@ -171,6 +174,50 @@ def test_one_large_piece_is_read_while_there_is_room() -> None:
         await asyncio.sleep(0)
         assert b"".join(server.heard) == b"x" * 500_000
         assert it.pipes[1].reading
+
+    run(test)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 70_000), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(1, 60_000), min_size=1, max_size=8),
+    pauses=st.lists(st.booleans(), min_size=1, max_size=8),
+)
+@settings(max_examples=25, deadline=None)
+def test_content_is_the_same_however_it_comes_and_whoever_does_not_read(
+    lengths: list[int], cuts: list[int], pauses: list[bool]
+) -> None:
+    async def test() -> None:
+        it = connected()
+        client, server = it.above
+        content = b""
+        for number, length in enumerate(lengths):
+            content += bytes((number,)) * length
+            client.transport.write(content[-length:])
+        client.transport.write_eof()
+        secret, it.pipes[0].written = b"".join(it.pipes[0].written), []
+        turns = cycle(pauses)
+
+        def hear(data: bytes) -> None:
+            assert it.pipes[1].reading
+            server.heard.append(data)
+            if next(turns):
+                server.transport.pause_reading()
+
+        server.data_received = hear  # type: ignore[method-assign]
+        sizes = cycle(cuts)
+        while secret:
+            size = next(sizes)
+            piece, secret = secret[:size], secret[size:]
+            it.server.data_received(piece)
+            while not it.pipes[1].reading:
+                heard = len(server.heard)
+                await asyncio.sleep(0)
+                assert len(server.heard) == heard, "nothing is heard while it does not read"
+                server.transport.resume_reading()
+                await asyncio.sleep(0)
+        assert b"".join(server.heard) == content
+        assert server.ended
 
     run(test)
 
