@@ -6,12 +6,15 @@ once in a while.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from lb.measures.histogram import Histogram
 
 EVERY = 1.0
 """Seconds that durations are kept one by one."""
+KEPT = 900.0
+"""Seconds that a backend is told of which has left: time for the last look at it."""
 
 
 class Series(NamedTuple):
@@ -40,10 +43,20 @@ class Requests:
         self._server: Durations = {}
         self._client: Durations = {}
         self._fold_at = 0.0
+        self._present: Counter[str] = Counter()
+        self._forget_at: dict[str, float] = {}
 
     def whole(self, backend: str) -> Whole:
         """Where durations at a backend may be appended that are a request's and its attempt's."""
+        self._present[backend] += 1
         return self._wholes.setdefault(backend, {})
+
+    def left(self, backend: str, now: float) -> None:
+        """One who had asked for `whole` has left; unless another one comes, who has the same name,
+        what is known is told for `KEPT` seconds yet.
+        """
+        self._present[backend] -= 1
+        self._forget_at[backend] = now + KEPT
 
     def served(self, backend: str, status: int, outcome: str, seconds: float) -> None:
         """A request has ended, so long after it came. `backend` is whose answer its client has."""
@@ -58,6 +71,20 @@ class Requests:
         if now >= self._fold_at:
             self._fold_at = now + EVERY
             self.fold()
+            over = [name for name, at in self._forget_at.items() if at <= now]
+            if over:
+                self._forget(over)
+
+    def _forget(self, over: list[str]) -> None:
+        """Backends may come and go for years, each under a name of its own."""
+        gone = {name for name in over if not self._present[name]}
+        for name in over:
+            del self._forget_at[name]
+        for name in gone:
+            del self._wholes[name], self._present[name]
+        for by_series in (self._served, self._tried, self._server, self._client):
+            for series in [one for one in by_series if one.backend in gone]:
+                del by_series[series]
 
     def fold(self) -> None:
         """Put all that was appended into histograms."""

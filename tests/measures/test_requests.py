@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lb.measures import Requests, Series
-from lb.measures.requests import added
+from lb.measures.requests import KEPT, added
 
 
 def test_what_took_as_long_as_its_one_attempt_counts_as_both() -> None:
@@ -41,3 +41,17 @@ def test_what_was_handed_out_does_not_change() -> None:
     both = added(before, requests.server)
     assert [it.count for it in before.values()] == [1]
     assert [it.count for it in both.values()] == [3]
+
+
+def test_a_backend_that_has_left_is_forgotten_after_a_while() -> None:
+    requests = Requests()
+    requests.whole("a")[200] = [0.1]
+    requests.whole("b")[200] = [0.1]
+    requests.tried("a", 0, "connect", 0.1)
+    requests.left("a", 100.0)
+    requests.left("b", 100.0)
+    requests.fold_sometimes(100.0 + KEPT - 1)
+    assert {series.backend for series in requests.server} == {"a", "b"}
+    assert requests.whole("b")[200] == []  # another one of that name is there
+    requests.fold_sometimes(100.0 + KEPT)
+    assert {series.backend for series in (*requests.server, *requests.client)} == {"b"}

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from typing import Any
 
 from lb.balancing import Backend, Lease, Outcome
+from lb.measures.requests import Whole
 from lb.proxy.context import Context
 from lb.proxy.dispatcher import Dispatcher
 from lb.proxy.exchange.account import NOBODY, Account
@@ -256,10 +257,11 @@ class Acts(Account):
         outcome = OK if status < 500 else SERVER_ERROR
         lease = attempt.lease
         lease.done(now, outcome, attempt.first_byte_at)
-        whole = lease.backend.site.whole.get(status)
+        whole: Whole = lease.backend.site.whole
+        durations = whole.get(status)
         plain = self.tries == 1 and (self.trace is None or not self.trace.recorded)
-        if whole is not None and lease.started_at == self.arrived_at and plain:
-            whole.append(now - self.arrived_at)
+        if durations is not None and lease.started_at == self.arrived_at and plain:
+            durations.append(now - self.arrived_at)
         else:
             self._went_well(attempt, now, outcome)
         teller = self._context.teller

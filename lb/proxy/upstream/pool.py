@@ -118,6 +118,7 @@ class UpstreamPool:
 
     def retire(self) -> None:
         """Keep no connection from now on; what is in flight ends as it would."""
+        self.context.measured.left(self.backend.name, self.context.now())
         self.open = False
         self.close_idle(INFINITY)
 
