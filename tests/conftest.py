@@ -22,6 +22,7 @@ ONCE = (
     *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),
     *("sim/test_teeth.py", "sim/test_verify.py"),
+    "admin/test_in_a_browser.py",
     *("cli/test_text.py", "cli/test_sweep.py", "cli/test_axes.py", "cli/test_verify.py"),
     *("cli/test_check.py", "cli/test_simulate_output.py"),
 )

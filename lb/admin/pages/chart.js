@@ -21,7 +21,7 @@ export class Chart {
     Object.assign(this, { figure, lines, written, least });
     this.span = SPANS[0];
     this.points = [];
-    this.bands = {};
+    this.bands = [];
     this.at = null;
     this.most = least;
     this.legend = document.createElement("div");
@@ -80,8 +80,8 @@ export class Chart {
       matchMedia(query).addEventListener("change", () => this.draw());
   }
 
-  /** New points up to `now`; `bands` are {key: [low, high]}. */
-  show(points, now, bands = {}) {
+  /** New points up to `now`; `bands` are {since, bands: {key: [low, high]}}, oldest first. */
+  show(points, now, bands = []) {
     Object.assign(this, { points, now, bands });
     const past = points.length ? now - points[0].time : 0;
     this.span = SPANS.find((it) => it >= past) || SPANS.at(-1);
@@ -124,7 +124,7 @@ export class Chart {
     const shown = this.points.filter((point) => point.time >= this.now - this.span - 5);
     this.#scale(shown);
     const some = (point) => this.lines.some(({ key }) => Number.isFinite(point[key]));
-    this.empty.hidden = Object.keys(this.bands).length > 0 || shown.some(some);
+    this.empty.hidden = this.#drawn().length > 0 || shown.some(some);
     const frame = {
       x: (time) => wide - GAP.right - ((this.now - time) / this.span) * (wide - GAP.left - GAP.right),
       y: (value) => high - GAP.bottom - (value / this.most) * (high - GAP.top - GAP.bottom),
@@ -149,24 +149,35 @@ export class Chart {
     let most = this.least;
     for (const point of shown)
       for (const { key } of this.lines) if (point[key] > most) most = point[key];
-    for (const band of Object.values(this.bands)) if (band[1] > most) most = band[1];
+    for (const { band } of this.#drawn()) if (band[1] > most) most = band[1];
     const last = steps(most * 1.06).at(-1);
     this.most = Math.max(last, most * 1.06);
   }
 
-  #bands(pen, { x, y, wide }, colour) {
-    for (const { key, tint } of this.lines) {
-      const band = this.bands[key];
-      if (!band) continue;
+  /** Each band that reaches into the picture: of which line, and from when to when. */
+  #drawn() {
+    const first = this.now - this.span;
+    return this.bands.flatMap(({ since, bands }, i) => {
+      const until = Math.min(this.bands[i + 1]?.since ?? this.now, this.now);
+      if (until <= first) return [];
+      const of = (line) => ({ line, band: bands[line.key], from: Math.max(since, first), until });
+      return this.lines.map(of).filter(({ band }) => band);
+    });
+  }
+
+  #bands(pen, { x, y }, colour) {
+    const faint = Number(colour("band"));
+    for (const { line, band, from, until } of this.#drawn()) {
       const [low, high] = [y(band[0]), y(band[1])];
-      pen.fillStyle = colour(tint);
-      pen.globalAlpha = Number(colour("band"));
-      pen.fillRect(GAP.left, high, wide - GAP.left - GAP.right, Math.max(low - high, 2));
-      pen.globalAlpha = Number(colour("band")) * 2.4;
-      pen.fillRect(GAP.left, high, wide - GAP.left - GAP.right, 1);
-      pen.fillRect(GAP.left, Math.max(low, high + 2) - 1, wide - GAP.left - GAP.right, 1);
-      pen.globalAlpha = 1;
+      const [left, wide] = [x(from), Math.max(x(until) - x(from), 1)];
+      pen.fillStyle = colour(line.tint);
+      pen.globalAlpha = faint;
+      pen.fillRect(left, high, wide, Math.max(low - high, 2));
+      pen.globalAlpha = faint * 2.4;
+      pen.fillRect(left, high, wide, 1);
+      pen.fillRect(left, Math.max(low, high + 2) - 1, wide, 1);
     }
+    pen.globalAlpha = 1;
   }
 
   #grid(pen, { x, y, wide, high }, colour) {

@@ -31,13 +31,19 @@ export function open(title, content, { yes = "", no = "Cancel", danger = false, 
     const ends = el("div", { class: "ends" });
     ends.append(el("button", { type: "button", onclick: () => dialog.close() }, no));
     if (yes) ends.append(el("button", { type: "submit", class: danger ? "danger" : "first" }, yes));
-    const form = el("form", { method: "dialog" });
+    const form = el("form", { novalidate: "" });
     form.append(el("h2", { id: "dialog-title" }, title), ...content, ends);
     let answer = null;
-    form.addEventListener("submit", () => (answer = read(form)));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault(); // the policy allows no form to be sent anywhere
+      answer = read(form);
+      dialog.close();
+    });
     dialog.replaceChildren(form);
     dialog.onclose = () => resolve(answer);
-    dialog.onclick = (event) => event.target === dialog && dialog.close();
+    dialog.onclick = (event) => {
+      if (event.target === dialog) dialog.close();
+    };
     dialog.showModal();
     (form.querySelector("[autofocus]") || form.querySelector("input, select, .ends button")).focus();
   });
@@ -71,7 +77,8 @@ export async function algorithm(name, settings) {
     const row = known.find((it) => it.name === list.value);
     if (!row) return;
     const needs = row.needs.length ? ` Needs ${row.needs.join(", ")}.` : "";
-    text(story, `${row.summary}. Costs ${row.cost} a pick.${needs} Wrong when: ${row.avoid_when}`);
+    const idea = row.summary[0].toUpperCase() + row.summary.slice(1);
+    text(story, `${idea}. A pick costs ${row.cost}.${needs} Not when ${row.avoid_when}.`);
     const rows = row.settings.map(({ name: key, default: usual, text: why }) => {
       const mine = row.name === name ? settings[key] : undefined;
       const value = mine === undefined ? "" : String(mine);
@@ -82,8 +89,8 @@ export async function algorithm(name, settings) {
   };
   list.addEventListener("change", show);
   show();
-  return open("Algorithm", [el("label", {}, "Whom to pick", list), story, fields], {
-    yes: "Use it from the next request on",
+  return open("Algorithm", [el("label", {}, "Whom to pick, from the next request on", list), story, fields], {
+    yes: "Use it",
     read: (form) => {
       const asked = { name: list.value };
       for (const { name: key, value } of form.elements)

@@ -6,13 +6,15 @@ import { count, counted, figure, plain, seconds, share, span } from "./words.js"
 const AT_FIRST = 40;
 const ORDER = ["down", "ejected", "panic", "drain", "unknown", "maint", "up"];
 const MOSAIC_FROM = 13;
+/** So many that trouble would be overlooked in the order of the file. */
+const MANY = 60;
 
 /** One word for what colours it: as it stands, but for one that is used for want of others. */
 const look = (backend) => (backend.panic ? "panic" : backend.state);
 
 const SORTS = {
   file: null,
-  trouble: (a, b) => ORDER.indexOf(a.look) - ORDER.indexOf(b.look) || b.lane.failing - a.lane.failing,
+  trouble: (a, b) => ORDER.indexOf(a.look) - ORDER.indexOf(b.look) || b.lane.failing - a.lane.failing || b.lane.share - a.lane.share,
   share: (a, b) => b.lane.share - a.lane.share,
   latency: (a, b) => (b.lane.latency || 0) - (a.lane.latency || 0),
   flight: (a, b) => b.backend.connections - a.backend.connections,
@@ -135,6 +137,7 @@ export class Lanes {
   }
 
   show(backends, lanes, predicted) {
+    if (!this.items.length && backends.length > MANY) $("order").value = "trouble";
     this.predicted = new Map((predicted || []).map((it) => [it.name, it]));
     this.items = backends.map((backend) => ({ backend, look: look(backend), lane: lanes.get(backend.name) }));
     this.draw();

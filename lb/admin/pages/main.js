@@ -6,7 +6,7 @@ import * as dialogs from "./dialogs.js";
 import { $, attribute, text } from "./elements.js";
 import { Lanes } from "./lanes.js";
 import * as link from "./link.js";
-import { Measures } from "./measure.js";
+import { KEPT, Measures } from "./measure.js";
 import * as panels from "./panels.js";
 import { figure, seconds, share } from "./words.js";
 
@@ -43,6 +43,7 @@ let snapshot = null;
 let taken = 0;
 let forecast = null;
 let forecastAt = -Infinity;
+let past = []; // {since, bands}, one for each prediction that there was
 let asking = null;
 let refusedToken = false;
 
@@ -90,13 +91,20 @@ async function askToken() {
 }
 
 async function foretell(time) {
-  if (time - forecastAt < 5) return;
+  if (time - forecastAt < (forecast?.state === "working" ? 1 : 5)) return;
   forecastAt = time;
   try {
     forecast = await link.get("v1/forecast");
   } catch {
     forecast = null; // there is none
   }
+}
+
+/** Remember from when on which prediction holds; the first one holds for what came before, too. */
+function foretold(bands, time) {
+  if (JSON.stringify(bands) === JSON.stringify(past.at(-1)?.bands ?? {})) return;
+  past.push({ since: past.length ? time : -Infinity, bands });
+  while (past.length > 1 && past[1].since < time - KEPT) past.shift();
 }
 
 function show(found, time) {
@@ -110,9 +118,11 @@ function show(found, time) {
     const of = good?.latency?.[key];
     if (of) bands[key] = [of.low, of.high];
   }
-  charts.latency.show(measures.points, time, bands);
   const flow = good?.throughput;
-  charts.rate.show(measures.points, time, flow ? { rate: [flow.low, flow.high] } : {});
+  if (flow?.low !== undefined) bands.rate = [flow.low, flow.high];
+  foretold(bands, time);
+  charts.latency.show(measures.points, time, past);
+  charts.rate.show(measures.points, time, past);
   charts.flight.show(measures.points, time);
   lanes.show(found.backends, measures.backends, good?.backends);
   panels.algorithm(found);
@@ -152,6 +162,8 @@ async function act(name, what) {
   await turn(backend, what);
 }
 
+/** Share of the requests that nobody takes from a backend by a slip of the hand. */
+const HEAVY = 0.6;
 const SAID = { drain: "is draining", up: "is brought up", maint: "is in maintenance" };
 
 async function turn(backend, state) {
@@ -160,9 +172,9 @@ async function turn(backend, state) {
   if (state !== "up" && backend.usable) {
     const part = measures.backends.get(name)?.share || 0;
     const asked = state === "drain" ? `Drain ${name}?` : `Take ${name} into maintenance?`;
-    const heavy = part > 0.5 ? `It carries ${share(part)} of the requests.` : "It gets no new requests.";
+    const heavy = part > HEAVY ? `It carries ${share(part)} of the requests.` : "It gets no new requests.";
     const why = others ? heavy : "It is the last usable backend: requests will be refused.";
-    const risky = !others || part > 0.5 || others * 2 < snapshot.backends.length - 1;
+    const risky = !others || part > HEAVY || others * 2 < snapshot.backends.length - 1;
     if ((risky || state === "maint") && !(await dialogs.sure(asked, why, state === "drain" ? "Drain" : "Maintenance")))
       return;
   }
@@ -199,6 +211,6 @@ async function hear() {
 }
 
 setInterval(() => document.hidden || look(), EVERY);
+setTimeout(look, EVERY / 2); // the second look gives figures
 document.addEventListener("visibilitychange", () => document.hidden || look());
-look();
-hear();
+look().then(hear);

@@ -100,7 +100,7 @@ export function workers(snapshot, before, elapsed, now) {
   const rows = snapshot.workers.map((it) => {
     const then = old.get(it.pid);
     const rate = then && elapsed ? figure((it.requests - then.requests) / elapsed) : "–";
-    const cells = [it.pid, span(now - it.started_at), count(it.clients), rate, seconds(it.lag), count(it.descriptors)];
+    const cells = [it.pid, span(now - it.started_at), count(it.clients), rate, seconds(it.loop_lag), count(it.descriptors)];
     return el("tr", {}, ...cells.map((cell) => el("td", {}, String(cell))));
   });
   $("workers").replaceChildren(...rows);
