@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lb.measures import Report
@@ -23,12 +24,21 @@ from lb.workers.messages import (
 )
 from lb.workers.passing import AT_ONCE, Accepted, Passing
 
-COMMAND = (sys.executable, "-m", "lb.workers.worker")
-"""Two descriptors follow: that of the channel, and that of the way for connections."""
 SILENT = 3
 """Questions without an answer, one a second, after which a worker gets no more connections."""
+EXIT = 1.0
+"""Seconds between the end of its channel and that of the process."""
 LOST = 10
 """The same, after which it is ended."""
+
+
+def command_line() -> list[str]:
+    """How a worker is started; two descriptors follow: of the channel, and of the way for clients.
+
+    It looks for modules where we do: in the working directory only if we do so.
+    """
+    here = not {"", str(Path.cwd())}.isdisjoint(sys.path)
+    return [sys.executable, *([] if here else ["-P"]), "-m", "lb.workers.worker"]
 
 
 class Hand:
@@ -39,6 +49,8 @@ class Hand:
         self._loop = asyncio.get_running_loop()
         self.number = number
         self.pid = 0
+        self.begun = False
+        """It hears what is sent."""
         self.room = 0
         """For clients."""
         self.ready = self._loop.create_future()
@@ -65,8 +77,9 @@ class Hand:
 
     # --- life
 
-    async def start(self, begin: Begin, command: Sequence[str] = COMMAND) -> None:
-        """Start it. Raises OSError."""
+    async def start(self, begin: Callable[[], Begin], command: Sequence[str] | None = None) -> None:
+        """Start it; what it begins with is asked for once it can be told. Raises OSError."""
+        command = command or command_line()
         ours, theirs = socket.socketpair()
         way, their_way = socket.socketpair()
         ends = (theirs, their_way)
@@ -75,7 +88,8 @@ class Hand:
                 one.setblocking(False)
             await self._loop.create_unix_connection(lambda: self._channel, sock=ours)
             self._passing = Passing(way)
-            self._channel.send(begin)
+            self._channel.send(begin())
+            self.begun = True
             descriptors = [one.fileno() for one in ends]
             self._process = await asyncio.to_thread(
                 subprocess.Popen,
@@ -98,9 +112,11 @@ class Hand:
                 future.set_result(None)
         if self._process is None:
             return "it was not started"
-        if not self.retiring:
+        try:
+            status = await asyncio.to_thread(self._process.wait, EXIT)
+        except subprocess.TimeoutExpired:
             self.kill()  # without a channel it is of no use
-        status = await asyncio.to_thread(self._process.wait)
+            status = await asyncio.to_thread(self._process.wait)
         return f"status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
 
     def kill(self) -> None:

@@ -240,7 +240,7 @@ class Supervisor:
         while self._wanted(number):
             hand = self._hands[number] = Hand(number, self._hear)
             try:
-                await hand.start(self._begin(number))
+                await hand.start(partial(self._begin, number))
                 if self._stopping:  # nobody has told it
                     hand.send(Drain(0.0))
                 await asyncio.wait({hand.ready})
@@ -296,7 +296,7 @@ class Supervisor:
             elif done is None and hand.number in self._hands:
                 self._log("warning", "worker does not answer", worker=hand.pid)
 
-        hands = [hand for hand in self._hands.values() if hand.pid and not hand.retiring]
+        hands = [hand for hand in self._hands.values() if hand.begun and not hand.retiring]
         await asyncio.gather(*map(one, hands))
 
     def _hear(self, hand: Hand, message: Any) -> None:

@@ -187,6 +187,8 @@ class Worker:
                         self._quietly(partial(proxy.learn, scenario))
             except LbError as error:
                 problem = str(error)
+            except Exception as error:  # then it is not as the others, and is started anew
+                problem = f"{type(error).__name__}: {error}"
         self._channel.send(Done(message.number, proxy.room, problem))
 
     def _quietly(self, what: Callable[[], None]) -> None:

@@ -1,0 +1,127 @@
+"""A worker process as its main process has it: started, asked, given up."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lb.balancing import Setup
+from lb.config import Scenario
+from lb.workers.hand import LOST, SILENT, Hand, command_line
+from lb.workers.messages import Begin, Departed, Pong, Tell
+
+LIMIT = 20.0
+BEGIN = Begin(Scenario(), Setup(), (), (), (), 0)
+TALK = """
+import pickle, socket, struct, sys, time
+from lb.workers.messages import *
+channel, way = (socket.socket(fileno=int(it)) for it in sys.argv[1:])
+def say(message):
+    data = pickle.dumps(message)
+    channel.sendall(struct.pack('!I', len(data)) + data)
+def hear():
+    size, = struct.unpack('!I', channel.recv(4, socket.MSG_WAITALL))
+    return pickle.loads(channel.recv(size, socket.MSG_WAITALL))
+"""
+"""What a worker in a test can do."""
+
+
+def play(scene: Callable[[Hand, list[Any]], Awaitable[None]]) -> None:
+    async def played() -> None:
+        heard: list[Any] = []
+        hand = Hand(0, lambda _, message: heard.append(message))
+        try:
+            async with asyncio.timeout(LIMIT):
+                await scene(hand, heard)
+        finally:
+            hand.kill()
+            await hand.ended()
+            assert hand.unserved() == []
+
+    asyncio.run(played())
+
+
+async def started(hand: Hand, *lines: str) -> None:
+    command = [sys.executable, "-c", TALK + "\n".join(lines)]
+    await hand.start(lambda: BEGIN, command)
+
+
+@pytest.mark.parametrize(
+    ("lines", "how"),
+    [
+        (["sys.exit(3)"], "status 3"),
+        (["import os, signal", "os.kill(os.getpid(), signal.SIGKILL)"], "signal SIGKILL"),
+        (["say(Ready(5))", "channel.close()", "time.sleep(60)"], "signal SIGKILL"),
+    ],
+)
+def test_how_it_has_ended(lines: Sequence[str], how: str) -> None:
+    async def scene(hand: Hand, heard: list[Any]) -> None:
+        await started(hand, *lines)
+        assert await hand.ended() == how
+        assert not hand.takes
+        assert await hand.ask(Tell, LIMIT) is None, "nobody answers"
+
+    play(scene)
+
+
+def test_it_takes_clients_when_it_says_so_and_as_long_as_it_answers() -> None:
+    async def scene(hand: Hand, heard: list[Any]) -> None:
+        await started(hand, "say(Ready(5))", "time.sleep(60)")
+        await hand.ready
+        assert (hand.takes, hand.room) == (True, 5)
+        assert all(hand.ping() for _ in range(SILENT))
+        assert not hand.takes, "it hangs"
+        assert [hand.ping() for _ in range(LOST + 1 - SILENT)] == [True] * (LOST - SILENT) + [False]
+
+    play(scene)
+
+
+def test_whatever_it_says_shows_that_it_lives() -> None:
+    async def scene(hand: Hand, heard: list[Any]) -> None:
+        await started(
+            hand, "hear()", "say(Ready(5))", "hear()", "say(Departed(0))", "time.sleep(60)"
+        )
+        await hand.ready
+        hand.ping()
+        while Departed(0) not in heard:
+            await asyncio.sleep(0.001)
+        assert hand.silent == 0
+        assert (hand.takes, hand.clients) == (True, 0)
+        assert Pong() not in heard
+
+    play(scene)
+
+
+def test_a_question_is_waited_for_no_longer_than_it_may_take() -> None:
+    async def scene(hand: Hand, heard: list[Any]) -> None:
+        await started(hand, "say(Ready(5))", "time.sleep(60)")
+        await hand.ready
+        assert await hand.ask(Tell, 0.01) is None
+
+    play(scene)
+
+
+def test_a_command_that_is_not_there() -> None:
+    async def scene(hand: Hand, heard: list[Any]) -> None:
+        with pytest.raises(OSError, match="No such file"):
+            await hand.start(lambda: BEGIN, ["/nowhere/python"])
+
+    async def played() -> None:
+        await scene(Hand(0, lambda *_: None), [])
+
+    asyncio.run(played())
+
+
+def test_modules_are_looked_for_where_we_look(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["/elsewhere"])
+    assert "-P" in command_line()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert "-P" not in command_line()
