@@ -21,7 +21,7 @@ from lb.balancing import Lease, LoadReport, Outcome
 from lb.proxy.patience import Patience
 
 BACKEND = "X-Backend-Server"
-CANCELLED, CLIENT_GONE = Outcome.CANCELLED, Outcome.CLIENT_GONE
+CLIENT_GONE = Outcome.CLIENT_GONE
 
 
 class Tried(Protocol):
@@ -85,6 +85,12 @@ class Attempt:
         """The request's body is still being sent."""
         return self.sent and getattr(self._request, "_writer", None) is not None
 
+    @property
+    def queued(self) -> bool:
+        """It stands in the session's own line, which is no backend's fault."""
+        connector = self.call.request.session.connector
+        return not self.sent and connector is not None and _crowded(connector)
+
     def leave(self) -> None:
         """Have no more to do with a connection, which goes; whoever says so sees to the lease."""
         self.lease.backend.site.attempts.discard(self)
@@ -121,11 +127,10 @@ class Attempt:
             except Exception as error:
                 await self._request.close()  # what is under way of its body
                 outcome = self._outcome(error)
-                if outcome is not RESET or not self._reused or not self.call.idempotent:
+                if not self._again(outcome):
                     self._running = False
                     self.call.broke(self, outcome, error)
                     return
-            # The backend closed an idle connection just as we used it: that is no failure.
             self._limit = Patience(self._driver.context.timeouts.connect)
         self._running = False
         del vars(self._request)["send"]  # which has us: left to the collector, cycles cost a tenth
@@ -167,15 +172,17 @@ class Attempt:
         return response
 
     def _outcome(self, error: Exception) -> Outcome | None:
-        session = self.call.request.session
-        if session.closed:
+        if self.call.request.session.closed:
             return None
-        outcome = outcome_of(error, sent=self.sent)
-        if outcome is TIMEOUT and not self.sent:
-            connector = session.connector
-            if connector is not None and _crowded(connector):
-                return CANCELLED  # it stood in the session's own line
-        return outcome
+        return outcome_of(error, sent=self.sent)
+
+    def _again(self, outcome: Outcome | None) -> bool:
+        """Whether that was no failure: the backend has closed an idle connection just as we used
+        it, or it was not even asked for one.
+        """
+        if outcome is RESET:
+            return self._reused and self.call.idempotent
+        return outcome is TIMEOUT and self.queued
 
     def _report(self, said: str) -> None:
         load = wire.read_load(said)

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import ClientConnectionError, ClientHandlerType, ClientRequest, ClientResponse
 
-from lb.aio.attempt import CANCELLED, CLIENT_GONE, Attempt
+from lb.aio.attempt import CLIENT_GONE, Attempt
 from lb.aio.driver import Driver
-from lb.aio.failures import TIMEOUT, TooLate, refusal
+from lb.aio.failures import CANCELLED, TIMEOUT, TooLate, refusal
 from lb.balancing import Backend, Lease, Outcome, Why
 from lb.proxy.http.rules import IDEMPOTENT, SAFE
 from lb.proxy.waits import INFINITY
@@ -104,7 +104,7 @@ class Call:
         for attempt in [*self._attempts]:
             if attempt.lease is not lease or attempt.first_byte_at is not None:
                 continue
-            if attempt.uploading:
+            if attempt.uploading or attempt.queued:
                 self._driver.dispatcher.limit(lease, self._driver.context.now())
             else:
                 attempt.leave()
@@ -113,9 +113,9 @@ class Call:
     def recall(self, attempt: Attempt) -> None:
         """Its backend is silent: go on elsewhere, if it has said nothing and that may be."""
         driver = self._driver
-        if attempt.first_byte_at is None and driver.balancer.movable(
-            attempt.lease, driver.context.now(), attempt.sent
-        ):
+        waits = attempt.first_byte_at is None and not attempt.uploading
+        now = driver.context.now()
+        if waits and driver.balancer.movable(attempt.lease, now, attempt.sent):
             attempt.leave()
             self.broke(attempt, TIMEOUT, TimeoutError("the backend is silent"))
 

@@ -23,7 +23,7 @@ from tests.proxy.doubles import (
 from tests.proxy.wires import Wire
 
 OK, RESET = Outcome.OK, Outcome.RESET
-GONE, CANCELLED = Outcome.CLIENT_GONE, Outcome.CANCELLED
+GONE = Outcome.CLIENT_GONE
 ORDERS = "http://orders/"
 
 
@@ -185,18 +185,37 @@ def test_bodies_are_intact_both_ways(run: Run) -> None:
 
 def test_the_sessions_own_line_is_no_backends_fault(run: Run) -> None:
     async def test() -> None:
-        toml = '[timeouts]\nconnect = "300ms"\n[retries]\nmax = 0'
-        async with origin(silent) as a, calling(a, toml=toml) as it:
+        tries: asyncio.Queue[None] = asyncio.Queue()
+
+        async def counted(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            tries.put_nowait(None)
+            return await handler(request)
+
+        async with origin(silent) as a, calling(a) as it:
             connector = aiohttp.TCPConnector(limit=1)
             async with aiohttp.ClientSession(
-                connector=connector, middlewares=[it.balance]
+                connector=connector, middlewares=[it.balance, counted]
             ) as narrow:
-                first = asyncio.create_task(narrow.post(ORDERS))
+
+                async def said() -> str:
+                    async with narrow.post(ORDERS) as answer:
+                        return await answer.text()
+
+                first = asyncio.create_task(said())
                 await a.arrived.get()
-                with pytest.raises(Refused):
-                    await narrow.post(ORDERS)
-                assert it.outcomes == [("a", CANCELLED)]
-                first.cancel()
-                await asyncio.gather(first, return_exceptions=True)
+                timeouts = it.driver.context.timeouts
+                it.driver.context.timeouts = timeouts.model_copy(update={"connect": 0.01})
+                second = asyncio.create_task(said())
+                for _ in range(4):
+                    await tries.get()  # the first one's, and of the second one three
+                it.driver.context.timeouts = timeouts
+                a.wires[0].send(ok(b"first"))
+                assert await first == "first"
+                await a.arrived.get()
+                a.wires[0].send(ok(b"second"))
+                assert await second == "second"
+                assert it.outcomes == [("a", OK)] * 2
 
     run(test())
