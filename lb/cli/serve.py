@@ -104,13 +104,17 @@ def _with_flags(
 ) -> Scenario:
     """What the command line says wins over the file. Raises UsageError."""
     from lb.config import BackendTable, backend_flags
+    from lb.config.values import workers as in_a_file
 
     changes: dict[str, object] = {}
     server: dict[str, object] = {}
     if port is not None:
         server["listen"] = at_port(scenario.server.addresses, checked_port(port))
     if workers is not None:
-        server["workers"] = number_of_workers(workers)
+        try:
+            server["workers"] = in_a_file(number_of_workers(workers))
+        except ValueError as error:
+            raise UsageError(f"--workers: {error}") from None
     if server:
         changes["server"] = scenario.server.model_copy(update=server)
     if backends is not None:

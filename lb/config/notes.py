@@ -11,6 +11,8 @@ from lb.config.arrivals import Trace
 from lb.config.decisions import Algorithm
 from lb.config.discovery import sources
 from lb.config.faults import HealthLost
+from lb.config.values import AUTO
+from lb.system import cores
 
 LONGER = 1.5
 """A run of so many requests may take this many times as long as on average."""
@@ -41,9 +43,20 @@ def notes(file: Any, chosen: Algorithm) -> Iterator[str]:
             f"timeouts.response, {limits.response:g} s, ends an attempt before timeouts.attempt "
             f"does, {limits.attempt:g} s"
         )
+    yield from _crowded(file)
     yield from _slower(file)
     if "probes" not in row.needs:
         yield from _unheard(file)
+
+
+def _crowded(file: Any) -> Iterator[str]:
+    many, there = file.server.workers, cores()
+    if many != AUTO and many > there > 0 and many > 1:
+        some = "1 core" if there == 1 else f"{there} cores"
+        yield (
+            f'server.workers, {many}, is more than the {some} here: they take turns; "auto" is one '
+            "for each"
+        )
 
 
 def _slower(file: Any) -> Iterator[str]:

@@ -40,7 +40,7 @@ KEY: Shape = {
     "pattern": r"^(client_ip|path|uri|(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+)$",
     "examples": ["client_ip", "header:X-User", "cookie:session", "path", "uri"],
 }
-WORKERS: Shape = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 512}, {"const": "auto"}]}
+WORKERS: Shape = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 256}, {"const": "auto"}]}
 IN_FLIGHT: Shape = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "adaptive"}]}
 PORT: Shape = {"type": "integer", "minimum": 1, "maximum": 65535}
 STATUS = r"[1-5]\d\d(-[1-5]\d\d)?"

@@ -38,7 +38,8 @@ from lb.units import seconds, size
 V = TypeVar("V")
 AUTO = "auto"
 """In the place of a number of processes."""
-MOST_WORKERS = 512
+MOST_WORKERS = 256
+"""A process each."""
 
 
 class Mistakes(ValueError):

@@ -227,6 +227,8 @@ def test_a_recording_is_of_one_balancer(tmp_path: Path) -> None:
 
 def test_a_number_of_workers_that_is_none(tmp_path: Path) -> None:
     assert "'some' is neither a number" in lb("serve", "--workers", "some").stderr
+    done = lb("serve", "--workers", 257)
+    assert (done.returncode, "257 is neither a number from 1 to 256" in done.stderr) == (2, True)
     file = tmp_path / "lb.toml"
     file.write_text('[server]\nworkers = "atuo"')
     done = lb("check", file)

@@ -5,10 +5,10 @@ import pytest
 from lb.balancing import Add, Apply, HealthPolicy, QueuePolicy, Setup, SetWeight
 from lb.balancing.settings import Settings
 from lb.config import Scenario
+from lb.system import cores
 from lb.workers.division import (
     ASKED,
     change_of,
-    cores,
     offset_of,
     scenario_of,
     settings_of,
@@ -78,3 +78,9 @@ def test_auto_is_a_worker_for_each_core() -> None:
     assert workers(Scenario.parse('[server]\nworkers = "auto"')) == cores() > 0
     assert workers(Scenario.parse("[server]\nworkers = 3")) == 3
     assert workers(Scenario()) == 1
+
+
+def test_more_workers_than_cores_are_said_to_be_so() -> None:
+    many = Scenario.parse(f"[server]\nworkers = {cores() + 1}")
+    assert any("is more than the" in note for note in many.notes())
+    assert not any("workers" in note for note in Scenario().notes())
