@@ -200,7 +200,8 @@ class Secured(asyncio.Protocol):
 
     def _write_on(self, rest: memoryview) -> None:
         while rest:
-            rest = rest[self._ssl.write(rest[:SLICE]) :]
+            taken = self._ssl.write(rest[:SLICE])  # mypyc evaluates twice where a slice begins
+            rest = rest[taken:]
             self._below.write(self._outgoing.read())
 
     def _shake(self) -> bool:
