@@ -36,14 +36,7 @@ def snapshot(report: Report) -> dict[str, Any]:
 
 def latency(report: Report) -> dict[str, float | None]:
     """Of good answers since the start, in seconds, as clients saw it; null while there is none."""
-    good = [it for series, it in report.server.items() if series.outcome == "ok"]
-    if not good:
-        return dict.fromkeys(SHARES)
-    first, *others = good
-    whole = first.copy()
-    for other in others:
-        whole.add(other)
-    return {name: whole.quantile(share) for name, share in SHARES.items()}
+    return {name: report.good.quantile(share) for name, share in SHARES.items()}
 
 
 def _row(row: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from lb.measures import Report
@@ -15,12 +14,6 @@ def traffic(report: Report) -> dict[str, Any]:
     see them. `outcomes`: requests by how they ended, "ok" or the code of an error. `attempts`: of
     each backend, how many attempts ended well, and the seconds that they took.
     """
-    latency: Counter[int] = Counter()
-    outcomes: Counter[str] = Counter()
-    for series, durations in report.server.items():
-        outcomes[series.outcome] += durations.count
-        if series.outcome == "ok":
-            latency.update(durations.fine)
     attempts: dict[str, dict[str, float]] = {}
     for series, durations in report.client.items():
         if series.outcome == "ok":
@@ -28,7 +21,7 @@ def traffic(report: Report) -> dict[str, Any]:
             of["count"] += durations.count
             of["seconds"] = round(of["seconds"] + durations.sum, 6)
     return {
-        "latency": {str(bucket): latency[bucket] for bucket in sorted(latency)},
-        "outcomes": dict(outcomes),
+        "latency": {str(bucket): count for bucket, count in sorted(report.good.fine.items())},
+        "outcomes": dict(report.ends),
         "attempts": attempts,
     }

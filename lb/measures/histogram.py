@@ -1,4 +1,5 @@
-"""Counts of durations, twice: in the buckets that metrics have, and in fine ones for quantiles.
+"""Counts of durations, in two ways: in the buckets that metrics have, and in fine ones for
+quantiles.
 
 The fine buckets are of one relative width: the exponent of a number and the first bits behind the
 point, as in Tene's HdrHistogram. The simulator counts in the same ones.
@@ -26,15 +27,13 @@ _bucket = partial(bisect_left, BOUNDS)
 
 
 class Histogram:
-    """Durations in seconds."""
+    """Durations in seconds, by the `BOUNDS`."""
 
-    __slots__ = ("buckets", "fine", "sum")
+    __slots__ = ("buckets", "sum")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BOUNDS) + 1)
         """How many there are in each, not those below."""
-        self.fine: Counter[int] = Counter()
-        """By the upper half of a number in single precision: sign, exponent and `BITS`."""
         self.sum = 0.0
 
     def __repr__(self) -> str:
@@ -43,7 +42,9 @@ class Histogram:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Histogram):
             return NotImplemented
-        return (self.buckets, self.fine, self.sum) == (other.buckets, other.fine, other.sum)
+        return (self.buckets, self.sum) == (other.buckets, other.sum)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     @property
     def count(self) -> int:
@@ -51,9 +52,7 @@ class Histogram:
         return sum(self.buckets)
 
     def take(self, seconds: Sequence[float]) -> None:
-        """Count many at once: some 0.2 microseconds each."""
-        halves = memoryview(array("f", seconds)).cast("B").cast("H")
-        self.fine.update(halves[_UPPER::2])
+        """Count many at once."""
         for bucket, count in Counter(map(_bucket, seconds)).items():
             self.buckets[bucket] += count
         self.sum += sum(seconds)
@@ -63,28 +62,51 @@ class Histogram:
         self.buckets = [
             ours + theirs for ours, theirs in zip(self.buckets, other.buckets, strict=True)
         ]
-        self.fine.update(other.fine)
         self.sum += other.sum
-
-    def since(self, earlier: Histogram) -> Histogram:
-        """What has come since it was like `earlier`."""
-        found = Histogram()
-        found.buckets = [
-            now - then for now, then in zip(self.buckets, earlier.buckets, strict=True)
-        ]
-        found.fine = self.fine - earlier.fine
-        found.sum = self.sum - earlier.sum
-        return found
 
     def copy(self) -> Histogram:
         """One that goes on by itself."""
         found = Histogram()
-        found.add(self)
+        found.buckets = self.buckets[:]
+        found.sum = self.sum
         return found
 
     def cumulative(self) -> list[int]:
         """How many are not above each of the `BOUNDS`, and in all."""
         return list(accumulate(self.buckets))
+
+
+class Spread:
+    """Durations in seconds, in so fine buckets that quantiles can be told."""
+
+    __slots__ = ("fine",)
+
+    def __init__(self) -> None:
+        self.fine: Counter[int] = Counter()
+        """By the upper half of a number in single precision: sign, exponent and `BITS`."""
+
+    def __repr__(self) -> str:
+        return f"<Spread of {self.fine.total()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self.fine == other.fine if isinstance(other, Spread) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def take(self, seconds: Sequence[float]) -> None:
+        """Count many at once."""
+        halves = memoryview(array("f", seconds)).cast("B").cast("H")
+        self.fine.update(halves[_UPPER::2])
+
+    def add(self, other: Spread) -> None:
+        """Count what another one has counted."""
+        self.fine.update(other.fine)
+
+    def copy(self) -> Spread:
+        """One that goes on by itself."""
+        found = Spread()
+        found.add(self)
+        return found
 
     def quantile(self, share: float) -> float | None:
         """Seconds that `share` (0 to 1) of them do not exceed, to 0.4 %; None of nothing."""

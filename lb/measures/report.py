@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lb.balancing import BackendView, Snapshot
+from lb.measures.histogram import Spread
 from lb.measures.requests import Durations, added
 
 COUNTS = ("connections", "picked", "succeeded", "failed", "gone", "cancelled", "ejections")
@@ -51,6 +52,10 @@ class Report:
     where the connection became a tunnel. What was not understood took no time."""
     client: Durations = field(default_factory=dict)
     """Of attempts, from the pick of a backend to the same end."""
+    good: Spread = field(default_factory=Spread)
+    """Of requests that ended well, whichever backend they had."""
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """Requests by how they ended: "ok", or the code of what went wrong."""
     connections: Mapping[str, Connections] = field(default_factory=dict)
     """By backend."""
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -83,6 +88,8 @@ def _both(one: Report, other: Report) -> Report:
         refused=_sums(one.refused, other.refused),
         server=added(one.server, other.server),
         client=added(one.client, other.client),
+        good=_spreads(one.good, other.good),
+        ends=_sums(one.ends, other.ends),
         connections=_connections(one.connections, other.connections),
         dropped=_sums(one.dropped, other.dropped),
         certificates={**one.certificates, **other.certificates},
@@ -97,6 +104,12 @@ def _connections(
         ours = found.get(name, Connections(0, 0))
         found[name] = Connections(ours.busy + theirs.busy, ours.idle + theirs.idle)
     return found
+
+
+def _spreads(one: Spread, other: Spread) -> Spread:
+    both = one.copy()
+    both.add(other)
+    return both
 
 
 def _sums(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from lb.measures.histogram import Histogram
+from lb.measures.histogram import Histogram, Spread
 
 EVERY = 1.0
 """Seconds that durations are kept one by one."""
@@ -42,6 +42,8 @@ class Requests:
         self._tried: dict[Series, list[float]] = {}
         self._server: Durations = {}
         self._client: Durations = {}
+        self._good = Spread()
+        self._ends: Counter[str] = Counter()
         self._fold_at = 0.0
         self._present: Counter[str] = Counter()
         self._forget_at: dict[str, float] = {}
@@ -93,15 +95,37 @@ class Requests:
                 if seconds:
                     found = Histogram()
                     found.take(seconds)
-                    seconds.clear()
                     series = Series(backend, status, "ok" if status < 500 else "server_error")
                     self._server.setdefault(series, Histogram()).add(found)
                     self._client.setdefault(series, Histogram()).add(found)
-        for lists, durations in ((self._served, self._server), (self._tried, self._client)):
-            for series, seconds in lists.items():
-                if seconds:
-                    durations.setdefault(series, Histogram()).take(seconds)
+                    self._ended(series, seconds)
                     seconds.clear()
+        for series, seconds in self._served.items():
+            if seconds:
+                self._server.setdefault(series, Histogram()).take(seconds)
+                self._ended(series, seconds)
+                seconds.clear()
+        for series, seconds in self._tried.items():
+            if seconds:
+                self._client.setdefault(series, Histogram()).take(seconds)
+                seconds.clear()
+
+    def _ended(self, series: Series, seconds: list[float]) -> None:
+        self._ends[series.outcome] += len(seconds)
+        if series.outcome == "ok":
+            self._good.take(seconds)
+
+    @property
+    def good(self) -> Spread:
+        """Of good answers of all backends, those that have left too, as `server` has it; a copy."""
+        self.fold()
+        return self._good.copy()
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """How many requests have ended how, with all backends; a copy."""
+        self.fold()
+        return dict(self._ends)
 
     @property
     def server(self) -> Durations:

@@ -222,6 +222,8 @@ class Proxy:
             refused=dict(self.dispatcher.refused),
             server=measured.server,
             client=measured.client,
+            good=measured.good,
+            ends=measured.ends,
             connections={
                 backend.name: Connections(backend.active, backend.site.unused)
                 for backend in self.balancer.pool.backends

@@ -60,6 +60,8 @@ class Held:
             {"bad_request": 2},
             self.measured.server,
             self.measured.client,
+            self.measured.good,
+            self.measured.ends,
             {"a": Connections(1, 4)},
             {"access_log": 6},
             {"/etc/lb.pem": 2e9},

@@ -7,7 +7,13 @@ from lb.measures import Report, Requests
 
 def report(requests: Requests) -> Report:
     balancer = Balancer(Setup((Settings("a:1"),), "round_robin"), Random(1), 0.0)
-    return Report("pure", balancer.snapshot(0.0), server=requests.server, client=requests.client)
+    return Report(
+        "pure",
+        balancer.snapshot(0.0),
+        client=requests.client,
+        good=requests.good,
+        ends=requests.ends,
+    )
 
 
 def test_latency_is_of_good_answers_and_every_end_is_counted() -> None:

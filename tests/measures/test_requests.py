@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lb.measures import Requests, Series
 from lb.measures.requests import KEPT, added
 
@@ -41,6 +43,19 @@ def test_what_was_handed_out_does_not_change() -> None:
     both = added(before, requests.server)
     assert [it.count for it in before.values()] == [1]
     assert [it.count for it in both.values()] == [3]
+
+
+def test_good_answers_and_ends_are_counted_over_all_backends_for_good() -> None:
+    requests = Requests()
+    requests.whole("a")[200] = [0.1, 0.1]
+    requests.whole("a")[500] = [0.2]
+    requests.served("b", 200, "ok", 0.1)
+    requests.served("", 503, "no_backend", 0.0)
+    requests.left("a", 0.0)
+    requests.fold_sometimes(KEPT)
+    assert requests.ends == {"ok": 3, "server_error": 1, "no_backend": 1}
+    assert requests.good.fine.total() == 3
+    assert requests.good.quantile(1) == pytest.approx(0.1, rel=0.005)
 
 
 def test_a_backend_that_has_left_is_forgotten_after_a_while() -> None:
