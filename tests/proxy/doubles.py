@@ -259,6 +259,10 @@ def scenario(
     return Scenario.parse("\n".join(lines))
 
 
+def attempts_measured(driver: lifecycle.Proxy) -> int:
+    return sum(durations.count for durations in driver.context.measured.client.values())
+
+
 @asynccontextmanager
 async def proxy(
     *backends: Origin | socket.socket | str,
@@ -291,4 +295,5 @@ async def proxy(
     assert not driver.clients
     assert all(not lease.open for lease in it.leases)
     assert len(it.outcomes) == len(it.leases)
+    assert attempts_measured(driver) == len(it.outcomes)
     assert all(backend.active == 0 for backend in it.backends)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,11 @@ class Race:
 
     @property
     def ends(self) -> list[Outcome]:
+        """All of them are measured, too, each as what it was."""
+        measured: Counter[str] = Counter()
+        for series, durations in self.driver.measured.client.items():
+            measured[series.outcome] += durations.count
+        assert measured == Counter(outcome.value for outcome in self.driver.outcomes)
         return self.driver.outcomes
 
     def connect(self, attempt: Attempt, reused: bool = False) -> Upstream:

@@ -125,7 +125,10 @@ class Failing(Acts):
 
     def _give_back(self, lease: Lease[Any], fresh: bool) -> None:
         """Chosen too late: the client has left meanwhile."""
-        lease.done(self._context.now(), CANCELLED)
+        now = self._context.now()
+        lease.done(now, CANCELLED)
+        seconds = now - lease.started_at
+        self._context.measured.tried(lease.backend.name, 0, CANCELLED.value, seconds)
 
     def _ignore(self, *_: object) -> None:
         """Too late to matter."""
