@@ -151,3 +151,5 @@ def test_heads_that_differ_are_not_kept_for_ever() -> None:
     for number in range(2000):
         assert heads.of(b"\r\nUser-Agent: %d" % number) == (str(number), "")
     assert len(heads._known) < 1000
+    heads.of(b"\r\nX: " + b"x" * 10_000)
+    assert max(map(len, heads._known)) < 10_000

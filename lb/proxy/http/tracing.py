@@ -20,6 +20,8 @@ PARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-
 TRACE, SPAN = 128, 64
 """Bits of their ids."""
 SAMPLED = 1
+LONGEST = 4096
+"""Bytes of a head that is remembered."""
 KEPT = 512
 """Heads without such fields that are remembered."""
 
@@ -95,7 +97,8 @@ class Marks:
         """There is nothing in them: many requests say the same."""
         if len(self._bare) >= KEPT:
             self._bare.clear()
-        self._bare.add(lines)
+        if len(lines) <= LONGEST:
+            self._bare.add(lines)
 
     def _identify(self, request: Request, lines: bytes, low: bytes) -> str:
         given, count = _field(self._low_name, lines, low)

@@ -40,6 +40,8 @@ NUMBERS = frozenset(
     }
 )
 TEXTS = frozenset(FIELDS) - NUMBERS
+LONGEST = 4096
+"""Bytes of a head that is remembered."""
 KEPT = 512
 """Heads whose fields are remembered: clients say much the same all the time."""
 
@@ -74,7 +76,8 @@ class Heads:
                 self._known.clear()
             low = lines.lower()
             found = _field(b"user-agent", lines, low), _field(b"referer", lines, low)
-            self._known[lines] = found
+            if len(lines) <= LONGEST:
+                self._known[lines] = found
         return found
 
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from lb.proxy.logs.lines import KEPT, PROTOCOLS, WAITING, Heads, letters, milliseconds, stamp, text
+from lb.proxy.logs.lines import (
+    KEPT,
+    LONGEST,
+    PROTOCOLS,
+    WAITING,
+    Heads,
+    letters,
+    milliseconds,
+    stamp,
+    text,
+)
 
 NOTHING = "0.000"
 End = tuple[bytes, int, int, str, int, bool, str, str, str]
@@ -98,10 +108,12 @@ class Objects:
         if len(self._said) >= KEPT:
             self._said.clear()
         agent, referer = self._heads.of(lines)
-        found = self._said[lines, host] = (
+        found = (
             f'"host":{_or_null(text(host))},"user_agent":{_or_null(agent)},'
             f'"referer":{_or_null(referer)},'
         )
+        if len(lines) <= LONGEST:
+            self._said[lines, host] = found
         return found
 
 
