@@ -19,6 +19,7 @@ from tests.proxy.wires import Wire
 
 ASKING = '[[listener]]\naddress = "127.0.0.1:0"\nproxy_protocol = true\n'
 PLAIN = '[[listener]]\naddress = "127.0.0.1:0"\n'
+PATIENT = '[timeouts]\nconnect = "8s"\n'
 SOMEBODY = Ends("203.0.113.7", 4711, "203.0.113.1", 80)
 SOMEBODY_ELSE = Ends("2001:db8::7", 4711, "2001:db8::1", 80)
 
@@ -286,7 +287,7 @@ def test_a_backend_hears_the_header_before_any_tls(run: Run, tmp_path: Path) -> 
         tls = f'[backend.tls]\nca = "{papers.root(tmp_path)}"\nserver_name = "a.test"'
         row = f'proxy_protocol = "v2"\n{tls}'
         async with (
-            proxy(place_of(bound), toml=ASKING, a=row) as lb,
+            proxy(place_of(bound), toml=ASKING + PATIENT, a=row) as lb,
             told(lb, written("v1", SOMEBODY), get()) as client,
         ):
             connection, _ = await loop.sock_accept(bound)

@@ -21,6 +21,8 @@ def tls(folder: Path, *lines: str, ca: bool = True) -> str:
 
 
 NAMED = 'server_name = "a.test"'
+PATIENT = '[timeouts]\nconnect = "8s"\n'
+"""A handshake is work, and a busy machine takes its time for it."""
 
 
 @pytest.mark.parametrize("names", [("127.0.0.1",), ("a.test",)])
@@ -30,7 +32,10 @@ def test_requests_and_bodies_reach_a_backend_that_is_who_it_says(
     async def test() -> None:
         row = tls(tmp_path, *([NAMED] if names == ("a.test",) else []))
         body = b"0123456789" * 100_000
-        async with origin(echo, tls=papers.serving(*names)) as a, proxy(a, a=row) as lb:
+        async with (
+            origin(echo, tls=papers.serving(*names)) as a,
+            proxy(a, toml=PATIENT, a=row) as lb,
+        ):
             async with lb.client() as client:
                 for _ in range(3):
                     client.send(post(body))
@@ -47,7 +52,10 @@ def test_a_backend_is_told_the_name_that_it_is_met_under(run: Run, tmp_path: Pat
         heard: list[str | None] = []
         context = papers.serving("a.test")
         context.sni_callback = lambda _, name, __: heard.append(name)
-        async with origin(echo, tls=context) as a, proxy(a, a=tls(tmp_path, NAMED)) as lb:
+        async with (
+            origin(echo, tls=context) as a,
+            proxy(a, toml=PATIENT, a=tls(tmp_path, NAMED)) as lb,
+        ):
             assert (await lb.get()).status == 200
         assert heard == ["a.test"]
 
@@ -67,7 +75,10 @@ def test_a_backend_that_cannot_show_who_it_is_gets_nothing(
 ) -> None:
     async def test() -> None:
         row = tls(tmp_path, *lines, ca=ca)
-        async with origin(echo, tls=papers.serving(*names)) as a, proxy(a, a=row) as lb:
+        async with (
+            origin(echo, tls=papers.serving(*names)) as a,
+            proxy(a, toml=PATIENT, a=row) as lb,
+        ):
             assert (await lb.get()).status == 502
             assert {outcome for _, outcome in lb.outcomes} == {Outcome.CONNECT}
             assert a.requests == []
@@ -78,7 +89,10 @@ def test_a_backend_that_cannot_show_who_it_is_gets_nothing(
 def test_verification_can_be_switched_off(run: Run, tmp_path: Path) -> None:
     async def test() -> None:
         row = tls(tmp_path, "verify = false", ca=False)
-        async with origin(echo, tls=papers.serving("b.test")) as a, proxy(a, a=row) as lb:
+        async with (
+            origin(echo, tls=papers.serving("b.test")) as a,
+            proxy(a, toml=PATIENT, a=row) as lb,
+        ):
             assert (await lb.get()).status == 200
 
     run(test())
@@ -91,7 +105,7 @@ def test_a_backend_may_ask_for_our_certificate(run: Run, tmp_path: Path, shown: 
         ours = [f'certificate = "{certificate}"', f'key = "{key}"'] if shown else []
         row = tls(tmp_path, NAMED, *ours)
         context = papers.serving("a.test", asks=True)
-        async with origin(echo, tls=context) as a, proxy(a, a=row) as lb:
+        async with origin(echo, tls=context) as a, proxy(a, toml=PATIENT, a=row) as lb:
             assert (await lb.get()).status == (200 if shown else 502)
             assert len(a.requests) == shown
 
@@ -107,7 +121,7 @@ def test_another_backend_is_asked_where_a_handshake_fails(run: Run, tmp_path: Pa
     async def test() -> None:
         async with origin(rude) as a, origin(echo, tls=papers.serving("a.test")) as b:
             rows = {"a": tls(tmp_path, NAMED), "b": tls(tmp_path, NAMED)}
-            async with proxy(a, b, **rows) as lb:
+            async with proxy(a, b, toml=PATIENT, **rows) as lb:
                 for _ in range(4):
                     assert (await lb.get("/", "X: 1")).status == 200
                 assert ("a", Outcome.CONNECT) in lb.outcomes
@@ -127,7 +141,8 @@ def test_a_handshake_that_does_not_end_is_a_connection_that_was_not_made(
         await wire.reader.read()
 
     async def test() -> None:
-        toml = '[timeouts]\nconnect = "100ms"\n[retries]\nmax = 0\n'
+        toml = '[timeouts]\nconnect = "100ms"\n' if script == "silent" else PATIENT
+        toml += "[retries]\nmax = 0\n"
         async with (
             origin(mute if script == "silent" else rude) as a,
             proxy(a, toml=toml, a=tls(tmp_path)) as lb,
@@ -146,7 +161,7 @@ def test_checks_speak_it_and_say_what_is_wrong(run: Run, tmp_path: Path) -> None
         async with (
             origin(echo, tls=context) as a,
             origin(echo, tls=context) as b,
-            proxy(a, b, health="[health]\nfall = 1\n", **rows) as lb,
+            proxy(a, b, toml=PATIENT, health="[health]\nfall = 1\n", **rows) as lb,
         ):
             first, second = lb.backends
             assert first.health.state is Health.UP
@@ -175,7 +190,10 @@ def test_an_answer_without_an_end_of_its_own_needs_a_word_of_tls(run: Run, tmp_p
 
     async def test() -> None:
         row = tls(tmp_path, NAMED)
-        async with origin(whole, tls=papers.serving("a.test")) as a, proxy(a, a=row) as lb:
+        async with (
+            origin(whole, tls=papers.serving("a.test")) as a,
+            proxy(a, toml=PATIENT, a=row) as lb,
+        ):
             assert (await lb.get()).body == b"all of it"
             a.script = cut
             async with lb.client() as client:
@@ -198,7 +216,11 @@ def test_bytes_go_both_ways_after_an_upgrade(run: Run, tmp_path: Path) -> None:
     async def test() -> None:
         row = tls(tmp_path, NAMED)
         context = papers.serving("a.test")
-        async with origin(switching, tls=context) as a, proxy(a, a=row) as lb, lb.client() as it:
+        async with (
+            origin(switching, tls=context) as a,
+            proxy(a, toml=PATIENT, a=row) as lb,
+            lb.client() as it,
+        ):
             it.send(get("/", "Connection: upgrade", "Upgrade: websocket"))
             assert (await it.head()) is not None
             it.send(b"x" * 300_000)
@@ -213,7 +235,10 @@ def test_a_backend_may_be_at_a_unix_socket(run: Run, tmp_path: Path) -> None:
     async def test() -> None:
         context = papers.serving("a.test")
         row = tls(tmp_path, NAMED)
-        async with origin(echo, tmp_path / "s", context) as a, proxy(a, health="", a=row) as lb:
+        async with (
+            origin(echo, tmp_path / "s", context) as a,
+            proxy(a, toml=PATIENT, health="", a=row) as lb,
+        ):
             assert lb.backends[0].health.state is Health.UP
             assert (await lb.get()).status == 200
 
@@ -235,7 +260,7 @@ def test_reading_is_held_up_where_the_client_does_not_read(run: Run, tmp_path: P
         row = tls(tmp_path, NAMED)
         async with (
             origin(large, tls=papers.serving("a.test")) as a,
-            proxy(a, a=row) as lb,
+            proxy(a, toml=PATIENT, a=row) as lb,
             lb.client() as client,
         ):
             client.pause_reading()
