@@ -8,6 +8,7 @@ OURS = 'instance=~"$instance"'
 OF = f'{OURS}, backend=~"$backend"'
 BAD = f'{OURS}, outcome!="ok"'
 SERVER = "http_server_request_duration_seconds"
+EXPIRY = "lb_certificate_expiry_timestamp_seconds"
 CLIENT = "http_client_request_duration_seconds"
 
 
@@ -253,6 +254,18 @@ PANELS: tuple[Panel | Row, ...] = (
         "short",
         8,
         (Query(gauge("lb_workers", "instance"), "{{instance}}"),),
+    ),
+    Panel(
+        "Certificates",
+        "How long they are good for yet.",
+        "s",
+        8,
+        (
+            Query(
+                f"min by (certificate) ({EXPIRY}{{{OURS}}}) - time()",
+                "{{certificate}}",
+            ),
+        ),
     ),
     Panel(
         "Dropped",

@@ -11,6 +11,8 @@ import * as panels from "./panels.js";
 import { figure, seconds, share } from "./words.js";
 
 const EVERY = 2000;
+/** Times that an answer takes, which the balancer has for itself before the next. */
+const SHARE = 20;
 
 const measures = new Measures();
 const tiles = new panels.Tiles();
@@ -210,7 +212,14 @@ async function hear() {
   }
 }
 
-setInterval(() => document.hidden || look(), EVERY);
-setTimeout(look, EVERY / 2); // the second look gives figures
+/** Look again and again, the more seldom the longer an answer takes. */
+async function watch(pause) {
+  await new Promise((go) => setTimeout(go, pause));
+  const began = performance.now();
+  if (!document.hidden) await look();
+  watch(Math.max(EVERY, SHARE * (performance.now() - began)));
+}
+
 document.addEventListener("visibilitychange", () => document.hidden || look());
 look().then(hear);
+watch(EVERY / 2); // the second look gives figures
