@@ -174,7 +174,10 @@ class Hand:
         return self.silent <= LOST
 
     async def ask(self, question: Callable[[int], object], seconds: float) -> Any:
-        """The answer to a question that gets this number; None if it has not come by then."""
+        """The answer to a question that gets this number; None if it has not come by then.
+
+        Nobody waits for one that hangs; it hears the question when it comes to itself.
+        """
         self._number += 1
         number = self._number
         answer = self._asked[number] = self._loop.create_future()
@@ -182,6 +185,8 @@ class Hand:
             answer.set_result(None)
         elif not self._channel.full:
             self._channel.send(question(number))
+        if self.silent >= SILENT and not answer.done():
+            answer.set_result(None)
         try:
             async with asyncio.timeout(seconds):
                 return await answer

@@ -8,7 +8,7 @@ worker anew that has died.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -46,6 +46,8 @@ from lb.workers.watch import DRAINED, Watch
 
 TICK = 1.0
 """Seconds between two looks at whether workers hang."""
+SOON = 0.005
+"""Seconds between two looks at whether connections have arrived."""
 PATIENCE = 1.0
 """Seconds for a worker to say how it is; else what it has said last is told."""
 CARRIED_OUT = 5.0
@@ -174,7 +176,7 @@ class Supervisor:
         with suppress(TimeoutError):
             async with asyncio.timeout(MARGIN):
                 while self._gate.waiting or any(it.on_their_way for it in self._hands.values()):
-                    await asyncio.sleep(0.005)
+                    await asyncio.sleep(SOON)
         for hand in self._hands.values():
             hand.send(Drain(patience))
             if self._hurried:
@@ -213,7 +215,13 @@ class Supervisor:
         for hand in self._hands.values():
             if hand.number >= self._count and not hand.retiring:
                 hand.retiring = True
-                hand.send(Drain(self._scenario.timeouts.drain))
+                self._do(self._retire(hand))
+
+    async def _retire(self, hand: Hand) -> None:
+        """Let it finish what it has, and what is on the way to it."""
+        while hand.on_their_way and self._hands.get(hand.number) is hand:
+            await asyncio.sleep(SOON)
+        hand.send(Drain(self._scenario.timeouts.drain))
 
     def _kept(self, number: int, _keeper: asyncio.Task[None]) -> None:
         del self._keepers[number]
@@ -308,10 +316,13 @@ class Supervisor:
             case Hasten(backend):
                 self._watch.hasten(backend)
             case AskWhole(number):
-                task = self._loop.create_task(self._tell_whole(hand, number))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._do(self._tell_whole(hand, number))
         self._gate.look()
+
+    def _do(self, job: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _count_drained(self, hand: Hand, backend: str) -> None:
         """Nothing is in flight there any more, in none of them."""
