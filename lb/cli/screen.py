@@ -26,7 +26,7 @@ ORDER = ("down", "ejected", "drain", "unknown", "maint", "up")
 BARS = " ▁▂▃▄▅▆▇█"
 NO_LANE = Lane(0.0, 0.0, None, None)
 SORTS = ("file", "trouble", "rate", "latency")
-NARROW, WIDE = 66, 100
+NARROW, WIDE = 78, 116
 """Columns from which on bars are drawn, and reasons told beside them."""
 TALL = 18
 """Lines from which on there is room for events, and for how the rate has been."""

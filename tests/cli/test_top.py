@@ -78,7 +78,7 @@ def test_figures_are_about_ten_seconds_and_none_of_them_about_a_balancer_that_ha
     assert watch.take(look(Busy()), 22.0) is None
 
 
-@pytest.mark.parametrize("width", [40, 66, 80, 120])
+@pytest.mark.parametrize("width", [40, 77, 78, 100, 116, 140])
 @pytest.mark.parametrize("height", [8, 24])
 def test_what_is_drawn_fits(width: int, height: int) -> None:
     held = Busy()
@@ -97,6 +97,8 @@ def test_what_is_drawn_fits(width: int, height: int) -> None:
     assert len(lines) <= height
     assert max(map(len, lines)) <= width
     assert any(line.startswith("a ") for line in lines)
+    if height > 8:
+        assert any(line.startswith("127.0.0.1") for line in lines)
 
 
 def test_more_backends_than_lines_are_counted() -> None:
