@@ -249,7 +249,8 @@ class Main:
             notify.tell("STOPPING=1")
         self._expiring.close()
         await self._finding.close()
-        self._log("info", "draining", connections=self.crew.clients)
+        if self._stopping.is_set():  # else it could not begin, and why is told by whoever began
+            self._log("info", "draining", connections=self.crew.clients)
         if self._gently:
             await self._plane.stop(gently=True)  # what the successor says is true
         in_time = await self.crew.stop(self._patience())

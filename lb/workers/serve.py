@@ -118,7 +118,7 @@ async def _live(main: Main, scenario: Scenario, log: Chronicle) -> None:
             "SIGUSR2": lambda who: begin(lambda who: main.succeed(command_line(), who), who),
         },
     )
-    for note in (*scenario.notes(), *exposed(scenario)):
+    for note in scenario.notes():
         log("warning", note)
     try:
         await starting
@@ -126,6 +126,9 @@ async def _live(main: Main, scenario: Scenario, log: Chronicle) -> None:
         if not (asked and isinstance(error, asyncio.CancelledError)):
             await main.finish()
             raise
+    else:
+        for note in exposed(scenario):
+            log("warning", note)
     await main.ended()
     in_time = await main.finish()
     log("info" if in_time else "warning", "stopped", finished=in_time)
