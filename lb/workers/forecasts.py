@@ -54,7 +54,7 @@ class Forecasts:
         self._meant: Scenario | None = None
         self._rate: float | None = None
         self._not_before = 0.0
-        self._complained = False
+        self._failed = self._complained = False
         self._seen: deque[tuple[float, int]] = deque()
         self._at_work: asyncio.Task[None] | None = None
 
@@ -112,7 +112,7 @@ class Forecasts:
         rate = live if paced and live and _differ(live, meant.rate) else None
         if not fresh:
             alike = not _differ(rate or meant.rate, self._rate or meant.rate)
-            if alike or self._now() < self._not_before:
+            if (alike and not self._failed) or self._now() < self._not_before:
                 return
         else:
             self._told = {"state": "working"}
@@ -124,13 +124,14 @@ class Forecasts:
         began = self._now()
         try:
             answer = await self._ask(scenario)
+            self._failed = False
             self._complained = self._complained and "reason" in answer
         except (OSError, ValueError, TimeoutError) as error:
             why = str(error) or f"it took longer than {PATIENCE:g} s"
             answer = {"reason": f"the simulation failed: {why}"}
             if not self._complained:
                 self._log("warning", "no forecast", reason=why)
-            self._complained = True
+            self._failed = self._complained = True
         finally:
             took = self._now() - began
             self._not_before = self._now() + max(RESTED, REST * took)

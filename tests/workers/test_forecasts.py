@@ -174,6 +174,17 @@ def test_a_process_that_fails_is_told_once_and_hurts_nobody(command: tuple[str, 
     beside(test, command=command)
 
 
+def test_a_process_that_failed_is_started_again_after_a_while() -> None:
+    async def test(one: Beside) -> None:
+        assert (await one.told())["state"] == "failed"
+        one.forecasts._command = ECHO
+        assert (await one.told())["state"] == "failed"
+        one.time = 10 * RESTED
+        assert (await one.told())["state"] == "ready"
+
+    beside(test, command=("/nonexistent/python",))
+
+
 def test_the_end_ends_what_is_at_work() -> None:
     async def test(one: Beside) -> None:
         await one.forecasts.told(one.scenario, one.balancer.snapshot(0.0), 1)
