@@ -99,6 +99,10 @@ class Hand:
                 start_new_session=True,  # what a terminal says is said to us
             )
             self.pid = self._process.pid
+        except OSError:  # no process, or no descriptor, is to be had
+            self._channel.close()
+            self.unserved()
+            raise
         finally:
             for one in ends:
                 one.close()

@@ -110,11 +110,10 @@ def test_a_command_that_is_not_there() -> None:
     async def scene(hand: Hand, heard: list[Any]) -> None:
         with pytest.raises(OSError, match="No such file"):
             await hand.start(lambda: BEGIN, ["/nowhere/python"])
+        assert await hand.ended() == "it was not started"
+        assert not hand.takes
 
-    async def played() -> None:
-        await scene(Hand(0, lambda *_: None), [])
-
-    asyncio.run(played())
+    play(scene)
 
 
 def test_modules_are_looked_for_where_we_look(
