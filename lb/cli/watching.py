@@ -82,13 +82,13 @@ def between(then: Snapshot, now: Snapshot, seconds: float) -> Point:
 
 
 def quantiles(buckets: Mapping[str, float]) -> dict[str, float | None]:
-    """Of counts by fine bucket; None of nothing."""
+    """Of counts by fine bucket; None where so few say nothing of it: p99 takes a hundred."""
     rows = sorted((int(bucket), count) for bucket, count in buckets.items())
     total = sum(count for _, count in rows)
     found: dict[str, float | None] = {}
     for name, share in QUANTILES.items():
         left, value = share * total, None
-        for bucket, count in rows:
+        for bucket, count in rows if total * (1 - share) >= 1 - 1e-9 else ():
             left, value = left - count, middle(bucket)
             if left <= 1e-9:
                 break

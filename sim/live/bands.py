@@ -81,8 +81,8 @@ def _spread(run: AlgorithmRun, window: float) -> dict[str, dict[str, float]]:
     places = np.searchsorted(ended, edges)
     windows = [latency[a:b] for a, b in pairwise(places)]
     found = {"throughput": _between(np.array([len(one) / window for one in windows]))}
-    filled = [one for one in windows if len(one)]
     for name, share in QUANTILES.items():
+        filled = [one for one in windows if len(one) * (1 - share) >= 1 - 1e-9]  # others show none
         figures = [float(np.quantile(one, share, method="inverted_cdf")) for one in filled]
         found[name] = _between(np.array(figures))
     return {name: ends for name, ends in found.items() if ends}

@@ -57,7 +57,7 @@ async def open_page(
 class Busy(Held):
     """One that has answered more whenever it is looked at."""
 
-    step = 40
+    step = 200
 
     async def report(self) -> Any:
         backend = self.balancer.pool.backends[0]

@@ -18,7 +18,8 @@ from rich.console import Console, Group
 from lb.admin.shown import snapshot
 from lb.balancing import SetState, State, perform
 from lb.cli.screen import View, drawn, sparkline
-from lb.cli.watching import Watch, between
+from lb.cli.watching import Watch, between, quantiles
+from lb.measures import middle
 from lb.native import running
 from tests.admin.house import Held, Plane, plane, run
 from tests.cli.conftest import LIMIT, lb
@@ -44,7 +45,7 @@ class Busy(Held):
 
 def twice(held: Busy, seconds: float = 2.0) -> View:
     then = look(held)
-    served(held, 40)
+    served(held, 200)
     held.measured.served("", 503, "no_backend", 0.0)
     now = look(held)
     return View("127.0.0.1:8405", now, between(then, now, seconds))
@@ -60,10 +61,10 @@ def shown(view: View, width: int, height: int = 24) -> list[str]:
 def test_figures_are_differences_between_two_looks() -> None:
     point = twice(Busy()).point
     assert point is not None
-    assert point.rate == 20
+    assert point.rate == 100
     assert point.errors == {"no_backend": 0.5}
     assert point.latency["p99"] == pytest.approx(0.25, rel=0.01)
-    assert (point.lanes["a"].share, point.lanes["a"].rate) == (1, 20)
+    assert (point.lanes["a"].share, point.lanes["a"].rate) == (1, 100)
     assert point.lanes["a"].latency == pytest.approx(0.25)
 
 
@@ -76,6 +77,12 @@ def test_figures_are_about_ten_seconds_and_none_of_them_about_a_balancer_that_ha
     assert point is not None
     assert point.rate == (12 + 14 + 16 + 18 + 20) / 10
     assert watch.take(look(Busy()), 22.0) is None
+
+
+def test_a_quantile_that_so_few_say_nothing_of_is_not_told() -> None:
+    assert quantiles({str(16256): 99}) == {"p50": middle(16256), "p95": middle(16256), "p99": None}
+    assert quantiles({str(16256): 100})["p99"] == middle(16256)
+    assert quantiles({}) == {"p50": None, "p95": None, "p99": None}
 
 
 @pytest.mark.parametrize("width", [40, 77, 78, 100, 116, 140])

@@ -22,9 +22,9 @@ function quantiles(now, then, shares) {
       total += more;
     }
   }
-  if (!total) return shares.map(() => null);
   rows.sort((a, b) => a[0] - b[0]);
   return shares.map((share) => {
+    if (total * (1 - share) < 1 - 1e-9) return null; // so few say nothing of it
     let left = share * total;
     for (const [key, n] of rows) {
       left -= n;
@@ -84,6 +84,7 @@ export class Measures {
       p99,
       rate: came / seconds,
       errors,
+      answered: ok || 0,
       failing: sum(errors),
       retries: (now.retried - then.retried) / seconds,
       hedges: (now.hedged - then.hedged) / seconds,

@@ -46,7 +46,8 @@ export class Tiles {
       const band = forecast?.latency?.[key];
       const value = point?.[key];
       const off = band && value !== null && value !== undefined && (value < band.low || value > band.high);
-      const predicted = band ? `${off ? (value > band.high ? "above" : "below") + " " : "in "}${range(band)}` : "";
+      const few = point?.answered && value === null ? "too few answers" : "";
+      const predicted = few ? few : band ? `${off ? (value > band.high ? "above" : "below") + " " : "in "}${range(band)}` : "";
       set(key, ...parts(value), predicted, Boolean(off));
     }
     const kinds = Object.entries(point?.errors || {}).sort((a, b) => b[1] - a[1]);
