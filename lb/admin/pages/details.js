@@ -17,6 +17,7 @@ function facts(backend, lane, predicted) {
     ["Ejections", backend.ejected ? `${backend.ejections}; ${span(backend.ejected_for)} left` : count(backend.ejections)],
     ["Share", `${share(lane.share)}${predicted ? `, predicted ${share(predicted.share)}` : ""}`],
     ["Requests per second", figure(lane.rate)],
+    ...(predicted ? [["Predicted utilisation", share(predicted.utilisation)]] : []),
     ["Latency", `${seconds(lane.latency)} on average, ${seconds(backend.response_time_ms === null ? null : backend.response_time_ms / 1e3)} to the first byte`],
     ["In flight", `${count(backend.connections)}${backend.max_in_flight === null ? "" : ` of ${count(backend.max_in_flight)}`}`],
     ["Attempts", `${count(backend.picked)}: ${count(backend.succeeded)} well, ${count(backend.failed)} failed, ${count(backend.gone)} left by their client, ${count(backend.cancelled)} ended from here`],

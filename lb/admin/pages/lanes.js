@@ -1,6 +1,7 @@
 // The table of backends: a row is made once and then changed, and only so many are made.
 
 import { $, attribute, el, text } from "./elements.js";
+import { turned } from "./panels.js";
 import { count, counted, figure, plain, seconds, share, span } from "./words.js";
 
 const AT_FIRST = 40;
@@ -38,9 +39,11 @@ function sparkline(past) {
 function since(backend) {
   if (backend.state === "ejected" && backend.ejected_for !== null)
     return `ejected, ${span(backend.ejected_for)} left`;
-  if (backend.state === "drain")
-    return backend.connections ? `${count(backend.connections)} still in flight` : "empty";
-  if (backend.state === "maint") return "by an operator";
+  if (["drain", "maint"].includes(backend.state)) {
+    const at = turned.get(backend.name);
+    const rest = backend.connections ? `${count(backend.connections)} still in flight` : "empty";
+    return at === undefined ? rest : `for ${span(Date.now() / 1000 - at)}, ${rest}`;
+  }
   const words = backend.state === "up" ? "" : backend.reason || backend.change_reason;
   const when = backend.last_change === null ? "" : `for ${span(backend.last_change)}`;
   return [when, words].filter(Boolean).join(", ");

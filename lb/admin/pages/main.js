@@ -128,7 +128,7 @@ function show(found, time) {
   charts.flight.show(measures.points, time);
   lanes.show(found.backends, measures.backends, good?.backends);
   panels.algorithm(found);
-  panels.workers(found, snapshot, elapsed, Date.now() / 1000);
+  panels.workers(found, point, snapshot, elapsed, Date.now() / 1000);
   panels.predicted(forecast, point?.rate);
   const { why, mild } = panels.standing(found);
   notice(why, mild);

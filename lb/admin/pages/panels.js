@@ -96,7 +96,7 @@ export function algorithm({ algorithm: name, settings }) {
   text($("algorithm").lastElementChild, said.length ? `${name} · ${said.join(", ")}` : name);
 }
 
-export function workers(snapshot, before, elapsed, now) {
+export function workers(snapshot, point, before, elapsed, now) {
   const old = new Map((before?.workers || []).map((it) => [it.pid, it]));
   const rows = snapshot.workers.map((it) => {
     const then = old.get(it.pid);
@@ -105,8 +105,13 @@ export function workers(snapshot, before, elapsed, now) {
     return el("tr", {}, ...cells.map((cell) => el("td", {}, String(cell))));
   });
   $("workers").replaceChildren(...rows);
+  const errors = Object.entries(snapshot.traffic.outcomes).filter(([kind]) => kind !== "ok");
   const books = [
     ["Requests", count(snapshot.requests)],
+    ...errors.map(([kind, n]) => [
+      `Errors: ${plain(kind)}`,
+      point?.errors[kind] ? `${figure(point.errors[kind])}/s, ${count(n)}` : count(n),
+    ]),
     ["Retries", count(snapshot.retried)],
     ["Hedges, won", `${count(snapshot.hedged)}, ${count(snapshot.hedges_won)}`],
     ["Turned away", count(snapshot.turned_away)],
@@ -118,6 +123,9 @@ export function workers(snapshot, before, elapsed, now) {
 }
 
 const SHOWN = 200;
+const STATES = ["up", "drain", "maint"];
+/** When an operator has last changed the state of a backend, by its name: seconds since 1970. */
+export const turned = new Map();
 let newest = { number: 0, time: 0 };
 
 /** One line more; one that was told before the stream broke is not told again. */
@@ -125,6 +133,8 @@ export function happened(event) {
   const list = $("events");
   if (event.number <= newest.number && event.time <= newest.time) return;
   newest = event;
+  const { change, backend } = event.fields || {};
+  if (event.event === "control" && STATES.includes(change)) turned.set(backend, event.time);
   const when = new Date(event.time * 1000);
   const fields = Object.entries(event.fields || {}).map(([key, value]) => `${plain(key)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   const line = el("li", { class: event.level, "data-number": String(event.number) });
