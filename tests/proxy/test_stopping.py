@@ -251,3 +251,29 @@ def test_idle_clients_are_waited_for_as_long_as_patience_lasts(run: Run) -> None
             assert await stopping is False
 
     run(test())
+
+
+def test_an_answer_under_way_is_completed_when_patience_is_over(run: Run) -> None:
+    go_on = asyncio.Event()
+
+    async def script(wire: Wire, it: Origin) -> None:
+        await it.take(wire)
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        await go_on.wait()
+        wire.send(b"held")
+
+    async def test() -> None:
+        async with origin(script) as a, proxy(a) as lb, lb.client() as client, lb.client() as idle:
+            client.send(get())
+            head = await client.head()
+            assert head is not None
+            idle.send(get("/lb-health"))
+            await idle.response()
+            stopping = asyncio.ensure_future(lb.driver.stop(patience=0.01))
+            assert await idle.closed()
+            go_on.set()
+            assert (await client.body(head)).body == b"held"
+            assert await client.closed(), "it was its last"
+            assert await stopping is True
+
+    run(test())

@@ -257,3 +257,32 @@ def test_websockets(run: Run) -> None:
             await runner.cleanup()
 
     run(test())
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.01])
+def test_a_tunnel_that_is_cut_by_a_stop_was_not_finished(run: Run, patience: float) -> None:
+    async def test() -> None:
+        toml = '[timeouts]\ndrain = "100ms"\n'
+        async with origin(switching()) as a, proxy(a, toml=toml) as lb, tunnel(lb) as (client, _):
+            client.send(b"before")
+            assert await client.reader.readexactly(6) == b"before"
+            assert await lb.driver.stop(patience=patience) is False
+            assert await client.is_reset()
+
+    run(test())
+
+
+def test_a_tunnel_goes_on_when_patience_with_the_idle_is_over(run: Run) -> None:
+    async def test() -> None:
+        async with origin(switching()) as a, proxy(a) as lb, lb.client() as idle:
+            async with tunnel(lb) as (client, _):
+                idle.send(get("/lb-health"))
+                await idle.response()
+                stopping = asyncio.ensure_future(lb.driver.stop(patience=0.01))
+                assert await idle.closed()
+                client.send(b"after")
+                assert await client.reader.readexactly(5) == b"after"
+                assert not stopping.done()
+            assert await stopping is True, "it ended by itself"
+
+    run(test())

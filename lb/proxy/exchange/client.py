@@ -86,9 +86,16 @@ class ClientConnection(Taking, asyncio.Protocol):
         self._context.loop.call_later(LINGER, self.transport.abort)
 
     def fade(self) -> None:
-        """Close, if it is for a last request that has not begun to come."""
-        if self.phase == LAST and not self._reader.begun:
+        """Close, if it is for a last request that has not begun to come.
+
+        What is under way is the last one from now on: an answer that is long, or a tunnel.
+        """
+        if self.phase != LAST or self._reader.begun:
+            return
+        if self.idle:
             self.transport.close()
+        else:
+            self.phase = ENDING
 
     def too_slow(self) -> None:
         """A whole request did not come in time, or nothing did, or the last answer is not read."""
