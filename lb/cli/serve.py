@@ -15,7 +15,7 @@ from lb.cli.options import (
     number_of_workers,
     scenario_from,
 )
-from lb.errors import UsageError
+from lb.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from lb.config import Scenario
@@ -91,7 +91,12 @@ def serve(
         scenario = scenario_from(config)
         return _with_flags(scenario, port, backends, algorithm, health_check_interval, workers)
 
-    run(read(), record, None if config is None else read, replace)
+    def again() -> Scenario:
+        if config is not None and config.exists() and not config.is_file():
+            raise ConfigError([f"{config}: cannot be read again: not a regular file"])
+        return read()
+
+    run(read(), record, None if config is None else again, replace)
 
 
 def _with_flags(

@@ -24,9 +24,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from lb.errors import CannotListen
+
 LINUX = sys.platform == "linux"
 WAIT = 5.0
 """Seconds for the other one to say what it has to say, starting aside."""
+START = 120.0
+"""Seconds that a successor may take to start; another one may try then."""
 TRIES = 50
 """How often a process that has another successor already is asked again meanwhile."""
 MOST = 250
@@ -63,7 +67,8 @@ class Predecessor:
     def find(cls, addresses: Iterable[str]) -> Predecessor | None:
         """Who serves at one of these addresses; None if nobody does.
 
-        Where another successor is about to take over, that one is waited for, a while.
+        Where another successor is about to take over, that one is waited for, a while. Raises
+        CannotListen where somebody is there and does not answer.
         """
         for address in addresses:
             for _ in range(TRIES):
@@ -88,6 +93,10 @@ class Predecessor:
         except _Busy:
             connection.close()
             raise
+        except TimeoutError:
+            pid = _peer(connection)[0]
+            connection.close()
+            raise CannotListen(f"process {pid} listens on {address}, and does not answer") from None
         except (OSError, ValueError, KeyError, struct.error):
             pass  # nobody is there, or it ends at this moment
         connection.close()
@@ -173,12 +182,14 @@ class Succession:
                 return
             try:
                 await self._send(connection, self._estate())
-                if await self._loop.sock_recv(connection, 1) != READY:
+                async with asyncio.timeout(START):
+                    said = await self._loop.sock_recv(connection, 1)
+                if said != READY:
                     return  # it has failed, and we go on
                 self.close()
                 await self._succeeded(_peer(connection)[0])
                 await self._loop.sock_sendall(connection, GONE)
-            except OSError:
+            except OSError:  # it has gone, or takes too long
                 return
 
 

@@ -31,6 +31,7 @@ from lb.workers.expiring import Expiring
 from lb.workers.finding import Finding, joined
 from lb.workers.handover import Estate, Predecessor, Succession
 from lb.workers.plane import Plane
+from lb.workers.rereading import Read, differences, in_force, read_again, still_whole
 from lb.workers.sockets import activated, gathered
 from lb.workers.unchangeable import unchangeable
 
@@ -38,8 +39,6 @@ AWAITED = 2.0
 """Seconds that idle clients get when a manager holds the sockets: meanwhile others wait there."""
 LOOK = 0.1
 """Seconds between two looks at whether a successor lives."""
-Read = Callable[[], Scenario]
-"""Reads the file, with the flags of the command line. Raises ConfigError, UsageError."""
 
 
 class Main:
@@ -58,7 +57,7 @@ class Main:
         Raises ConfigError where the control plane's token cannot be had.
         """
         self._loop = asyncio.get_running_loop()
-        self.scenario = scenario
+        self.scenario = self._started = scenario
         self._log = log
         self._read = read
         self._predecessor = predecessor
@@ -104,7 +103,7 @@ class Main:
         async with self._in_turn:
             notify.tell("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // 1000}")
             try:
-                kept = await self._reload()
+                kept = await self._reload(who)
             except LbError as error:
                 problems = error.problems if isinstance(error, ConfigError) else [str(error)]
                 for problem in problems:
@@ -112,22 +111,26 @@ class Main:
                 raise
             finally:
                 notify.tell("READY=1")
-            self._log("info", "reloaded", who=who, algorithm=self.crew.algorithm)
             for line in kept:
                 self._log("warning", "not changed while it runs", reason=line)
             return kept
 
-    async def _reload(self) -> Sequence[str]:
+    async def _reload(self, who: str) -> Sequence[str]:
         self._stay()
         if self._read is None:
             raise UsageError("there is no file to read again: this balancer was started without")
-        scenario = await asyncio.to_thread(self._read)
+        scenario = await read_again(self._read)
+        still_whole(self.scenario, scenario)
         token = await self._plane.token(scenario)
-        kept = list(unchangeable(self.scenario, scenario, self.crew.workers))
+        kept = list(unchangeable(self._started, scenario, self.crew.workers))
+        before = await self.report()
         await self._adopt(scenario)
         self._plane.ask_for(token)
-        self.scenario = scenario
-        self._expiring.look((await self.report()).certificates)
+        self.scenario = in_force(self._started, scenario)
+        after = await self.report()
+        news = differences(before.snapshot, after.snapshot)
+        self._log("info", "reloaded", who=who, algorithm=self.crew.algorithm, **news)
+        self._expiring.look(after.certificates)
         return kept
 
     async def _adopt(self, scenario: Scenario) -> None:

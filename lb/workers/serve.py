@@ -23,7 +23,8 @@ from lb.workers.crew import Alone, Crew
 from lb.workers.division import workers
 from lb.workers.exposure import exposed
 from lb.workers.handover import Predecessor
-from lb.workers.main import Main, Read, command_line
+from lb.workers.main import Main, command_line
+from lb.workers.rereading import Read
 from lb.workers.supervisor import Supervisor
 
 if sys.platform == "win32":
@@ -70,6 +71,15 @@ def _predecessor(scenario: Scenario, replace: bool) -> Predecessor | None:
     return None
 
 
+def unused(record: Path) -> Path:
+    """`record`, or the like with a number: a predecessor's own is written to, and is to be kept."""
+    number, place = 0, record
+    while place.exists():
+        number += 1
+        place = record.with_name(f"{record.stem}.{number}{record.suffix}")
+    return place
+
+
 async def _serve(
     scenario: Scenario,
     line_log: LineLog,
@@ -78,6 +88,9 @@ async def _serve(
     predecessor: Predecessor | None,
 ) -> None:
     log = Chronicle(line_log)
+    if record is not None and predecessor is not None:
+        record = unused(record)
+        log("info", "recording", file=str(record))
     recorder = None if record is None else Recorder(record, log)
 
     def crew(scenario: Scenario) -> Crew:

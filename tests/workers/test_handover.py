@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lb.errors import CannotListen
 from lb.workers import handover
 from lb.workers.handover import READY, Estate, Predecessor, Succession
 
@@ -157,5 +158,34 @@ def test_who_says_nonsense_is_no_predecessor() -> None:
             with connection:
                 connection.sendall(b"\0\0\0\2[]" + READY)
                 assert await finding is None
+
+    run(test())
+
+
+def test_who_is_there_and_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "WAIT", 0.05)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(handover._name(NAME))
+        silent.listen()
+        with pytest.raises(CannotListen, match=f"process {HERE} .* does not answer"):
+            Predecessor.find([NAME])
+
+
+def test_a_successor_that_never_is_ready_stands_in_nobodys_way(
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "START", 0.05)
+
+    async def test() -> None:
+        serving = Serving(("127.0.0.1:80", listening))
+        hung = await found()
+        assert hung is not None
+        second = await found()
+        assert second is not None
+        assert await asyncio.to_thread(second.relieve)
+        assert await serving.successors.get() == HERE
+        for it in (hung, second):
+            it.estate.sockets[0][1].close()
+        hung._connection.close()
 
     run(test())
