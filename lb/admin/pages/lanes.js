@@ -38,7 +38,7 @@ function sparkline(past) {
 
 function since(backend) {
   if (backend.state === "ejected" && backend.ejected_for !== null)
-    return `ejected, ${span(backend.ejected_for)} left`;
+    return `${span(backend.ejected_for)} left, ${counted(backend.ejections, "ejection")}`;
   if (["drain", "maint"].includes(backend.state)) {
     const at = turned.get(backend.name);
     const rest = backend.connections ? `${count(backend.connections)} still in flight` : "empty";
