@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from lb import wire
 from lb.balancing import Backend, LoadReport, Outcome
 from lb.proxy.context import Context
 from lb.proxy.exchange.attempt import Attempt
-from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.http.framing import CHUNKED
 from lb.proxy.http.response import Response, ResponseReader
 from lb.proxy.http.rules import Malformed, tokens
@@ -195,7 +194,7 @@ class UpstreamConnection(asyncio.Protocol):
         return None
 
     @staticmethod
-    def _check_switch(exchange: Exchange, response: Response) -> None:
+    def _check_switch(exchange: Any, response: Response) -> None:
         """A server may switch only to what it was asked for (RFC 9110, 7.8)."""
         protocols = tokens(response.aside.upgrade)
         asked = tokens(exchange.request.hop.upgrade)
