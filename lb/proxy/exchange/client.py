@@ -113,15 +113,6 @@ class ClientConnection(Taking, asyncio.Protocol):
         else:
             self._reject(408, "the request did not arrive in time")
 
-    def takes(self) -> bool:
-        before, self._untaken = self._untaken, untaken(self.transport)
-        return self._untaken < before
-
-    def backend_silent(self) -> None:
-        """The backend has owed (more of) an answer for too long."""
-        if self._current is not None:
-            self._current.silent()
-
     def spare(self) -> bool:
         """Close, for the sake of others, if nothing is under way; whether that was so."""
         transport = self.transport

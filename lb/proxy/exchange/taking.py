@@ -15,6 +15,7 @@ from lb.proxy.exchange.caller import Caller
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.pace import Pace
+from lb.proxy.exchange.peer import untaken
 from lb.proxy.http.framing import NO_BODY
 from lb.proxy.http.message import Answer
 from lb.proxy.http.request import Request, RequestReader
@@ -123,9 +124,15 @@ class Taking(Caller):
     def too_slow(self) -> None:
         """Time is up for what has to come."""
 
-    @abstractmethod
+    def takes(self) -> bool:
+        """Whether it has taken anything of what it is sent since that was looked at last."""
+        before, self._untaken = self._untaken, untaken(self.transport)
+        return self._untaken < before
+
     def backend_silent(self) -> None:
         """Time is up for what the backend owes."""
+        if self._current is not None:
+            self._current.silent()
 
     @abstractmethod
     def look(self) -> None:
