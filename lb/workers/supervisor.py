@@ -59,6 +59,8 @@ FIRST, LONGEST = 0.1, 5.0
 that ends early, then twice as long each time."""
 ALONE = 0.5
 """Seconds at most while nobody else serves."""
+HURRIED = 2.0
+"""Seconds that it gets to end at once: one that hangs does not."""
 MARGIN = 3.0
 """Seconds that a worker gets to end beyond what its clients get."""
 
@@ -82,7 +84,8 @@ class Supervisor:
         self._gate = Gate([], self._present, log)
         self._timer: asyncio.TimerHandle | None = None
         self._drained: dict[str, set[int]] = {}  # which of them have said so, by backend
-        self._begun = self._stopping = False
+        self._begun = False
+        self._stopping = asyncio.Event()
         self._hurried = False
         self._in_time = True
 
@@ -171,7 +174,7 @@ class Supervisor:
         self._gate.open()
 
     async def stop(self, patience: float) -> bool:
-        self._stopping = True
+        self._stopping.set()
         self._gate.close(forgotten=not patience)
         with suppress(TimeoutError):
             async with asyncio.timeout(MARGIN):
@@ -198,6 +201,7 @@ class Supervisor:
         self._hurried = True
         for hand in self._hands.values():
             hand.send(Hurry())
+            self._loop.call_later(HURRIED, hand.kill)
 
     # --- workers
 
@@ -211,7 +215,7 @@ class Supervisor:
         for number in range(self._count):
             if number not in self._keepers:
                 keeper = self._keepers[number] = self._loop.create_task(self._keep(number))
-                keeper.add_done_callback(partial(self._kept, number))
+                keeper.add_done_callback(partial(self._keepers.pop, number))
         for hand in self._hands.values():
             if hand.number >= self._count and not hand.retiring:
                 hand.retiring = True
@@ -222,9 +226,6 @@ class Supervisor:
         while hand.on_their_way and self._hands.get(hand.number) is hand:
             await asyncio.sleep(SOON)
         hand.send(Drain(self._scenario.timeouts.drain))
-
-    def _kept(self, number: int, _keeper: asyncio.Task[None]) -> None:
-        del self._keepers[number]
 
     async def _first(self, number: int) -> None:
         """Wait until a worker serves for the first time. Raises LbError when it never does."""
@@ -240,7 +241,7 @@ class Supervisor:
             await asyncio.sleep(0.01)
 
     def _wanted(self, number: int) -> bool:
-        return number < self._count and not self._stopping
+        return number < self._count and not self._stopping.is_set()
 
     async def _keep(self, number: int) -> None:
         """See to it that there is a worker of this number, as long as there shall be."""
@@ -249,12 +250,12 @@ class Supervisor:
             hand = self._hands[number] = Hand(number, self._hear)
             try:
                 await hand.start(partial(self._begin, number))
-                if self._stopping:  # nobody has told it
+                if self._stopping.is_set():  # nobody has told it
                     hand.send(Drain(0.0))
                 await asyncio.wait({hand.ready})
                 served = self._loop.time()
                 self._gate.look()
-                if not hand.ready.cancelled() and not self._stopping:
+                if not hand.ready.cancelled() and not self._stopping.is_set():
                     self._log("info", "worker serves", worker=hand.pid)
                 why = await hand.ended()
             except OSError as error:
@@ -263,17 +264,20 @@ class Supervisor:
             finally:
                 hand.kill()
                 del self._hands[number]
-            self._in_time = self._in_time and hand.in_time
+            self._in_time &= hand.in_time
             if hand.report is not None:
                 report = left_by(hand.report)
                 self._former = merged([self._former, report]) if self._former else report
             self._gate.serve(hand.unserved())
             if hand.retiring:
                 continue
+            self._in_time &= not self._stopping.is_set()
             self._log("error", "worker died", worker=hand.pid, reason=why)
             early = early + 1 if self._loop.time() - served < YOUNG else 0
             pause = FIRST * 2 ** (early - 2) if early > 1 else 0.0
-            await asyncio.sleep(min(pause, LONGEST if self._present() else ALONE))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(pause, LONGEST if self._present() else ALONE)):
+                    await self._stopping.wait()
 
     def _begin(self, number: int) -> Begin:
         watch, count = self._watch, self._count
