@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -61,13 +62,14 @@ async def add_backend(request: web.Request) -> web.Response:
     async with request.app[TURN]:
         operations = request.app[OPERATIONS]
         for backend in (await operations.report()).snapshot.backends:
-            if table.label == backend.name or table.address == backend.address:
+            if {table.label, table.address} & {backend.name, backend.address}:
                 why = f"backend {backend.name} at {backend.address} is there already"
                 raise Refused(409, "exists", why, "give another name and address")
         settings = operations.scenario.settings(table)
         await operations.perform(Add(settings), who(request))
         found_row = row(_find(table.label, await operations.report()))
-    return document(found_row, 201, {"Location": f"/v1/backends/{table.label}"})
+    location = f"/v1/backends/{quote(table.label, safe='')}"
+    return document(found_row, 201, {"Location": location})
 
 
 async def remove_backend(request: web.Request) -> web.Response:

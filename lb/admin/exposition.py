@@ -41,7 +41,9 @@ async def text(report: Report, families: Iterable[Family]) -> bytes:
 
 
 def _encoded(lines: list[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+    return "".join(f"{line}\n" for line in lines).encode(
+        "utf-8", "replace"
+    )  # there are no other escapes
 
 
 def _lines(report: Report, families: Iterable[Family]) -> Iterator[str]:

@@ -77,7 +77,7 @@ def backend(
             discipline="ps" if discipline == "ps" else "fifo",
         )
         place = checked_place(host, checked_port(3001 if port is None else port))
-        serve([(BackendTable(address=place), model)], seed)
+        serve([(BackendTable(address=place, model=model), model)], seed)
 
 
 def _beyond(scenario: Scenario) -> list[str]:

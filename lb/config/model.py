@@ -24,6 +24,7 @@ from lb.config.users import Users
 from lb.config.values import (
     UNIX,
     Address,
+    BackendName,
     MaxInFlight,
     Mistakes,
     Positive,
@@ -34,6 +35,7 @@ from lb.config.values import (
     backend_row,
     duration,
     in_the_file,
+    reachable,
 )
 
 MOST_BALANCERS = 10_000
@@ -82,7 +84,7 @@ class BackendTable(BackendKeys):
 
     address: Address
     """Where it listens: host:port, IPv6 hosts in brackets."""
-    name: str = ""
+    name: BackendName = ""
     """What people call it, in logs, statistics and control; its address unless given."""
     model: Model | None = None
     """What it does on paper, and as `lb backend`."""
@@ -95,6 +97,15 @@ class BackendTable(BackendKeys):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Shape:
         return {"anyOf": [handler(core), BACKEND]}
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.model is None:  # on paper nobody calls it
+            try:
+                reachable(self.address)
+            except ValueError as error:
+                raise Mistakes((("address",), str(error))) from None
+        return self
 
     @model_validator(mode="after")
     def _of_a_socket(self) -> Self:
@@ -124,7 +135,10 @@ class BackendTable(BackendKeys):
 
 
 def distinct(backends: tuple[BackendTable, ...]) -> tuple[BackendTable, ...]:
-    """`backends`, of which no two share a name or an address. Raises Mistakes."""
+    """`backends`, of which no two share a name or an address, and none is called by another's.
+
+    Raises Mistakes.
+    """
     found: list[tuple[tuple[int, str], str]] = []
     addresses: dict[str, int] = {}
     labels: dict[str, int] = {}
@@ -139,6 +153,11 @@ def distinct(backends: tuple[BackendTable, ...]) -> tuple[BackendTable, ...]:
                 why = f"backend {value} is given twice, first as backend[{first}]"
                 found.append(((number, where), why))
                 break
+    for number, row in enumerate(backends):
+        other = addresses.get(row.name, number)
+        if other != number and backends[other].name:
+            why = f"{row.name} is the address of backend[{other}]; a command could mean either"
+            found.append(((number, "name"), why))
     if found:
         raise Mistakes(*found)
     return backends

@@ -26,12 +26,15 @@ SIZE: Shape = {
         {"type": "integer", "minimum": 0},
     ]
 }
-PLACE = r"((\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:/*\[\]]+):\d{1,5}|unix:/[!-)+-~]*)"
+HOST, SOCKET = r"(\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:/*\[\]]+)", "unix:/[!-)+-~]*"
+PLACE = rf"({HOST}:\d{{1,5}}|{SOCKET})"
+BACKEND_PLACE = rf"({HOST}:0*[1-9]\d{{0,4}}|{SOCKET})"
 ADDRESS: Shape = {
     "type": "string",
     "pattern": f"^{PLACE}$",
     "examples": ["127.0.0.1:3001", "[::1]:3001", "web.internal:80", "unix:/run/web.sock"],
 }
+NAME: Shape = {"type": "string", "maxLength": 300, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
 WEIGHT: Shape = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1e9}
 PATH: Shape = {"type": "string", "pattern": "^/[!-~]*$", "examples": ["/health"]}
 PATH_OR_NONE: Shape = {"type": "string", "pattern": "^(/[!-~]*)?$"}
@@ -80,7 +83,7 @@ OUTCOME: Shape = {
 }
 BACKEND: Shape = {
     "type": "string",
-    "pattern": rf"^\s*{PLACE}(\*\d+(\.\d+)?)?\s*$",
+    "pattern": rf"^\s*{BACKEND_PLACE}(\*\d+(\.\d+)?)?\s*$",
     "examples": ["127.0.0.1:3001", "127.0.0.1:3001*5"],
 }
 

@@ -26,6 +26,7 @@ from lb.config.shapes import (
     DURATION,
     IN_FLIGHT,
     KEY,
+    NAME,
     PATH,
     PATH_OR_NONE,
     SIZE,
@@ -69,6 +70,8 @@ UNIX = "unix:"
 LONGEST_PATH = 107
 """Bytes of a Unix socket's path, as Linux has it (sockaddr_un); others allow a little less."""
 _PATH = re.compile(r"/[!-)+-~]*")
+LONGEST_NAME = 300
+"""Letters of a backend's name; that of a target and its port has up to 259."""
 
 
 def address(text: str) -> str:
@@ -76,7 +79,7 @@ def address(text: str) -> str:
     if text.startswith(UNIX):
         return _unix(text)
     match = _ADDRESS.fullmatch(text)
-    if match is None:
+    if match is None or not text.isprintable():
         bare = re.fullmatch(r"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*):(\d+)", text)
         hint = f'; write "[{bare[1]}]:{bare[2]}"' if bare else ', such as "127.0.0.1:3001"'
         raise ValueError(f"{text!r} is not host:port{hint}")
@@ -96,6 +99,24 @@ def _unix(text: str) -> str:
     return text
 
 
+def reachable(checked: str) -> str:
+    """Check that an address is none at port 0, which stands for any. Raises ValueError."""
+    if not checked.startswith(UNIX) and not host_and_port(checked)[1]:
+        raise ValueError(f"{checked!r}: nobody can be reached at port 0")
+    return checked
+
+
+def backend_name(text: str) -> str:
+    """Check what a backend is called, in logs, metrics and paths; "" is none. Raises ValueError."""
+    if text and not text.strip():
+        raise ValueError(f"{text!r} is blank; leave it out, or give a name")
+    if not text.isprintable():
+        raise ValueError(f"{text[:LONGEST_NAME]!r} has letters that cannot be printed")
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"{len(text)} letters are too many for a name; at most {LONGEST_NAME}")
+    return text
+
+
 def addresses(value: object) -> str | tuple[str, ...]:
     """One address, or a list of them. Raises ValueError."""
     if isinstance(value, str):
@@ -110,7 +131,7 @@ def addresses(value: object) -> str | tuple[str, ...]:
 def backend_row(text: str) -> dict[str, object]:
     """`host:port` or `host:port*weight` as a table. Raises ValueError."""
     spec, star, given = text.strip().partition("*")
-    row: dict[str, object] = {"address": address(spec)}
+    row: dict[str, object] = {"address": reachable(address(spec))}
     if star:
         if not re.fullmatch(r"\d+(\.\d+)?", given) or float(given) == 0:
             raise ValueError(f"weight {given!r} is not a number above zero")
@@ -212,6 +233,7 @@ Duration = Annotated[
 Size = Annotated[int, BeforeValidator(size), WithJsonSchema(SIZE)]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 Address = Annotated[str, AfterValidator(address), WithJsonSchema(ADDRESS)]
+BackendName = Annotated[str, AfterValidator(backend_name), WithJsonSchema(NAME)]
 Addresses = Annotated[
     str | tuple[str, ...],
     PlainValidator(addresses),

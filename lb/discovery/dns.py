@@ -144,11 +144,14 @@ Place = tuple[int, float, str, int]
 
 
 def _place(record: object) -> Place | None:
-    """Of one SRV record. A target that is the root is none: the service is not to be had."""
+    """Of one SRV record. A target that is the root is none: the service is not to be had.
+
+    Nor is a port 0 one.
+    """
     priority, weight, port = (getattr(record, key) for key in ("priority", "weight", "port"))
     target = record.target.to_text(omit_final_dot=True)  # type: ignore[attr-defined]
     try:
-        return priority, float(weight), host_name(target), port
+        return (priority, float(weight), host_name(target), port) if port else None
     except ValueError:
         return None
 

@@ -125,6 +125,56 @@ def test_a_long_body_is_refused() -> None:
     run(test())
 
 
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        (b'{"address": "h:1", "name": "a\\nb"}', "letters that cannot be printed"),
+        (b'{"address": "h:1", "name": "x\\ud800"}', "name: "),
+        (b'{"address": "h\\u007f:1"}', "is not host:port"),
+        (b'{"address": "127.0.0.1:0"}', "nobody can be reached at port 0"),
+        (b'{"address": "h:1", "name": " "}', "is blank"),
+    ],
+)
+def test_what_is_no_backend_does_not_join(new: bytes, said: str) -> None:
+    async def test() -> None:
+        async with plane() as lb:
+            answer = await lb.ask("POST", "/v1/backends", new)
+            assert (answer.status, answer.json["error"]) == (400, "bad_request")
+            assert said in answer.json["message"]
+            assert not lb.held.done
+
+    run(test())
+
+
+def test_no_backend_is_called_by_the_address_of_another() -> None:
+    async def test() -> None:
+        async with plane() as lb:
+            new = {"address": "h:1", "name": "127.0.0.1:3001"}
+            answer = await lb.ask("POST", "/v1/backends", new)
+            assert (answer.status, answer.json["error"]) == (409, "exists")
+            assert "backend a at 127.0.0.1:3001" in answer.json["message"]
+            assert not lb.held.done
+            await lb.ask("POST", "/v1/backends", {"address": "h:1", "name": "h:2"})
+            assert (await lb.ask("POST", "/v1/backends", {"address": "h:2"})).status == 409
+            assert len(lb.held.done) == 1
+
+    run(test())
+
+
+def test_where_a_new_backend_is_found_is_an_url() -> None:
+    async def test() -> None:
+        async with plane() as lb:
+            answer = await lb.ask("POST", "/v1/backends", {"address": "h:1", "name": "é/ %"})
+            assert (answer.status, answer.headers["Location"]) == (
+                201,
+                "/v1/backends/%C3%A9%2F%20%25",
+            )
+            path = answer.headers["Location"]
+            assert (await lb.ask("DELETE", path)).json["name"] == "é/ %"
+
+    run(test())
+
+
 def test_backends_join_and_leave() -> None:
     async def test() -> None:
         async with plane() as lb:

@@ -248,7 +248,7 @@ def test_values_of_another_kind_are_not_bent_to_fit(table: str, key: str) -> Non
 def test_an_algorithm_without_the_weights_it_goes_by_is_noted(
     algorithm: str, weights: tuple[int, ...], notes: int
 ) -> None:
-    rows = [f'[[backend]]\naddress = "h:{i}"\nweight = {w}' for i, w in enumerate(weights)]
+    rows = [f'[[backend]]\naddress = "h:{i + 1}"\nweight = {w}' for i, w in enumerate(weights)]
     scenario = Scenario.parse("\n".join(rows))
     assert len(scenario.notes(algorithm)) == notes
 
