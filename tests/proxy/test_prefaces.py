@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from lb.proxy.listening import bind, place_of
 from lb.proxy.proxy_protocol import Ends, read, written
+from lb.proxy.upstream import share
 from tests.proxy import papers
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import Origin, Proxy, echo, get, ok, origin, proxy
@@ -226,24 +228,94 @@ def test_a_backend_hears_who_the_client_is(run: Run, version: str) -> None:
     run(test())
 
 
-def test_a_connection_serves_the_clients_of_one_address_alone(run: Run) -> None:
+def test_a_connection_is_for_the_same_two_ends_alone(run: Run) -> None:
     async def test() -> None:
         script = Introduced()
         row = 'proxy_protocol = "v2"'
-        again = Ends(SOMEBODY.source, 4712, SOMEBODY.target, SOMEBODY.target_port)
-        async with origin(script) as a, proxy(a, toml=ASKING, a=row) as lb:
-            for ends in (SOMEBODY, SOMEBODY_ELSE, again, SOMEBODY, SOMEBODY_ELSE):
-                async with told(lb, written("v1", ends), get()) as client:
-                    assert (await client.response()).status == 200
-            assert script.served == {SOMEBODY: 3, SOMEBODY_ELSE: 2}
+        port = replace(SOMEBODY, source_port=4712)
+        place = replace(SOMEBODY, target_port=443)
+        each = (SOMEBODY, port, place, SOMEBODY_ELSE, None, SOMEBODY)
+        async with (
+            origin(script) as a,
+            proxy(a, toml=ASKING, a=row) as lb,
+            AsyncExitStack() as stack,
+        ):
+            clients = []
+            for ends in each:
+                client = await stack.enter_async_context(told(lb, written("v1", ends)))
+                clients.append(client)
+            for client in clients * 2:
+                client.send(get())
+                assert (await client.response()).status == 200
+            nobody = Ends(*clients[4].writer.get_extra_info("sockname"), *lb.address)
+            assert script.served == {
+                SOMEBODY: 4,
+                port: 2,
+                place: 2,
+                SOMEBODY_ELSE: 2,
+                nobody: 2,
+            }
+            assert script.ends == [*each[:4], nobody], "each on one connection"
             site = lb.backends[0].site
             assert site.idle == [], "nobody else is handed one"
+            assert site.unused == 5
             site.close_idle(float("inf"))
+            for _ in range(5):
+                await a.left.get()
+            clients[0].send(get())
+            assert (await clients[0].response()).status == 200
+            assert len(script.ends) == 6
+
+    run(test())
+
+
+def test_a_connection_for_a_client_closes_when_that_has_gone(run: Run) -> None:
+    async def test() -> None:
+        script = Introduced()
+        row = 'proxy_protocol = "v1"'
+        async with origin(script) as a, proxy(a, toml=ASKING, a=row) as lb:
+            site = lb.backends[0].site
+            async with told(lb, written("v1", SOMEBODY), get()) as first:
+                assert (await first.response()).status == 200
+                async with told(lb, written("v1", SOMEBODY), get()) as second:
+                    assert (await second.response()).status == 200
+                while len(lb.driver.clients) > 1:
+                    await asyncio.sleep(0)
+                assert site.unused == 1, "the first is still there"
+            await a.left.get()
+            assert site.unused == 0
+            async with told(lb, written("v1", SOMEBODY), get()) as third:
+                assert (await third.response()).status == 200
+            assert script.ends == [SOMEBODY, SOMEBODY]
+
+    run(test())
+
+
+def test_of_connections_for_clients_so_many_are_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(share, "KEPT", 2)
+
+    async def test() -> None:
+        script = Introduced()
+        toml = ASKING + '[timeouts]\nidle = "100s"\n'
+        async with (
+            origin(script) as a,
+            proxy(a, toml=toml, a='proxy_protocol = "v1"') as lb,
+            AsyncExitStack() as stack,
+        ):
+            clients = []
+            for number in range(4):
+                ends = replace(SOMEBODY, source_port=4711 + number)
+                client = await stack.enter_async_context(told(lb, written("v1", ends), get()))
+                assert (await client.response()).status == 200
+                clients.append(client)
             for _ in range(2):
                 await a.left.get()
-            async with told(lb, written("v1", SOMEBODY), get()) as client:
-                assert (await client.response()).status == 200
-            assert len(script.ends) == 3
+            assert lb.backends[0].site.unused == 2
+            clients[3].send(get())
+            assert (await clients[3].response()).status == 200
+            assert len(script.ends) == 4, "the latest were kept"
 
     run(test())
 

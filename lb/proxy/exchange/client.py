@@ -164,6 +164,9 @@ class ClientConnection(Taking, asyncio.Protocol):
         self._rejection = None
         self._abandon()
         self._clients.left(self)
+        farewells, self._farewells = self._farewells, ()
+        for farewell in farewells:
+            farewell()
 
     def lost(self) -> None:
         self.connection_lost(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from lb.measures.requests import Whole
@@ -37,6 +38,9 @@ class ClientSide(Tunnelled, Protocol):
 
     def ends(self) -> Ends | None:
         """Both ends of its connection, as far as there are any."""
+
+    def when_gone(self, call: Callable[[], None]) -> None:
+        """Have it called when the connection is gone."""
 
     @property
     def closing(self) -> bool:

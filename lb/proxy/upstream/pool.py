@@ -84,7 +84,7 @@ class UpstreamPool:
     def connect(self, attempt: Attempt) -> None:
         """Open a connection for it, or use one that is for its client alone."""
         if self._way.proxy_protocol is not None and not attempt.fresh:
-            connection = self._shares.take_idle(attempt.exchange.client.address)
+            connection = self._shares.take_idle(attempt.exchange.client)
             if connection is not None:
                 connection.attempt = attempt
                 now = self.context.now()
@@ -165,8 +165,9 @@ class UpstreamPool:
             connection = UpstreamConnection(self)
             await reach(loop, connection, address, self._port, way)
         else:
-            connection = UpstreamConnection(self._shares.of(client.address))
-            await reach(loop, connection, address, self._port, way, client.ends())
+            share = self._shares.of(client)
+            connection = UpstreamConnection(share)
+            await reach(loop, connection, address, self._port, way, share.ends)
         return connection
 
     def _failed(self, attempt: Attempt, outcome: Outcome) -> None:

@@ -1,35 +1,40 @@
-"""Connections that are for one client alone, to a backend that is told who that is."""
+"""Connections that are for one client alone, to a backend that is told who that is.
+
+A backend hears once, at the beginning, between whom a connection is; so whatever goes over it has
+to come from the same address and port, and to the same.
+"""
 
 from __future__ import annotations
 
+from functools import partial
+
 from lb.balancing import Backend, LoadReport
 from lb.proxy.context import Context
+from lb.proxy.exchange.sides import ClientSide
+from lb.proxy.proxy_protocol import Ends
 from lb.proxy.upstream.connection import Home, UpstreamConnection
 
-Lists = dict[str, list[UpstreamConnection]]
-"""Idle connections by client."""
+KEPT = 256
+"""Idle connections of all clients to one backend, from one process; of more the oldest close."""
 
 
 class Share:
-    """What is one client's."""
+    """What is of the clients between the same two ends, of which there is one as a rule."""
 
-    def __init__(self, whole: Home, lists: Lists, client: str) -> None:
-        """`whole` are all connections to that backend."""
+    def __init__(self, whole: Home, ends: Ends | None) -> None:
+        """`whole` are all connections to that backend. Without `ends` nobody can be told apart."""
         self.context: Context = whole.context
         self.backend: Backend = whole.backend
+        self.idle: list[UpstreamConnection] = []
+        self.ends = ends
+        self.clients: set[ClientSide] = set()
+        """Those who are connected, and have been here."""
         self._whole = whole
-        self._lists = lists
-        self._client = client
-
-    @property
-    def idle(self) -> list[UpstreamConnection]:
-        """Its idle connections."""
-        return self._lists.setdefault(self._client, [])
 
     @property
     def open(self) -> bool:
         """More attempts may come."""
-        return self._whole.open
+        return self._whole.open and (bool(self.clients) or self.ends is None)
 
     def reported(self, report: LoadReport) -> None:
         self._whole.reported(report)
@@ -40,19 +45,26 @@ class Shares:
 
     def __init__(self, whole: Home) -> None:
         self._whole = whole
-        self._lists: Lists = {}
+        self._shares: dict[Ends | None, Share] = {}
 
     def __len__(self) -> int:
-        """Idle ones, of all."""
-        return sum(map(len, self._lists.values()))
+        """Idle connections, of all."""
+        return sum(len(share.idle) for share in self._shares.values())
 
-    def of(self, client: str) -> Share:
-        """That of a client's address."""
-        return Share(self._whole, self._lists, client)
+    def of(self, client: ClientSide) -> Share:
+        """That of a client, which is over when it has gone."""
+        ends = client.ends()
+        share = self._shares.get(ends)
+        if share is None:
+            share = self._shares[ends] = Share(self._whole, ends)
+        if ends is not None and client not in share.clients:
+            share.clients.add(client)
+            client.when_gone(partial(self._gone, share, client))
+        return share
 
-    def take_idle(self, client: str) -> UpstreamConnection | None:
+    def take_idle(self, client: ClientSide) -> UpstreamConnection | None:
         """An idle connection of that client, which is so no more."""
-        idle = self._lists.get(client, [])
+        idle = self.of(client).idle
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
@@ -60,11 +72,23 @@ class Shares:
         return None
 
     def close_idle(self, since: float) -> None:
-        """Close what has been idle since `since`."""
-        for client, idle in list(self._lists.items()):
-            close_idle(idle, since)
-            if not idle:
-                del self._lists[client]
+        """Close what has been idle since `since`, and of the rest what is too much."""
+        for share in self._shares.values():
+            close_idle(share.idle, since)
+        excess = len(self) - KEPT
+        if excess > 0:
+            since = sorted(one.idle_since for share in self._shares.values() for one in share.idle)[
+                excess - 1
+            ]
+            for share in self._shares.values():
+                close_idle(share.idle, since)
+
+    def _gone(self, share: Share, client: ClientSide) -> None:
+        share.clients.discard(client)
+        if not share.clients:
+            close_idle(share.idle, float("inf"))
+            if self._shares.get(share.ends) is share:
+                del self._shares[share.ends]
 
 
 def close_idle(idle: list[UpstreamConnection], since: float) -> None:
