@@ -6,8 +6,9 @@ import re
 from string import Formatter
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, PlainSerializer, SerializationInfo, ValidationInfo
 
+from lb.config.files import anywhere, named
 from lb.config.values import Share, Table, host_and_port
 from lb.config.values import address as host_port
 from lb.errors import nearest
@@ -45,6 +46,7 @@ TEMPLATES = {"common": COMMON, "combined": COMMON + ' "{referer}" "{user_agent}"
 JSON = "json"
 NAMES = (*FIELDS, "clf_time")
 """`clf_time` is the time as the common log format has it, to the second."""
+STREAMS = ("stderr", "stdout")
 SYSLOG = "syslog"
 LOCAL = "/dev/log"
 
@@ -72,7 +74,12 @@ def log_format(text: str) -> str:
     return text
 
 
-def log_file(text: str) -> str:
+def has_no_path(file: str) -> bool:
+    """Whether lines go somewhere else than to a file of their own."""
+    return file in STREAMS or file.partition(":")[0] == SYSLOG
+
+
+def log_file(text: str, info: ValidationInfo) -> str:
     """stderr, stdout, a path, or syslog and where it listens. Raises ValueError."""
     kind, colon, where = text.partition(":")
     if kind == SYSLOG:
@@ -83,7 +90,14 @@ def log_file(text: str) -> str:
         raise ValueError(
             f'{text!r} is none of: stderr, stdout, a path, "syslog", "syslog:HOST:PORT"'
         )
-    return text
+    if text in STREAMS:
+        return text
+    path = named(text, info)
+    return f"./{path}" if has_no_path(path) else path
+
+
+def _written(file: str, info: SerializationInfo) -> str:
+    return file if has_no_path(file) else anywhere(file, info)
 
 
 class AccessLog(Table):
@@ -92,9 +106,9 @@ class AccessLog(Table):
     format: Annotated[str, AfterValidator(log_format)] = JSON
     """json, common, combined, or a template: "{client} {method} {target} {status} {total_ms}". What
     is not known is written as null, in templates as a dash."""
-    file: Annotated[str, AfterValidator(log_file)] = "stderr"
-    """stderr, stdout, a path (opened anew on SIGUSR1), "syslog" (the machine's own),
-    "syslog:/path" or "syslog:host:port" (UDP, RFC 5424)."""
+    file: Annotated[str, AfterValidator(log_file), PlainSerializer(_written)] = "stderr"
+    """stderr, stdout, a path (opened anew on SIGUSR1; a relative one counts from this file),
+    "syslog" (the machine's own), "syslog:/path" or "syslog:host:port" (UDP, RFC 5424)."""
     sample: Share = 1.0
     """Of the requests that went well; each is drawn by itself."""
     errors: bool = True

@@ -29,7 +29,7 @@ def _found(text: str, info: ValidationInfo) -> str:
     raise ValueError(f"there is no file {str(path)!r}{hint}")
 
 
-def _named(text: str, info: ValidationInfo) -> str:
+def named(text: str, info: ValidationInfo) -> str:
     """Its path, whether or not it is there."""
     if not text:
         raise ValueError("names no file")
@@ -37,14 +37,14 @@ def _named(text: str, info: ValidationInfo) -> str:
     return str(Path(origin.source).parent / text)
 
 
-def _anywhere(path: str, info: SerializationInfo) -> str:
+def anywhere(path: str, info: SerializationInfo) -> str:
     """Its path for a file that may be written anywhere. See `lb.config.values.WRITTEN`."""
     return str(Path(path).absolute()) if info.context == WRITTEN else path
 
 
-NamedFile = Annotated[str, AfterValidator(_named), PlainSerializer(_anywhere)]
+NamedFile = Annotated[str, AfterValidator(named), PlainSerializer(anywhere)]
 """The same for a file that is looked at only when there is a use for it."""
-DataFile = Annotated[str, AfterValidator(_found), PlainSerializer(_anywhere)]
+DataFile = Annotated[str, AfterValidator(_found), PlainSerializer(anywhere)]
 """Relative to the file that names it; in code to where the program runs."""
 
 

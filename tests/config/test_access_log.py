@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lb.config import Scenario
+from lb.config.access_log import has_no_path
+from lb.config.effective import effective
 from lb.errors import ConfigError
 
 
@@ -64,3 +68,29 @@ def test_where_it_goes(file: str, where: object) -> None:
 
 def test_a_collector_implies_that_requests_are_traced() -> None:
     assert Scenario.parse("[tracing]\notlp = 'http://127.0.0.1:4318'\nsample = 1.0").tracing.traces
+
+
+@pytest.mark.parametrize("name", ["lb.log", "sub/lb.log", "./stderr", "./syslog:x"])
+def test_a_relative_file_counts_from_the_scenario(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lb.toml").write_text(f"[access_log]\nfile = '{name}'")
+    table = Scenario.load(tmp_path / "lb.toml").access_log
+    assert table is not None
+    assert table.file == str(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    scenario = Scenario.load("lb.toml")
+    table = scenario.access_log
+    assert table is not None
+    assert not has_no_path(table.file)
+    assert Path(table.file).absolute() == tmp_path / name
+    assert effective(scenario)["access_log"]["file"] == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("file", ["stderr", "stdout", "syslog", "syslog:/run/log"])
+def test_what_is_no_file_has_no_folder(file: str, tmp_path: Path) -> None:
+    (tmp_path / "lb.toml").write_text(f"[access_log]\nfile = '{file}'")
+    scenario = Scenario.load(tmp_path / "lb.toml")
+    assert scenario.access_log is not None
+    assert scenario.access_log.file == file
+    assert effective(scenario)["access_log"].get("file", "stderr") == file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -261,3 +262,36 @@ def test_who_comes_after_one_that_has_gone_is_served(run: Run) -> None:
             assert view.picked == view.succeeded + view.gone
 
     run(test())
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("framing", ["Content-Length: 9", "Transfer-Encoding: chunked"])
+def test_one_that_goes_in_the_middle_of_its_body_has_gone(
+    run: Run, tmp_path: Path, framing: str, reset: bool
+) -> None:
+    file = tmp_path / "log"
+
+    async def test() -> None:
+        toml = f'[access_log]\nfile = "{file}"\nformat = "{{status}} {{outcome}} {{termination}}"\n'
+        go_on = asyncio.Event()
+
+        async def begins(wire: Wire, it: Origin) -> None:
+            await wire.head()
+            go_on.set()
+            await wire.reader.read()
+
+        async with origin(begins) as a, proxy(a, toml=toml) as lb, lb.client() as client:
+            client.send(get("/", framing, method="POST") + b"4\r\n")
+            await go_on.wait()
+            if reset:
+                client.reset()
+            else:
+                client.half_close()
+                assert await client.reader.read() == b""  # it is told nothing
+            assert await lb.ended.get() == ("a", Outcome.CLIENT_GONE)
+            assert [key[1:] for key in lb.driver.context.measured.server] == [(0, "client_gone")]
+            (view,) = lb.driver.balancer.snapshot(0.0).backends
+            assert (view.gone, view.failed) == (1, 0)
+
+    run(test())
+    assert file.read_text() == "- client_gone CR\n"

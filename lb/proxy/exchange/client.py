@@ -174,7 +174,7 @@ class ClientConnection(Taking, asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client has closed its side: it has gone, or still waits for its answers."""
         self.half_closed = True
-        if self._reading is not None:
+        if self._reading is not None and self._context.half_close:
             self._reject(400, "the request ended before its body did")
         self.phase = max(self.phase, ENDING)
         if self.idle:

@@ -10,6 +10,7 @@ import time
 from abc import abstractmethod
 
 from lb.config import AccessLog
+from lb.config.access_log import STREAMS
 from lb.errors import CannotWrite
 from lb.proxy.logs.writing import ATOMIC, Outlet
 from lb.system import reason
@@ -159,7 +160,7 @@ def sink(table: AccessLog) -> Sink:
     """Where `table` says. Raises CannotWrite."""
     if table.syslog is not None:
         return Syslog(table.syslog)
-    if table.file in ("stderr", "stdout"):
+    if table.file in STREAMS:
         try:
             return Descriptor(getattr(sys, table.file).fileno())
         except (AttributeError, OSError):  # it is None, or no file
