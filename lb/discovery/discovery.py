@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from lb.balancing import Settings
 from lb.config import BackendTable
 from lb.config.discovery import DiscoveryTable
 from lb.discovery.dns import source_of_names
@@ -52,6 +53,7 @@ class Discovery:
         self._source_of = source_of
         self._watches: list[Watch] = []
         self._static: Sequence[BackendTable] = ()
+        self._operators: Sequence[Settings] = ()
         self._said: set[tuple[str, str]] = set()  # backends that somebody else has, by source
         self.rows: Rows = ()
         """All that are known, first come first."""
@@ -93,9 +95,15 @@ class Discovery:
             if watch not in plan.watches:
                 watch.end()
         self._watches, self._static, self.rows = plan.watches, plan.static, plan.rows
+        self._operators = ()
         for watch in self._watches:
             watch.told = self._told
             self._told(watch)  # of what it has said since
+
+    def beside(self, operators: Sequence[Settings]) -> None:
+        """An operator has added these, until a plan is adopted; what is found is none of them."""
+        self._operators = operators
+        self.rows = self._together(self._watches, self._static, operators)
 
     def drop(self, plan: Plan) -> None:
         """Have nothing to do with it."""
@@ -112,14 +120,20 @@ class Discovery:
     # --- inside
 
     def _told(self, watch: Watch) -> None:
-        found = self._together(self._watches, self._static)
+        found = self._together(self._watches, self._static, self._operators)
         if {row.label: row for row in self.rows} != {row.label: row for row in found}:
             self.rows = found
             self._changed(watch.table.source)
 
-    def _together(self, watches: Sequence[Watch], static: Sequence[BackendTable]) -> Rows:
+    def _together(
+        self,
+        watches: Sequence[Watch],
+        static: Sequence[BackendTable],
+        operators: Sequence[Settings] = (),
+    ) -> Rows:
         """Each once: who is named first has it, and another source's word counts no more."""
-        taken = {name: "the file" for row in static for name in (row.label, row.address)}
+        taken = {name: "an operator" for row in operators for name in (row.label, row.address)}
+        taken |= {name: "the file" for row in static for name in (row.label, row.address)}
         rows: list[BackendTable] = []
         twice: set[tuple[str, str]] = set()
         for watch in watches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lb.balancing import Change
+from lb.balancing import Add, Change, Remove, Settings
 from lb.config import BackendTable, Scenario
 from lb.discovery import Discovery, changes
 from lb.discovery.discovery import Plan
@@ -28,7 +28,10 @@ class Finding:
     ) -> None:
         """`news` is told which source has some, for `follow`; `known` see `Discovery`."""
         self._found = Discovery(log, news, known)
+        self._log = log
         self._had: tuple[BackendTable, ...] = ()
+        self._added: dict[str, Settings] = {}  # by an operator
+        self._out: dict[str, bool] = {}  # found, but removed by an operator: whether that is said
 
     @property
     def known(self) -> Remembered:
@@ -40,13 +43,31 @@ class Finding:
         return await self._found.plan(scenario.discovery, scenario.backends, WITHIN)
 
     def adopt(self, plan: Plan) -> None:
-        """The crew has what is in the plan."""
+        """The crew has what is in the plan, and nothing that an operator has added or removed."""
         self._had = plan.rows
+        self._added.clear()
+        self._out.clear()
         self._found.adopt(plan)
 
     def drop(self, plan: Plan) -> None:
         """The crew has not."""
         self._found.drop(plan)
+
+    def heed(self, change: Change) -> None:
+        """An operator has done that. What is found neither takes it over nor undoes it."""
+        match change:
+            case Add(settings):
+                self._added[settings.label] = settings
+                self._out.pop(settings.label, None)
+                self._had = tuple(row for row in self._had if row.label != settings.label)
+                self._found.beside(tuple(self._added.values()))
+            case Remove(name):
+                gone = self._added.pop(name, None)
+                self._found.beside(tuple(self._added.values()))
+                at = None if gone is None else gone.address
+                for row in self._found.rows:
+                    if row.label == name or row.address == at:
+                        self._out[row.label] = False
 
     async def follow(
         self, crew: Crew, scenario: Scenario, changed: Callable[[Change], None]
@@ -55,7 +76,7 @@ class Finding:
 
         Raises ConfigError where a certificate is no good; nothing changes then.
         """
-        before, after = self._had, self._found.rows
+        before, after = self._had, self._wanted()
         staying = {row.label for row in after}
         leaving = [row for row in before if row.label not in staying]
         await crew.learn(joined(scenario, (*after, *leaving)))
@@ -65,6 +86,18 @@ class Finding:
             changed(change)
             await asyncio.sleep(0)  # of a thousand, requests shall notice nothing
         self._had = after
+
+    def _wanted(self) -> tuple[BackendTable, ...]:
+        """What is found, without what an operator has removed for as long as it is found."""
+        found = self._found.rows
+        listed = {row.label for row in found}
+        self._out = {name: said for name, said in self._out.items() if name in listed}
+        for name, said in self._out.items():
+            if not said:
+                why = "an operator removed it; add it, or reload"
+                self._log("info", "backend stays out", backend=name, reason=why)
+        self._out = dict.fromkeys(self._out, True)
+        return tuple(row for row in found if row.label not in self._out)
 
     async def close(self) -> None:
         """Look for no more."""

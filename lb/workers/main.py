@@ -98,6 +98,7 @@ class Main:
             self._stay()
             await self.crew.perform(change)
             self._log("info", "control", who=who, **told(change))
+            self._finding.heed(change)
 
     async def reload(self, who: str) -> Sequence[str]:
         async with self._in_turn:

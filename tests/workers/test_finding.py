@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lb.balancing import Add, Remove, Settings
 from lb.config import Scenario
 from lb.errors import ConfigError
 from lb.proxy.lifecycle import Proxy
@@ -79,8 +80,11 @@ class House:
     def names(self) -> list[str]:
         return [backend.name for backend in self.proxy.balancer.pool.backends]
 
+    def said(self, wanted: str) -> list[dict[str, object]]:
+        return [fields for event, fields in self.log if event == wanted]
+
     def changes(self) -> list[dict[str, object]]:
-        return [fields for event, fields in self.log if event == "control"]
+        return self.said("control")
 
 
 async def _bounded(test: Callable[[], object]) -> None:
@@ -145,6 +149,98 @@ def test_a_backend_of_the_file_stays_whatever_is_found(tmp_path: Path) -> None:
         house.find("127.0.0.1:2")
         await house.until(lambda: len(house.changes()) == 2)
         assert house.names == ["127.0.0.1:9", "127.0.0.1:2"]
+        await house.main.finish()
+
+    run(test)
+
+
+NEW = Add(Settings(address="127.0.0.1:9", name="new"))
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"address": "127.0.0.1:9", "name": "new"}, "new"),
+        ({"address": "127.0.0.1:8", "name": "new"}, "new"),
+        ({"address": "127.0.0.1:9", "name": "other"}, "other"),
+    ],
+)
+def test_what_an_operator_has_added_stays_the_operators(
+    tmp_path: Path, row: dict[str, str], name: str
+) -> None:
+    async def test() -> None:
+        house = House(tmp_path)
+        house.find("127.0.0.1:1")
+        await house.main.start()
+        await house.main.perform(NEW, "me")
+        house.find("127.0.0.1:2", row)
+        await house.until(lambda: len(house.changes()) == 3)
+        assert house.names == ["new", "127.0.0.1:2"]
+        house.find("127.0.0.1:3", row)
+        await house.until(lambda: len(house.changes()) == 5)
+        assert house.said("backend known twice") == [
+            {
+                "backend": name,
+                "of": "an operator",
+                "not_of": f"file {tmp_path / 'backends.json'}",
+            }
+        ]
+        house.find("127.0.0.1:4")
+        await house.until(lambda: len(house.changes()) == 7)
+        assert house.names == ["new", "127.0.0.1:4"]
+        await house.main.finish()
+
+    run(test)
+
+
+def test_what_an_operator_has_removed_stays_out_until_it_is_added_or_all_is_read_again(
+    tmp_path: Path,
+) -> None:
+    async def test() -> None:
+        house = House(tmp_path)
+        house.find("127.0.0.1:1", "127.0.0.1:2")
+        await house.main.start()
+        await house.main.perform(Remove("127.0.0.1:1"), "me")
+        house.find("127.0.0.1:1*5", "127.0.0.1:3")
+        await house.until(lambda: len(house.changes()) == 3)
+        house.find("127.0.0.1:1*6", "127.0.0.1:4")
+        await house.until(lambda: len(house.changes()) == 5)
+        assert house.names == ["127.0.0.1:4"]
+        why = "an operator removed it; add it, or reload"
+        assert house.said("backend stays out") == [{"backend": "127.0.0.1:1", "reason": why}]
+        await house.main.reload("me")
+        assert house.names == ["127.0.0.1:4", "127.0.0.1:1"]
+        await house.main.perform(Remove("127.0.0.1:1"), "me")
+        await house.main.perform(Add(Settings(address="127.0.0.1:1")), "me")
+        house.find("127.0.0.1:5")
+        await house.until(lambda: len(house.changes()) == 9)
+        assert house.names == ["127.0.0.1:1", "127.0.0.1:5"]
+        await house.main.finish()
+
+    run(test)
+
+
+@pytest.mark.parametrize("name", ["new", "other"])
+def test_what_an_operator_has_added_and_removed_does_not_come_back_by_a_source(
+    tmp_path: Path, name: str
+) -> None:
+    async def test() -> None:
+        house = House(tmp_path)
+        row = {"address": "127.0.0.1:9", "name": name}
+        await house.main.start()
+        await house.main.perform(NEW, "me")
+        house.find("127.0.0.1:1", row)
+        await house.until(lambda: len(house.changes()) == 2)
+        await house.main.perform(Remove("new"), "me")
+        house.find("127.0.0.1:2", row)
+        await house.until(lambda: len(house.changes()) == 5)
+        assert house.names == ["127.0.0.1:2"]
+        assert [fields["backend"] for fields in house.said("backend stays out")] == [name]
+        house.find("127.0.0.1:3")
+        await house.until(lambda: len(house.changes()) == 7)
+        house.find("127.0.0.1:3", row)
+        await house.until(lambda: len(house.changes()) == 8)
+        assert house.names == ["127.0.0.1:3", name]
         await house.main.finish()
 
     run(test)
