@@ -13,11 +13,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from lb import BUILD
 from lb.balancing import Change, Setup
 from lb.config import Scenario
 from lb.errors import LbError
-from lb.measures import Report, merged
+from lb.measures import Report
 from lb.proxy.listening import Bound
 from lb.proxy.logs.log import Log
 from lb.proxy.tls.credentials import Credentials
@@ -38,18 +37,15 @@ from lb.workers.messages import (
     Learn,
     Reopen,
     Said,
-    Tell,
     Whole,
 )
-from lb.workers.totals import left_by, together
+from lb.workers.reports import Reports
 from lb.workers.watch import DRAINED, Watch
 
 TICK = 1.0
 """Seconds between two looks at whether workers hang."""
 SOON = 0.005
 """Seconds between two looks at whether connections have arrived."""
-PATIENCE = 1.0
-"""Seconds for a worker to say how it is; else what it has said last is told."""
 CARRIED_OUT = 5.0
 """Seconds for a worker to carry out a change; it does so later if it lives."""
 YOUNG = 1.0
@@ -77,8 +73,7 @@ class Supervisor:
         self._watch = Watch(scenario, log, self._tell_all)
         self._hands: dict[int, Hand] = {}
         self._keepers: dict[int, asyncio.Task[None]] = {}
-        self._former: Report | None = None
-        """What workers have counted that are no more."""
+        self._reports = Reports(self._watch.snapshot, self._present)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bound: Bound = []
         self._gate = Gate([], self._present, log)
@@ -116,9 +111,7 @@ class Supervisor:
         return {wish.backend: wish.state.value for wish in self._watch.wishes}
 
     async def report(self) -> Report:
-        await asyncio.gather(*(hand.ask(Tell, PATIENCE) for hand in self._present()))
-        reports = [hand.report for hand in self._present() if hand.report is not None]
-        return together(self._watch.snapshot(), BUILD.name, reports, self._former)
+        return await self._reports.whole()
 
     async def perform(self, change: Change) -> None:
         self._watch.perform(change)
@@ -266,8 +259,7 @@ class Supervisor:
                 del self._hands[number]
             self._in_time &= hand.in_time
             if hand.report is not None:
-                report = left_by(hand.report)
-                self._former = merged([self._former, report]) if self._former else report
+                self._reports.keep(hand.report)
             self._gate.serve(hand.unserved())
             if hand.retiring:
                 continue

@@ -1,0 +1,47 @@
+"""What the workers say of themselves: asked for together, and kept of those that are no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from lb import BUILD
+from lb.balancing import Snapshot
+from lb.measures import Report, merged
+from lb.workers.hand import Hand
+from lb.workers.messages import Tell
+from lb.workers.totals import left_by, together
+
+PATIENCE = 1.0
+"""Seconds for a worker to say how it is; else what it has said last is told."""
+
+
+class Reports:
+    """Of all workers."""
+
+    def __init__(self, seen: Callable[[], Snapshot], present: Callable[[], Sequence[Hand]]) -> None:
+        """`seen` is what the main process knows, `present` those who serve."""
+        self._seen = seen
+        self._present = present
+        self._former: Report | None = None
+        """What those have counted that are no more."""
+        self._coming: asyncio.Task[Report] | None = None
+        self._one = asyncio.Lock()
+
+    async def whole(self) -> Report:
+        """How everything is. Those who ask while others are being answered share the next one."""
+        if self._coming is None:
+            self._coming = asyncio.get_running_loop().create_task(self._next())
+        return await asyncio.shield(self._coming)
+
+    def keep(self, report: Report) -> None:
+        """The last one of a worker that has ended."""
+        left = left_by(report)
+        self._former = left if self._former is None else merged([self._former, left])
+
+    async def _next(self) -> Report:
+        async with self._one:
+            self._coming = None
+            await asyncio.gather(*(hand.ask(Tell, PATIENCE) for hand in self._present()))
+            reports = [hand.report for hand in self._present() if hand.report is not None]
+            return together(self._seen(), BUILD.name, reports, self._former)
