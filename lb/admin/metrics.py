@@ -152,6 +152,12 @@ FAMILIES = (
         _by("reason", _refused),
     ),
     Family(
+        "lb_connections_refused_total",
+        "counter",
+        "Connections of clients that came to nothing before any HTTP.",
+        _by("reason", lambda it: it.connections_refused),
+    ),
+    Family(
         "lb_left_line_total",
         "counter",
         "Requests whose clients left while they waited for a backend.",

@@ -95,6 +95,7 @@ _STATS: Mapping[str, Schema] = {
     "hedges_won": _COUNT,
     "hedge_refused": _COUNTS,
     "refused": _COUNTS,
+    "connections_refused": _COUNTS,
     "turned_away": _COUNT,
     "left_line": _COUNT,
     "waiting": _COUNT,

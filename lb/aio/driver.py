@@ -86,7 +86,7 @@ class Driver:
         log: Log = to_logging,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        self.context = context = Context(scenario, now)
+        self.context = context = Context(scenario, log, now)
         self.known: WeakSet[Any] = WeakSet()
         """Connections that have carried a request."""
         self.calls: set[UnderWay] = set()

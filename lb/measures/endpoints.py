@@ -37,6 +37,7 @@ def stats(report: Report) -> Told:
         "hedges_won": snapshot.hedges_won,
         "hedge_refused": dict(snapshot.hedge_refused),
         "refused": {**snapshot.refused, **report.refused},
+        "connections_refused": dict(report.connections_refused),
         "turned_away": snapshot.turned_away,
         "left_line": snapshot.left_line,
         "waiting": snapshot.waiting,

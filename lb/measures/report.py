@@ -62,6 +62,8 @@ class Report:
     """What was to be told and found no room: "access_log" (lines), "spans"."""
     certificates: Mapping[str, float] = field(default_factory=dict)
     """When each expires, seconds since 1970, by the file that it is in."""
+    connections_refused: Mapping[str, int] = field(default_factory=dict)
+    """Of clients, which came to nothing before any HTTP, by reason."""
 
     @property
     def lag(self) -> float:
@@ -86,6 +88,7 @@ def _both(one: Report, other: Report) -> Report:
         snapshot=_snapshots(one.snapshot, other.snapshot),
         workers=(*one.workers, *other.workers),
         refused=_sums(one.refused, other.refused),
+        connections_refused=_sums(one.connections_refused, other.connections_refused),
         server=added(one.server, other.server),
         client=added(one.client, other.client),
         good=_spreads(one.good, other.good),

@@ -14,8 +14,10 @@ from lb.proxy.http.hop import Intermediary
 from lb.proxy.http.keys import KeyOf
 from lb.proxy.http.message import Answer
 from lb.proxy.http.tracing import Marks
+from lb.proxy.logs.log import Log
 from lb.proxy.logs.teller import Teller
 from lb.proxy.reaching import Ways
+from lb.proxy.refusals import Refusals
 from lb.proxy.tls.credentials import Credentials
 
 Endpoint = Callable[[Callable[[Answer], None]], None]
@@ -25,13 +27,17 @@ Endpoint = Callable[[Callable[[Answer], None]], None]
 class Context:
     """Made inside a running event loop."""
 
-    def __init__(self, scenario: Scenario, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, scenario: Scenario, log: Log, now: Callable[[], float] = time.monotonic
+    ) -> None:
         """`now` is the time that everything goes by, seconds; that of the loop may be coarser.
 
         Raises ConfigError where a certificate is no good.
         """
         self.loop = asyncio.get_running_loop()
         self.now = now
+        self.log = log
+        self.refusals = Refusals(log)
         self.adopt(scenario, Credentials.read(scenario))
         self.endpoints: dict[bytes, Endpoint] = {}
         """By path: what the proxy answers by itself."""

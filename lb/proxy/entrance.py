@@ -14,6 +14,7 @@ from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.peer import has_spoken, reset
 from lb.proxy.proxy_protocol import WrongHeader
+from lb.proxy.refusals import HEADER
 from lb.proxy.timers import Timers
 from lb.proxy.tls.layer import Secured
 
@@ -45,7 +46,13 @@ def secured(
     context: Context, client: ClientConnection, secure: ssl.SSLContext | None
 ) -> asyncio.Protocol:
     """A client's connection, under TLS where that is spoken."""
-    return client if secure is None else Secured(client, secure, None, None, context.loop)
+    if secure is None:
+        return client
+
+    def failed(why: Exception | None) -> None:
+        context.refusals.handshake(client.address, why, context.now())
+
+    return Secured(client, secure, None, None, context.loop, b"", failed)
 
 
 class Preface(asyncio.Protocol):
@@ -80,15 +87,24 @@ class Preface(asyncio.Protocol):
         self._data += data
         try:
             found = proxy_protocol.read(self._data)
-        except WrongHeader:
-            self.transport.abort()
+        except WrongHeader as wrong:
+            self._refuse(str(wrong))
             return
         if found is not None:
             self._give_way(*found)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timers.header.stop(self)
+        if self._data:
+            self._refuse("closed in the middle of the PROXY header")
         self._clients.left(self)
+
+    def _refuse(self, why: str) -> None:
+        self._data = b""
+        peer = self.transport.get_extra_info("peername")  # empty for a Unix socket
+        client = str(peer[0]) if peer else "unknown"
+        self._context.refusals.note(HEADER, client, why, self._context.now())
+        self.transport.abort()
 
     def _give_way(self, ends: proxy_protocol.Ends | None, rest: bytes) -> None:
         client, transport = self._client, self.transport
@@ -106,7 +122,7 @@ class Preface(asyncio.Protocol):
 
     def too_slow(self) -> None:
         """The header did not come in time."""
-        self.transport.abort()
+        self._refuse("no PROXY header came in time")
 
     def judge(self) -> None:
         """No body comes before the header."""

@@ -37,6 +37,7 @@ from lb.proxy.telling import Telling
 from lb.proxy.timers import Timers
 from lb.proxy.tls.credentials import Credentials
 from lb.proxy.upstream.pool import UpstreamPool
+from lb.proxy.waits import INFINITY
 
 RESTED = 0.5
 """Seconds without a request that make a client idle: it may just be on its way."""
@@ -65,7 +66,7 @@ class Proxy:
 
         Raises ConfigError where a file that it names is no good.
         """
-        self.context = context = Context(scenario, now)
+        self.context = context = Context(scenario, log, now)
         self.timers = Timers(scenario.timeouts)
         self.clients = Clients()
         self._log = log
@@ -228,6 +229,7 @@ class Proxy:
                 backend.name: Connections(backend.active, backend.site.unused)
                 for backend in self.balancer.pool.backends
             },
+            connections_refused=dict(self.context.refusals.counts),
             dropped=self._telling.dropped,
             certificates=self.context.credentials.expiry,
         )
@@ -274,6 +276,7 @@ class Proxy:
         await asyncio.sleep(0)  # so do the transports close
         if self._recorder is not None:
             self._recorder.close()
+        self.context.refusals.tell(INFINITY)
         self._telling.close()
         return in_time
 
@@ -312,6 +315,7 @@ class Proxy:
         self._door.look()
         self.dispatcher.close_some_idle(now - self.context.timeouts.idle)
         self.context.measured.fold_sometimes(now)
+        self.context.refusals.tell(now)
         self._telling.flush()
         if self._recorder is not None:
             self._recorder.flush()

@@ -76,7 +76,7 @@ class Watch:
     def __init__(self, scenario: Scenario, log: Log, tell: Callable[[Heard], None]) -> None:
         """Must be made inside a running event loop. Raises ConfigError, UsageError."""
         self._log = log
-        self._context = context = Context(scenario)
+        self._context = context = Context(scenario, log)
         self.try_hearers(scenario)
         self._prober = Prober(scenario, Names(log), log, context.now, context.ways)
         self.balancer: Balancer[Any] = Balancer(scenario.setup(), Random(), context.now())

@@ -65,6 +65,7 @@ class Held:
             {"a": Connections(1, 4)},
             {"access_log": 6},
             {"/etc/lb.pem": 2e9},
+            {"plain_http": 3},
         )
 
     async def forecast(self) -> dict[str, Any]:

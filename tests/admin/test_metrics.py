@@ -61,6 +61,7 @@ def test_figures_are_where_they_belong() -> None:
         'lb_backend_up{backend="a"} 1',
         'lb_backend_weight{backend="127.0.0.1:3002"} 2',
         'lb_refused_total{reason="bad_request"} 2',
+        'lb_connections_refused_total{reason="plain_http"} 3',
         'lb_dropped_total{kind="access_log"} 6',
         'lb_certificate_expiry_timestamp_seconds{certificate="/etc/lb.pem"} 2000000000',
         "lb_retries_total 0",

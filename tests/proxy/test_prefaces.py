@@ -97,6 +97,7 @@ def test_who_does_not_begin_with_a_header_is_closed(run: Run, said: bytes) -> No
             await client.is_reset()
             assert not a.requests
             assert not lb.driver.clients.present
+            assert lb.driver.report().connections_refused["proxy_header"] == 1
 
     run(test())
 
@@ -120,6 +121,10 @@ def test_a_header_has_to_come_within_the_time_of_a_head(run: Run) -> None:
         async with proxy("127.0.0.1:1", toml=toml) as lb, told(lb, b"PROXY TCP4 ") as client:
             await client.is_reset()
             assert not lb.driver.clients.present
+            (said,) = [fields for _, event, fields in lb.log if event == "connections refused"]
+            assert said["kind"] == "proxy_header"
+            assert said["client"] == "127.0.0.1"
+            assert said["reason"] == "no PROXY header came in time"
 
     run(test())
 

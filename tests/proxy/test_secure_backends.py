@@ -79,8 +79,15 @@ def test_a_backend_that_cannot_show_who_it_is_gets_nothing(
             origin(echo, tls=papers.serving(*names)) as a,
             proxy(a, toml=PATIENT, a=row) as lb,
         ):
-            assert (await lb.get()).status == 502
+            for _ in range(2):
+                answer = await lb.get()
+                assert answer.status == 502
+                assert b"refused" not in answer.body
             assert {outcome for _, outcome in lb.outcomes} == {Outcome.CONNECT}
+            (told,) = [(level, fields) for level, event, fields in lb.log if "no conn" in event]
+            assert told[0] == "warning"
+            assert told[1]["backend"] == "a"
+            assert str(told[1]["reason"]).startswith("TLS: its certificate is not good: ")
             assert a.requests == []
 
     run(test())

@@ -211,7 +211,7 @@ def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = Scenario.parse("[tracing]\notlp = 'http://127.0.0.1:4318'")
 
     async def test() -> None:
-        context = Context(scenario)
+        context = Context(scenario, lambda *_, **__: None)
         with pytest.raises(ConfigError, match=r"tracing.otlp: OpenTelemetry is not installed: pip"):
             Telling(context, lambda *_, **__: None).prepared(scenario)
 

@@ -83,7 +83,7 @@ REFUSALS: dict[Why | Outcome, Answer] = {
         (Why.QUEUE_FULL, 503, "every backend is at its limit and the line is full"),
         (Why.QUEUE_TIMEOUT, 503, "every backend stayed at its limit for too long"),
         (Why.OVERLOADED, 503, "the proxy has more to do than it can"),
-        (Outcome.CONNECT, 502, "the backend refused the connection"),
+        (Outcome.CONNECT, 502, "no connection to the backend could be made"),
         (Outcome.RESET, 502, "the backend broke off before it answered"),
         (Outcome.SERVER_ERROR, 502, "the backend did not answer in HTTP"),
         (Outcome.TIMEOUT, 504, "the backend did not answer in time"),

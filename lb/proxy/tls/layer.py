@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -22,18 +22,18 @@ RECORD = 16384
 SLICE = RECORD
 """Bytes that are encrypted or decrypted at a time: OpenSSL's buffers stay as large as they were at
 their fullest for as long as a connection lives."""
-PLAIN_HTTP = error(400, "bad_request", "this port speaks TLS: write https").written(
-    keep_alive=False
-)
+PLAIN_HTTP = error(400, "bad_request", "this port speaks TLS: write https")
 
 
 class Secured(asyncio.Protocol):
     """The protocol of one transport, and the transport of another protocol."""
 
     __slots__ = (
+        "_begun",
         "_below",
         "_closing",
         "_ended",
+        "_failed",
         "_handshaking",
         "_incoming",
         "_inner",
@@ -56,11 +56,13 @@ class Secured(asyncio.Protocol):
         shaken: asyncio.Future[None] | None,
         loop: asyncio.AbstractEventLoop,
         preface: bytes = b"",
+        failed: Callable[[Exception | None], None] | None = None,
     ) -> None:
         """With `shaken`, which hears how the handshake went, we are the client; else the server.
 
         A server's `inner` has its connection at once, a client's when there is somebody to talk to.
-        `preface` goes out before any TLS.
+        `preface` goes out before any TLS. `failed` hears why a server's handshake that the client
+        had begun came to nothing, as far as that is known.
         """
         self._inner: Any = inner
         self._loop = loop
@@ -73,6 +75,8 @@ class Secured(asyncio.Protocol):
         self._preface = preface
         self._shaken = shaken
         self._strict = shaken is not None  # an end must be said, or what ends by it may be cut off
+        self._failed = failed
+        self._begun = False  # the other side has said something
         self._handshaking = True
         self._paused = False
         self._rest = b""  # what has come meanwhile
@@ -119,6 +123,8 @@ class Secured(asyncio.Protocol):
         self._closing = True
         shaken = self._shaken
         if shaken is None:
+            if self._handshaking and self._begun and self._failed is not None:
+                self._failed(self._why or exc)
             self._inner.connection_lost(exc or self._why)
         elif not shaken.done():
             shaken.set_exception(failure(self._why or exc))
@@ -206,6 +212,7 @@ class Secured(asyncio.Protocol):
 
     def _shake(self) -> bool:
         """One step of the handshake; whether that was the last."""
+        self._begun = True
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
@@ -287,7 +294,7 @@ class Secured(asyncio.Protocol):
         """No handshake."""
         self._why = why
         if isinstance(why, ssl.SSLError) and why.reason == "HTTP_REQUEST":
-            self._below.write(PLAIN_HTTP)
+            self._below.write(PLAIN_HTTP.written(keep_alive=False))
         else:
             self._flush()  # what is wrong with it
         self._closing = True

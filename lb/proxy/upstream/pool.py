@@ -14,6 +14,7 @@ from lb.proxy.exchange.sides import ClientSide
 from lb.proxy.http.message import VIA
 from lb.proxy.names import Names, Unresolved
 from lb.proxy.reaching import Way, reach
+from lb.proxy.tls.failures import HandshakeFailed
 from lb.proxy.upstream.connection import UpstreamConnection
 from lb.proxy.upstream.share import Shares, close_idle
 from lb.proxy.waits import INFINITY
@@ -51,6 +52,7 @@ class UpstreamPool:
         self.adopt()
         host, self._port = host_and_port(backend.address)
         self._name = names.name(host)
+        self._why = ""  # no connection could be made, when that was tried last
         self._connecting: dict[Attempt, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -138,8 +140,11 @@ class UpstreamPool:
         except Unresolved:
             self._failed(attempt, Outcome.CANCELLED)
         except OSError as error:
+            if isinstance(error, HandshakeFailed):
+                self._tell(str(error))
             self._failed(attempt, Outcome.CANCELLED if ours(error) else Outcome.CONNECT)
         else:
+            self._why = ""
             if connection.transport.is_closing():  # accepted and broken off in one breath
                 self._failed(attempt, Outcome.RESET)
             elif self._connecting.pop(attempt, None) is None:
@@ -169,6 +174,12 @@ class UpstreamPool:
             connection = UpstreamConnection(share)
             await reach(loop, connection, address, self._port, way, share.ends)
         return connection
+
+    def _tell(self, why: str) -> None:
+        """Once an episode, which ends with a connection, say why there is none."""
+        if why != self._why:
+            self._why = why
+            self.context.log("warning", "no connection", backend=self.backend.name, reason=why)
 
     def _failed(self, attempt: Attempt, outcome: Outcome) -> None:
         if self._connecting.pop(attempt, None) is not None:
