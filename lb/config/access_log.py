@@ -20,7 +20,7 @@ FIELDS = {
     "method": "of the request",
     "protocol": "of the client, HTTP/1.1 or HTTP/1.0",
     "status": "of the answer; none when the client left before there was one",
-    "backend": "the one whose answer the client has; none where the proxy answered",
+    "backend": "of the last attempt, whoever answered: see ended_by; none where there was none",
     "tries": "attempts, hedges included",
     "hedged": "whether there was an attempt beside another",
     "outcome": "ok, or the code of what went wrong, as errors and metrics have it",

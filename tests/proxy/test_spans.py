@@ -60,8 +60,8 @@ def told(request: Served) -> list[Any]:
 
 
 def test_a_request_and_its_attempts_are_spans_by_the_conventions() -> None:
-    one = Tried("01" * 8, "10.0.0.2:80", 100.1, 100.2, "connect", 0)
-    two = Tried("02" * 8, "[::1]:80", 100.2, 100.4, "ok", 200)
+    one = Tried("01" * 8, "10.0.0.2:80", False, 100.1, 100.2, "connect", 0)
+    two = Tried("02" * 8, "[::1]:80", True, 100.2, 100.4, "ok", 200)
     server, first, second = told(served(tried=(one, two)))
     assert (server.name, server.kind.name) == ("GET", "SERVER")
     assert f"{server.context.trace_id:032x}" == TRACE
@@ -92,6 +92,7 @@ def test_a_request_and_its_attempts_are_spans_by_the_conventions() -> None:
         "error.type": "connect",
     }
     assert second.attributes["server.address"] == "::1"
+    assert second.attributes["url.full"] == "https://[::1]:80/a?b=c"
     assert second.attributes["http.request.resend_count"] == 1
     assert [span.status.status_code.name for span in (server, first, second)] == [
         *("UNSET", "ERROR", "UNSET")
@@ -109,12 +110,30 @@ def test_a_request_and_its_attempts_are_spans_by_the_conventions() -> None:
 def test_what_counts_as_an_error(
     status: int, outcome: str, server: str, client: str, why: str | None
 ) -> None:
-    tried = Tried("01" * 8, "a:80", 100.1, 100.2, outcome, status)
+    tried = Tried("01" * 8, "a:80", False, 100.1, 100.2, outcome, status)
     whole, part = told(served(status=status, outcome=outcome, tried=(tried,), parent=""))
     assert whole.parent is None
     assert (whole.status.status_code.name, part.status.status_code.name) == (server, client)
     assert whole.attributes.get("error.type") == part.attributes.get("error.type") == why
     assert whole.attributes.get("http.response.status_code", 0) == status
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "secure", "url"),
+    [
+        ("example.test:8080", "/a?b=c", False, "http://example.test:8080/a?b=c"),
+        ("example.test", "/", True, "https://example.test/"),
+        ("", "/", False, "http://localhost/"),
+        ("example.test", "*", False, "http://example.test"),
+    ],
+)
+def test_a_socket_has_no_place_in_a_url(host: str, target: str, secure: bool, url: str) -> None:
+    tried = Tried("01" * 8, "unix:/run/a.sock", secure, 100.1, 100.2, "ok", 200)
+    _, span = told(served(host=host, target=target, tried=(tried,)))
+    assert span.attributes["url.full"] == url
+    assert span.attributes["server.address"] == "/run/a.sock"
+    assert span.attributes["network.transport"] == "unix"
+    assert "server.port" not in span.attributes
 
 
 def test_names_stay_few_whatever_clients_call_their_methods() -> None:

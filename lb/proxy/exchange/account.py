@@ -26,12 +26,14 @@ OK = Outcome.OK.value
 class Story:
     """What was out of the ordinary."""
 
-    __slots__ = ("blamed", "broke_in", "code", "hedged", "status")
+    __slots__ = ("blamed", "broke_in", "code", "hedged", "last", "status")
 
     def __init__(self) -> None:
         self.hedged = False
         self.broke_in = ""
         """The phase in which an attempt broke."""
+        self.last: Attempt | None = None
+        """The attempt that broke, or was given up, until the request has ended."""
         self.blamed = CLIENT
         """Who is behind it when the client's connection goes."""
         self.code = Outcome.CLIENT_GONE.value
@@ -136,6 +138,8 @@ class Account(Turns):
         """The attempt has ended with its request; what takes as long as it did is told at once."""
         status = self.status
         attempt.site.whole.setdefault(status, [])
+        if self.story is not None:
+            self.story.last = None
         self._tried(attempt, now, outcome, status)
         context = self._context
         context.measured.served(
@@ -152,12 +156,16 @@ class Account(Turns):
         self.status = status
 
     def _ended(self, attempt: Attempt | None, now: float, code: str, who: str, phase: str) -> None:
-        """The request has ended; `attempt` is the one whose answer its client has."""
+        """The request has ended; `attempt` is the one whose answer its client has, if any."""
         context, status = self._context, self.status
         if status != SWITCHED:
             name = "" if attempt is None else attempt.lease.backend.name
             context.measured.served(name, status, code, now - self.arrived_at)
-        teller, collector = context.teller, context.collector
+        teller, collector, story = context.teller, context.collector, self.story
+        if story is not None:
+            if attempt is None:
+                attempt = story.last
+            story.last = None  # whose exchange we are
         if teller is not None:
             if teller.pass_over > 0.0 and code == OK:
                 teller.pass_over -= 1.0
@@ -173,6 +181,8 @@ class Account(Turns):
             self._ended(attempt, now, Outcome.CLIENT_GONE.value, CLIENT, phase)
         elif story.status and not self.status:
             self.status = story.status
+            if attempt is not None:
+                story.last = attempt
             self._ended(None, now, story.code, story.blamed, phase)
         else:
             self._ended(attempt, now, story.code, story.blamed, phase)

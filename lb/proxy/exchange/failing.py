@@ -32,7 +32,8 @@ class Failing(Acts):
         if stale and self.idempotent:
             self.start(attempt.lease, True)
         else:
-            self._exceptional().broke_in = phase
+            story = self._exceptional()
+            story.broke_in, story.last = phase, attempt
             self._tried(attempt, now, outcome)
             self._dispatcher.failed(attempt.lease, now, outcome, sent)
 
@@ -63,6 +64,7 @@ class Failing(Acts):
         self._settle()
         self._out = b""
         self.attempt = None
+        self._exceptional().last = attempt
         self._over(attempt, self._context.now(), outcome)
 
     def _end_too_late(self, attempt: Attempt, outcome: Outcome) -> None:

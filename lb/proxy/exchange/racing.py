@@ -116,6 +116,7 @@ class Racing(Failing):
         self._settle()
         self._out = b""
         self.attempt = None
+        self._exceptional().last = attempt
         attempt.leave(self._context.now())
 
     def _drop_one(self, attempt: Attempt) -> None:

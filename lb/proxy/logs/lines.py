@@ -146,7 +146,7 @@ def facts(
         letters(code, who, phase, status),
         who,
         phase,
-        milliseconds(total if phase == WAITING else exchange.waited),
+        milliseconds(total if phase == WAITING and not tries else exchange.waited),
         connect,
         first,
         milliseconds(total),

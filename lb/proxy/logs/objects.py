@@ -53,7 +53,7 @@ class Objects:
         total = milliseconds(seconds)
         waited: float = exchange.waited
         wait, connect, first, backend = total, "null", "null", ""
-        if phase != WAITING:
+        if tries or phase != WAITING:
             wait = NOTHING if waited == 0.0 else milliseconds(waited)
         if attempt is not None:
             lease = attempt.lease

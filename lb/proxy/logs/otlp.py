@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 import lb
 from lb.config import Tracing
+from lb.config.values import UNIX
 from lb.proxy.logs.served import Export, Served, Tried
 
 PATH = "/v1/traces"
@@ -101,11 +102,16 @@ def _server(request: Served) -> Attributes:
 
 
 def _client(request: Served, tried: Tried, number: int) -> Attributes:
-    said: Attributes = {
-        **_place("server", tried.address),
-        "url.full": f"http://{tried.address}{request.target}",
-        "network.protocol.version": "1.1",
-    }
+    path = request.target if request.target.startswith("/") else ""  # else it is a star
+    said: Attributes = {"network.protocol.version": "1.1"}
+    if tried.address.startswith(UNIX):
+        place = request.host or "localhost"  # a socket has no place in a URL
+        said["server.address"] = tried.address.removeprefix(UNIX)
+        said["network.transport"] = "unix"
+    else:
+        place = tried.address
+        said |= _place("server", place)
+    said["url.full"] = f"{'https' if tried.secure else 'http'}://{place}{path}"
     if number:
         said["http.request.resend_count"] = number
     return said | _end(tried.status, tried.outcome)

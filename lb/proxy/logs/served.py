@@ -11,6 +11,8 @@ class Tried(NamedTuple):
 
     span: str
     address: str
+    secure: bool
+    """By TLS."""
     began: float
     ended: float
     outcome: str

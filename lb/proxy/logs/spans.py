@@ -74,7 +74,7 @@ class Spans(Teller):
                 *(exchange.status, code),
                 tuple(
                     Tried(
-                        *(one.span, one.lease.backend.address),
+                        *(one.span, one.lease.backend.address, one.site.secure),
                         *(one.lease.started_at + since, at + since, outcome, status),
                     )
                     for one, at, outcome, status in trace.tried

@@ -18,7 +18,7 @@ class Teller:
     def ended(
         self, exchange: Any, attempt: Any, now: float, code: str, who: str, phase: str
     ) -> None:
-        """`attempt` is the one whose answer the client has, if any; see `Account`."""
+        """`attempt` is the last one, if there was any; see `Account`."""
 
     def rejected(self, peer: bytes, status: int, line: bytes) -> None:
         """What came from `peer` is refused; its first `line`, where it had a head."""

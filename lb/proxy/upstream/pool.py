@@ -66,6 +66,11 @@ class UpstreamPool:
             b"\r\nVia: 1.%d %b\r\n%b\r\n" % (minor, VIA, said) for minor in (0, 1)
         )
 
+    @property
+    def secure(self) -> bool:
+        """Whether it is reached by TLS."""
+        return self._way.secure is not None
+
     def carry(self, attempt: Attempt, now: float) -> None:
         """Send it on an idle connection, or open one (always, when it is to be `fresh`)."""
         connection = None if attempt.fresh else self.take_idle()
