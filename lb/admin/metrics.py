@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from lb import __version__
 from lb.admin.exposition import Family, Sample
 from lb.balancing import BackendView
+from lb.balancing.departures import Counts, joined
 from lb.measures import BOUNDS, Durations, Report
 
 
@@ -34,22 +35,21 @@ def _each(read: Callable[[BackendView], float | None]) -> Callable[[Report], Ite
     return samples
 
 
-def _outcomes(*names: str) -> Callable[[Report], Iterable[Sample]]:
+def _counted(*rows: tuple[str, Callable[[Counts], int]]) -> Callable[[Report], Iterable[Sample]]:
+    """By backend and by outcome, if it has a name.
+
+    They go on where another backend of that name has left off.
+    """
+
     def samples(report: Report) -> Iterator[Sample]:
-        for backend in report.snapshot.backends:
-            for name in names:
-                labels = (("backend", backend.name), ("outcome", name))
-                yield "", labels, getattr(backend, name)
+        snapshot = report.snapshot
+        present = {backend.name: backend.counts for backend in snapshot.backends}
+        for name, counts in joined([present, snapshot.departed]).items():
+            for outcome, read in rows:
+                labels = (("backend", name), ("outcome", outcome))
+                yield "", labels if outcome else labels[:1], read(counts)
 
     return samples
-
-
-def _checks(report: Report) -> Iterator[Sample]:
-    for backend in report.snapshot.backends:
-        well = backend.checks - backend.checks_failed
-        counts = (("ok", well), ("failed", backend.checks_failed), ("lost", backend.checks_lost))
-        for outcome, count in counts:
-            yield "", (("backend", backend.name), ("outcome", outcome)), count
 
 
 def _states(report: Report) -> Iterator[Sample]:
@@ -223,7 +223,7 @@ FAMILIES = (
         "Share of the requests that is refused because the event loop is late.",
         _one(lambda it: it.snapshot.shedding),
     ),
-    Family("lb_ejections_total", "counter", "Ejections.", _each(lambda it: it.ejections)),
+    Family("lb_ejections_total", "counter", "Ejections.", _counted(("", lambda it: it.ejections))),
     Family(
         "lb_ejections_withheld_total",
         "counter",
@@ -261,14 +261,28 @@ FAMILIES = (
         "lb_attempts_total",
         "counter",
         "Attempts that have ended.",
-        _outcomes("succeeded", "failed", "gone", "cancelled"),
+        _counted(
+            ("succeeded", lambda it: it.succeeded),
+            ("failed", lambda it: it.failed),
+            ("gone", lambda it: it.gone),
+            ("cancelled", lambda it: it.cancelled),
+        ),
     ),
-    Family("lb_health_checks_total", "counter", "Answers and failures of checks.", _checks),
+    Family(
+        "lb_health_checks_total",
+        "counter",
+        "Answers and failures of checks.",
+        _counted(
+            ("ok", lambda it: it.checks - it.checks_failed),
+            ("failed", lambda it: it.checks_failed),
+            ("lost", lambda it: it.checks_lost),
+        ),
+    ),
     Family(
         "lb_backend_downs_total",
         "counter",
         "How often its health went down.",
-        _each(lambda it: it.went_down),
+        _counted(("", lambda it: it.went_down)),
     ),
     Family(
         "lb_certificate_expiry_timestamp_seconds",

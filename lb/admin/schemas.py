@@ -105,6 +105,7 @@ _STATS: Mapping[str, Schema] = {
     "ejections_withheld": _COUNT,
     "workers": _list(WORKER),
     "backends": _list(BACKEND),
+    "departed": _COUNTS,
 }
 STATS = _object(_STATS)
 SNAPSHOT = _object(

@@ -26,6 +26,7 @@ from lb.balancing.actions import (
 )
 from lb.balancing.agenda import Agenda
 from lb.balancing.backend import Backend
+from lb.balancing.departures import Departures
 from lb.balancing.health import ProbeResult
 from lb.balancing.limits import Limits
 from lb.balancing.outliers import Outliers
@@ -67,6 +68,7 @@ class Fleet:
         self.limits = Limits(self.pool)
         self.outliers = Outliers(setup.outliers, agenda, self.pool.backends, self, now)
         self.slow_start = SlowStart(setup.slow_start, agenda, self.pool.reweigh)
+        self.departures = Departures()
         self._sound: set[Backend] = set()  # those with nothing against them
         self._first: set[Backend] = set()  # those of the beginning that were not sound yet
 
@@ -161,6 +163,7 @@ class Fleet:
         self._sound.discard(backend)
         self._first.discard(backend)
         self.pool.remove(backend, now)
+        self.departures.add(backend, self.pool.backends, now)
         self._out.append(Left(backend))
         self._settle(now)
 

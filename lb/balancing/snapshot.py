@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lb.balancing.backend import UNLIMITED, Backend
+from lb.balancing.departures import NAMES, Counts
 from lb.balancing.extra import ExtraAttempts
 from lb.balancing.fleet import Fleet
 
@@ -66,13 +67,18 @@ class BackendView:
     change: str
     """What was said when it did."""
 
+    @property
+    def counts(self) -> Counts:
+        """What adds up."""
+        return Counts(**{name: getattr(self, name) for name in NAMES})
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole.
 
-    `requests` + `retried` + `hedged` = the sum of `picked` + `turned_away` + `left_line` +
-    `waiting`, as long as no backend was removed.
+    `requests` + `retried` + `hedged` = the sum of `picked`, of `backends` and `departed`, +
+    `turned_away` + `left_line` + `waiting`.
     """
 
     algorithm: str
@@ -107,6 +113,9 @@ class Snapshot:
     ejections_withheld: int
     """Ejections that were due while as many were out as may be."""
     backends: tuple[BackendView, ...]
+    departed: Mapping[str, Counts]
+    """What was counted at backends that have left, by name: "" for those long ago. One of the same
+    name may be among `backends` again, which has counted from 0."""
 
 
 def taken(fleet: Fleet, extra: ExtraAttempts[Any], now: float, **calls: Any) -> Snapshot:
@@ -124,6 +133,7 @@ def taken(fleet: Fleet, extra: ExtraAttempts[Any], now: float, **calls: Any) -> 
         panic=fleet.pool.panic,
         ejections_withheld=fleet.outliers.withheld,
         backends=tuple(view(backend, now) for backend in fleet.pool.backends),
+        departed=fleet.departures.counts(fleet.pool.backends, now),
         **calls,
     )
 

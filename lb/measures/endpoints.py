@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lb.balancing import BackendView, Snapshot
+from lb.balancing.departures import total
 from lb.measures.report import Report
 
 Told = tuple[int, dict[str, Any]]
@@ -48,6 +49,20 @@ def stats(report: Report) -> Told:
         "dropped": dict(report.dropped),
         "workers": workers(report),
         "backends": [row(backend) for backend in snapshot.backends],
+        "departed": departed(snapshot),
+    }
+
+
+def departed(snapshot: Snapshot) -> dict[str, int]:
+    """Of all backends that have left: what balances the books of the whole."""
+    counts = total(snapshot.departed.values())
+    return {
+        "connections": counts.connections,
+        "picked": counts.picked,
+        "succeeded": counts.succeeded,
+        "failed": counts.failed,
+        "gone": counts.gone,
+        "cancelled": counts.cancelled,
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lb.balancing import BackendView, Snapshot
+from lb.balancing.departures import joined
 from lb.measures.histogram import Spread
 from lb.measures.requests import Durations, added
 
@@ -145,6 +146,7 @@ def _snapshots(one: Snapshot, other: Snapshot) -> Snapshot:
         shedding=max(one.shedding, other.shedding),
         ejections_withheld=one.ejections_withheld + other.ejections_withheld,
         backends=tuple(backends),
+        departed=joined([one.departed, other.departed]),
     )
 
 

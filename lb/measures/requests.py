@@ -7,21 +7,21 @@ once in a while.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import NamedTuple
 
+from lb.balancing.departures import Recent
 from lb.measures.histogram import Histogram, Spread
 
 EVERY = 1.0
 """Seconds that durations are kept one by one."""
-KEPT = 900.0
-"""Seconds that a backend is told of which has left: time for the last look at it."""
 
 
 class Series(NamedTuple):
     """What durations are told apart by."""
 
     backend: str
-    """Its name; "" for what the proxy answers itself."""
+    """Its name; "" for what the proxy answers itself, and for those that have left long ago."""
     status: int
     """Of the answer; 0 where there was none."""
     outcome: str
@@ -46,7 +46,7 @@ class Requests:
         self._ends: Counter[str] = Counter()
         self._fold_at = 0.0
         self._present: Counter[str] = Counter()
-        self._forget_at: dict[str, float] = {}
+        self._recent = Recent()
 
     def whole(self, backend: str) -> Whole:
         """Where durations at a backend may be appended that are a request's and its attempt's."""
@@ -54,11 +54,11 @@ class Requests:
         return self._wholes.setdefault(backend, {})
 
     def left(self, backend: str, now: float) -> None:
-        """One who had asked for `whole` has left; unless another one comes, who has the same name,
-        what is known is told for `KEPT` seconds yet.
+        """One who had asked for `whole` has left, and appends nothing any more; unless another one
+        comes, who has the same name, what is known is told by name for as long as it is `Recent`.
         """
         self._present[backend] -= 1
-        self._forget_at[backend] = now + KEPT
+        self._recent.left(backend, now)
 
     def served(self, backend: str, status: int, outcome: str, seconds: float) -> None:
         """A request has ended, so long after it came. `backend` is whose answer its client has."""
@@ -73,20 +73,22 @@ class Requests:
         if now >= self._fold_at:
             self._fold_at = now + EVERY
             self.fold()
-            over = [name for name, at in self._forget_at.items() if at <= now]
-            if over:
-                self._forget(over)
+            names = [name for name in self._recent.over(now) if not self._present[name]]
+            if names:
+                self._forget(names)
 
-    def _forget(self, over: list[str]) -> None:
-        """Backends may come and go for years, each under a name of its own."""
-        gone = {name for name in over if not self._present[name]}
-        for name in over:
-            del self._forget_at[name]
-        for name in gone:
+    def _forget(self, names: list[str]) -> None:
+        """Backends may come and go for years, each under a name of its own.
+
+        What has ended at some since they were forgotten is so now.
+        """
+        for name in names:
             del self._wholes[name], self._present[name]
-        for by_series in (self._served, self._tried, self._server, self._client):
-            for series in [one for one in by_series if one.backend in gone]:
-                del by_series[series]
+        for kept in (self._served, self._tried):
+            for series in [it for it in kept if not _known(it, self._wholes)]:
+                del kept[series]
+        self._server = served_by(self._server, self._wholes)
+        self._client = tried_at(self._client, self._wholes)
 
     def fold(self) -> None:
         """Put all that was appended into histograms."""
@@ -149,3 +151,25 @@ def added(one: Durations, other: Durations) -> Durations:
             both.add(one[series])
         found[series] = both
     return found
+
+
+def served_by(durations: Durations, known: Collection[str]) -> Durations:
+    """Those of backends that are `known`, and of what the proxy has answered itself."""
+    return {series: it for series, it in durations.items() if _known(series, known)}
+
+
+def tried_at(durations: Durations, known: Collection[str]) -> Durations:
+    """The same with all other backends under ""."""
+    found = served_by(durations, known)
+    for series, it in durations.items():
+        if series not in found:
+            place = series._replace(backend="")
+            both = it.copy()
+            if place in found:
+                both.add(found[place])
+            found[place] = both
+    return found
+
+
+def _known(series: Series, names: Collection[str]) -> bool:
+    return not series.backend or series.backend in names

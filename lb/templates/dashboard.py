@@ -69,7 +69,7 @@ def _variable(name: str) -> dict[str, Any]:
         "hide": 0,
         "multi": True,
         "includeAll": True,
-        "allValue": ".*",
+        "allValue": ".+",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
     }
 

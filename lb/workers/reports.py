@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from lb import BUILD
 from lb.balancing import Snapshot
-from lb.measures import Report, merged
+from lb.measures import Report
 from lb.workers.hand import Hand
 from lb.workers.messages import Tell
-from lb.workers.totals import left_by, together
+from lb.workers.totals import left, together
 
 PATIENCE = 1.0
 """Seconds for a worker to say how it is; else what it has said last is told."""
@@ -36,8 +36,7 @@ class Reports:
 
     def keep(self, report: Report) -> None:
         """The last one of a worker that has ended."""
-        left = left_by(report)
-        self._former = left if self._former is None else merged([self._former, left])
+        self._former = left(self._former, report, self._seen())
 
     async def _next(self) -> Report:
         async with self._one:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from lb.balancing import BackendView, Snapshot
+from lb.balancing.departures import Counts, forgotten, joined
 from lb.measures import Report, merged
 from lb.measures.report import COUNTS
+from lb.measures.requests import served_by, tried_at
 
 CHECKED = (
     "weight",
@@ -49,8 +51,19 @@ def left_by(report: Report) -> Report:
             panic=False,
             shedding=0.0,
             backends=tuple(views),
+            departed={name: _ended(counts) for name, counts in snapshot.departed.items()},
         ),
     )
+
+
+def left(former: Report | None, report: Report, seen: Snapshot) -> Report:
+    """The same of all who are no more, with the last of them."""
+    latest = left_by(report)
+    return as_it_is(latest if former is None else merged([former, latest]), seen)
+
+
+def _ended(counts: Counts) -> Counts:
+    return replace(counts, connections=0, cancelled=counts.cancelled + counts.connections)
 
 
 def together(
@@ -58,16 +71,17 @@ def together(
 ) -> Report:
     """Of all workers, with what the main process has `seen`; `former` is left by the dead."""
     there = {(view.name, view.address): view for view in seen.backends}
-    every = [_of(report, there) for report in reports] or [Report(build, seen)]
+    every = [as_it_is(report, seen) for report in reports] or [Report(build, seen)]
     whole = merged(every)
     if former is not None:
-        whole = merged([whole, _like(_of(former, there), whole)])
+        whole = merged([whole, _like(as_it_is(former, seen), whole)])
     order = {view.name: place for place, view in enumerate(seen.backends)}
     told = [_checked(view, there) for view in whole.snapshot.backends]
     names = {view.name for view in told}
     told += [view for view in seen.backends if view.name not in names]
     told.sort(key=lambda view: order[view.name])
-    return replace(whole, snapshot=replace(whole.snapshot, backends=tuple(told)))
+    departed = _departed(whole.snapshot.departed, seen.departed)
+    return replace(whole, snapshot=replace(whole.snapshot, backends=tuple(told), departed=departed))
 
 
 def _like(former: Report, live: Report) -> Report:
@@ -83,14 +97,48 @@ def _like(former: Report, live: Report) -> Report:
         for view in live.snapshot.backends
         if view.name in counted
     )
-    return replace(former, snapshot=replace(former.snapshot, backends=tuple(views)))
+    told = {view.name for view in live.snapshot.backends}
+    return _moved(former, tuple(views), [it for it in counted.values() if it.name not in told])
 
 
-def _of(report: Report, there: Mapping[tuple[str, str], BackendView]) -> Report:
-    """The same without the backends that are not there any more."""
+def as_it_is(report: Report, seen: Snapshot) -> Report:
+    """The same, where backends that are not there any more count as departed, and nobody is named
+    whom the main process, which has `seen`, does not know any more.
+    """
+    there = {(view.name, view.address) for view in seen.backends}
+    views = report.snapshot.backends
+    stay = [view for view in views if (view.name, view.address) in there]
+    report = _moved(report, stay, [it for it in views if (it.name, it.address) not in there])
+    departed = report.snapshot.departed
+    known = {view.name for view in seen.backends} | seen.departed.keys()
+    return replace(
+        report,
+        server=served_by(report.server, known),
+        client=tried_at(report.client, known),
+        snapshot=replace(report.snapshot, departed=forgotten(departed, departed.keys() - known)),
+    )
+
+
+def _moved(report: Report, stay: Iterable[BackendView], go: Iterable[BackendView]) -> Report:
+    """The same with some backends among the departed."""
     snapshot = report.snapshot
-    views = tuple(view for view in snapshot.backends if (view.name, view.address) in there)
-    return replace(report, snapshot=replace(snapshot, backends=views))
+    departed = joined([snapshot.departed, *({view.name: view.counts} for view in go)])
+    return replace(report, snapshot=replace(snapshot, backends=tuple(stay), departed=departed))
+
+
+def _departed(counted: Mapping[str, Counts], seen: Mapping[str, Counts]) -> dict[str, Counts]:
+    """What workers have counted, and the checks of the main process."""
+    none = Counts()
+    return {
+        name: replace(
+            counted.get(name, none),
+            checks=seen.get(name, none).checks,
+            checks_failed=seen.get(name, none).checks_failed,
+            checks_lost=seen.get(name, none).checks_lost,
+            went_down=seen.get(name, none).went_down,
+        )
+        for name in {**seen, **counted}
+    }
 
 
 def _checked(view: BackendView, there: Mapping[tuple[str, str], BackendView]) -> BackendView:

@@ -13,8 +13,10 @@ import pytest
 from lb.admin.exposition import Family, text
 from lb.admin.metrics import FAMILIES
 from lb.admin.reloads import Reloads
-from lb.measures import Events, Report
+from lb.balancing import Add, Remove, Settings, perform
+from lb.measures import Events, Report, endpoints
 from tests.admin.house import FILE, Held, plane, run
+from tests.doubles import Request
 
 HARD = FILE.replace('name = "a"', r'name = "a \"b\\c\" é"')
 
@@ -71,6 +73,48 @@ def test_figures_are_where_they_belong() -> None:
         "lb_retry_budget 100",
     ):
         assert line in lines
+
+
+def counted(held: Held, family: str) -> dict[str, float]:
+    """By the labels."""
+    rows = [line.rsplit(" ", 1) for line in told(report(held)).splitlines()]
+    return {key[len(family) :]: float(value) for key, value in rows if key.startswith(family + "{")}
+
+
+def test_counters_of_a_backend_that_has_left_go_on() -> None:
+    held = Held()
+    first = held.balancer.pool.backends[0]
+    first.ejections = 2
+    first.health.checks, first.health.failed, first.health.went_down = 5, 1, 1
+    leases = [held.balancer.admit(Request(), 0.0) for _ in range(6)]
+    for lease in leases[:3]:
+        assert lease is not None
+        lease.done(1.0)
+    ours = '{backend="a",outcome="succeeded"}'
+    attempts = counted(held, "lb_attempts_total")
+    assert attempts[ours] == 1
+    perform(held.balancer, Remove("a"), 1.0)
+    assert counted(held, "lb_attempts_total") == attempts
+    perform(held.balancer, Add(Settings("127.0.0.1:3009", name="a")), 1.0)
+    assert counted(held, "lb_attempts_total") == attempts
+    for lease in leases[3:]:
+        assert lease is not None
+        lease.done(1.0)
+    assert counted(held, "lb_attempts_total")[ours] == 2
+    for family, count in (("lb_ejections_total", 2), ("lb_backend_downs_total", 1)):
+        assert counted(held, family)['{backend="a"}'] == count
+    checks = counted(held, "lb_health_checks_total")
+    assert checks['{backend="a",outcome="ok"}'] == 4
+    assert checks['{backend="a",outcome="failed"}'] == 1
+    for number in range(300):
+        perform(held.balancer, Add(Settings("127.0.0.1:4000", name=f"n{number}")), 1.0)
+        perform(held.balancer, Remove(f"n{number}"), 1.0)
+    later = counted(held, "lb_attempts_total")
+    assert sum(later.values()) == 6
+    assert len(later) < 4 * 110
+    stats = endpoints.stats(report(held))[1]
+    picked = sum(row["picked"] for row in (*stats["backends"], stats["departed"]))
+    assert picked == stats["requests"] == 6
 
 
 def test_every_metric_is_explained_once() -> None:

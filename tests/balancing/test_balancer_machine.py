@@ -233,7 +233,11 @@ class AnyDriver(Account):
         for b in self.known:
             assert b.picked == b.succeeded + b.failed + b.gone + b.cancelled + b.active
         now = self.balancer.snapshot(self.now)
-        picked = sum(b.picked for b in self.known)
+        books = [*(view.counts for view in now.backends), *now.departed.values()]
+        for it in books:
+            assert it.picked == it.succeeded + it.failed + it.gone + it.cancelled + it.connections
+        picked = sum(it.picked for it in books)
+        assert picked == sum(b.picked for b in self.known)
         assert now.backing_off == len(self.pausing)
         assert now.requests + now.retried + now.hedged == (
             picked + now.turned_away + now.left_line + now.waiting

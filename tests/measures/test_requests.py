@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lb.balancing.departures import KEPT, MOST
 from lb.measures import Requests, Series
-from lb.measures.requests import KEPT, added
+from lb.measures.requests import added
 
 
 def test_what_took_as_long_as_its_one_attempt_counts_as_both() -> None:
@@ -69,4 +70,39 @@ def test_a_backend_that_has_left_is_forgotten_after_a_while() -> None:
     assert {series.backend for series in requests.server} == {"a", "b"}
     assert requests.whole("b")[200] == []  # another one of that name is there
     requests.fold_sometimes(100.0 + KEPT)
-    assert {series.backend for series in (*requests.server, *requests.client)} == {"b"}
+    assert {series.backend for series in requests.server} == {"b"}
+    assert {series: it.count for series, it in requests.client.items()} == {
+        Series("b", 200, "ok"): 1,
+        Series("", 200, "ok"): 1,
+        Series("", 0, "connect"): 1,
+    }
+
+
+def test_what_ends_at_a_forgotten_backend_is_not_named_for_long() -> None:
+    requests = Requests()
+    for name in ("a", "b"):
+        requests.whole(name)
+    requests.left("a", 0.0)
+    requests.fold_sometimes(KEPT)
+    requests.tried("a", 200, "ok", 0.1)
+    requests.served("a", 200, "ok", 0.1)
+    assert requests.client.keys() == {Series("a", 200, "ok")}
+    requests.left("b", KEPT)
+    requests.fold_sometimes(2 * KEPT)
+    assert requests.server == {}
+    assert {series: it.count for series, it in requests.client.items()} == {
+        Series("", 200, "ok"): 1
+    }
+    assert requests.ends == {"ok": 1}
+
+
+def test_names_that_come_and_go_do_not_pile_up() -> None:
+    requests = Requests()
+    for number in range(5_000):
+        requests.whole(f"b{number}")[200] = [0.1]
+        requests.fold()
+        requests.left(f"b{number}", 0.0)
+    requests.fold_sometimes(1.0)
+    assert len(requests.server) == MOST
+    assert len(requests.client) == MOST + 1
+    assert sum(it.count for it in requests.client.values()) == 5_000

@@ -107,6 +107,7 @@ class Carrier:
         b"\r\nVia: 1.%d lb\r\nX-Backend-Server: x\r\n\r\n" % minor for minor in (0, 1)
     )
     token = b"x"
+    open = True
 
     def __init__(self) -> None:
         self.whole: dict[int, list[float]] = {}

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from tests.soak.house import House
 from tests.soak.traffic import Traffic, slow
@@ -50,10 +51,13 @@ class Soak:
             await asyncio.sleep(1.0)
             self.sizes.append((monotonic() - began, *self.house.size()))
 
-    def _books(self, told: dict[str, object]) -> bool:
-        rows: list[dict[str, int]] = told["backends"]  # type: ignore[assignment]
+    def _books(self, told: dict[str, Any]) -> bool:
+        rows: list[dict[str, int]] = [*told["backends"], told["departed"]]
         ends = ("succeeded", "failed", "gone", "cancelled", "connections")
         even = all(row["picked"] == sum(row[end] for end in ends) for row in rows)
+        came = sum(told[name] for name in ("requests", "retried", "hedged"))
+        went = sum(told[name] for name in ("turned_away", "left_line", "waiting"))
+        even = even and came == went + sum(row["picked"] for row in rows)
         idle = not any(row["connections"] for row in rows)
         print(f"books {'balance' if even else 'DO NOT balance'}, {'none' if idle else 'SOME'} open")
         return even and idle

@@ -137,7 +137,8 @@ class Account(Turns):
     def _went_well(self, attempt: Attempt, now: float, outcome: Outcome) -> None:
         """The attempt has ended with its request; what takes as long as it did is told at once."""
         status = self.status
-        attempt.site.whole.setdefault(status, [])
+        if attempt.site.open:
+            attempt.site.whole.setdefault(status, [])
         if self.story is not None:
             self.story.last = None
         self._tried(attempt, now, outcome, status)

@@ -89,6 +89,8 @@ class Site(Protocol):
 
     token: bytes
     """What a cookie says for the backend."""
+    open: bool
+    """The backend has not left."""
     whole: Whole
     """Where durations go of requests whose one attempt took as long as they did."""
     response_tails: tuple[bytes, bytes]

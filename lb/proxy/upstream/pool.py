@@ -41,7 +41,7 @@ class UpstreamPool:
         self.idle: list[UpstreamConnection] = []
         self.open = True
         self.whole = context.measured.whole(backend.name)
-        """Where durations go, see `Requests`."""
+        """Where durations go, see `Requests`; nowhere once it is retired."""
         self._report = report
         self._shares = Shares(self)
         self._way: Way
@@ -126,6 +126,7 @@ class UpstreamPool:
     def retire(self) -> None:
         """Keep no connection from now on; what is in flight ends as it would."""
         self.context.measured.left(self.backend.name, self.context.now())
+        self.whole = {}
         self.open = False
         self.close_idle(INFINITY)
 
