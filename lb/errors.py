@@ -85,10 +85,39 @@ class CannotWrite(LbError):
         super().__init__(f"cannot write to {where}: {why or 'no reason given'}")
 
 
+NEAR, NEAR_OF_TWO = 0.6, 0.5
+"""How like (difflib's ratio) a word is that may be meant; of two letters one may be wrong."""
+MOST_NEAR = 3
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of an error sentence: the nearest right word, or all of them."""
-    choices = list(known)
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(sorted(choices))}"
+    """The end of an error sentence: the nearest right word, or all of them.
+
+    Of several that are equally near the first three.
+    """
+    choices = sorted(dict.fromkeys(known))
+    cutoff = NEAR if len(word) > 2 else NEAR_OF_TWO
+    close = difflib.get_close_matches(word, choices, n=len(choices) or 1, cutoff=cutoff)
+    if not close:
+        return f"known: {', '.join(choices)}"
+    best = _likeness(close[0], word)
+    *others, last = [repr(it) for it in sorted(close) if _likeness(it, word) == best][:MOST_NEAR]
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
+
+
+def _likeness(one: str, word: str) -> float:
+    return difflib.SequenceMatcher(None, one, word).ratio()
+
+
+def written(value: object) -> str:
+    """A value in an error sentence: as files have it, and JSON, and short."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return "a list"
+    return repr(value)

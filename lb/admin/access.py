@@ -63,6 +63,8 @@ class Access:
             raise Refused(401, "unauthorized", why, hint, {"WWW-Authenticate": how})
 
     def _ours(self, host: str) -> bool:
+        if set(host) & set("@/?#\\"):
+            return False  # more than a name and a port
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:

@@ -62,12 +62,19 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
             405, "method_not_allowed", why, f"allowed: {allowed}", {"Allow": allowed}
         ).response()
     except web.HTTPNotFound:
-        paths = [PAGE, *(route.path for route in ROUTES)]
-        hint = nearest(request.path, paths)
-        return Refused(404, "not_found", f"there is no {request.path}", hint).response()
+        why = f"there is no {request.path}"
+        return Refused(404, "not_found", why, _elsewhere(request.path)).response()
     except Exception:
         _LOG.exception("%s %s", request.method, request.path)
         return Refused(500, "internal", "this should not happen", "see the log").response()
+
+
+def _elsewhere(path: str) -> str:
+    """What there is: below that path, else near it."""
+    bare = path.rstrip("/")
+    paths = [PAGE, *(route.path for route in ROUTES)]
+    below = [it for it in paths if bare and it.startswith(f"{bare}/")]
+    return f"known: {', '.join(dict.fromkeys(below))}" if below else nearest(bare or path, paths)
 
 
 @web.middleware

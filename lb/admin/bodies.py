@@ -20,16 +20,20 @@ PATIENCE = 10.0
 """Seconds that a body may take."""
 
 
-async def read(request: web.Request, known: Sequence[str] | None = None) -> dict[str, Any]:
+async def read(
+    request: web.Request, example: str, known: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The object that is sent. Raises Refused; with `known`, also for other keys than these.
+
+    Hints show the `example`.
 
     The media type is not looked at: `curl -d` says that it is a form, and foreign pages are told by
     their origin.
     """
-    found = _parsed(await _whole(request))
+    found = _parsed(await _whole(request), example)
     if not isinstance(found, dict):
-        hint = 'send one, such as {"state": "drain"}'
-        raise Refused(400, "bad_request", f"the body is {_kind(found)}, not an object", hint)
+        why = f"the body is {_kind(found)}, not an object"
+        raise Refused(400, "bad_request", why, f"send one, such as {example}")
     if known is not None:
         for key in found:
             if key not in known:
@@ -48,10 +52,9 @@ async def _whole(request: web.Request) -> bytes:
         raise Refused(413, "too_large", f"the body is longer than {MOST} bytes", hint) from None
 
 
-def _parsed(data: bytes) -> object:
+def _parsed(data: bytes, example: str) -> object:
     if not data.strip():
-        hint = 'send an object, such as {"state": "drain"}'
-        raise Refused(400, "bad_json", "the body is empty", hint)
+        raise Refused(400, "bad_json", "the body is empty", f"send an object, such as {example}")
     try:
         return json.loads(
             data.decode("utf-8"),
@@ -67,7 +70,7 @@ def _parsed(data: bytes) -> object:
         why = "not JSON that can be read: nested too deeply"
     except ValueError as error:
         why = f"not JSON that can be read: {error}"
-    hint = 'send an object, such as {"state": "drain"}, with names and texts in double quotes'
+    hint = f"send an object, such as {example}, with names and texts in double quotes"
     raise Refused(400, "bad_json", why, hint)
 
 

@@ -19,7 +19,7 @@ from lb.config import Algorithm, BackendTable
 from lb.config.places import Origin
 from lb.config.problems import problems
 from lb.config.values import weight
-from lb.errors import UnknownBackend, UsageError, nearest
+from lb.errors import UnknownBackend, UsageError, nearest, written
 from lb.measures import Report
 from lb.measures.endpoints import row
 
@@ -28,11 +28,14 @@ TURN = web.AppKey("turn", asyncio.Lock)
 STATES = {state.value: state for state in (State.UP, State.DRAIN, State.MAINT)}
 NEW = ("address", "name", "weight", "priority", "zone", "max_in_flight")
 """Keys of a backend that is added."""
+ADDED = '{"address": "127.0.0.1:3001", "weight": 2}'
+CHOSEN = '{"name": "p2c", "choices": 3}'
+"""What hints show."""
 
 
 async def change_backend(request: web.Request) -> web.Response:
     """State, weight, or both: all of it or nothing."""
-    given = await bodies.read(request, ("state", "weight"))
+    given = await bodies.read(request, '{"state": "drain"}', ("state", "weight"))
     if not given:
         raise Refused(400, "bad_request", "nothing to change", "give state, weight, or both")
     state = _state(given["state"]) if "state" in given else None
@@ -52,13 +55,12 @@ async def change_backend(request: web.Request) -> web.Response:
 
 async def add_backend(request: web.Request) -> web.Response:
     """One more, which goes through slow start."""
-    given = await bodies.read(request, NEW)
+    given = await bodies.read(request, ADDED, NEW)
     try:
         table = BackendTable.model_validate(given, context=Origin())
     except ValidationError as error:
         found = problems(error, BackendTable, Origin())
-        hint = 'such as {"address": "127.0.0.1:3001", "weight": 2}'
-        raise Refused(400, "bad_request", "; ".join(found), hint) from None
+        raise Refused(400, "bad_request", "; ".join(found), f"such as {ADDED}") from None
     async with request.app[TURN]:
         operations = request.app[OPERATIONS]
         for backend in (await operations.report()).snapshot.backends:
@@ -84,7 +86,7 @@ async def remove_backend(request: web.Request) -> web.Response:
 
 async def change_algorithm(request: web.Request) -> web.Response:
     """Another one from the next pick on."""
-    given = await bodies.read(request)
+    given = await bodies.read(request, CHOSEN)
     short = isinstance(given.get("name"), str) and ":" in given["name"]
     try:
         if short and len(given) == 1:
@@ -93,8 +95,7 @@ async def change_algorithm(request: web.Request) -> web.Response:
             chosen = Algorithm.model_validate(given, context=Origin())
     except ValidationError as error:
         found = problems(error, Algorithm, Origin())
-        hint = 'such as {"name": "p2c", "choices": 3}; `lb strategies` lists all'
-        raise Refused(400, "bad_request", "; ".join(found), hint) from None
+        raise Refused(400, "bad_request", "; ".join(found), f"such as {CHOSEN}") from None
     async with request.app[TURN]:
         operations = request.app[OPERATIONS]
         await operations.perform(Swap(chosen.name, chosen.settings), who(request))
@@ -171,12 +172,4 @@ def _weight(given: object) -> float:
 
 
 def _written(value: object) -> str:
-    """As JSON has it, and short."""
-    match value:
-        case True | False | None:
-            return {True: "true", False: "false", None: "null"}[value]
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-    return repr(value)
+    return "an object" if isinstance(value, dict) else written(value)

@@ -178,6 +178,8 @@ def _connection(address: str, patience: float) -> HTTPConnection:
 
 def _refusal(status: int, told: dict[str, Any]) -> LbError:
     message, hint = str(told.get("message", "")), str(told.get("hint", ""))
+    if "{" in hint:
+        hint = ""  # it is about JSON, which whoever calls a command has not written
     if told["error"] == "config":
         return ConfigError(message.split("\n"))
     if told["error"] in ("bad_request", "usage"):

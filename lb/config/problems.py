@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from lb.config.places import Origin, Place
 from lb.config.values import Mistakes
 from lb.errors import nearest
+from lb.errors import written as as_written
 
 MOVED = {
     ("verify",): "this table is called [verdict]",
@@ -126,7 +127,8 @@ def _tables_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _why(error: Any, keys: list[str]) -> str:
-    given = _as_written(error["input"])
+    value = error["input"]
+    given = str(value) if isinstance(value, date | time) else as_written(value)
     match error["type"]:
         case "extra_forbidden":
             key = str(error["loc"][-1])
@@ -149,17 +151,3 @@ def _why(error: Any, keys: list[str]) -> str:
     kind = _KINDS.get(error["type"])
     reason = kind or error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return f"should be {reason}, not {given}"
-
-
-def _as_written(value: object) -> str:
-    """A value in an error sentence: as the file has it, and short."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case dict():
-            return "a table"
-        case list() | tuple():
-            return "a list"
-        case date() | time():
-            return str(value)
-    return repr(value)

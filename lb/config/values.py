@@ -33,6 +33,7 @@ from lb.config.shapes import (
     WEIGHT,
     WORKERS,
 )
+from lb.errors import written
 from lb.units import duration as duration_text
 from lb.units import seconds, size
 
@@ -122,7 +123,7 @@ def addresses(value: object) -> str | tuple[str, ...]:
     if isinstance(value, str):
         return address(value)
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"should be an address in quotes or a list of them, not {value!r}")
+        raise ValueError(f"should be an address in quotes or a list of them, not {written(value)}")
     if not value:
         raise ValueError('names no address; give one, such as "127.0.0.1:8080"')
     return each(tuple(value), address)
@@ -172,7 +173,7 @@ def request_key(text: str) -> str:
 def weight(value: object) -> float:
     """A number above zero, whole ones kept whole."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise ValueError(f"a weight is a number above zero, not {value!r}")
+        raise ValueError(f"a weight is a number above zero, not {written(value)}")
     return value
 
 
@@ -211,7 +212,8 @@ def max_in_flight(value: object) -> int | str | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         near = isinstance(value, str) and difflib.get_close_matches(value, [ADAPTIVE], 1)
         hint = f'; did you mean "{ADAPTIVE}"?' if near else ""
-        raise ValueError(f'{value!r} is neither a whole number from 1 up nor "{ADAPTIVE}"{hint}')
+        why = f'is neither a whole number from 1 up nor "{ADAPTIVE}"'
+        raise ValueError(f"{written(value)} {why}{hint}")
     return value
 
 
@@ -223,7 +225,7 @@ def workers(value: object) -> int | str:
         near = isinstance(value, str) and difflib.get_close_matches(value, [AUTO], 1)
         hint = f'; did you mean "{AUTO}"?' if near else ""
         why = f'is neither a number from 1 to {MOST_WORKERS} nor "{AUTO}"'
-        raise ValueError(f"{value!r} {why}{hint}")
+        raise ValueError(f"{written(value)} {why}{hint}")
     return value
 
 

@@ -19,7 +19,7 @@ from typing import (
     get_type_hints,
 )
 
-from lb.errors import UsageError, nearest
+from lb.errors import UsageError, nearest, written
 from lb.strategies.base import Random, Strategy
 from lb.units import seconds
 
@@ -138,14 +138,14 @@ def _converted(value: object, hint: Any) -> object:
     if get_origin(hint) is Literal:
         choices = [str(choice) for choice in get_args(hint)]
         if value not in choices:
-            raise ValueError(f"{value!r} is unknown; {nearest(str(value), choices)}")
+            raise ValueError(f"{written(value)} is unknown; {nearest(str(value), choices)}")
         return value
     if hint == Seconds:
         return seconds(value)
     if hint is bool:
         answer = {"true": True, "false": False}.get(str(value).lower())
         if answer is None:
-            raise ValueError(f"true or false, not {value!r}")
+            raise ValueError(f"true or false, not {written(value)}")
         return answer
     if hint in (int, float):
         kind = "a whole number" if hint is int else "a number"
@@ -154,10 +154,10 @@ def _converted(value: object, hint: Any) -> object:
                 raise ValueError
             number = hint(value)
         except (TypeError, ValueError):
-            raise ValueError(f"{kind}, not {value!r}") from None
+            raise ValueError(f"{kind}, not {written(value)}") from None
         return number
     if hint is str and not isinstance(value, str):
-        raise ValueError(f"a text, not {value!r}")
+        raise ValueError(f"a text, not {written(value)}")
     return value
 
 

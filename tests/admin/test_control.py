@@ -116,6 +116,28 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
     run(test())
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "hint"),
+    [
+        ("PATCH", A, '{"state": "drain"}'),
+        ("POST", "/v1/backends", '{"address": "127.0.0.1:3001", "weight": 2}'),
+        ("PUT", "/v1/algorithm", '{"name": "p2c", "choices": 3}'),
+    ],
+)
+def test_who_sends_nothing_hears_what_could_be_sent_there(
+    method: str, path: str, hint: str
+) -> None:
+    async def test() -> None:
+        async with plane() as lb:
+            for body, why in ((b"", "the body is empty"), (b"[]", "a list"), (b"{", "not JSON")):
+                answer = await lb.ask(method, path, body)
+                assert answer.status == 400
+                assert why in answer.json["message"]
+                assert f"such as {hint}" in answer.json["hint"]
+
+    run(test())
+
+
 def test_a_long_body_is_refused() -> None:
     async def test() -> None:
         async with plane() as lb:
@@ -133,6 +155,9 @@ def test_a_long_body_is_refused() -> None:
         (b'{"address": "h\\u007f:1"}', "is not host:port"),
         (b'{"address": "127.0.0.1:0"}', "nobody can be reached at port 0"),
         (b'{"address": "h:1", "name": " "}', "is blank"),
+        (b'{"address": null}', "address: should be a text in quotes, not null"),
+        (b'{"address": "h:1", "weight": null}', "a number above zero, not null"),
+        (b'{"address": "h:1", "max_in_flight": true}', "max_in_flight: true is neither"),
     ],
 )
 def test_what_is_no_backend_does_not_join(new: bytes, said: str) -> None:

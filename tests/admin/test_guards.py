@@ -41,6 +41,11 @@ def test_what_is_not_there_is_404_with_the_nearest() -> None:
             answer = await lb.ask("GET", "/v1/snapshto")
             assert (answer.status, answer.json["error"]) == (404, "not_found")
             assert answer.json["hint"] == "did you mean '/v1/snapshot'?"
+            answer = await lb.ask("GET", "/v1/snapshot/")
+            assert answer.json["hint"] == "did you mean '/v1/snapshot'?"
+            hint = (await lb.ask("GET", "/v1/")).json["hint"]
+            assert hint.startswith("known: /v1/snapshot, /v1/forecast, ")
+            assert hint.count("/v1/backends/{name}") == 1
 
     run(test())
 
@@ -108,6 +113,8 @@ def test_our_own_page_may_and_links_lead_to_it() -> None:
         ("lb.internal:8405", 200),
         ("evil.example:8405", 403),
         ("evil.example", 403),
+        ("evil@localhost", 403),
+        ("localhost/x", 403),
         ("192.0.2.1", 403),
         ("[::1", 403),
     ],

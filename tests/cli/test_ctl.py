@@ -114,6 +114,7 @@ def test_what_is_wrong_is_one_line(words: tuple[str, ...], status: int, said: st
             assert done.returncode == status
             assert said in done.stderr
             assert len(done.stderr.splitlines()) == 1
+            assert '{"' not in done.stderr
             assert not here.held.done
 
     run(test())
