@@ -129,8 +129,8 @@ class Notes(Teller):
         assert line == as_json(facts(self.heads, *end))
         self.note("", "", told=line)
 
-    def rejected(self, peer: bytes, status: int, line: bytes) -> None:
-        self.note("", "", rejected=status, line=line.decode("latin-1"))
+    def rejected(self, peer: bytes, status: int, line: bytes, seconds: float) -> None:
+        self.note("", "", rejected=status, line=line.decode("latin-1"), seconds=seconds)
 
 
 class House:

@@ -24,17 +24,14 @@ from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     Origin,
     Proxy,
-    Script,
     Wire,
     answering,
-    closing_after,
     get,
     ok,
     origin,
     post,
     proxy,
     refusing,
-    resets,
     silent,
 )
 from tests.proxy.doubles import scenario as written
@@ -99,57 +96,6 @@ def test_every_request_has_a_line(run: Run, tmp_path: Path) -> None:
     assert (body["method"], body["bytes_in"], body["outcome"]) == ("POST", 4, "ok")
     assert (none["target"], none["status"], none["termination"]) == ("/large", 400, "PR")
     assert (gone["status"], gone["backend"], gone["termination"]) == (None, "b", "CH")
-
-
-async def half(wire: Wire, it: Origin) -> None:
-    """Of an answer."""
-    await it.take(wire)
-    wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
-
-
-@pytest.mark.parametrize(
-    ("script", "event", "status", "outcome", "termination"),
-    [
-        (None, "", 502, "connect", "SC"),
-        (resets, "", 502, "reset", "SH"),
-        (closing_after(b"nonsense\r\n\r\n"), "", 502, "server_error", "SH"),
-        (silent, "silent", 504, "timeout", "sH"),
-        (silent, "timed_out", 504, "too_late", "pH"),
-        (half, "", 200, "reset", "SD"),
-    ],
-)
-def test_the_backend_that_failed_is_named(
-    run: Run,
-    tmp_path: Path,
-    script: Script | None,
-    event: str,
-    status: int,
-    outcome: str,
-    termination: str,
-) -> None:
-    file = tmp_path / "access.log"
-
-    async def test() -> None:
-        toml = table(file) + "[retries]\nmax = 0\n"
-        with closing(refusing()) as nobody:
-            async with (
-                origin(script or silent) as a,
-                proxy(a if script else nobody, toml=toml) as lb,
-                lb.client() as client,
-            ):
-                client.send(get("/"))
-                if event:
-                    await a.arrived.get()
-                    (connection,) = lb.driver.clients
-                    getattr(connection.current, event)()
-                await lb.ended.get()
-                await stopped(lb)
-
-    run(test())
-    (line,) = lines_of(file)
-    assert (line["status"], line["outcome"]) == (status, outcome)
-    assert (line["termination"], line["backend"], line["tries"]) == (termination, "a", 1)
-    assert (line["connect_ms"] is None) == (script is None)
 
 
 async def switches(wire: Wire, it: Origin) -> None:

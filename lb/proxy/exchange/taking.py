@@ -58,6 +58,7 @@ class Taking(Caller):
         "_context",
         "_current",
         "_dispatcher",
+        "_head_at",
         "_pace",
         "_paused",
         "_queue",
@@ -90,6 +91,7 @@ class Taking(Caller):
         """Runs while it has to send something, or to read the last of what it is sent."""
         self.owed: Wait[Any] = timers.response.of(self)
         self._reader: RequestReader
+        self._head_at = 0.0  # when a head began to come that is unfinished; else zero
         self.phase = OPEN
         self._current: Exchange | None = None  # being answered
         self._reading: Exchange | None = None  # its body is arriving
@@ -193,6 +195,7 @@ class Taking(Caller):
         context, timers = self._context, self._timers
         exchange = context.exchange(context, timers, self._dispatcher, self, request)
         exchange.arrived_at = context.now()
+        self._head_at = 0.0
         if context.marks is not None:
             exchange.trace = context.marks.mark(request)
         if context.key_of is not None:
@@ -233,6 +236,10 @@ class Taking(Caller):
                     return
                 request = reader.next()
                 if request is None:
+                    if not reader.rest:  # there were but empty lines
+                        self._head_at = 0.0
+                    elif self._head_at == 0.0:
+                        self._head_at = self._context.now()
                     break
                 self._enter(request)
                 if not reader.rest:
@@ -284,10 +291,11 @@ class Taking(Caller):
         if broken is not None:
             broken.blame(CLIENT if status == TIMED_OUT else PROXY, BAD, status)
             return
-        context = self._context
-        context.measured.served("", status, BAD, 0.0)
+        context, since = self._context, self._head_at
+        seconds = context.now() - since if since else 0.0
+        context.measured.served("", status, BAD, seconds)
         if context.teller is not None:
-            context.teller.rejected(self._peer, status, self._reader.refused)
+            context.teller.rejected(self._peer, status, self._reader.first_line, seconds)
 
     # --- nobody waits
 

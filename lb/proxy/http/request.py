@@ -97,11 +97,11 @@ class RequestReader(MessageReader):
         "_parsed",
         "_peer",
         "_read",
+        "_refused",
         "_said",
         "_scheme",
         "_taken",
         "_trusted",
-        "refused",
     )
 
     def __init__(
@@ -123,8 +123,7 @@ class RequestReader(MessageReader):
         self._read = (TRUSTED_FIELDS if trusted else FIELDS).read
         self._scheme = b"https" if secure else b"http"
         self._said = b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b" % (peer, self._scheme)
-        self.refused = b""
-        """The first line of what was rejected, once its head was whole."""
+        self._refused = b""  # the first line of what was rejected, once its head was whole
         self._judged = False  # the first line of an unfinished head was found good
         self._taken = 0  # bytes of the body so far
         # The last head without its first line, of a request without a body, and what it came to.
@@ -136,6 +135,18 @@ class RequestReader(MessageReader):
     def begun(self) -> bool:
         """Part of a head is here."""
         return self.ended and self.rest != b""
+
+    @property
+    def first_line(self) -> bytes:
+        """Of the head that was rejected or is unfinished, so much as a line may have.
+
+        Empty before it has come.
+        """
+        if self._refused:
+            return self._refused
+        line, end, _ = self.rest.partition(b"\n")
+        whole = end or len(line) > self._most_line
+        return line.removesuffix(b"\r")[: self._most_line] if whole else b""
 
     def next(self) -> Request | None:
         """The next request, once its head is whole. Any body must have been read."""
@@ -203,7 +214,7 @@ class RequestReader(MessageReader):
             head = b"%b %b%b" % (method, target, rest)
             return Request(method, target, minor, host, lines, head, framing, keep_alive, hop)
         except Rejected:
-            self.refused = line[: self._most_line]
+            self._refused = line[: self._most_line]
             raise
 
     def _fields(

@@ -89,10 +89,11 @@ class AccessLog(Teller):
         if len(lines) >= GATHERED:
             self._hand_on()
 
-    def rejected(self, peer: bytes, status: int, line: bytes) -> None:
-        """What came from `peer` is refused."""
+    def rejected(self, peer: bytes, status: int, line: bytes, seconds: float) -> None:
+        """See `Teller`."""
         if self._errors or self._sample >= 1.0:
-            self._lines.append(self._line(facts_of_none(peer, status, line, self._now())))
+            known = facts_of_none(peer, status, line, seconds, self._now())
+            self._lines.append(self._line(known))
 
     def _gap(self) -> float:
         """How many are passed over until one is written: each is drawn by itself."""

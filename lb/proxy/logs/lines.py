@@ -5,6 +5,7 @@ What clients say is hostile: it never breaks a line, and what is JSON stays JSON
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,6 +30,10 @@ LETTERS = {(by, phase): _BY[by] + _IN[phase] for by in _BY for phase in _IN}
 TIMED = frozenset({"timeout", "queue_timeout", "too_late"})
 """Codes of those whose time was up."""
 TIMED_OUT = 408
+FIRST_LINE = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+(.*?)(?:[ \t]+(HTTP/\d\.\d))?[ \t]*", re.DOTALL
+)
+"""Of a request that is refused, perhaps for this line: what looks like its parts."""
 BAD = "bad_request"
 WAITING = "waiting"
 PROTOCOLS = ("HTTP/1.0", "HTTP/1.1")
@@ -160,19 +165,20 @@ def facts(
     )
 
 
-def facts_of_none(peer: bytes, status: int, line: bytes, at: float) -> Facts:
+def facts_of_none(peer: bytes, status: int, line: bytes, seconds: float, at: float) -> Facts:
     """What is known of that which a client sent, and which is refused; see `Teller.rejected`."""
-    parts = line.split(b" ")
-    method, target, protocol = parts if len(parts) == 3 else (b"", b"", b"")
+    found = FIRST_LINE.fullmatch(line)
+    method, target, protocol = (b"", b"", b"") if found is None else found.groups(b"")
     who = "client" if status == TIMED_OUT else "proxy"
     known = {
-        "time": stamp(at),
+        "time": stamp(at - seconds),
         "client": text(peer),
         "target": text(target),
         "method": text(method),
         "protocol": text(protocol),
         "status": str(status),
-        **dict.fromkeys(("wait_ms", "total_ms"), "0.000"),
+        "wait_ms": "0.000",
+        "total_ms": milliseconds(seconds),
         **dict.fromkeys(("tries", "bytes_in", "bytes_out"), "0"),
         "hedged": "false",
         "outcome": BAD,

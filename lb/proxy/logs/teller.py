@@ -20,5 +20,5 @@ class Teller:
     ) -> None:
         """`attempt` is the last one, if there was any; see `Account`."""
 
-    def rejected(self, peer: bytes, status: int, line: bytes) -> None:
-        """What came from `peer` is refused; its first `line`, where it had a head."""
+    def rejected(self, peer: bytes, status: int, line: bytes, seconds: float) -> None:
+        """What came from `peer` is refused, after so long; its first `line`, if it came."""
