@@ -35,6 +35,14 @@ class Ends:
     target_port: int
 
 
+def unmapped(address: str) -> str:
+    """One of IPv4 that is written as one of IPv6 (RFC 4291, 2.5.5.2), as what it is."""
+    if not address.startswith("::ffff:"):
+        return address
+    mapped = IPv6Address(address).ipv4_mapped
+    return address if mapped is None else str(mapped)
+
+
 class WrongHeader(ValueError):
     """What a connection begins with is no PROXY header."""
 
@@ -72,7 +80,7 @@ def _version_1(data: bytes) -> tuple[Ends | None, bytes] | None:
         raise WrongHeader("the PROXY line has no addresses") from None
     if max(source_port, target_port) > 65535:
         raise WrongHeader("the PROXY line has no ports")
-    return Ends(source, source_port, target, target_port), rest
+    return Ends(unmapped(source), source_port, unmapped(target), target_port), rest
 
 
 def _version_2(data: bytes) -> tuple[Ends | None, bytes] | None:
@@ -88,9 +96,10 @@ def _version_2(data: bytes) -> tuple[Ends | None, bytes] | None:
         return None, rest
     width = 4 if family == TCP4 else 16
     at = FIXED + 2 * width
-    source, target = data[FIXED : FIXED + width], data[FIXED + width : at]
+    source = unmapped(str(ip_address(data[FIXED : FIXED + width])))
+    target = unmapped(str(ip_address(data[FIXED + width : at])))
     source_port, target_port = unpack_from("!HH", data, at)
-    return Ends(str(ip_address(source)), source_port, str(ip_address(target)), target_port), rest
+    return Ends(source, source_port, target, target_port), rest
 
 
 def written(version: Version, ends: Ends | None) -> bytes:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.proxy.proxy_protocol import SIGNATURE, Ends, WrongHeader, read, written
+from lb.proxy.proxy_protocol import SIGNATURE, Ends, WrongHeader, read, unmapped, written
 
 V4 = Ends("192.0.2.1", 56324, "192.0.2.2", 443)
 V6 = Ends("2001:db8::1", 1, "2001:db8::2", 65535)
 PACKED = bytes((192, 0, 2, 1, 192, 0, 2, 2)) + pack("!HH", 56324, 443)
+MAPPED = b"".join((bytes(10), b"\xff\xff", PACKED[:4], bytes(10), b"\xff\xff", PACKED[4:]))
 
 
 def header(command: int, family: int, body: bytes) -> bytes:
@@ -24,6 +25,8 @@ def header(command: int, family: int, body: bytes) -> bytes:
     [
         (b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\nGET", V4, b"GET"),
         (b"PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n", V6, b""),
+        (b"PROXY TCP6 ::ffff:192.0.2.1 ::ffff:c000:202 56324 443\r\n", V4, b""),
+        (header(0x21, 0x21, MAPPED), V4, b""),
         (b"PROXY UNKNOWN\r\nGET", None, b"GET"),
         (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", None, b""),
         (header(0x21, 0x11, PACKED) + b"GET", V4, b"GET"),
@@ -87,7 +90,8 @@ def test_nothing_but_a_wrong_header_is_raised(rest: bytes, beginning: bytes) -> 
     st.binary(max_size=9),
 )
 def test_what_is_written_is_read(address: object, port: int, other: int, rest: bytes) -> None:
-    ends = Ends(str(address), port, str(address), other)
+    it = unmapped(str(address))
+    ends = Ends(it, port, it, other)
     assert read(written("v1", ends) + rest) == (ends, rest)
     assert read(written("v2", ends) + rest) == (ends, rest)
     assert len(written("v1", ends)) <= 107

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+
 from lb.proxy.refusals import APART, HEADER, PLAIN_HTTP, Refusals
+from tests.proxy import papers
+from tests.proxy.conftest import Run
+from tests.proxy.doubles import get, proxy
 
 
 def test_the_log_hears_of_each_kind_so_often_and_of_all() -> None:
@@ -27,3 +36,46 @@ def test_the_log_hears_of_each_kind_so_often_and_of_all() -> None:
     refusals.tell(1e9)
     assert len(told) == 3, "nothing is left to tell"
     assert (refusals.counts[HEADER], refusals.counts[PLAIN_HTTP]) == (5, 1)
+
+
+def test_a_handshake_that_fails_is_counted_and_told(run: Run, tmp_path: Path) -> None:
+    async def test() -> None:
+        certificate, key = papers.written(tmp_path, "lb.test")
+        toml = (
+            f'[server]\nlisten = "127.0.0.1:0"\n[server.tls]\nmin_version = "1.3"\n'
+            f'certificate = "{certificate}"\nkey = "{key}"\n'
+        )
+        old = papers.trusting()
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        async with proxy("127.0.0.1:1", toml=toml) as lb:
+            for _ in range(3):
+                with pytest.raises(ssl.SSLError):
+                    await asyncio.open_connection(*lb.address, ssl=old, server_hostname="lb.test")
+            async with lb.client() as broken_off:
+                broken_off.send(b"\x16\x03")
+                broken_off.half_close()
+                assert await broken_off.closed()
+            async with lb.client() as looking:  # whether somebody listens
+                looking.half_close()
+                assert await looking.closed()
+            async with lb.client() as welcome:
+                await welcome.writer.start_tls(papers.trusting(), server_hostname="lb.test")
+                welcome.send(get())
+                assert (await welcome.response()).status == 502
+            async with lb.client() as plain:
+                plain.send(get())
+                assert (await plain.response()).status == 400
+            while lb.driver.clients.present:
+                await asyncio.sleep(0)
+            refused = dict(lb.driver.report().connections_refused)
+        told = [
+            fields
+            for _, event, fields in lb.log
+            if event == "connections refused" and fields["kind"] == "tls_handshake"
+        ]
+        assert [one["count"] for one in told] == [1, 3], "the rest when it stops"
+        assert {one["client"] for one in told} == {"127.0.0.1"}
+        assert told[0]["reason"] == "TLS: unsupported protocol"
+        assert refused == {"tls_handshake": 4, "plain_http": 1, "proxy_header": 0}
+
+    run(test())

@@ -163,48 +163,8 @@ def test_plain_http_is_told_what_is_spoken_here(
             assert (answer.status, answer["Connection"]) == (400, "close")
             assert answer["Date"] == "Sun, 09 Sep 2001 01:46:40 GMT"
             assert b"https" in answer.body
-            await gone(lb)
-            assert refused(lb)["plain_http"] == 1
 
     run(test())
-
-
-def test_a_handshake_that_fails_is_counted_and_told(run: Run, tmp_path: Path) -> None:
-    async def test() -> None:
-        old = papers.trusting()
-        old.maximum_version = ssl.TLSVersion.TLSv1_2
-        async with proxy("127.0.0.1:1", toml=tls(tmp_path, more='min_version = "1.3"')) as lb:
-            for _ in range(3):
-                with pytest.raises(ssl.SSLError):
-                    async with client(lb, old):
-                        pass
-            async with lb.client() as broken_off:
-                broken_off.send(b"\x16\x03")
-                broken_off.half_close()
-                assert await broken_off.closed()
-            async with lb.client() as looking:  # whether somebody listens
-                looking.half_close()
-                assert await looking.closed()
-            async with client(lb) as welcome:
-                welcome.send(get())
-                assert (await welcome.response()).status == 502
-            await gone(lb)
-        told = [fields for _, event, fields in lb.log if event == "connections refused"]
-        assert [one["count"] for one in told] == [1, 3], "the rest when it stops"
-        assert {one["client"] for one in told} == {"127.0.0.1"}
-        assert told[0]["reason"] == "TLS: unsupported protocol"
-        assert refused(lb) == {"tls_handshake": 4, "plain_http": 0, "proxy_header": 0}
-
-    run(test())
-
-
-async def gone(lb: Proxy) -> None:
-    while lb.driver.clients.present:
-        await asyncio.sleep(0)
-
-
-def refused(lb: Proxy) -> dict[str, int]:
-    return dict(lb.driver.report().connections_refused)
 
 
 @pytest.mark.parametrize("said", [b"\x16\x03\x01\x00\x05hello", b"\x00" * 64, b"\xff" * 5])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import cast
 
-from lb.proxy.proxy_protocol import Ends
+from lb.proxy.proxy_protocol import Ends, unmapped
 
 
 class Caller:
@@ -38,7 +38,7 @@ class Caller:
         theirs = self.transport.get_extra_info("peername")
         if not isinstance(ours, tuple) or not isinstance(theirs, tuple):
             return None  # a Unix socket, or it is gone
-        self._ends = Ends(theirs[0], theirs[1], ours[0], ours[1])
+        self._ends = Ends(unmapped(theirs[0]), theirs[1], unmapped(ours[0]), ours[1])
         return self._ends
 
     def when_gone(self, call: Callable[[], None]) -> None:
@@ -54,7 +54,7 @@ class Caller:
         if self._ends is not None:
             self._peer = self._ends.source.encode()
         elif peer:  # which is empty for a Unix socket
-            self._peer = peer[0].encode()
+            self._peer = unmapped(peer[0]).encode()
 
     def _among(self, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
         """Whether it comes from one of them."""
