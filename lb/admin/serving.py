@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from lb.admin.access import Access, token_of
 from lb.admin.app import application
 from lb.admin.operations import Operations
+from lb.admin.unreadable import Handler
 from lb.config import UNIX, Scenario, host_and_port
 
 LAST_WORDS = 1.0
@@ -41,8 +42,6 @@ class Admin:
         self._access = access_of(scenario)
         self._runner = web.AppRunner(
             application(operations, self._access),
-            access_log=None,
-            logger=_LOG,
             handle_signals=False,
             shutdown_timeout=LAST_WORDS,
         )
@@ -69,7 +68,8 @@ class Admin:
         server = self._runner.server
         if server is None or len(server.connections) >= MOST:
             return _Full()
-        return server()
+        loop = asyncio.get_running_loop()
+        return Handler(server, loop=loop, logger=_LOG)
 
 
 class _Full(asyncio.Protocol):
