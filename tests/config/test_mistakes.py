@@ -53,41 +53,6 @@ MISTAKES = {
         "lb.toml:2 health.timeout",
         "greater than 0",
     ),
-    "a backend nobody can reach": (
-        '[[backend]]\naddress = "127.0.0.1:0"\n',
-        "lb.toml:2 backend[0].address",
-        "nobody can be reached at port 0",
-    ),
-    "the same in short": (
-        'backend = ["[::1]:0*2"]\n',
-        "lb.toml:1 backend[0]",
-        "nobody can be reached at port 0",
-    ),
-    "an address that cannot be printed": (
-        '[[backend]]\naddress = "h\\u0001:1"\n',
-        "lb.toml:2 backend[0].address",
-        "'h\\x01:1' is not host:port",
-    ),
-    "a name of two lines": (
-        '[[backend]]\naddress = "h:1"\nname = "a\\nb"\n',
-        "lb.toml:3 backend[0].name",
-        "'a\\nb' has letters that cannot be printed",
-    ),
-    "a blank name": (
-        '[[backend]]\naddress = "h:1"\nname = " "\n',
-        "lb.toml:3 backend[0].name",
-        "' ' is blank",
-    ),
-    "an endless name": (
-        f'[[backend]]\naddress = "h:1"\nname = "{"n" * 301}"\n',
-        "lb.toml:3 backend[0].name",
-        "301 letters are too many for a name; at most 300",
-    ),
-    "the name of one, the address of another": (
-        '[[backend]]\naddress = "h:1"\nname = "h:2"\n[[backend]]\naddress = "h:2"\nname = "x"\n',
-        "lb.toml:3 backend[0].name",
-        "h:2 is the address of backend[1]",
-    ),
     "address without a port": ('[server]\nlisten = "h"\n', "lb.toml:2 server.listen", "host:port"),
     "port too large": ('[server]\nlisten = "h:99999"\n', "lb.toml:2 server.listen", "99999"),
     "negative rate": (
