@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from lb.config.files import NamedFile
 from lb.config.places import Place
-from lb.config.values import UNIX, Address, Mistakes, Table
+from lb.config.values import UNIX, Address, Mistakes, Table, each
 
 TlsVersion = Literal["1.2", "1.3"]
 
@@ -26,7 +27,9 @@ class CertificateTable(Table):
 
 
 class ListenerTls(Table):
-    """TLS towards clients. Files are read again at each reload."""
+    """TLS towards clients. Files are read again at each reload. HTTP/1.1 is agreed on by ALPN with
+    clients that offer it; with those that offer other protocols alone nothing is agreed on.
+    """
 
     certificate: NamedFile | None = None
     """PEM, the server's own first, then those that lead from it to a root."""
@@ -34,7 +37,8 @@ class ListenerTls(Table):
     """PEM, not encrypted."""
     certificates: Annotated[tuple[CertificateTable, ...], Field(strict=False)] = ()
     """Several, of which a client gets the one that is valid for the name it asks for, else the
-    first."""
+    first. They share sessions: one of TLS 1.2 may be resumed under another name, without showing
+    the certificate that is for it."""
     min_version: TlsVersion = "1.2"
     """The oldest version of TLS that is spoken."""
 
@@ -67,18 +71,30 @@ class ListenerTable(Table):
     """One more place to listen, in its own way."""
 
     address: Address
-    """host:port, [v6]:port, or unix:/path."""
+    """host:port, [v6]:port, or unix:/path. [::] is all addresses of IPv6 and none of IPv4, which
+    0.0.0.0 is."""
     proxy_protocol: bool = False
     """Every connection begins with a PROXY header, version 1 or 2, which says who the client is;
-    one that does not is closed."""
+    one that does not is closed. Whoever connects is believed, unless proxy_from says whom."""
+    proxy_from: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Networks of those who may send PROXY headers, everybody unless given; others are closed."""
     mode: Annotated[str, AfterValidator(_mode)] | None = None
     """Who may connect to a Unix socket, as chmod has it; what the umask leaves unless given."""
     tls: ListenerTls | None = None
+
+    @field_validator("proxy_from")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return each(networks, ip_network)
 
     @model_validator(mode="after")
     def _a_file(self) -> ListenerTable:
         if self.mode is not None and not self.address.startswith(UNIX):
             raise Mistakes((("mode",), "is for Unix sockets, unix:/path; others have none"))
+        if self.proxy_from and not self.proxy_protocol:
+            raise Mistakes((("proxy_from",), "is for proxy_protocol = true, which is not given"))
+        if self.proxy_from and self.address.startswith(UNIX):
+            raise Mistakes((("proxy_from",), "clients of a Unix socket have no address; see mode"))
         return self
 
 
@@ -92,6 +108,7 @@ class Listener:
     tls: ListenerTls | None = None
     place: Place = field(default=(), compare=False)
     """Of `tls` in the file."""
+    proxy_from: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -113,6 +130,7 @@ def listeners(
             None if row.mode is None else int(row.mode, 8),
             row.tls,
             ("listener", number, "tls"),
+            row.proxy_from,
         )
         for number, row in enumerate(tables)
     ]

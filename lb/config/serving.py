@@ -53,8 +53,9 @@ class Server(Table):
     """What the proxy is towards its clients."""
 
     listen: Addresses = "127.0.0.1:8080"
-    """host:port, [v6]:port, unix:/path, or a list of them. Further ones that differ in how clients
-    speak there are [[listener]]s; with those alone this is not listened on unless given."""
+    """host:port, [v6]:port, unix:/path, or a list of them. [::] is all addresses of IPv6 and none
+    of IPv4, which 0.0.0.0 is. Further ones that differ in how clients speak there are
+    [[listener]]s; with those alone this is not listened on unless given."""
     tls: ListenerTls | None = None
     """Clients at `listen` speak TLS."""
     workers: Workers = 1

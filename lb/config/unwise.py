@@ -21,6 +21,8 @@ from lb.config.serving import near
 from lb.errors import ConfigError
 from lb.system import open_to_others, reason
 
+EVERYBODY = "everybody: clients say themselves who they are"
+
 Found = Iterator[tuple[Place, str]]
 
 
@@ -181,8 +183,15 @@ def _trusting(file: Any) -> Found:
             yield (*place, "tls", "verify"), why
     for number, network in enumerate(file.server.trusted_proxies):
         if not ip_network(network).prefixlen:
-            why = f"{network} is everybody: clients say themselves who they are"
-            yield ("server", "trusted_proxies", number), why
+            yield ("server", "trusted_proxies", number), f"{network} is {EVERYBODY}"
+    for one in file.listening():
+        place = one.place[:-1]
+        if one.proxy_protocol and not one.proxy_from and not near(one.address):
+            why = f"whoever reaches {one.address} says who it is; give proxy_from, networks"
+            yield (*place, "proxy_protocol"), why
+        for number, network in enumerate(one.proxy_from):
+            if not ip_network(network).prefixlen:
+                yield (*place, "proxy_from", number), f"{network} is {EVERYBODY}"
 
 
 def _control(file: Any) -> Found:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import cast
 
 from lb.config import Listener
@@ -13,10 +15,18 @@ from lb.proxy.context import Context
 from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.peer import has_spoken, reset
-from lb.proxy.proxy_protocol import WrongHeader
-from lb.proxy.refusals import HEADER
+from lb.proxy.proxy_protocol import WrongHeader, unmapped
+from lb.proxy.refusals import HEADER, SENDER
 from lb.proxy.timers import Timers
 from lb.proxy.tls.layer import Secured
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+@lru_cache
+def networks(texts: tuple[str, ...]) -> Networks:
+    """As they are named in a file."""
+    return tuple(map(ip_network, texts))
 
 
 class Entrance:
@@ -38,7 +48,14 @@ class Entrance:
         """Of one that has come to `listener`."""
         now, secure = self._context.credentials.at(listener)
         if now.proxy_protocol:
-            return Preface(self._context, self._timers, self._clients, self._client(), secure)
+            return Preface(
+                self._context,
+                self._timers,
+                self._clients,
+                self._client(),
+                secure,
+                networks(now.proxy_from),
+            )
         return secured(self._context, self._client(), secure)
 
 
@@ -67,13 +84,16 @@ class Preface(asyncio.Protocol):
         clients: Clients,
         client: ClientConnection,
         secure: ssl.SSLContext | None,
+        senders: Networks,
     ) -> None:
+        """From `senders` alone, unless there are none."""
         self.transport: asyncio.Transport
         self._context = context
         self._timers = timers
         self._clients = clients
         self._client = client
         self._secure = secure
+        self._senders = senders
         self._data = b""
 
     # --- asyncio's side
@@ -82,6 +102,8 @@ class Preface(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop has its own class
         self._timers.header.start(self, self._context.now())
         self._clients.joined(self)
+        if self._senders and not self._may_send():
+            self._refuse("may send no PROXY header", SENDER)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -99,11 +121,22 @@ class Preface(asyncio.Protocol):
             self._refuse("closed in the middle of the PROXY header")
         self._clients.left(self)
 
-    def _refuse(self, why: str) -> None:
-        self._data = b""
+    @property
+    def _peer(self) -> str:
+        """The address of who sends."""
         peer = self.transport.get_extra_info("peername")  # empty for a Unix socket
-        client = str(peer[0]) if peer else "unknown"
-        self._context.refusals.note(HEADER, client, why, self._context.now())
+        return unmapped(peer[0]) if peer else "unknown"
+
+    def _may_send(self) -> bool:
+        peer = self._peer
+        if peer == "unknown":  # it is gone already
+            return False
+        address = ip_address(peer)
+        return any(address in network for network in self._senders)
+
+    def _refuse(self, why: str, kind: str = HEADER) -> None:
+        self._data = b""
+        self._context.refusals.note(kind, self._peer, why, self._context.now())
         self.transport.abort()
 
     def _give_way(self, ends: proxy_protocol.Ends | None, rest: bytes) -> None:

@@ -9,9 +9,11 @@ from math import inf
 from lb.proxy.logs.log import Log
 from lb.proxy.tls.failures import failure
 
-HANDSHAKE, PLAIN_HTTP, HEADER = "tls_handshake", "plain_http", "proxy_header"
-KINDS = (HANDSHAKE, PLAIN_HTTP, HEADER)
-"""A handshake that failed; HTTP where TLS is spoken; no PROXY header, or a wrong one."""
+HANDSHAKE, PLAIN_HTTP = "tls_handshake", "plain_http"
+"""A handshake that failed; HTTP where TLS is spoken."""
+HEADER, SENDER = "proxy_header", "proxy_sender"
+"""No PROXY header, or a wrong one; somebody who may send none."""
+KINDS = (HANDSHAKE, PLAIN_HTTP, HEADER, SENDER)
 APART = 10.0
 """Seconds between two lines of one kind: anybody can make us write them."""
 

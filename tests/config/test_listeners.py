@@ -83,6 +83,18 @@ mode = "0660"
         ),
         ('[[listener]]\naddress = "a:1"\nmode = "0660"', "listener[0].mode: is for Unix sockets"),
         ('[[listener]]\naddress = "unix:/a"\nmode = "rw"', "'rw' is no mode of a file"),
+        (
+            '[[listener]]\naddress = "a:1"\nproxy_from = ["10.0.0.0/8"]',
+            "listener[0].proxy_from: is for proxy_protocol = true",
+        ),
+        (
+            '[[listener]]\naddress = "a:1"\nproxy_protocol = true\nproxy_from = ["10.0.0.1/8"]',
+            "listener[0].proxy_from[0]: 10.0.0.1/8 has host bits set",
+        ),
+        (
+            '[[listener]]\naddress = "unix:/a"\nproxy_protocol = true\nproxy_from = ["10.0.0.0/8"]',
+            "listener[0].proxy_from: clients of a Unix socket have no address",
+        ),
     ],
 )
 def test_what_cannot_be_meant_of_a_listener_is_said_in_one_line(text: str, said: str) -> None:

@@ -11,6 +11,8 @@ from lb.config import Scenario
 PAIR = '[[backend]]\naddress = "h:1"\n[[backend]]\naddress = "h:2"\n'
 UNEVEN = '[[backend]]\naddress = "h:1"\nweight = 8\n[[backend]]\naddress = "h:2"\nweight = 2\n'
 LIMITED = '[[backend]]\naddress = "h:1"\nmax_in_flight = 1\n'
+QUIET = '[server]\nstats_path = ""\n[[listener]]\n'
+INTRODUCED = 'address = "a:1"\nproxy_protocol = true\n'
 MODEL = 'model = { service = "exponential:10ms" }\n'
 
 
@@ -73,6 +75,16 @@ def test_nothing_is_said_of_what_is_wise(text: str) -> None:
             "server.trusted_proxies[1]",
             "::/0 is everybody",
         ),
+        (
+            QUIET + 'address = "[::]:80"\nproxy_protocol = true',
+            "listener[0].proxy_protocol",
+            "whoever reaches [::]:80 says who it is",
+        ),
+        (
+            QUIET + f'{INTRODUCED}proxy_from = ["10.0.0.0/8", "0.0.0.0/0"]',
+            "listener[0].proxy_from[1]",
+            "0.0.0.0/0 is everybody",
+        ),
     ],
 )
 def test_what_is_unwise_is_said_with_its_place(text: str, key: str, part: str) -> None:
@@ -87,6 +99,8 @@ def test_what_is_unwise_is_said_with_its_place(text: str, key: str, part: str) -
         '[server]\nlisten = "0.0.0.0:80"\nstats_path = ""',
         '[server]\nlisten = ["[::1]:80", "127.0.0.2:80", "localhost:80", "unix:/run/lb"]',
         '[server]\nadmin = "unix:/run/lb.admin"',
+        '[[listener]]\naddress = "unix:/run/lb"\nproxy_protocol = true',
+        QUIET + f'{INTRODUCED}proxy_from = ["10.0.0.0/8"]',
         'algorithm = "random"\n' + UNEVEN,  # which goes by no weights
         "[retries]\nmax = 0\nbudget = 0.1\n" + PAIR,
         '[retries]\nbudget = 0.1\n[[backend]]\naddress = "h:1"',

@@ -84,6 +84,28 @@ def test_who_does_not_begin_with_a_header_is_closed(run: Run, said: bytes) -> No
     run(test())
 
 
+@pytest.mark.parametrize(("network", "welcome"), [("127.0.0.0/8", True), ("::/0", False)])
+def test_a_header_is_taken_from_those_who_may_send_one(
+    run: Run, network: str, welcome: bool
+) -> None:
+    async def test() -> None:
+        toml = f'{ASKING}proxy_from = ["10.0.0.0/8", "{network}"]\n'
+        async with (
+            origin(echo) as a,
+            proxy(a, toml=toml) as lb,
+            told(lb, written("v1", SOMEBODY), get()) as client,
+        ):
+            if welcome:
+                assert (await client.response()).status == 200
+            else:
+                await client.is_reset()
+            assert len(a.requests) == welcome
+            refused = lb.driver.report().connections_refused
+            assert (refused["proxy_sender"], refused["proxy_header"]) == (not welcome, 0)
+
+    run(test())
+
+
 def test_where_none_is_asked_for_a_header_is_no_request(run: Run) -> None:
     async def test() -> None:
         async with (

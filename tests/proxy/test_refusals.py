@@ -76,6 +76,11 @@ def test_a_handshake_that_fails_is_counted_and_told(run: Run, tmp_path: Path) ->
         assert [one["count"] for one in told] == [1, 3], "the rest when it stops"
         assert {one["client"] for one in told} == {"127.0.0.1"}
         assert told[0]["reason"] == "TLS: unsupported protocol"
-        assert refused == {"tls_handshake": 4, "plain_http": 1, "proxy_header": 0}
+        assert refused == {
+            "tls_handshake": 4,
+            "plain_http": 1,
+            "proxy_header": 0,
+            "proxy_sender": 0,
+        }
 
     run(test())
