@@ -70,7 +70,7 @@ async def add_backend(request: web.Request) -> web.Response:
         settings = operations.scenario.settings(table)
         await operations.perform(Add(settings), who(request))
         found_row = row(_find(table.label, await operations.report()))
-    location = f"/v1/backends/{quote(table.label, safe='')}"
+    location = f"/v1/backends/{quote(table.label, safe=':')}"
     return document(found_row, 201, {"Location": location})
 
 

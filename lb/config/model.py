@@ -29,6 +29,7 @@ from lb.config.values import (
     Mistakes,
     Positive,
     PositiveDuration,
+    Printable,
     Share,
     Table,
     Weight,
@@ -54,7 +55,7 @@ class BackendKeys(Table):
     """Its share beside those of the others, where the algorithm minds weights."""
     priority: Annotated[int, Field(ge=0)] = 0
     """0 comes first; the others are given what those before them cannot take."""
-    zone: str = ""
+    zone: Printable = ""
     """Where it is; see [tiers] local_zone."""
     max_in_flight: MaxInFlight = None
     """Requests at a time; "adaptive" finds it by how answers slow down."""

@@ -107,15 +107,22 @@ def reachable(checked: str) -> str:
     return checked
 
 
+def printable(text: str) -> str:
+    """Check what people and programs read in lines. Raises ValueError."""
+    if not text.isprintable():
+        raise ValueError(f"{text[:LONGEST_NAME]!r} has letters that cannot be printed")
+    return text
+
+
 def backend_name(text: str) -> str:
     """Check what a backend is called, in logs, metrics and paths; "" is none. Raises ValueError."""
     if text and not text.strip():
         raise ValueError(f"{text!r} is blank; leave it out, or give a name")
-    if not text.isprintable():
-        raise ValueError(f"{text[:LONGEST_NAME]!r} has letters that cannot be printed")
+    if text in (".", ".."):
+        raise ValueError(f"{text!r} means something else in a path; give another name")
     if len(text) > LONGEST_NAME:
         raise ValueError(f"{len(text)} letters are too many for a name; at most {LONGEST_NAME}")
-    return text
+    return printable(text)
 
 
 def addresses(value: object) -> str | tuple[str, ...]:
@@ -235,6 +242,7 @@ Duration = Annotated[
 Size = Annotated[int, BeforeValidator(size), WithJsonSchema(SIZE)]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 Address = Annotated[str, AfterValidator(address), WithJsonSchema(ADDRESS)]
+Printable = Annotated[str, AfterValidator(printable)]
 BackendName = Annotated[str, AfterValidator(backend_name), WithJsonSchema(NAME)]
 Addresses = Annotated[
     str | tuple[str, ...],

@@ -29,6 +29,16 @@ MISTAKES = {
         "lb.toml:3 backend[0].name",
         "'a\\nb' has letters that cannot be printed",
     ),
+    "a name that leads elsewhere": (
+        '[[backend]]\naddress = "h:1"\nname = ".."\n',
+        "lb.toml:3 backend[0].name",
+        "'..' means something else in a path",
+    ),
+    "a zone of two lines": (
+        '[[backend]]\naddress = "h:1"\nzone = "a\\nb"\n',
+        "lb.toml:3 backend[0].zone",
+        "'a\\nb' has letters that cannot be printed",
+    ),
     "a blank name": (
         '[[backend]]\naddress = "h:1"\nname = " "\n',
         "lb.toml:3 backend[0].name",
