@@ -37,8 +37,8 @@ class ListenerTls(Table):
     """PEM, not encrypted."""
     certificates: Annotated[tuple[CertificateTable, ...], Field(strict=False)] = ()
     """Several, of which a client gets the one that is valid for the name it asks for, else the
-    first. They share sessions: one of TLS 1.2 may be resumed under another name, without showing
-    the certificate that is for it."""
+    first. They share sessions: whoever asks for one of another name may resume it, and is shown no
+    certificate."""
     min_version: TlsVersion = "1.2"
     """The oldest version of TLS that is spoken."""
 

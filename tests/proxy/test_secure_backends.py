@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,32 @@ def test_a_backend_that_cannot_show_who_it_is_gets_nothing(
             assert told[1]["backend"] == "a"
             assert str(told[1]["reason"]).startswith("TLS: its certificate is not good: ")
             assert a.requests == []
+
+    run(test())
+
+
+def test_of_a_backend_that_is_good_and_bad_by_turns_the_log_does_not_hear_each_time(
+    run: Run, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        context, other = papers.serving("a.test"), papers.serving("b.test")
+        shown = iter([other, context, other, context])
+
+        def show(one: ssl.SSLObject, *_: object) -> None:
+            one.context = next(shown)
+
+        context.sni_callback = show
+        toml = PATIENT + "[retries]\nmax = 0\n"
+        async with (
+            origin(echo, tls=context) as a,
+            proxy(a, toml=toml, a=tls(tmp_path, NAMED)) as lb,
+        ):
+            statuses = []
+            for _ in range(4):
+                statuses.append((await lb.get()).status)
+                lb.backends[0].site.close_idle(float("inf"))
+            assert statuses == [502, 200, 502, 200]
+            assert [event for _, event, _ in lb.log].count("no connection") == 1
 
     run(test())
 

@@ -21,6 +21,8 @@ from lb.proxy.waits import INFINITY
 from lb.strategies.sticky import token
 from lb.system import ours, scarce
 
+APART = 10.0
+"""Seconds between two lines of the log about a backend that cannot be spoken to in private."""
 ROUNDS = 3
 """Of the event loop, after which transports that were closed have given up their descriptors."""
 
@@ -53,6 +55,7 @@ class UpstreamPool:
         host, self._port = host_and_port(backend.address)
         self._name = names.name(host)
         self._why = ""  # no connection could be made, when that was tried last
+        self._quiet_until = -INFINITY
         self._connecting: dict[Attempt, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -182,9 +185,10 @@ class UpstreamPool:
         return connection
 
     def _tell(self, why: str) -> None:
-        """Once an episode, which ends with a connection, say why there is none."""
-        if why != self._why:
-            self._why = why
+        """Say why there is no connection, once until there is one again, and not too often."""
+        now = self.context.now()
+        if why != self._why and now >= self._quiet_until:
+            self._why, self._quiet_until = why, now + APART
             self.context.log("warning", "no connection", backend=self.backend.name, reason=why)
 
     def _failed(self, attempt: Attempt, outcome: Outcome) -> None:
