@@ -5,6 +5,7 @@ All of it changes with the file, while requests run.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from lb.config import Scenario
@@ -14,6 +15,11 @@ from lb.proxy.http.tracing import Marks
 from lb.proxy.logs.access import AccessLog
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.spans import NoOpenTelemetry, Spans, spans
+
+LAST_WORDS = 1.0
+"""Seconds that files and collectors which take nothing may delay the end of the process."""
+SOON = 0.01
+"""Of these the seconds that are left to the last of them in any case."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,12 @@ class Telling:
             self._now.access_log.reopen()
 
     def close(self) -> None:
-        """Tell what there is, for a second at most each."""
-        if self._now.access_log is not None:
-            self._now.access_log.close()
-        if self._now.collector is not None:
-            self._now.collector.close()
+        """Tell what there is, for a second at most: one does not wait for the other."""
+        access_log, collector = self._now.access_log, self._now.collector
+        until = time.monotonic() + LAST_WORDS
+        if collector is not None:
+            collector.hasten()
+        if access_log is not None:
+            access_log.close(LAST_WORDS)
+        if collector is not None:
+            collector.close(max(SOON, until - time.monotonic()))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from lb.config import AccessLog as Table
-from lb.proxy.logs.access import AccessLog
+from lb.proxy.logs.access import SLOW, AccessLog
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     Origin,
@@ -24,7 +26,7 @@ from tests.proxy.doubles import (
     silent,
 )
 from tests.proxy.house import FILE, House
-from tests.proxy.test_access_log import PATIENCE, lines_of, stopped, table
+from tests.proxy.test_access_log import PATIENCE, lines_of, request, stopped, table
 
 
 async def half(wire: Wire, it: Origin) -> None:
@@ -118,3 +120,46 @@ def test_what_is_refused_is_told_from_its_first_byte_on(
     assert (line["status"], line["total_ms"]) == (status, seconds * 1e3)
     assert line["time"] == "1970-01-01T00:01:50.000Z"
     assert (line["method"], line["target"], line["protocol"]) == first
+
+
+# --- lines that cannot be written
+
+
+@pytest.mark.parametrize("place", ["full", "nobody", "left"])
+def test_what_is_dropped_is_said_at_the_end_at_the_latest_with_its_reason(
+    place: str, tmp_path: Path
+) -> None:
+    file, why = f"syslog:{tmp_path / place}", "no such file or directory"
+    if place == "full":
+        file, why = "/dev/full", "no space left on device"
+        if not Path(file).exists():
+            pytest.skip("there is no /dev/full")
+    elif place == "left":
+        why = "connection refused"
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as daemon:
+            daemon.bind(str(tmp_path / place))
+    told: list[dict[str, object]] = []
+    log = AccessLog(Table(file=file), lambda *_, **fields: told.append(fields), now=lambda: 0.0)
+    log._tell_at = 1.0  # something was said lately
+    for _ in range(3):
+        log.ended(*request())
+        log.flush()
+    assert not told
+    assert log.close(PATIENCE)
+    assert told == [{"count": 3, "why": why, "file": file}]
+
+
+def test_what_is_not_written_by_the_end_counts_as_dropped(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    holder = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)  # and nobody reads
+    told: list[dict[str, object]] = []
+    log = AccessLog(Table(file=str(fifo)), lambda *_, **fields: told.append(fields))
+    for _ in range(2000):
+        log.ended(*request())
+    assert log.close(0.01) is False
+    dropped = log.dropped
+    written = os.read(holder, 1 << 20).count(b"\n")
+    os.close(holder)  # which ends the writer, whose lines are lost once more
+    assert 2000 - written <= dropped <= 2000
+    assert told == [{"count": dropped, "why": SLOW, "file": str(fifo)}]

@@ -209,8 +209,20 @@ def test_a_collector_that_takes_nothing_is_said_once() -> None:
     assert spans.close(PATIENCE)
     assert 0 < spans.dropped <= 310
     spans.flush()
-    spans.flush()
-    assert collector.events == ["spans are not taken"]
+    assert collector.events == ["spans are not taken", "spans dropped"]
+
+
+def test_what_a_silent_collector_has_not_taken_by_the_end_is_counted() -> None:
+    collector = Collector()
+    collector.open.clear()
+    told: list[dict[str, object]] = []
+    spans = Spans(TABLE, lambda *_, **fields: told.append(fields), collector.start)
+    for number in range(10):
+        spans.ended(*request(number))
+    assert spans.close(0.001) is False
+    assert told == [{"requests": 10, "collector": TABLE.otlp}]
+    collector.open.set()
+    assert spans.close(PATIENCE)
 
 
 def test_a_collector_that_is_silent_holds_nobody() -> None:

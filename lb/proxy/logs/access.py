@@ -27,10 +27,9 @@ GATHERED = 128
 """Lines that are handed on together, at most."""
 PAUSE = 0.01
 """Seconds between two writes."""
-LAST_WORDS = 1.0
-"""Seconds that a file which takes nothing may delay the end of the process."""
 QUIET = 10.0
 """Seconds between two words on lines that were dropped."""
+SLOW = "not written as fast as they came"
 REOPEN = b"reopen"
 CLOSE = b"close"
 
@@ -63,7 +62,9 @@ class AccessLog(Teller):
         self._refused = 0  # lines; only the caller's thread counts them
         self._lost = 0  # lines; this and the next belong to the writer's thread
         self._news: tuple[str, str] | None = None
-        self._told = 0
+        self._handed = 0  # lines to the writer's thread, which counts those it is done with
+        self._done = 0
+        self._told = self._lost_told = 0
         self._tell_at = 0.0
         self._writer = WriterThread("access log", self._write, room, PAUSE)
 
@@ -117,28 +118,44 @@ class AccessLog(Teller):
         if self._news is not None:
             (level, event), self._news = self._news, None
             self._log(level, event, file=self.table.file)
-        dropped = self.dropped
-        if dropped > self._told and self._now() >= self._tell_at:
-            count, self._told = dropped - self._told, dropped
+        if self.dropped > self._told and self._now() >= self._tell_at:
             self._tell_at = self._now() + QUIET
-            self._log("warning", "access log lines dropped", count=count, file=self.table.file)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say how many lines were dropped of which nothing was said."""
+        lost, dropped = self._lost, self.dropped
+        why = self._sink.why if lost > self._lost_told else SLOW
+        count, self._told, self._lost_told = dropped - self._told, dropped, lost
+        file = self.table.file
+        self._log("warning", "access log lines dropped", count=count, why=why, file=file)
 
     def reopen(self) -> None:
         """Go on in a new file of the same name. Where that cannot be, in the old one."""
         self.flush()
         self._writer.put(REOPEN)
 
-    def close(self, within: float = LAST_WORDS) -> bool:
-        """Write what there is; False when that takes longer than `within` seconds."""
+    def close(self, within: float) -> bool:
+        """Write what there is; False when that takes longer than `within` seconds.
+
+        What is not written by then counts as dropped, unless no time was given: then it is written
+        later, should the process live on.
+        """
         self.flush()
         self._writer.put(CLOSE)
         in_time = self._writer.close(within)
+        if not in_time and within:
+            self._refused += self._handed - self._done
         self.flush()
+        if self.dropped > self._told:
+            self._tell()
         return in_time
 
     def _hand_on(self) -> None:
         lines, self._lines = self._lines, []
-        if not self._writer.put("".join(lines).encode("utf-8", "backslashreplace")):
+        if self._writer.put("".join(lines).encode("utf-8", "backslashreplace")):
+            self._handed += len(lines)
+        else:
             self._refused += len(lines)
 
     # --- on the writer's thread
@@ -151,6 +168,7 @@ class AccessLog(Teller):
                 self._sink.close()
             else:
                 self._lost += self._sink.write(item)
+                self._done += item.count(b"\n")
         return False
 
     def _reopen(self) -> None:

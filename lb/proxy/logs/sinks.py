@@ -26,6 +26,9 @@ AGAIN = 1.0
 class Sink:
     """Takes whole lines."""
 
+    why = ""
+    """What was wrong when some could not be written the last time."""
+
     @abstractmethod
     def write(self, lines: bytes) -> int:
         """How many could not be written."""
@@ -47,15 +50,20 @@ class Descriptor(Sink):
         self._pieces = descriptor is not None and not stat.S_ISREG(os.fstat(descriptor).st_mode)
 
     def write(self, lines: bytes) -> int:
-        if self._outlet is None:
+        outlet = self._outlet
+        if outlet is None:
+            self.why = "it is closed"
             return lines.count(b"\n")
-        if not self._pieces:
-            return self._outlet.put_out(lines).count(b"\n")
         begin, lost = 0, 0
         while begin < len(lines):
-            end = lines.rfind(b"\n", begin, begin + ATOMIC) + 1 or lines.find(b"\n", begin) + 1
-            lost += self._outlet.put_out(lines[begin:end]).count(b"\n")
+            end = len(lines)
+            if self._pieces:
+                most = begin + ATOMIC
+                end = lines.rfind(b"\n", begin, most) + 1 or lines.find(b"\n", begin) + 1
+            lost += outlet.put_out(lines[begin:end]).count(b"\n")
             begin = end
+        if lost:
+            self.why = outlet.why
         return lost
 
     def reopen(self) -> None:
@@ -134,7 +142,8 @@ class Syslog(Sink):
                     return False
                 self._socket = self._connected()
             self._socket.send(message)
-        except OSError:
+        except OSError as error:
+            self.why = reason(error)
             self.close()  # the daemon may be another one by now
             self._again_at = time.monotonic() + AGAIN
             return False

@@ -25,8 +25,6 @@ AT_ONCE = 256
 """Requests that are handed over together, at most."""
 PAUSE = 1.0
 """Seconds between two hand-overs, while there are few."""
-LAST_WORDS = 1.0
-"""Seconds that a collector may delay the end of the process."""
 EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 SDK = "opentelemetry.sdk.trace"
 
@@ -43,6 +41,8 @@ class Spans(Teller):
         self._waiting: deque[Served] = deque()
         self._refused = 0  # requests; only the caller's thread counts them
         self._lost = 0  # requests; this and the next belong to the other thread
+        self._handed = 0  # requests to the other thread, which counts those it is done with
+        self._done = 0
         self._taken = True
         self._told = True
         self._closing = Event()
@@ -63,6 +63,7 @@ class Spans(Teller):
         since = time.time() - now
         request = exchange.request
         secure = exchange.client.transport.get_extra_info("ssl_object") is not None
+        self._handed += 1
         self._waiting.append(
             Served(
                 *(trace.trace_id, trace.span, trace.parent),
@@ -92,18 +93,33 @@ class Spans(Teller):
         return self._refused + self._lost
 
     def flush(self) -> None:
-        """Say when the collector takes no spans any more, or takes them again."""
+        """Say when the collector takes no spans any more, or takes them again.
+
+        How many it was not told of is said at the end.
+        """
         if self._taken != self._told:
             self._told = self._taken
             event = "spans are taken again" if self._taken else "spans are not taken"
             self._log("info" if self._taken else "warning", event, collector=self.table.otlp)
 
-    def close(self, within: float = LAST_WORDS) -> bool:
-        """Tell what there is; False when that takes longer than `within` seconds."""
+    def hasten(self) -> None:
+        """Tell what there is at once; no more comes."""
         self._closing.set()
         self._many.set()
+
+    def close(self, within: float) -> bool:
+        """Tell what there is; False when that takes longer than `within` seconds.
+
+        What the collector has not taken by then counts as dropped, unless no time was given.
+        """
+        self.hasten()
         self._thread.join(within)
-        return not self._thread.is_alive()
+        in_time = not self._thread.is_alive()
+        self.flush()
+        lost = self.dropped + (self._handed - self._done if within else 0)
+        if lost:
+            self._log("warning", "spans dropped", requests=lost, collector=self.table.otlp)
+        return in_time
 
     # --- on a thread
 
@@ -116,6 +132,7 @@ class Spans(Teller):
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
                 self._taken = export(batch)
+                self._done += len(batch)
                 if not self._taken:
                     self._lost += len(batch)
                     if closing:

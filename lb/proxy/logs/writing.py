@@ -12,6 +12,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
+from lb.system import reason
+
 Write = Callable[[list[bytes]], bool]
 """Called on the thread with what has come, in order; True asks to be called again in a while."""
 
@@ -93,6 +95,8 @@ class Outlet:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self.why = ""
+        """What was wrong when something could not be written the last time."""
         self._torn = False  # the last line was written in part
 
     def put_out(self, data: bytes) -> bytes:
@@ -107,7 +111,8 @@ class Outlet:
                 patience = select.poll()
                 patience.register(self.descriptor, select.POLLOUT)
                 patience.poll()
-            except OSError:
+            except OSError as error:
+                self.why = reason(error)
                 if at:
                     self._torn = data[at - 1 : at] != b"\n"
                 return data[at:].removeprefix(b"\n")
