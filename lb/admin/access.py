@@ -23,7 +23,10 @@ class Access:
     """What a request must show. The token may be changed while it is asked for."""
 
     def __init__(self, token: str | None = None, hosts: Iterable[str] | None = None) -> None:
-        """`hosts`: names this place is called by, beside loopback addresses; None: any."""
+        """`hosts`: names this place is called by, beside loopback addresses; None: any.
+
+        They only matter while there is no token, which a page of somebody else does not know.
+        """
         self.token = token
         self._hosts = None if hosts is None else {"localhost", *(it.lower() for it in hosts)}
 
@@ -34,7 +37,7 @@ class Access:
         by that name (DNS rebinding).
         """
         host = request.headers.get("Host", "")
-        if self._hosts is not None and host and not self._ours(host):
+        if self.token is None and self._hosts is not None and host and not self._ours(host):
             why = f"this is not {host!r}"
             raise Refused(403, "foreign_host", why, "call it by its address, or localhost")
         origin = request.headers.get("Origin")

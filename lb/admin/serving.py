@@ -55,7 +55,7 @@ class Admin:
             self._listening.append(await loop.create_server(self._enter, sock=one))
 
     def adopt(self, token: str | None) -> None:
-        """Another token from now on; see `token_of`."""
+        """Another token from now on, or none; see `token_of`."""
         self._access.token = token
 
     async def stop(self) -> None:
@@ -82,7 +82,7 @@ class _Full(asyncio.Protocol):
 def access_of(scenario: Scenario) -> Access:
     """Who may ask there. Raises ConfigError."""
     address = scenario.server.admin
-    guarded = token_of(scenario)
-    if guarded is not None or address is None or address.startswith(UNIX):
-        return Access(guarded)  # no page knows the token, none reaches a file
-    return Access(None, [host_and_port(address)[0]])
+    token = token_of(scenario)
+    if address is None or address.startswith(UNIX):
+        return Access(token)  # no page reaches a file
+    return Access(token, [host_and_port(address)[0]])

@@ -128,6 +128,24 @@ def test_on_loopback_only_names_of_this_place_lead_here(host: str, status: int) 
     run(test())
 
 
+def test_a_token_that_is_dropped_leaves_the_names(tmp_path: Path) -> None:
+    """Whether there was one at the start or not."""
+    (tmp_path / "token").write_text(SECRET)
+    access = access_of(scenario(tmp_path, "127.0.0.1:1"))
+
+    async def test() -> None:
+        async with plane(access=access) as lb:
+            foreign = {"Host": "evil.example"}
+            bearing = {"Authorization": f"Bearer {SECRET}"}
+            assert (await lb.ask("GET", "/v1/snapshot", **foreign, **bearing)).status == 200
+            access.token = None
+            answer = await lb.ask("GET", "/v1/snapshot", **foreign)
+            assert (answer.status, answer.json["error"]) == (403, "foreign_host")
+            assert (await lb.ask("GET", "/v1/snapshot")).status == 200
+
+    run(test())
+
+
 def test_a_token_is_asked_for_everything_but_the_page() -> None:
     async def test() -> None:
         async with plane(access=Access(SECRET)) as lb:
