@@ -103,7 +103,7 @@ def _unix(text: str) -> str:
 def reachable(checked: str) -> str:
     """Check that an address is none at port 0, which stands for any. Raises ValueError."""
     if not checked.startswith(UNIX) and not host_and_port(checked)[1]:
-        raise ValueError(f"{checked!r}: nobody can be reached at port 0")
+        raise ValueError("nobody can be reached at port 0")
     return checked
 
 
