@@ -19,9 +19,9 @@ Changed = Callable[[str], None]
 """Told which source has news; what all say together is in `rows`."""
 
 
-def source_of(table: DiscoveryTable) -> Source:
-    """What a table of the file names."""
-    return source_of_names(table) if table.file is None else WatchedFile(table.file)
+def source_of(table: DiscoveryTable, known: Rows) -> Source:
+    """What a table of the file names; `known` is what was found there before."""
+    return source_of_names(table, known) if table.file is None else WatchedFile(table.file)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Discovery:
         log: Log,
         changed: Changed,
         known: Remembered | None = None,
-        source_of: Callable[[DiscoveryTable], Source] = source_of,
+        source_of: Callable[[DiscoveryTable, Rows], Source] = source_of,
     ) -> None:
         """`known` is what another one's sources said last, which ours may say again or not."""
         self._log = log
@@ -78,7 +78,7 @@ class Discovery:
             if watch is None or watch.table != table:
                 source = table.source
                 known = self._before.pop(source, ()) if watch is None else watch.rows
-                watch = Watch(table, self._source_of(table), self._log, known)
+                watch = Watch(table, self._source_of(table, known), self._log, known)
                 plan.new.append(watch)
             plan.watches.append(watch)
         try:

@@ -13,7 +13,7 @@ from lb.aside import Lookup, is_address, system_lookup
 from lb.config import BackendTable, host_and_port
 from lb.config.discovery import DiscoveryTable, host_name, name_server
 from lb.discovery.asking import NameServers, Records, Unanswered
-from lb.discovery.watching import Sighting, Source
+from lb.discovery.watching import Rows, Sighting, Source
 from lb.system import reason
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {"any": ("A", "AAAA"), "ipv4": ("A",), "ipv6": ("AAAA",)}
@@ -28,11 +28,13 @@ NEGLIGIBLE = 0.01
 very small chance of being selected" (RFC 2782)."""
 
 
-def source_of_names(table: DiscoveryTable, lookup: Lookup = system_lookup) -> Source:
-    """What a table with `dns` or `srv` names."""
+def source_of_names(
+    table: DiscoveryTable, known: Rows = (), lookup: Lookup = system_lookup
+) -> Source:
+    """What a table with `dns` or `srv` names; `known` is what was found there before."""
     if table.srv is not None:
-        return Service(table)
-    return AskedAddresses(table) if table.nameservers else Addresses(table, lookup)
+        return Service(table, known)
+    return AskedAddresses(table, known) if table.nameservers else Addresses(table, lookup)
 
 
 class Addresses:
@@ -59,14 +61,18 @@ class Addresses:
 class AskedAddresses:
     """The same by name servers of the file; what each family was last stays for itself."""
 
-    def __init__(self, table: DiscoveryTable) -> None:
+    def __init__(self, table: DiscoveryTable, known: Rows = ()) -> None:
         assert table.dns is not None
         self._host, self._port = host_and_port(table.dns)
         self._none = NONE[table.family]
         self._kinds = FAMILIES[table.family]
         self._servers = [name_server(text) for text in table.nameservers]
         self._timeout = table.timeout
-        self._known: dict[str, tuple[str, ...]] = {}
+        before = [host for row in known if is_address(host := host_and_port(row.address)[0])]
+        self._known = {
+            kind: tuple(it for it in before if version(it) == VERSIONS[kind])
+            for kind in self._kinds
+        }
 
     def look(self) -> Sighting:
         servers = NameServers(self._servers, self._timeout)
@@ -92,14 +98,19 @@ class AskedAddresses:
 class Service:
     """Every record of a service. Targets are looked up here, where the file has name servers."""
 
-    def __init__(self, table: DiscoveryTable) -> None:
+    def __init__(self, table: DiscoveryTable, known: Rows = ()) -> None:
         assert table.srv is not None
         self._name = table.srv
         self._none = NONE[table.family]
         self._kinds = FAMILIES[table.family]
         self._servers = [name_server(text) for text in table.nameservers]
         self._timeout = table.timeout
-        self._known: dict[str, str] = {}  # the address of each target
+        self._known = {  # the address of each target
+            row.label.rpartition(":")[0]: host
+            for row in known
+            if is_address(host := host_and_port(row.address)[0])
+            and version(host) in {VERSIONS[kind] for kind in self._kinds}
+        }
 
     def look(self) -> Sighting:
         try:

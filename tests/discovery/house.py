@@ -52,8 +52,8 @@ class House:
         scripts: dict[str, Script] | None = None,
         known: Remembered | None = None,
     ) -> None:
-        def script(table: DiscoveryTable) -> Source:
-            return scripts[table.source] if scripts else source_of(table)
+        def script(table: DiscoveryTable, known: Rows) -> Source:
+            return scripts[table.source] if scripts else source_of(table, known)
 
         self.log: list[tuple[str, dict[str, object]]] = []
         self.heard: list[tuple[str, list[str]]] = []

@@ -147,7 +147,7 @@ def test_the_system_is_asked_where_the_file_has_no_name_servers() -> None:
         assert host == WEB
         return ["fd00::1", "10.0.0.2", "fe80::1%eth0", "10.0.0.1", "10.0.0.2"]
 
-    source = source_of_names(DiscoveryTable(dns=f"{WEB}:80"), lookup)
+    source = source_of_names(DiscoveryTable(dns=f"{WEB}:80"), lookup=lookup)
     assert addresses(source.look()) == ["10.0.0.1:80", "10.0.0.2:80", "[fd00::1]:80"]
 
 
@@ -168,7 +168,7 @@ def test_the_systems_trouble_is_told(error: Exception | None, why: str) -> None:
             raise error
         return ["fd00::1"]
 
-    source = source_of_names(DiscoveryTable(dns=f"{WEB}:80", family="ipv4"), lookup)
+    source = source_of_names(DiscoveryTable(dns=f"{WEB}:80", family="ipv4"), lookup=lookup)
     assert source.look() == Sighting(None, why)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
+from lb.config.discovery import DiscoveryTable
 from lb.discovery.memory import recalled, remembered
 from lb.discovery.watching import Sighting
 from tests.discovery.conftest import Run
 from tests.discovery.house import WITHIN, House, Script, file_table, labels, rows
+from tests.discovery.nameserver import BROKEN, NameServer
 
 
 def test_tables_come_change_and_go_while_it_runs(run: Run) -> None:
@@ -94,6 +98,42 @@ def test_a_successor_goes_on_with_what_was_known_where_its_own_sources_say_nothi
         successor = House(*tables, scripts=scripts, known=known)
         assert labels(await successor.first()) == ["h:1", "h:3"]
         await successor.found.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("how", ["a successor", "a changed table"])
+@pytest.mark.parametrize("kind", ["dns", "srv"])
+def test_what_a_first_look_hears_nothing_of_stays_what_it_was(
+    run: Run, server: NameServer, kind: str, how: str
+) -> None:
+    def table(timeout: int) -> DiscoveryTable:
+        at = {"dns": "a.internal:80"} if kind == "dns" else {"srv": "_http._tcp.internal"}
+        keys = {**at, "nameservers": [server.address], "timeout": timeout, "interval": 60}
+        return DiscoveryTable.model_validate(keys)
+
+    async def test() -> None:
+        server.says("_http._tcp.internal", "SRV", "1 1 80 a.internal.", "1 1 80 b.internal.")
+        server.says("a.internal", "A", "10.0.0.1")
+        server.says("a.internal", "AAAA", "fd00::1")
+        server.says("b.internal", "A", "10.0.0.2")
+        house = House(table(60))
+        before = [row.address for row in await house.first()]
+        second = "[fd00::1]:80" if kind == "dns" else "10.0.0.2:80"
+        assert before == ["10.0.0.1:80", second]
+        server.zone["a.internal", "AAAA"] = server.zone["b.internal", "A"] = BROKEN
+        server.zone["b.internal", "AAAA"] = BROKEN
+        server.says("a.internal", "A", "10.0.0.7")
+        if how == "a successor":
+            known = json.loads(json.dumps(house.found.known))
+            await house.found.close()
+            house = House(table(60), known=known)
+            after = await house.first()
+        else:
+            house.found.adopt(await house.found.plan([table(59)], (), WITHIN))
+            after = house.found.rows
+        assert [row.address for row in after] == ["10.0.0.7:80", second]
+        await house.found.close()
 
     run(test())
 
