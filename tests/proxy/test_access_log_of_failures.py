@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lb.config import AccessLog as Table
+from lb.config import Scenario
+from lb.errors import CannotWrite
 from lb.proxy.logs.access import SLOW, AccessLog
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
@@ -123,6 +125,13 @@ def test_what_is_refused_is_told_from_its_first_byte_on(
 
 
 # --- lines that cannot be written
+
+
+def test_a_start_without_its_file_is_none(tmp_path: Path) -> None:
+    scenario = Scenario.parse(table(tmp_path / "none" / "x.log"))
+    assert scenario.access_log is not None
+    with pytest.raises(CannotWrite, match=r"cannot write to .*x.log: no such file or directory"):
+        AccessLog(scenario.access_log, lambda *_, **__: None)
 
 
 @pytest.mark.parametrize("place", ["full", "nobody", "left"])
