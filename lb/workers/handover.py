@@ -54,6 +54,8 @@ class Estate:
     """What operators want of backends, by name."""
     found: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What sources of backends said last, see `lb.discovery.memory`."""
+    activated: bool = False
+    """Whether a service manager holds the sockets, too."""
 
 
 class Predecessor:
@@ -139,6 +141,11 @@ class Succession:
         """Whether a successor can find us."""
         return bool(self._waiting)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a successor has our sockets, and is about to take over."""
+        return bool(self._talks)
+
     def close(self) -> None:
         """Wait no more."""
         for one in self._waiting:
@@ -170,6 +177,7 @@ class Succession:
                 "addresses": [address for address, _ in sockets],
                 "states": estate.states,
                 "found": estate.found,
+                "activated": estate.activated,
             }
         ).encode()
         descriptors = [one.fileno() for _, one in sockets]
@@ -251,7 +259,8 @@ def _received(connection: socket.socket) -> Estate:
             data += more
         told = json.loads(data[HEADER.size :])
         handed_over = list(zip(told["addresses"], sockets, strict=True))
-        return Estate(told["pid"], handed_over, told["states"], told.get("found", {}))
+        found, activated = told.get("found", {}), told.get("activated", False)
+        return Estate(told["pid"], handed_over, told["states"], found, activated)
     except BaseException:
         for one in sockets:
             one.close()

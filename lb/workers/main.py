@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
 from typing import Any
@@ -21,9 +20,8 @@ from lb.balancing import Change, SetState, State
 from lb.config import Scenario
 from lb.errors import ConfigError, LbError, UsageError
 from lb.measures import Events, Report
-from lb.proxy.listening import Bound, place_of
+from lb.proxy.listening import Bound, forget, place_of
 from lb.proxy.names import Names
-from lb.system import reason
 from lb.workers import notify
 from lb.workers.chronicle import Chronicle, told
 from lb.workers.crew import Crew
@@ -33,12 +31,11 @@ from lb.workers.handover import Estate, Predecessor, Succession
 from lb.workers.plane import Plane
 from lb.workers.rereading import Read, differences, in_force, read_again, still_whole
 from lb.workers.sockets import activated, gathered
+from lb.workers.successor import send_for
 from lb.workers.unchangeable import unchangeable
 
 AWAITED = 2.0
 """Seconds that idle clients get when a manager holds the sockets: meanwhile others wait there."""
-LOOK = 0.1
-"""Seconds between two looks at whether a successor lives."""
 
 
 class Main:
@@ -74,6 +71,8 @@ class Main:
         self._gently = False  # a successor serves
         self._activated = False  # a manager holds the sockets
         self._succeeding = False  # a successor is starting
+        self._relieved = predecessor is None  # nobody else serves at our sockets
+        self._unwanted: list[socket.socket] = []  # sockets of the predecessor's, and not ours
         self._watchdog: asyncio.TimerHandle | None = None
 
     # --- what is asked of it
@@ -102,8 +101,9 @@ class Main:
 
     async def reload(self, who: str) -> Sequence[str]:
         async with self._in_turn:
-            notify.tell("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // 1000}")
             try:
+                self._stay()
+                notify.tell("RELOADING=1", f"MONOTONIC_USEC={monotonic_ns() // 1000}")
                 kept = await self._reload(who)
             except LbError as error:
                 problems = error.problems if isinstance(error, ConfigError) else [str(error)]
@@ -111,13 +111,13 @@ class Main:
                     self._log("error", "not reloaded", who=who, reason=problem)
                 raise
             finally:
-                notify.tell("READY=1")
+                if not self._stopping.is_set():
+                    notify.tell("READY=1")
             for line in kept:
                 self._log("warning", "not changed while it runs", reason=line)
             return kept
 
     async def _reload(self, who: str) -> Sequence[str]:
-        self._stay()
         if self._read is None:
             raise UsageError("there is no file to read again: this balancer was started without")
         scenario = await read_again(self._read)
@@ -137,6 +137,7 @@ class Main:
     async def _adopt(self, scenario: Scenario) -> None:
         plan = await self._finding.plan(scenario)
         try:
+            self._stay()
             await self.crew.adopt(joined(scenario, plan.rows))
         except BaseException:
             self._finding.drop(plan)
@@ -162,6 +163,9 @@ class Main:
                 )
             except LbError as error:
                 self._log("error", "not changed", who=who, reason=str(error))
+            except Exception as error:  # ours; what is found next is gone by
+                why = f"{type(error).__name__}: {error}"
+                self._log("error", "not changed", who=who, reason=why)
 
     def _stay(self) -> None:
         """Raises UsageError when nothing shall be changed any more."""
@@ -199,28 +203,32 @@ class Main:
         addresses = [listener.address for listener in listeners]
         passed: list[tuple[str, socket.socket]] = []
         states: dict[str, str] = {}
+        from_manager = notify.passed()
+        self._activated = bool(from_manager)
         if self._predecessor is not None:
-            passed, states = self._predecessor.estate.sockets, self._predecessor.estate.states
-        elif from_manager := notify.passed():
-            self._activated = True
+            estate = self._predecessor.estate
+            passed, states, self._activated = estate.sockets, estate.states, estate.activated
+            for one in from_manager:
+                one.close()  # the predecessor has them already
+        elif from_manager:
             at_admin = [listener.address for listener in self._plane.listeners]
             passed = activated([*addresses, *at_admin], from_manager)
         names = Names(self._log)
         ours, passed = self._plane.claim(passed, addresses)
-        self._plane.bound = await gathered(self._plane.listeners, ours, names)
-        self._bound = await gathered(listeners, passed, names)
+        self._plane.bound, unwanted = await gathered(self._plane.listeners, ours, names)
+        self._bound, more = await gathered(listeners, passed, names)
+        self._unwanted = unwanted + more
         if self.scenario.discovery:
             await self._adopt(self.scenario)
-        await self.crew.start(self._bound)
         for name, state in states.items():
-            try:
+            with suppress(LbError, ValueError):  # it is not in our file
                 await self.crew.perform(SetState(name, State(state)))
-            except LbError:
-                continue  # it is not in our file
+        await self.crew.start(self._bound)
         await self._plane.start()
+        notify.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS=at {', '.join(self.addresses)}")
         if self._predecessor is not None:
-            await asyncio.to_thread(self._predecessor.relieve)
-            self._log("info", "took over", pid=self._predecessor.estate.pid)
+            await self._relieve(self._predecessor)
+        self._drop_unwanted(for_ever=not self._activated)
         self._succession = Succession(
             list(dict.fromkeys([*addresses, *self.addresses, f"pid {os.getpid()}"])),
             self._estate,
@@ -237,9 +245,23 @@ class Main:
             **({"admin": ",".join(at)} if (at := self._plane.addresses) else {}),
         )
         self._expiring.look((await self.report()).certificates)
-        notify.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS=at {', '.join(self.addresses)}")
         if (seconds := notify.watchdog()) is not None:
             self._bark(seconds / 2)
+
+    async def _relieve(self, predecessor: Predecessor) -> None:
+        pid = predecessor.estate.pid
+        if await asyncio.to_thread(predecessor.relieve):
+            self._log("info", "took over", pid=pid)
+        else:
+            self._log("error", "predecessor does not answer, and may go on beside us", pid=pid)
+        self._relieved = True
+
+    def _drop_unwanted(self, *, for_ever: bool) -> None:
+        for one in self._unwanted:
+            if for_ever:
+                forget(one)
+            one.close()
+        self._unwanted.clear()
 
     async def ended(self) -> None:
         """Wait until somebody asks for the end, or a successor has taken over."""
@@ -247,27 +269,32 @@ class Main:
 
     async def finish(self) -> bool:
         """Finish what is in flight, for a while. False if time ran out."""
+        patience = self._patience()
+        began = self._stopping.is_set()  # else why it could not is told by whoever began it
+        self._stopping.set()
         if self._succession is not None:
             self._succession.close()
-        if not self._gently:
+        if self._relieved and not self._gently:
             notify.tell("STOPPING=1")
         self._expiring.close()
         await self._finding.close()
-        if self._stopping.is_set():  # else it could not begin, and why is told by whoever began
+        if began:
             self._log("info", "draining", connections=self.crew.clients)
         if self._gently:
             await self._plane.stop(gently=True)  # what the successor says is true
-        in_time = await self.crew.stop(self._patience())
-        await self._plane.stop(gently=self._gently or self._activated)
+        in_time = await self.crew.stop(patience)
+        await self._plane.stop(gently=patience > 0)
+        self._drop_unwanted(for_ever=False)
         if self._watchdog is not None:
             self._watchdog.cancel()
         return in_time
 
     def _patience(self) -> float:
-        """Seconds that idle clients get, where others take those who come."""
+        """Seconds that idle clients get, where the sockets are somebody else's, too."""
         if self._gently:
             return self.scenario.timeouts.drain
-        return AWAITED if self._activated else 0.0
+        awaited = self._succession is not None and self._succession.awaited
+        return AWAITED if self._activated or awaited or not self._relieved else 0.0
 
     # --- the next process
 
@@ -282,27 +309,9 @@ class Main:
             return
         self._succeeding = True
         try:
-            await self._send_for(command, who)
+            await send_for(command, self._log, who, self._stopping.is_set)
         finally:
             self._succeeding = False
-
-    async def _send_for(self, command: Sequence[str], who: str) -> None:
-        environment = {**os.environ, "LB_PREDECESSOR": f"pid {os.getpid()}"}
-        environment.pop("WATCHDOG_PID", None)
-        try:
-            # asyncio's own would be killed with our loop.
-            successor = await asyncio.to_thread(subprocess.Popen, command, env=environment)
-        except OSError as error:
-            self._log("error", "no successor", who=who, reason=reason(error))
-            return
-        self._log("info", "successor started", who=who, pid=successor.pid)
-        while not self._stopping.is_set() and successor.poll() is None:
-            await asyncio.sleep(LOOK)
-        if self._stopping.is_set():
-            successor.returncode = 0  # it is nobody's child, and goes on
-        else:
-            status = successor.returncode
-            self._log("error", "successor failed", pid=successor.pid, status=status)
 
     def _estate(self) -> Estate:
         return Estate(
@@ -310,18 +319,16 @@ class Main:
             [*((it.address, one) for it, one in self._bound), *self._plane.estate],
             self.crew.states,
             self._finding.known,
+            self._activated,
         )
 
     async def _succeeded(self, pid: int) -> None:
         self._log("info", "succeeded", pid=pid)
         self._gently = True
+        if self._watchdog is not None:
+            self._watchdog.cancel()  # from here on the successor speaks
         self._stopping.set()
 
     def _bark(self, seconds: float) -> None:
         notify.tell("WATCHDOG=1")
         self._watchdog = self._loop.call_later(seconds, partial(self._bark, seconds))
-
-
-def command_line() -> list[str]:
-    """How this process was started."""
-    return [sys.executable, *sys.orig_argv[1:]]

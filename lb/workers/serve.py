@@ -23,17 +23,15 @@ from lb.workers.crew import Alone, Crew
 from lb.workers.division import workers
 from lb.workers.exposure import exposed
 from lb.workers.handover import Predecessor
-from lb.workers.main import Main, command_line
+from lb.workers.main import Main
 from lb.workers.rereading import Read
+from lb.workers.successor import PREDECESSOR, command_line
 from lb.workers.supervisor import Supervisor
 
 if sys.platform == "win32":
     new_event_loop = asyncio.new_event_loop
 else:
     from uvloop import new_event_loop
-
-PREDECESSOR = "LB_PREDECESSOR"
-"""Set by a process for the successor that it starts: by which name it is found."""
 
 
 def serve(

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 
 from lb.config import Listener, host_and_port
-from lb.proxy.listening import Bound, all_bound, forget, place_of
+from lb.proxy.listening import Bound, all_bound, place_of
 from lb.proxy.names import Names
 
 ANYWHERE = ("0.0.0.0", "::")
@@ -33,20 +33,17 @@ def activated(
 
 async def gathered(
     listeners: Sequence[Listener], given: Sequence[tuple[str, socket.socket]], names: Names
-) -> Bound:
+) -> tuple[Bound, list[socket.socket]]:
     """A socket, or several, for each listener: of those `given` by address, else bound now.
 
-    Those given that nobody wants are closed. Raises CannotListen.
+    And those given that nobody wants, which whoever has given them may still serve at. Raises
+    CannotListen.
     """
     wanted = {listener.address: listener for listener in listeners}
     found = [(wanted[address], one) for address, one in given if address in wanted]
     served = {listener.address for listener, _ in found}
     found += await all_bound([it for it in listeners if it.address not in served], names)
-    for address, one in given:
-        if address not in wanted:
-            forget(one)
-            one.close()
-    return found
+    return found, [one for address, one in given if address not in wanted]
 
 
 def _same(address: str, place: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import LIMIT, Serving, Start
+from tests.cli.conftest import LIMIT, Running, Serving, Start
 from tests.cli.test_serve import Held, backend
 
 __all__ = ["backend"]
@@ -146,3 +146,34 @@ def test_who_has_nobody_to_replace_starts_as_usual(
 ) -> None:
     serving = start(Serving, "-p", 0, "-b", backend.address, "--replace")
     assert serving.get("/lb-health")[0] == 200
+
+
+def test_a_successor_that_ends_before_it_serves_leaves_everything_as_it_was(
+    start: Start, backend: Held, tmp_path: Path
+) -> None:
+    """Its Unix sockets, too, which a process that stops removes else."""
+    backend.go_on.set()
+    place, admin = tmp_path / "lb.sock", tmp_path / "admin.sock"
+    server = f'[server]\nlisten = ["127.0.0.1:0", "unix:{place}"]\nadmin = "unix:{admin}"'
+    file = written(tmp_path / "lb.toml", server, backends=backend.address)
+    serving = start(Serving, "-c", file)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        health = '[health]\ntimeout = "1h"'
+        written(file, server, health, backends=f"127.0.0.1:{silent.getsockname()[1]}")
+        for workers in (1, 2):
+            successor = start(Running, "serve", "-c", file, "--replace", "--workers", workers)
+            probe, _ = silent.accept()
+            successor.tell(signal.SIGTERM)
+            assert successor.ended() == 0
+            probe.close()
+            assert place.exists()
+            assert admin.exists()
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(LIMIT)
+                client.connect(str(place))
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.recv(99).startswith(b"HTTP/1.1 200 OK")
+    serving.tell(signal.SIGTERM)
+    assert serving.ended() == 0
+    assert not place.exists()
+    assert not admin.exists()

@@ -29,7 +29,9 @@ class Serving:
 
     def __init__(self, *sockets: tuple[str, socket.socket], **states: str) -> None:
         self.successors: asyncio.Queue[int] = asyncio.Queue()
-        self.succession = Succession([NAME], lambda: Estate(HERE, [*sockets], states), self._end)
+        self.succession = Succession(
+            [NAME], lambda: Estate(HERE, [*sockets], states, {}, True), self._end
+        )
 
         self.refused = 0
         come = self.succession._come
@@ -60,6 +62,7 @@ def test_sockets_and_what_operators_want_go_over(listening: socket.socket) -> No
         assert it is not None
         assert it.estate.pid == HERE
         assert it.estate.states == {"one": "drain", "two": "maint"}
+        assert it.estate.activated
         [(address, same)] = it.estate.sockets
         assert address == "127.0.0.1:80"
         assert same.getsockname() == listening.getsockname()
