@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from lb.config import BackendTable, BackendTls, Listener, ListenerTls, Scenario
 from lb.config.places import Place
@@ -28,6 +31,14 @@ class Bad(Exception):
         self.key = key
 
 
+class Met(NamedTuple):
+    """What backends of a table are met with."""
+
+    context: ssl.SSLContext
+    files: bytes
+    """A digest of what its files held."""
+
+
 class Credentials:
     """What every listener and every backend speaks TLS with."""
 
@@ -36,7 +47,7 @@ class Credentials:
         """When each certificate of ours expires, seconds since 1970, by its file."""
         self._listeners: dict[str, tuple[Listener, ssl.SSLContext | None]] = {}
         self._backends: dict[tuple[str, str], tuple[ssl.SSLContext, str | None]] = {}
-        self._contexts: dict[BackendTls, ssl.SSLContext] = {}
+        self._contexts: dict[BackendTls, Met] = {}
 
     @classmethod
     def read(cls, scenario: Scenario, now: float | None = None) -> Credentials:
@@ -78,8 +89,19 @@ class Credentials:
         return it
 
     def keep(self, before: Credentials) -> None:
-        """Where the file does not listen any more, clients are still met as they were."""
+        """Go on with what is still good of those that were in use until now.
+
+        Where the file does not listen any more, clients are met as they were. Backends are met with
+        the same context where nothing has changed, so that connections to them can stay.
+        """
         self._listeners = {**before._listeners, **self._listeners}
+        same = {}
+        for tls, met in self._contexts.items():
+            old = before._contexts.get(tls)
+            if old is not None and old.files == met.files:
+                self._contexts[tls], same[met.context] = old, old.context
+        for key, (context, name) in self._backends.items():
+            self._backends[key] = same.get(context, context), name
 
     def at(self, listener: Listener) -> tuple[Listener, ssl.SSLContext | None]:
         """A listener as the file has it now, and what its clients speak TLS with, if they do."""
@@ -128,10 +150,12 @@ class Credentials:
         common = tls.model_copy(update={"server_name": None})
         if common not in self._contexts:
             try:
-                self._contexts[common] = self._towards(tls, today)
+                files = _digest(tls)  # should they change meanwhile, the next one differs
+                self._contexts[common] = Met(self._towards(tls, today), files)
             except Bad as bad:
                 problems.append(f"{scenario.place(*place, bad.key)}: {bad}")
-        return self._contexts.get(common)
+        met = self._contexts.get(common)
+        return None if met is None else met.context
 
     def _towards(self, tls: BackendTls, today: float) -> ssl.SSLContext:
         """Raises Bad."""
@@ -215,6 +239,21 @@ def _said_by(path: str) -> x509.Said:
         return x509.read(ssl.PEM_cert_to_DER_cert(first))
     except (ssl.SSLError, ValueError):
         raise Bad("certificate", f"{path}: holds no certificate that can be read") from None
+
+
+def _digest(tls: BackendTls) -> bytes:
+    """Of what the files of a table hold; of the system's authorities, of when they were changed."""
+    digest = sha256()
+    system = ssl.get_default_verify_paths()
+    for place in (system.cafile, system.capath) if tls.ca is None else ():
+        if place is not None:
+            with suppress(OSError):
+                digest.update(b"%d" % Path(place).stat().st_mtime_ns)
+    for file in (tls.ca, tls.certificate, tls.key):
+        if file is not None:
+            with suppress(OSError):  # which is told by whoever needs it
+                digest.update(sha256(Path(file).read_bytes()).digest())
+    return digest.digest()
 
 
 def _readable(path: str, key: str = "key") -> str:

@@ -12,6 +12,7 @@ from lb.proxy.exchange.attempt import Attempt
 from lb.proxy.http.framing import CHUNKED
 from lb.proxy.http.response import Response, ResponseReader
 from lb.proxy.http.rules import Malformed, tokens
+from lb.proxy.reaching import Way
 
 
 class Home(Protocol):
@@ -28,6 +29,10 @@ class Home(Protocol):
     def open(self) -> bool:
         """More attempts may come."""
 
+    @property
+    def way(self) -> Way:
+        """How the backend is reached now; who came another way is not kept."""
+
     def reported(self, report: LoadReport) -> None:
         """The backend has said how loaded it is."""
 
@@ -42,6 +47,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_paused",
         "_reader",
         "_response",
+        "_way",
         "attempt",
         "idle_since",
         "reused",
@@ -51,6 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._way = home.way
         self._now = home.context.now
         self._brisk = home.context.brisk
         self.attempt: Attempt | None = None
@@ -70,11 +77,12 @@ class UpstreamConnection(asyncio.Protocol):
     def release(self, keep: bool, now: float) -> None:
         """The attempt is over: back to the pool, or away."""
         self.attempt = None
-        if keep and self._home.open:  # should it be closing, nobody will use it
+        home = self._home
+        if keep and home.open and home.way is self._way:  # should it be closing, nobody will use it
             if self._paused:
                 self.resume_reading()
             self.reused = True
-            self._home.idle.append(self)
+            home.idle.append(self)
             self.idle_since = now
         else:
             self.transport.abort()

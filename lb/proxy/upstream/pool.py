@@ -46,7 +46,8 @@ class UpstreamPool:
         """Where durations go, see `Requests`; nowhere once it is retired."""
         self._report = report
         self._shares = Shares(self)
-        self._way: Way
+        self.way: Way = context.ways.to(backend.name, backend.address)
+        """How it is reached now."""
         self.token = token(backend.address)
         self._server = b"X-Backend-Server: %b\r\n" % backend.address.encode()
         self.request_end = self._server + b"\r\n"
@@ -63,7 +64,10 @@ class UpstreamPool:
 
     def adopt(self) -> None:
         """See what the context says now."""
-        self._way = self.context.ways.to(self.backend.name, self.backend.address)
+        way = self.context.ways.to(self.backend.name, self.backend.address)
+        if way != self.way:
+            self.way = way
+            self.close_idle(INFINITY)  # those in use are not kept
         said = self._server if self.context.backend_header else b""
         self.response_tails: tuple[bytes, ...] = tuple(
             b"\r\nVia: 1.%d %b\r\n%b\r\n" % (minor, VIA, said) for minor in (0, 1)
@@ -72,7 +76,7 @@ class UpstreamPool:
     @property
     def secure(self) -> bool:
         """Whether it is reached by TLS."""
-        return self._way.secure is not None
+        return self.way.secure is not None
 
     def carry(self, attempt: Attempt, now: float) -> None:
         """Send it on an idle connection, or open one (always, when it is to be `fresh`)."""
@@ -93,7 +97,7 @@ class UpstreamPool:
 
     def connect(self, attempt: Attempt) -> None:
         """Open a connection for it, or use one that is for its client alone."""
-        if self._way.proxy_protocol is not None and not attempt.fresh:
+        if self.way.proxy_protocol is not None and not attempt.fresh:
             connection = self._shares.take_idle(attempt.exchange.client)
             if connection is not None:
                 connection.attempt = attempt
@@ -174,7 +178,7 @@ class UpstreamPool:
         return await self._open_once(address, client)
 
     async def _open_once(self, address: str, client: ClientSide) -> UpstreamConnection:
-        way, loop = self._way, self.context.loop
+        way, loop = self.way, self.context.loop
         if way.proxy_protocol is None:
             connection = UpstreamConnection(self)
             await reach(loop, connection, address, self._port, way)

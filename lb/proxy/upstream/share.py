@@ -12,6 +12,7 @@ from lb.balancing import Backend, LoadReport
 from lb.proxy.context import Context
 from lb.proxy.exchange.sides import ClientSide
 from lb.proxy.proxy_protocol import Ends
+from lb.proxy.reaching import Way
 from lb.proxy.upstream.connection import Home, UpstreamConnection
 
 KEPT = 256
@@ -35,6 +36,11 @@ class Share:
     def open(self) -> bool:
         """More attempts may come."""
         return self._whole.open and (bool(self.clients) or self.ends is None)
+
+    @property
+    def way(self) -> Way:
+        """How the backend is reached now."""
+        return self._whole.way
 
     def reported(self, report: LoadReport) -> None:
         self._whole.reported(report)
