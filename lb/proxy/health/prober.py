@@ -7,21 +7,19 @@ kept connections, because there may be several for every request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from lb import wire
 from lb.balancing import Backend, LoadReport, ProbeResult
-from lb.config import HealthTable, Scenario
+from lb.config import HealthTable, Scenario, host_and_port
 from lb.proxy.health.conversation import Answer, Broken, Conversation
+from lb.proxy.health.kept import Kept, Place
 from lb.proxy.health.question import Question
 from lb.proxy.logs.log import Log
 from lb.proxy.names import Names, Unresolved
 from lb.proxy.reaching import Way, Ways, reach
 from lb.system import ours, reason
-
-KEPT = 8
-"""Connections for load reports that are kept to one address."""
 
 
 class Prober:
@@ -43,7 +41,7 @@ class Prober:
         self._common: HealthTable
         self._own: Mapping[tuple[str, str], HealthTable]
         self._questions: dict[tuple[str, str], Question] = {}
-        self._kept: dict[tuple[str, int, Way], list[Conversation]] = {}
+        self._kept = Kept(self._loop)
         self.adopt(scenario, ways)
 
     def adopt(self, scenario: Scenario, ways: Ways) -> None:
@@ -54,6 +52,9 @@ class Prober:
             (row.label, row.address): row.checked_by(scenario.health) for row in scenario.backends
         }
         self._questions.clear()
+        self._kept.idle = scenario.timeouts.idle
+        if self._kept:
+            self._kept.only(set(self._places()))
 
     async def probe(self, backend: Backend) -> ProbeResult:
         """How the backend is."""
@@ -87,10 +88,7 @@ class Prober:
 
     async def close(self) -> None:
         """Give up all connections."""
-        for kept in self._kept.values():
-            for conversation in kept:
-                conversation.close()
-        self._kept.clear()
+        self._kept.close()
 
     # --- inside
 
@@ -101,6 +99,12 @@ class Prober:
             table = self._own.get(key, self._common)
             question = self._questions[key] = Question.of(table, backend.address)
         return question
+
+    def _places(self) -> Iterator[Place]:
+        """Where the backends of the file are asked."""
+        for (name, address), table in self._own.items():
+            host, port = host_and_port(address)
+            yield host, table.port or port, self._ways.to(name, address)
 
     def _way(self, backend: Backend) -> Way:
         return self._ways.to(backend.name, backend.address)
@@ -124,24 +128,19 @@ class Prober:
 
     async def _ask_on_kept(self, question: Question, way: Way) -> Answer:
         """Raises the same."""
+        place = question.host, question.port, way
 
         async def ask(address: str) -> Answer:
-            kept = self._kept.setdefault((address, question.port, way), [])
-            while kept:
-                conversation = kept.pop()
-                if conversation.usable:
-                    with suppress(Broken):  # a connection may end while nobody looks
-                        return await hear(conversation, kept)
-            return await hear(await self._connect(address, question.port, way), kept)
+            while (conversation := self._kept.take(place, address)) is not None:
+                with suppress(Broken):  # a connection may end while nobody looks
+                    return await hear(conversation, address)
+            return await hear(await self._connect(address, question.port, way), address)
 
-        async def hear(conversation: Conversation, kept: list[Conversation]) -> Answer:
+        async def hear(conversation: Conversation, address: str) -> Answer:
             try:
                 return await conversation.ask(question.kept_request)
             finally:
-                if conversation.usable and len(kept) < KEPT:
-                    kept.append(conversation)
-                else:
-                    conversation.close()
+                self._kept.keep(place, address, conversation)
 
         return await self._names.name(question.host).each(ask, question.timeout)
 
