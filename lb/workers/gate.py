@@ -34,6 +34,7 @@ class Gate:
         self._hands = hands
         self._log = log
         self._waiting: list[Accepted] = []  # nobody has them
+        self._opened = False
         self._reading = False
         self._closed = False
         self._again: asyncio.TimerHandle | None = None
@@ -43,7 +44,7 @@ class Gate:
     def open(self) -> None:
         """Take connections."""
         if not (self._reading or self._closed):
-            self._reading = True
+            self._opened = self._reading = True
             for number, one in enumerate(self._bound):
                 self._loop.add_reader(one, self._accept, number, one)
 
@@ -54,7 +55,7 @@ class Gate:
 
     def look(self) -> None:
         """Somebody has room now, perhaps."""
-        if self._again is None and (self._waiting or not self._reading):
+        if self._again is None and self._opened and (self._waiting or not self._reading):
             self._go_on()
 
     @property
@@ -65,7 +66,8 @@ class Gate:
     def close(self, forgotten: bool) -> None:
         """Take whoever waits in the kernel's queue, then no more.
 
-        `forgotten`: nobody else listens there.
+        One that was never open takes nobody: the queue may be somebody else's too. `forgotten`:
+        nobody else listens there.
         """
         self._stop()
         self._closed = True
@@ -74,7 +76,7 @@ class Gate:
                 continue
             if forgotten:
                 forget(one)
-            while self._take(number, one):
+            while self._opened and self._take(number, one):
                 pass
             one.close()
         self._distribute()

@@ -30,6 +30,8 @@ EXIT = 1.0
 """Seconds between the end of its channel and that of the process."""
 LOST = 10
 """The same, after which it is ended."""
+SHORT = 1.0
+"""Seconds without connections for one that has no descriptor left, or until a client has left."""
 
 
 def command_line() -> list[str]:
@@ -44,8 +46,13 @@ def command_line() -> list[str]:
 class Hand:
     """`start`, then `ended`."""
 
-    def __init__(self, number: int, heard: Callable[[Hand, Any], None]) -> None:
-        """`heard` takes what it says that is not for here."""
+    def __init__(
+        self,
+        number: int,
+        heard: Callable[[Hand, Any], None],
+        returned: Callable[[Sequence[Accepted]], None],
+    ) -> None:
+        """`heard` takes what it says that is not for here, `returned` whom it could not take in."""
         self._loop = asyncio.get_running_loop()
         self.number = number
         self.pid = 0
@@ -57,6 +64,8 @@ class Hand:
         """Done when it serves; cancelled when it never will."""
         self.retiring = False
         """It shall end."""
+        self.late = False
+        """It was given up, for it did not serve in time."""
         self.in_time = True
         """Whether it has finished what was in flight."""
         self.report: Report | None = None
@@ -64,6 +73,8 @@ class Hand:
         self.silent = 0
         """Questions since it said something."""
         self._heard = heard
+        self._returned = returned
+        self._short_until = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._passed = self._departed = 0
         self._number = 0
@@ -80,14 +91,17 @@ class Hand:
     async def start(self, begin: Callable[[], Begin], command: Sequence[str] | None = None) -> None:
         """Start it; what it begins with is asked for once it can be told. Raises OSError."""
         command = command or command_line()
-        ours, theirs = socket.socketpair()
-        way, their_way = socket.socketpair()
-        ends = (theirs, their_way)
+        ours: list[socket.socket] = []
+        ends: list[socket.socket] = []
         try:
-            for one in (ours, way):
-                one.setblocking(False)
-            await self._loop.create_unix_connection(lambda: self._channel, sock=ours)
-            self._passing = Passing(way)
+            for _ in range(2):
+                here, there = socket.socketpair()
+                here.setblocking(False)
+                ours.append(here)
+                ends.append(there)
+            channel, way = ours
+            await self._loop.create_unix_connection(lambda: self._channel, sock=channel)
+            self._passing = Passing(way, self._come_back)
             self._channel.send(begin())
             self.begun = True
             descriptors = [one.fileno() for one in ends]
@@ -102,6 +116,9 @@ class Hand:
         except OSError:  # no process, or no descriptor, is to be had
             self._channel.close()
             self.unserved()
+            for one in ours[1 if self._channel.made else 0 :]:
+                one.close()
+            self._lost()
             raise
         finally:
             for one in ends:
@@ -147,6 +164,7 @@ class Hand:
             and not (self.ready.cancelled() or self.retiring or self._gone.is_set())
             and self.silent < SILENT
             and self.clients <= self.room
+            and self._loop.time() >= self._short_until
             and self._passing is not None
             and len(self._passing.held) < AT_ONCE
         )
@@ -158,6 +176,11 @@ class Hand:
         count = self._passing.pass_on(connections)
         self._passed += count
         return count
+
+    def _come_back(self, connections: Sequence[Accepted]) -> None:
+        self._passed -= len(connections)
+        self._short_until = self._loop.time() + SHORT
+        self._returned(connections)
 
     @property
     def on_their_way(self) -> int:
@@ -209,6 +232,7 @@ class Hand:
         match message:
             case Departed(clients):
                 self._departed = clients
+                self._short_until = 0.0
             case Ready(room):
                 self.room = room
                 if not self.ready.done():

@@ -199,6 +199,11 @@ class Channel(asyncio.Protocol):
             self._transport.write(LENGTH.pack(len(data)) + data)
 
     @property
+    def made(self) -> bool:
+        """Whether it has its socket, which it closes."""
+        return self._transport is not None
+
+    @property
     def full(self) -> bool:
         """Whether the other end reads nothing any more."""
         return self._transport is not None and self._transport.get_write_buffer_size() > FULL

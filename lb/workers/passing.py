@@ -2,7 +2,8 @@
 
 Descriptors go through a pair of sockets of their own, several in one message, each with the number
 of its listener. Whoever passes one on keeps it until the other side says that it has it, which that
-does before it reads anything: those on the way when a worker dies go to another one.
+does before it reads anything: those on the way when a worker dies go to another one, and so do
+those for which it has no descriptor left.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from contextlib import suppress
 AT_ONCE = 100
 """Descriptors in one message, below SCM_MAX_FD of Linux, which is 253."""
 NUMBER = struct.Struct("!H")
+ARRIVED = struct.Struct("!BB")
+"""Of one message: connections that have arrived, the first ones, and those that have not."""
 Accepted = tuple[int, socket.socket]
 """A connection, after the number of the listener that it came to."""
 
@@ -24,12 +27,17 @@ Accepted = tuple[int, socket.socket]
 class Passing:
     """The side of whoever accepts."""
 
-    def __init__(self, way: socket.socket) -> None:
-        """`way` does not block. Must be made inside a running event loop."""
+    def __init__(self, way: socket.socket, returned: Callable[[Sequence[Accepted]], None]) -> None:
+        """`way` does not block; `returned` takes those for whom there is no descriptor left.
+
+        Must be made inside a running event loop.
+        """
         self._loop = asyncio.get_running_loop()
         self._way = way
         self.held: deque[Accepted] = deque()
         """On the way."""
+        self._returned = returned
+        self._said = b""
         self._loop.add_reader(way, self._arrived)
 
     def pass_on(self, connections: Sequence[Accepted]) -> int:
@@ -63,8 +71,16 @@ class Passing:
             said = b""
         if not said:
             self._loop.remove_reader(self._way)  # its end is noticed elsewhere
-        for _ in range(min(sum(said), len(self.held))):
-            self.held.popleft()[1].close()
+        said = self._said + said
+        whole = len(said) - len(said) % ARRIVED.size
+        self._said = said[whole:]
+        back: list[Accepted] = []
+        for arrived, missing in ARRIVED.iter_unpack(said[:whole]):
+            for _ in range(min(arrived, len(self.held))):
+                self.held.popleft()[1].close()
+            back += [self.held.popleft() for _ in range(min(missing, len(self.held)))]
+        if back:
+            self._returned(back)
 
 
 class Receiving:
@@ -92,8 +108,9 @@ class Receiving:
         if not numbers:
             self._loop.remove_reader(self._way)
             return
+        missing = len(numbers) // NUMBER.size - len(descriptors)
         with suppress(OSError):  # nobody is there any more
-            self._way.send(bytes([len(numbers) // NUMBER.size]))
+            self._way.send(ARRIVED.pack(len(descriptors), missing))
         for (number,), descriptor in zip(NUMBER.iter_unpack(numbers), descriptors, strict=False):
             connection = socket.socket(fileno=descriptor)
             connection.setblocking(False)

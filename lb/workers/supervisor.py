@@ -22,6 +22,7 @@ from lb.proxy.logs.log import Log
 from lb.proxy.tls.credentials import Credentials
 from lb.system import reason
 from lb.workers.division import change_of, offset_of, scenario_of, setup_of, workers
+from lb.workers.drained import Drained
 from lb.workers.gate import Gate
 from lb.workers.hand import SILENT, Hand
 from lb.workers.messages import (
@@ -48,11 +49,13 @@ SOON = 0.005
 """Seconds between two looks at whether connections have arrived."""
 CARRIED_OUT = 5.0
 """Seconds for a worker to carry out a change; it does so later if it lives."""
+READY_WITHIN = 60.0
+"""Seconds for a worker to serve, from its start."""
 YOUNG = 1.0
 """Seconds of service before which an end is an early one."""
-FIRST, LONGEST = 0.1, 5.0
+FIRST, LONGEST, DOUBLED = 0.1, 5.0, 10
 """Seconds before a worker is started again: nothing for the first that ends, this for the next one
-that ends early, then twice as long each time."""
+that ends early, then twice as long each time, at most so long, and so often."""
 ALONE = 0.5
 """Seconds at most while nobody else serves."""
 HURRIED = 2.0
@@ -70,7 +73,8 @@ class Supervisor:
         self._scenario = scenario
         self._log = log
         self._count = workers(scenario)
-        self._watch = Watch(scenario, log, self._tell_all)
+        self._drained = Drained(self._present, lambda: self._watch.draining, log)
+        self._watch = Watch(scenario, log, self._tell_all, self._drained.wait_for)
         self._hands: dict[int, Hand] = {}
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._reports = Reports(self._watch.snapshot, self._present)
@@ -78,7 +82,6 @@ class Supervisor:
         self._bound: Bound = []
         self._gate = Gate([], self._present, log)
         self._timer: asyncio.TimerHandle | None = None
-        self._drained: dict[str, set[int]] = {}  # which of them have said so, by backend
         self._begun = False
         self._stopping = asyncio.Event()
         self._hurried = False
@@ -115,7 +118,6 @@ class Supervisor:
 
     async def perform(self, change: Change) -> None:
         self._watch.perform(change)
-        self._drained.clear()
         await self._all(
             lambda hand, number: Do(number, change_of(change, hand.number, self._count))
         )
@@ -229,9 +231,16 @@ class Supervisor:
                 await asyncio.wait({hand.ready, keeper}, return_when=asyncio.FIRST_COMPLETED)
                 if not hand.ready.cancelled():
                     return
-                why = await hand.ended()
-                raise LbError(f"worker {hand.pid} ended with {why} before it served")
+                raise LbError(await self._why_never(hand))
             await asyncio.sleep(0.01)
+
+    async def _why_never(self, hand: Hand) -> str:
+        why = await hand.ended()
+        if not hand.pid:
+            return "a worker process cannot be started"
+        if hand.late:
+            return f"worker {hand.pid} did not serve within {READY_WITHIN:g} s"
+        return f"worker {hand.pid} ended with {why} before it served"
 
     def _wanted(self, number: int) -> bool:
         return number < self._count and not self._stopping.is_set()
@@ -240,13 +249,18 @@ class Supervisor:
         """See to it that there is a worker of this number, as long as there shall be."""
         early = 0
         while self._wanted(number):
-            hand = self._hands[number] = Hand(number, self._hear)
+            hand = self._hands[number] = Hand(number, self._hear, self._gate.serve)
             try:
                 await hand.start(partial(self._begin, number))
                 if self._stopping.is_set():  # nobody has told it
                     hand.send(Drain(0.0))
-                await asyncio.wait({hand.ready})
+                await asyncio.wait({hand.ready}, timeout=READY_WITHIN)
                 served = self._loop.time()
+                if not hand.ready.done():
+                    self._log("error", "worker ended: it does not serve", worker=hand.pid)
+                    hand.late = True
+                    hand.kill()
+                    hand.ready.cancel()
                 self._gate.look()
                 if not hand.ready.cancelled() and not self._stopping.is_set():
                     self._log("info", "worker serves", worker=hand.pid)
@@ -261,11 +275,12 @@ class Supervisor:
             if hand.report is not None:
                 self._reports.keep(hand.report)
             self._gate.serve(hand.unserved())
+            self._drained.look()
             if hand.retiring:
                 continue
             self._in_time &= not self._stopping.is_set()
             self._log("error", "worker died", worker=hand.pid, reason=why)
-            early = early + 1 if self._loop.time() - served < YOUNG else 0
+            early = min(early + 1, DOUBLED) if self._loop.time() - served < YOUNG else 0
             pause = FIRST * 2 ** (early - 2) if early > 1 else 0.0
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(pause, LONGEST if self._present() else ALONE)):
@@ -306,7 +321,7 @@ class Supervisor:
     def _hear(self, hand: Hand, message: Any) -> None:
         match message:
             case Said(_, event, fields) if event == DRAINED:
-                self._count_drained(hand, fields["backend"])
+                self._drained.say(hand, fields["backend"])
             case Said(level, event, fields):
                 self._log(level, event, **fields, worker=hand.pid)
             case Hasten(backend):
@@ -320,22 +335,16 @@ class Supervisor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _count_drained(self, hand: Hand, backend: str) -> None:
-        """Nothing is in flight there any more, in none of them."""
-        said = self._drained.setdefault(backend, set())
-        said.add(hand.number)
-        if said.issuperset(it.number for it in self._present()):
-            del self._drained[backend]
-            self._log("info", DRAINED, backend=backend)
-
     async def _tell_whole(self, hand: Hand, number: int) -> None:
         hand.send(Whole(number, await self.report()))
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK, self._tick)
-        for hand in self._present():
-            if not hand.ping():
+        for hand in self._hands.values():
+            if not hand.begun or hand.ready.cancelled():
+                continue
+            if not hand.ping() and hand.ready.done():
                 self._log("error", "worker ended: it hangs", worker=hand.pid)
                 hand.kill()
-            elif hand.silent == SILENT:
+            elif hand.silent == SILENT and hand.ready.done():
                 self._log("warning", "worker hangs", worker=hand.pid, connections=hand.clients)

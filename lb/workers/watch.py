@@ -73,9 +73,19 @@ class Broadcasting:
 class Watch:
     """`begin`, then `close`."""
 
-    def __init__(self, scenario: Scenario, log: Log, tell: Callable[[Heard], None]) -> None:
-        """Must be made inside a running event loop. Raises ConfigError, UsageError."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        log: Log,
+        tell: Callable[[Heard], None],
+        drains: Callable[[str], None],
+    ) -> None:
+        """Must be made inside a running event loop. Raises ConfigError, UsageError.
+
+        `tell` hears what health checks say, `drains` that a backend of that name begins to drain.
+        """
         self._log = log
+        self._drains = drains
         self._context = context = Context(scenario, log)
         self.try_hearers(scenario)
         self._prober = Prober(scenario, Names(log), log, context.now, context.ways)
@@ -131,6 +141,11 @@ class Watch:
                     self._dispatcher.drain()
 
     @property
+    def draining(self) -> set[str]:
+        """Backends that drain, by name."""
+        return {backend.name for backend in self.balancer.pool.backends if backend.drains}
+
+    @property
     def known(self) -> tuple[Heard, ...]:
         """How those backends are of which something is known, as if it had just been said."""
         return tuple(
@@ -162,5 +177,7 @@ class Watch:
         return self.balancer.snapshot(self._context.now())
 
     def _say(self, level: str, event: str, **fields: object) -> None:
-        if event != DRAINED:
+        if event == DRAINED:  # here nothing is ever in flight
+            self._drains(str(fields["backend"]))
+        else:
             self._log(level, event, **fields)

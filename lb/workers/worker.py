@@ -83,6 +83,7 @@ class Worker:
         self._receiving: Receiving | None = None
         self._known: dict[tuple[str, str], ProbeResult] = {}
         self._in_turn = asyncio.Lock()
+        self._pending = 0  # changes that are not carried out yet
         self._quiet = False  # the main process says it for all
         self._came = 0
         self._counting = False
@@ -127,6 +128,7 @@ class Worker:
             case Whole(number, report):
                 self._answer(number, report)
             case Do() | Adopt() | Learn():
+                self._pending += 1
                 self._do(self._carry_out(proxy, message))
             case Reopen():
                 proxy.reopen()
@@ -143,9 +145,8 @@ class Worker:
             proxy = self._proxy = Proxy(begin.scenario, self._log, part=part)
             for change in begin.changes:
                 proxy.dispatcher.perform(change)
-        except LbError as error:
-            self._log("error", "worker cannot serve", reason=str(error))
-            self._over.set()
+        except Exception as error:
+            self._fail(error)
             return
         self._do(self._serve(proxy, begin))
 
@@ -167,11 +168,19 @@ class Worker:
 
     def _heard(self, proxy: Proxy, heard: Heard) -> None:
         key = heard.backend, heard.address
-        self._known[key] = heard.result
         for backend in proxy.balancer.pool.backends:
             if (backend.name, backend.address) == key:
+                self._known[key] = heard.result
                 self._quietly(partial(proxy.dispatcher.heard, backend, heard.result))
-                break
+                return
+        if self._pending:  # it may be about to come
+            self._known[key] = heard.result
+
+    def _forget(self, proxy: Proxy) -> None:
+        """What was known of backends that are gone, or it would be believed if they came again."""
+        there = {(backend.name, backend.address) for backend in proxy.balancer.pool.backends}
+        for key in self._known.keys() - there:
+            del self._known[key]
 
     async def _carry_out(self, proxy: Proxy, message: Do | Adopt | Learn) -> None:
         problem = ""
@@ -189,6 +198,9 @@ class Worker:
                 problem = str(error)
             except Exception as error:  # then it is not as the others, and is started anew
                 problem = f"{type(error).__name__}: {error}"
+        self._pending -= 1
+        if not self._pending:
+            self._forget(proxy)
         self._channel.send(Done(message.number, proxy.room, problem))
 
     def _quietly(self, what: Callable[[], None]) -> None:
@@ -230,11 +242,13 @@ class Worker:
 
     def _report(self, proxy: Proxy) -> None:
         began, admitted = monotonic(), proxy.balancer.admitted
-        if admitted != self._reported:
-            self._reported = admitted
-            self._channel.send(Told(UNASKED, proxy.report()))
-        pause = max(REPORTED, SHARE * (monotonic() - began))
-        self._timer = self._loop.call_later(pause, self._report, proxy)
+        try:
+            if admitted != self._reported:
+                self._reported = admitted
+                self._channel.send(Told(UNASKED, proxy.report()))
+        finally:
+            pause = max(REPORTED, SHARE * (monotonic() - began))
+            self._timer = self._loop.call_later(pause, self._report, proxy)
 
     def _health(self, backend: Backend) -> ProbeResult | None:
         if backend.health.state is Health.UNKNOWN:
@@ -268,7 +282,19 @@ class Worker:
     def _do(self, job: Any) -> None:
         task = self._loop.create_task(job)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End: somebody whole takes our place."""
+        self._quiet = False
+        why = str(error) if isinstance(error, LbError) else f"{type(error).__name__}: {error}"
+        self._log("error", "worker cannot serve", reason=why)
+        self._over.set()
 
     def say(self, level: str, event: str, **fields: object) -> None:
         """A line of the log that libraries ask for."""

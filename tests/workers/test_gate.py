@@ -44,7 +44,7 @@ class FakeHand:
 class Place:
     """A gate at one address, with its workers and clients."""
 
-    def __init__(self, rooms: Sequence[int]) -> None:
+    def __init__(self, rooms: Sequence[int], is_open: bool) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.hands = [FakeHand(number, room) for number, room in enumerate(rooms)]
@@ -52,7 +52,8 @@ class Place:
         self.clients: list[socket.socket] = []
         bound = [(Listener("127.0.0.1:0"), self.listener)]
         self.gate = Gate(bound, lambda: cast(list[Hand], self.hands), self._log)
-        self.gate.open()
+        if is_open:
+            self.gate.open()
 
     def _log(self, level: str, event: str, **fields: object) -> None:
         self.lines.append((event, fields))
@@ -74,9 +75,9 @@ class Place:
             one.close()
 
 
-def play(scene: Callable[[Place], Awaitable[None]], *rooms: int) -> None:
+def play(scene: Callable[[Place], Awaitable[None]], *rooms: int, is_open: bool = True) -> None:
     async def played() -> None:
-        place = Place(rooms)
+        place = Place(rooms, is_open)
         try:
             await scene(place)
         finally:
@@ -164,3 +165,21 @@ def test_whoever_waits_in_the_queue_is_taken_in_before_it_closes() -> None:
         assert place.listener.fileno() == -1
 
     play(scene, 100, 100)
+
+
+def test_one_that_was_never_open_leaves_the_queue_to_somebody_else() -> None:
+    async def scene(place: Place) -> None:
+        somebody = place.listener.dup()
+        place.come(1)
+        place.gate.look()  # a worker serves already
+        await asyncio.sleep(0)
+        place.gate.close(forgotten=False)
+        place.gate.give_up()
+        assert place.hands[0].had == []
+        served, _ = somebody.accept()
+        served.sendall(b"hello")
+        assert place.clients[0].recv(5) == b"hello"
+        served.close()
+        somebody.close()
+
+    play(scene, 100, is_open=False)

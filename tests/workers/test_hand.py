@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def hear():
 def play(scene: Callable[[Hand, list[Any]], Awaitable[None]]) -> None:
     async def played() -> None:
         heard: list[Any] = []
-        hand = Hand(0, lambda _, message: heard.append(message))
+        hand = Hand(0, lambda _, message: heard.append(message), heard.append)
         try:
             async with asyncio.timeout(LIMIT):
                 await scene(hand, heard)
@@ -112,6 +113,63 @@ def test_a_command_that_is_not_there() -> None:
             await hand.start(lambda: BEGIN, ["/nowhere/python"])
         assert await hand.ended() == "it was not started"
         assert not hand.takes
+
+    play(scene)
+
+
+@pytest.mark.parametrize("given", [0, 1, 2])
+def test_descriptors_that_are_not_to_be_had(monkeypatch: pytest.MonkeyPatch, given: int) -> None:
+    pairs: list[socket.socket] = []
+    make = socket.socketpair
+
+    def scarce() -> tuple[socket.socket, socket.socket]:
+        if len(pairs) == 2 * given:
+            raise OSError(24, "Too many open files")
+        pairs.extend(pair := make())
+        return pair
+
+    async def scene(hand: Hand, heard: list[Any]) -> None:
+        def begin() -> Begin:
+            raise OSError(24, "Too many open files")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "socketpair", scarce)
+            with pytest.raises(OSError, match="Too many"):
+                await hand.start(begin)
+        assert hand.ready.cancelled(), "nobody waits for it"
+        assert await hand.ended() == "it was not started"
+        await asyncio.sleep(0)
+        assert [one.fileno() for one in pairs] == [-1] * 2 * given
+
+    play(scene)
+
+
+def test_whom_it_has_no_descriptor_for_comes_back_and_it_rests_until_a_client_leaves() -> None:
+    async def scene(hand: Hand, heard: list[Any]) -> None:
+        await started(
+            hand,
+            "hear()",
+            "say(Ready(5))",
+            "socket.recv_fds(way, 100, 1)",
+            "way.sendall(bytes([1, 1]))",
+            "hear()",
+            "say(Departed(1))",
+            "time.sleep(60)",
+        )
+        await hand.ready
+        ends = [socket.socketpair() for _ in range(2)]
+        rows = [(0, theirs) for _, theirs in ends]
+        assert hand.pass_on(rows) == 2
+        assert hand.clients == 2
+        while rows[1:] not in heard:
+            await asyncio.sleep(0.001)
+        assert (hand.clients, hand.on_their_way, hand.takes) == (1, 0, False)
+        hand.ping()
+        while Departed(1) not in heard:
+            await asyncio.sleep(0.001)
+        assert (hand.clients, hand.takes) == (0, True)
+        for one in (it for pair in ends for it in pair):
+            one.close()
 
     play(scene)
 

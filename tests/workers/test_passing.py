@@ -1,12 +1,19 @@
 """Descriptors pass between processes, and none is lost when one side dies."""
 
 import asyncio
+import os
+import resource
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from lb.workers.passing import AT_ONCE, Passing, Receiving
+from lb.workers.passing import AT_ONCE, Accepted, Passing, Receiving
 
 LIMIT = 20.0
+
+
+def nobody(_: Sequence[Accepted]) -> None:
+    raise AssertionError("all have arrived")
 
 
 def connection() -> tuple[socket.socket, socket.socket]:
@@ -36,7 +43,7 @@ async def until(true: Callable[[], bool]) -> None:
 def test_they_arrive_with_the_number_of_their_listener() -> None:
     async def scene(ours: socket.socket, theirs: socket.socket) -> None:
         arrived: list[tuple[int, socket.socket]] = []
-        passing = Passing(ours)
+        passing = Passing(ours, nobody)
         receiving = Receiving(theirs, lambda number, one: arrived.append((number, one)))
         pairs = [connection() for _ in range(3)]
         rows = [
@@ -61,7 +68,7 @@ def test_they_arrive_with_the_number_of_their_listener() -> None:
 
 def test_what_has_not_arrived_comes_back() -> None:
     async def scene(ours: socket.socket, theirs: socket.socket) -> None:
-        passing = Passing(ours)
+        passing = Passing(ours, nobody)
         client, accepted = connection()
         assert passing.pass_on([(0, accepted)]) == 1
         theirs.close()  # and nobody has read it
@@ -77,7 +84,7 @@ def test_what_has_not_arrived_comes_back() -> None:
 
 def test_a_way_that_is_full_or_closed_takes_nobody() -> None:
     async def scene(ours: socket.socket, theirs: socket.socket) -> None:
-        passing = Passing(ours)
+        passing = Passing(ours, nobody)
         theirs.close()
         client, accepted = connection()
         assert passing.pass_on([(0, accepted)]) == 0
@@ -92,7 +99,7 @@ def test_a_way_that_is_full_or_closed_takes_nobody() -> None:
 
 def test_of_many_the_first_go_on_at_once() -> None:
     async def scene(ours: socket.socket, theirs: socket.socket) -> None:
-        passing = Passing(ours)
+        passing = Passing(ours, nobody)
         client, accepted = connection()
         rows = [(0, accepted.dup()) for _ in range(AT_ONCE + 1)]
         assert passing.pass_on(rows) == AT_ONCE
@@ -100,5 +107,47 @@ def test_of_many_the_first_go_on_at_once() -> None:
             one.close()
         for one in (client, accepted, theirs):
             one.close()
+
+    run(scene)
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as some:
+        taken: list[int] = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        try:
+            while True:
+                taken.append(os.dup(some.fileno()))
+        except OSError:
+            for _ in range(count):
+                os.close(taken.pop())
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for one in taken:
+                os.close(one)
+
+
+def test_those_for_whom_no_descriptor_is_left_come_back() -> None:
+    async def scene(ours: socket.socket, theirs: socket.socket) -> None:
+        arrived: list[tuple[int, socket.socket]] = []
+        back: list[Accepted] = []
+        passing = Passing(ours, back.extend)
+        pairs = [connection() for _ in range(5)]
+        rows = [(number, accepted) for number, (_, accepted) in enumerate(pairs)]
+        assert passing.pass_on(rows[:3]) == 3
+        assert passing.pass_on(rows[3:]) == 2
+        with descriptors_left(1):
+            receiving = Receiving(theirs, lambda number, one: arrived.append((number, one)))
+            await until(lambda: not passing.held)
+        assert [number for number, _ in arrived] == [0], "the first one"
+        assert back == rows[1:]
+        assert [one.fileno() >= 0 for _, one in rows] == [False, True, True, True, True]
+        for one in (*(it for pair in pairs for it in pair), *(it for _, it in arrived)):
+            one.close()
+        receiving.close()
+        assert passing.close() == []
 
     run(scene)
