@@ -24,6 +24,8 @@ FRESH = 30.0
 """Seconds after which a name in use is looked up again."""
 APART = 1.0
 """Seconds between two lookups of a name whose addresses fail, or that has none."""
+KEPT = 3600.0
+"""Seconds after which a name that nobody has asked for is forgotten, when another one comes."""
 
 T = TypeVar("T")
 
@@ -182,7 +184,7 @@ def _silent(seconds: float) -> Unresolved:
 
 
 class Names:
-    """Every name once."""
+    """Every name once, as long as somebody asks for it: backends come and go for years."""
 
     def __init__(self, log: Log, lookup: Lookup = system_lookup) -> None:
         """Must be made inside a running event loop."""
@@ -190,9 +192,14 @@ class Names:
         self._log = log
         self._lookup = lookup
         self._names: dict[str, Name] = {}
+        self._asked_at: dict[str, float] = {}
 
     def name(self, host: str) -> Name:
         """The name `host`; backends that share it share what is known of it."""
+        now = self._loop.time()
         if host not in self._names:
+            for other in [it for it, at in self._asked_at.items() if now - at > KEPT]:
+                del self._names[other], self._asked_at[other]
             self._names[host] = Name(host, self._loop, self._log, self._lookup)
+        self._asked_at[host] = now
         return self._names[host]

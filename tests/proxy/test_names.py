@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from lb.aside import is_address, system_lookup
-from lb.proxy.names import APART, FRESH, Name, Unresolved
+from lb.proxy.names import APART, FRESH, KEPT, Name, Names, Unresolved
 from tests.proxy.conftest import Run
 
 Logged = list[tuple[str, dict[str, object]]]
@@ -312,6 +312,25 @@ def test_a_process_without_threads_says_so(run: Run, monkeypatch: pytest.MonkeyP
         it, _ = name(Server(backend=["10.0.0.1"]))
         with pytest.raises(Unresolved, match="can't start new thread"):
             await it.each(taken, 1.0)
+
+    run(test())
+
+
+def test_names_that_nobody_asks_for_are_forgotten(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        names = Names(lambda *_, **__: None)
+        clock = Clock()
+        monkeypatch.setattr(names, "_loop", clock)
+        first, used = names.name("192.0.2.1"), names.name("192.0.2.2")
+        clock.now = KEPT
+        assert names.name("192.0.2.2") is used
+        clock.now = KEPT + 1.0
+        for number in range(100):
+            names.name(f"198.51.100.{number}")
+        assert names.name("192.0.2.2") is used
+        assert names.name("192.0.2.1") is not first
 
     run(test())
 
