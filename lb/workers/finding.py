@@ -15,6 +15,9 @@ from lb.workers.crew import Crew
 
 WITHIN = 5.0
 """Seconds that new sources may take to say something before it goes on without."""
+AGAIN = 5.0
+"""Seconds after which it is tried again what could not be done; twice as many each time."""
+AGAIN_AT_MOST = 300.0
 
 
 class Finding:
@@ -27,8 +30,12 @@ class Finding:
         known: Remembered | None = None,
     ) -> None:
         """`news` is told which source has some, for `follow`; `known` see `Discovery`."""
-        self._found = Discovery(log, news, known)
+        self._found = Discovery(log, self._told, known)
         self._log = log
+        self._news = news
+        self._source = ""  # that had news last
+        self._wait = AGAIN
+        self._again: asyncio.TimerHandle | None = None
         self._had: tuple[BackendTable, ...] = ()
         self._added: dict[str, Settings] = {}  # by an operator
         self._out: dict[str, bool] = {}  # found, but removed by an operator: whether that is said
@@ -47,6 +54,7 @@ class Finding:
         self._had = plan.rows
         self._added.clear()
         self._out.clear()
+        self._done()
         self._found.adopt(plan)
 
     def drop(self, plan: Plan) -> None:
@@ -74,9 +82,32 @@ class Finding:
     ) -> None:
         """Make the crew have what is found now; `changed` hears of each thing that had to change.
 
-        Raises ConfigError where a certificate is no good; nothing changes then.
+        Raises ConfigError where a certificate is no good; nothing changes then. After this and any
+        other error it is news again after a while.
         """
         before, after = self._had, self._wanted()
+        names = {row.label for row in before}
+        others = {row.label for row in crew.setup.backends} - names
+        try:
+            await self._follow(crew, scenario, changed, before, after)
+        except Exception:
+            there = {(row.label, row.address) for row in crew.setup.backends}
+            ours = [row for row in (*after, *before) if row.label not in others]
+            had = {row.label: row for row in ours if (row.label, row.address) in there}
+            self._had = tuple(had.values())
+            self._try_again()
+            raise
+        self._had = after
+        self._done()
+
+    async def _follow(
+        self,
+        crew: Crew,
+        scenario: Scenario,
+        changed: Callable[[Change], None],
+        before: tuple[BackendTable, ...],
+        after: tuple[BackendTable, ...],
+    ) -> None:
         staying = {row.label for row in after}
         leaving = [row for row in before if row.label not in staying]
         await crew.learn(joined(scenario, (*after, *leaving)))
@@ -85,7 +116,23 @@ class Finding:
             await crew.perform(change)
             changed(change)
             await asyncio.sleep(0)  # of a thousand, requests shall notice nothing
-        self._had = after
+
+    def _told(self, source: str) -> None:
+        self._source = source
+        self._news(source)
+
+    def _try_again(self) -> None:
+        wait, self._wait = self._wait, min(2 * self._wait, AGAIN_AT_MOST)
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().call_later(wait, self._news, self._source)
+
+    def _done(self) -> None:
+        """There is nothing to try again."""
+        self._wait = AGAIN
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
     def _wanted(self) -> tuple[BackendTable, ...]:
         """What is found, without what an operator has removed for as long as it is found."""
@@ -101,6 +148,7 @@ class Finding:
 
     async def close(self) -> None:
         """Look for no more."""
+        self._done()
         await self._found.close()
 
 
