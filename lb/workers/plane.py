@@ -11,6 +11,8 @@ from lb.admin.access import token_of
 from lb.admin.operations import Operations
 from lb.admin.serving import Admin
 from lb.config import UNIX, Listener, Scenario
+from lb.config.serving import near
+from lb.errors import ConfigError
 from lb.measures import Report
 from lb.proxy.listening import Bound, forget, place_of
 from lb.proxy.logs.log import Log
@@ -67,8 +69,17 @@ class Plane:
             await self._admin.start([one for _, one in self.bound])
 
     async def token(self, scenario: Scenario) -> str | None:
-        """What is to be asked for by a new file. Raises ConfigError."""
-        return await asyncio.to_thread(token_of, scenario)
+        """What is to be asked for by a new file. Raises ConfigError.
+
+        So it does where a file that listens elsewhere has none: this one stays where it is.
+        """
+        token = await asyncio.to_thread(token_of, scenario)
+        for it in self.listeners:
+            if token is None and not near(it.address):
+                place = scenario.place("server", "admin_token_file")
+                why = f"missing; the control plane stays at {it.address}, which others can reach"
+                raise ConfigError([f"{place}: {why}; lb serve --replace changes both"])
+        return token
 
     def ask_for(self, token: str | None) -> None:
         """Another token from now on."""
