@@ -128,9 +128,7 @@ class Hand:
         """Wait until it has, and how: "status 0", "signal SIGKILL"."""
         await self._gone.wait()
         self._channel.close()
-        for future in self._asked.values():
-            if not future.done():
-                future.set_result(None)
+        self._answer_nobody()
         if self._process is None:
             return "it was not started"
         try:
@@ -198,6 +196,8 @@ class Hand:
         self.silent += 1
         if not self._channel.full:
             self._channel.send(Ping())
+        if self.silent == SILENT:
+            self._answer_nobody()
         return self.silent <= LOST
 
     async def ask(self, question: Callable[[int], object], seconds: float) -> Any:
@@ -249,6 +249,11 @@ class Hand:
                 self.in_time, self.report = in_time, report
                 self.retiring = True
         self._heard(self, message)
+
+    def _answer_nobody(self) -> None:
+        for future in self._asked.values():
+            if not future.done():
+                future.set_result(None)
 
     def _answered(self, number: int, answer: object) -> None:
         future = self._asked.get(number)

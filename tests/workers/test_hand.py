@@ -103,6 +103,12 @@ def test_a_question_is_waited_for_no_longer_than_it_may_take() -> None:
         await started(hand, "say(Ready(5))", "time.sleep(60)")
         await hand.ready
         assert await hand.ask(Tell, 0.01) is None
+        asking = asyncio.ensure_future(hand.ask(Tell, 10 * LIMIT))
+        await asyncio.sleep(0)
+        for _ in range(SILENT):
+            assert not asking.done()
+            hand.ping()
+        assert await asking is None, "it hangs"
 
     play(scene)
 
