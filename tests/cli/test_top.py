@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import pty
 import select
+import signal
+import subprocess
 import sys
+import termios
 import time
 from io import StringIO
 from typing import Any
@@ -168,12 +172,23 @@ class Screen:
     """`lb top` on a terminal of its own."""
 
     def __init__(self, address: str) -> None:
-        self.pid, self.fd = pty.fork()
-        if not self.pid:
-            variables = {**running.environment(), "TERM": "xterm", "LB_ADMIN": address}
-            words = [sys.executable, "-m", "lb", "top", "-i", "0.1"]
-            os.execve(sys.executable, words, variables)
+        self.fd, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lb", "top", "-i", "0.1"],
+            env={**running.environment(), "TERM": "xterm", "LB_ADMIN": address},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=self._at_home,
+        )
+        os.close(theirs)
         self.seen = b""
+
+    @staticmethod
+    def _at_home() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ours may have been started to ignore it
 
     def until(self, text: bytes) -> None:
         """Read until it has been drawn from now on."""
@@ -186,13 +201,17 @@ class Screen:
         os.write(self.fd, key)
 
     def ended(self) -> int:
+        end = time.monotonic() + LIMIT
         try:
-            while os.read(self.fd, 65536):
-                pass
+            while select.select([self.fd], [], [], max(end - time.monotonic(), 0))[0]:
+                if not os.read(self.fd, 65536):
+                    break
         except OSError:
             pass  # that is how the end of a terminal is told
         os.close(self.fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        if time.monotonic() >= end:
+            self.process.kill()
+        return self.process.wait(LIMIT)
 
 
 def test_on_a_terminal_it_draws_until_q_and_waits_for_a_balancer_that_does_not_answer() -> None:
