@@ -1,6 +1,7 @@
 """What holds for the whole suite: one build, and the same examples on every run."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ import lb
 if not lb.BUILD.compiled:
     os.environ["LB_PURE"] = "1"  # for the commands that tests run; a stale build is told above
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and commands that tests run would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 WATCHED = ("strategies", "contract", "balancing", "recording", "sim")

@@ -126,13 +126,14 @@ def test_a_template_says_what_it_says() -> None:
 
 
 def test_what_is_no_request_has_a_line_too() -> None:
-    found = told(facts_of_none(b"::1", 400, b"", AT))
+    found = told(facts_of_none(b"::1", 400, b"", 0.25, AT))
     assert (found["client"], found["status"], found["method"]) == ("::1", 400, None)
     assert (found["outcome"], found["termination"]) == ("bad_request", "PR")
-    assert told(facts_of_none(b"::1", 408, b"", AT))["termination"] == "cR"
-    found = told(facts_of_none(b"::1", 413, b"PUT /big HTTP/1.1", AT))
+    assert found["total_ms"] == 250
+    assert told(facts_of_none(b"::1", 408, b"", 0.25, AT))["termination"] == "cR"
+    found = told(facts_of_none(b"::1", 413, b"PUT /big HTTP/1.1", 0.25, AT))
     assert (found["method"], found["target"], found["protocol"]) == ("PUT", "/big", "HTTP/1.1")
-    assert told(facts_of_none(b"::1", 400, b'GET "\xff', AT))["target"] is None
+    assert told(facts_of_none(b"::1", 400, b'GET "\xff', 0.25, AT))["target"] is None
 
 
 @given(agent=st.binary(max_size=40), target=st.binary(min_size=1, max_size=20))

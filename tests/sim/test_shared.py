@@ -236,7 +236,7 @@ def test_the_bottleneck_is_named_before_and_after() -> None:
             'then = "bd"',
             db(),
             "backend[0].model.then",
-            "no [[shared]] station is called 'bd'; known: db",
+            "no [[shared]] station is called 'bd'; did you mean 'db'?",
         ),
         ('then = "db"', "", "backend[0].model.then", "give [[shared]], with this name"),
         ("", db(), "shared[0].name", 'write then = "db" in a [backend.model]'),
