@@ -81,8 +81,8 @@ def perform(balancer: Balancer[Any], change: Change, now: float) -> None:
             balancer.set_weight(named(balancer, name), weight, now)
         case Swap(algorithm, settings):
             balancer.swap(algorithm, settings, now)
-        case Apply(setup):
-            balancer.apply(setup, now)
+        case _:
+            balancer.apply(change.setup, now)
 
 
 def named(balancer: Balancer[Any], name: str) -> Backend:
