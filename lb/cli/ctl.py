@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,43 +124,29 @@ def _headline(told: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-@app.command(cls=Command)
-def drain(
-    context: typer.Context,
-    name: Name,
-    config: Config = None,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send a backend nobody new but those who are at home there."""
-    _change(plane(context, config, admin, token_file), name, {"state": "drain"}, as_json)
+def _setter(state: str, what: str) -> Callable[..., None]:
+    """The command that says what is wanted of a backend."""
+
+    def command(
+        context: typer.Context,
+        name: Name,
+        config: Config = None,
+        admin: Admin = None,
+        token_file: TokenFile = None,
+        as_json: AsJson = False,
+    ) -> None:
+        _change(plane(context, config, admin, token_file), name, {"state": state}, as_json)
+
+    command.__doc__ = what
+    return command
 
 
-@app.command(cls=Command)
-def up(
-    context: typer.Context,
-    name: Name,
-    config: Config = None,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Use a backend again, as far as its health allows."""
-    _change(plane(context, config, admin, token_file), name, {"state": "up"}, as_json)
-
-
-@app.command(cls=Command)
-def maint(
-    context: typer.Context,
-    name: Name,
-    config: Config = None,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send a backend nobody at all."""
-    _change(plane(context, config, admin, token_file), name, {"state": "maint"}, as_json)
+for state, what in (
+    ("drain", "Send a backend nobody new but those who are at home there."),
+    ("up", "Use a backend again, as far as its health allows."),
+    ("maint", "Send a backend nobody at all."),
+):
+    app.command(state, cls=Command)(_setter(state, what))
 
 
 @app.command(cls=Command, context_settings={"ignore_unknown_options": True})

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-import uvloop
 
 from lb.proxy.http.scanner import Reference
 from tests.fuzz import native
+from tests.loops import FACTORIES, Run, runner
 
 LIMIT = 10.0
 """Seconds that no test of the proxy may take."""
 
-Run = Callable[[Coroutine[Any, Any, None]], None]
 
-
-@pytest.fixture(params=["asyncio", "uvloop"])
+@pytest.fixture(params=list(FACTORIES))
 def run(request: pytest.FixtureRequest) -> Run:
-    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
-
-    def run_one(test: Coroutine[Any, Any, None]) -> None:
-        escaped: list[dict[str, Any]] = []
-
-        async def bounded() -> None:
-            loop = asyncio.get_running_loop()
-            loop.set_exception_handler(lambda _, context: escaped.append(context))
-            async with asyncio.timeout(LIMIT):
-                await test
-
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(bounded())
-        assert not escaped
-
-    return run_one
+    return runner(request.param, LIMIT)
 
 
 @pytest.fixture(scope="session")

@@ -150,13 +150,13 @@ class Syslog(Sink):
         return True
 
     def _connected(self) -> socket.socket:
+        address: str | tuple[object, ...]
         if isinstance(self._where, str):
-            family, where = socket.AF_UNIX, self._where
-            found = [(family, socket.SOCK_DGRAM, 0, "", where)]
+            connection, address = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), self._where
         else:
-            found = socket.getaddrinfo(*self._where, type=socket.SOCK_DGRAM)  # type: ignore[assignment]
-        family, kind, protocol, _, address = found[0]
-        connection = socket.socket(family, kind, protocol)
+            found = socket.getaddrinfo(*self._where, type=socket.SOCK_DGRAM)
+            family, kind, protocol, _, address = found[0]
+            connection = socket.socket(family, kind, protocol)
         try:
             connection.connect(address)
         except OSError:
