@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +9,6 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
-import uvloop
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -20,6 +18,7 @@ from lb.balancing import Balancer, Change, perform
 from lb.config import Scenario
 from lb.errors import ConfigError
 from lb.measures import Connections, Events, Report, Requests, Worker
+from tests.loops import runner
 
 FILE = """
 algorithm = "round_robin"
@@ -125,18 +124,7 @@ async def plane(held: Held | None = None, access: Access | None = None) -> Async
         yield Plane(client, held)
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    """On the loop that `lb serve` has. Whatever escapes into it fails the test."""
-    escaped: list[dict[str, Any]] = []
-
-    async def bounded() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, told: escaped.append(told))
-        async with asyncio.timeout(LIMIT):
-            await test
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(bounded())
-    assert not escaped
-
+run = runner("uvloop", LIMIT)
+"""On the loop that `lb serve` has."""
 
 __all__ = ["FILE", "Answer", "ClientSession", "Held", "Plane", "plane", "run"]
