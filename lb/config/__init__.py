@@ -18,6 +18,7 @@ from lb.config.arrivals import (
     Trace,
     Zipf,
 )
+from lb.config.calibration import Calibration, Fitted, ReplayError, Unknown
 from lb.config.changes import changed, multiplied
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.demand import DEFAULT_BACKENDS
@@ -87,6 +88,7 @@ __all__ = [
     "Bimodal",
     "BlackHole",
     "BoundedPareto",
+    "Calibration",
     "ColdStart",
     "Deterministic",
     "DiscoveryTable",
@@ -98,6 +100,7 @@ __all__ = [
     "Exponential",
     "FailFast",
     "FaultTable",
+    "Fitted",
     "Flapping",
     "Gamma",
     "Geometric",
@@ -122,6 +125,7 @@ __all__ = [
     "ProxyModel",
     "Queue",
     "Renewal",
+    "ReplayError",
     "Reset",
     "Retries",
     "Run",
@@ -140,6 +144,7 @@ __all__ = [
     "Tracing",
     "Traffic",
     "Uniform",
+    "Unknown",
     "Users",
     "Usl",
     "VerdictTable",

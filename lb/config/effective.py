@@ -14,7 +14,10 @@ from lb.config.values import WRITTEN
 
 FIRST = ("process", "law", "kind", "address", "name")
 """Keys that stand before the others of their table."""
-LAST = ("backend", "discovery", "shared", "traffic", "fault", "run", "expect", "verdict")
+LAST = (
+    *("backend", "discovery", "shared", "traffic", "fault", "run", "expect", "verdict"),
+    "calibration",
+)
 """Tables that stand behind all others, in this order."""
 
 

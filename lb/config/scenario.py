@@ -21,6 +21,7 @@ from lb import strategies
 from lb.balancing import HealthPolicy, Settings, Setup
 from lb.balancing.setup import POLICIES
 from lb.config.access_log import AccessLog
+from lb.config.calibration import Calibration
 from lb.config.decisions import Algorithm, Hedging, Queue, Retries, Subset, policy_of
 from lb.config.demand import Demand
 from lb.config.discovery import DiscoveryTable
@@ -86,6 +87,7 @@ class Scenario(Demand):
     """Where more backends are found while the proxy runs."""
     expect: Expect = Expect()
     verdict: VerdictTable = VerdictTable()
+    calibration: Calibration | None = None
 
     if TYPE_CHECKING:
 

@@ -21,7 +21,7 @@ Axes = Mapping[str, Sequence[Any]]
 """What is varied, by name: "load", "rate", "backends", "balancers", "p2c:choices", or the dotted
 path of any key of the file; and its values."""
 
-WITHOUT_EFFECT = {"server", "limits", "expect", "verdict"}
+WITHOUT_EFFECT = {"server", "limits", "expect", "verdict", "calibration"}
 """Tables that change nothing of what a simulation gives."""
 
 ALIKE = (
