@@ -4,6 +4,8 @@ A backend says in `X-LB-Load` how busy it is; `endpoint-load-metrics`, the field
 and Envoy know, is read as well. One that wants no new requests says `X-LB-State: drain` when it is
 asked for its health. A request that was drawn beforehand carries its work in `X-LB-Size`, for each
 law that backends may have, and its key in `X-LB-Key`: a live run and its simulation see the same.
+A modelled backend says in `X-LB-Served` how long it had a request, which any proxy passes on: what
+its client waited beyond that, the way there and back and the proxy took.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 LOAD, SIZE, KEY, STATE = "X-LB-Load", "X-LB-Size", "X-LB-Key", "X-LB-State"
+SERVED = "X-LB-Served"
 ORCA = "endpoint-load-metrics"
 DRAIN, UP = "drain", "up"
 """What a backend may say of itself in the `X-LB-State` of a health answer."""
@@ -115,6 +118,46 @@ def _orca(said: dict[str, object]) -> Load | None:
     if used is None and rate is None:
         return None
     return Load(None, None, used, rate, errors)
+
+
+class Served(NamedTuple):
+    """What a backend did for one request, seconds; None where it does not say."""
+
+    backend: str | None
+    """Its address."""
+    service: float | None
+    """How long it worked at it."""
+    sojourn: float | None
+    """How long it was there, its wait in the backend's line included."""
+    late: float | None
+    """By how much later than due it answered: its process had to wait for its turn."""
+
+
+def write_served(backend: str, service: float, sojourn: float, late: float) -> str:
+    """`backend=127.0.0.1:3001, service_ms=12.500, sojourn_ms=13.000, late_ms=0.210`.
+
+    A backend that did not work at a request says its address only.
+    """
+    return (
+        f"backend={backend}, service_ms={service * 1e3:.3f}, sojourn_ms={sojourn * 1e3:.3f}, "
+        f"late_ms={max(late, 0.0) * 1e3:.3f}"
+    )
+
+
+def read_served(text: str) -> Served:
+    """What a field's value says; nothing where it says something else."""
+    said = dict(_pairs(text))
+
+    def seconds(name: str) -> float | None:
+        value = said.get(name, "")
+        return float(value) / 1e3 if _NUMBER.fullmatch(value) else None
+
+    return Served(
+        said.get("backend") or None,
+        seconds("service_ms"),
+        seconds("sojourn_ms"),
+        seconds("late_ms"),
+    )
 
 
 def write_size(sizes: Mapping[str, float]) -> str:

@@ -90,6 +90,34 @@ def test_a_load_report_is_read_as_it_was_written() -> None:
         assert said == (in_flight, latency, 0.6125, 120.5, 0.25)
 
 
+@pytest.mark.parametrize(
+    ("value", "served"),
+    [
+        (
+            "backend=a:1, service_ms=12.500, sojourn_ms=13, late_ms=0.2",
+            ("a:1", 0.0125, 0.013, 0.0002),
+        ),
+        ("backend=/run/b.sock", ("/run/b.sock", None, None, None)),
+        ("late_ms=1,more=2,sojourn_ms=5", (None, None, 0.005, 0.001)),
+        ("service_ms=nan, sojourn_ms=-1, late_ms=1e3", (None, None, None, None)),
+        ("service_ms", (None, None, None, None)),
+        ("", (None, None, None, None)),
+    ],
+)
+def test_what_a_backend_says_of_a_request(
+    value: str, served: tuple[str | None, float | None, float | None, float | None]
+) -> None:
+    said = wire.read_served(value)
+    assert said.backend == served[0]
+    assert said[1:] == pytest.approx(served[1:])
+
+
+def test_what_a_backend_says_is_read_as_it_was_written() -> None:
+    text = wire.write_served("127.0.0.1:3001", 0.0125, 0.013, -1e-9)
+    assert text == "backend=127.0.0.1:3001, service_ms=12.500, sojourn_ms=13.000, late_ms=0.000"
+    assert wire.read_served(text) == ("127.0.0.1:3001", 0.0125, 0.013, 0.0)
+
+
 def test_a_size_is_read_exactly_as_it_was_written() -> None:
     for size in (0.0, 1.0, 1 / 3, 1e-300, 1e300):
         assert wire.read_size(wire.write_size({"exponential": size}), "exponential") == size
@@ -126,6 +154,6 @@ def test_what_is_no_size(text: str) -> None:
 
 def test_each_field_is_named_in_one_place() -> None:
     root = Path(__file__).parents[1]
-    for name in (wire.LOAD, wire.ORCA, wire.SIZE, wire.KEY):
+    for name in (wire.LOAD, wire.ORCA, wire.SIZE, wire.KEY, wire.SERVED):
         code = (path for room in ("lb", "sim") for path in (root / room).rglob("*.py"))
         assert [p.name for p in code if f'"{name.lower()}"' in p.read_text().lower()] == ["wire.py"]

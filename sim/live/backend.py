@@ -3,7 +3,7 @@
 `X-LB-Size` says how much work a request is, relative to the backend's mean service time; where it
 does not, or not for this backend's law, the backend draws from its own. Any method and path is
 work, but for GET /health. Every answer says in `X-LB-Load` how many requests the backend holds and
-how long one takes at that number.
+how long one takes at that number, and one that was worked at in `X-LB-Served` how long that took.
 """
 
 from __future__ import annotations
@@ -106,17 +106,24 @@ class Answers:
         if fate is Fate.SPOILED:
             return self._told("errors", 500)
         service, sojourn = served
+        late = self._loop.time() - (now + sojourn)
+        said = wire.write_served(self._row.address, service, sojourn, late)
         return web.json_response(
             {
                 "server": self._row.label,
                 "address": self._row.address,
                 "service_ms": round(service * 1e3, 3),
                 "sojourn_ms": round(sojourn * 1e3, 3),
-            }
+            },
+            headers={wire.SERVED: said},
         )
 
     def _told(self, error: str, status: int) -> web.Response:
-        return web.json_response({"error": error, "server": self._row.label}, status=status)
+        return web.json_response(
+            {"error": error, "server": self._row.label},
+            status=status,
+            headers={wire.SERVED: f"backend={self._row.address}"},
+        )
 
     async def _swallow(self, request: web.Request) -> web.Response:
         await self._stopping.wait()

@@ -17,6 +17,7 @@ import aiohttp
 from lb.config import Scenario
 from sim.engine.clients import back_off
 from sim.live.measurement import Measurement
+from sim.live.noting import Notes
 from sim.live.watch import Watch
 from sim.model.arrivals import Schedule
 
@@ -44,7 +45,7 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
     """Send `schedule` to `url` and wait for every answer."""
     loop = asyncio.get_running_loop()
     measured = Measurement.blank(len(schedule))
-    places = {row.address: order for order, row in enumerate(scenario.backends)}
+    notes = Notes(scenario)
     times = schedule.times.tolist()
     patience = None if schedule.patience is None else (schedule.times + schedule.patience).tolist()
     tries = 1 + scenario.offered().client_retries
@@ -63,17 +64,17 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
                         measured.ended[index] = loop.time() - start
                         return
         except TimeoutError:
-            measured.gone[index] = True
+            notes.left(measured, index)
         measured.lost[index] = loop.time() - start
 
     async def answered(index: int, headers: Mapping[str, str]) -> bool:
         try:
             async with session.get(url, headers=headers, allow_redirects=False) as answer:
                 await answer.read()
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError) as error:
+            notes.broken(measured, index, error)
             return False
-        measured.backend[index] = places.get(answer.headers.get("X-Backend-Server", ""), -1)
-        return answer.status == 200
+        return notes.answered(measured, index, answer.status, answer.headers.get)
 
     watch = Watch(scenario, url)
 

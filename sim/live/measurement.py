@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,16 @@ from sim.analysis.fates import Fates
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 
+PER_REQUEST = ("sent", "ended", "backend", "lost", "gone", "kind", "service", "sojourn", "late")
+"""Columns of a `Measurement` with one entry per request."""
+
 
 @dataclass(frozen=True)
 class Measurement:
     """What a load generator saw, one entry per request of its schedule; times in seconds.
 
-    All times count from the start of the schedule.
+    All times count from the start of the schedule. Users who wait for their answers have none: then
+    there is one entry per request that was sent, in the order of sending.
     """
 
     sent: Floats
@@ -32,12 +36,33 @@ class Measurement:
     """Whether the client left before that."""
     rotation: Floats | None = None
     """Who was usable, see `Fates`; None where nobody looked."""
+    kind: NDArray[np.int8] | None = None
+    """How it failed, a `Kind`."""
+    service: Floats | None = None
+    """How long the backend worked at it, as its answer says (X-LB-Served); NaN where none does."""
+    sojourn: Floats | None = None
+    """How long it was at the backend."""
+    late: Floats | None = None
+    """By how much the backend was late to answer."""
+    busy: Floats | None = None
+    """Share of this machine's processors that was in use, second by second; None where it is not
+    known."""
+    stolen: Floats | None = None
+    """Share of their time that the host gave to others."""
 
     @classmethod
     def blank(cls, n: int) -> Measurement:
         times = (np.full(n, np.nan) for _ in range(3))
         return cls(
-            next(times), next(times), np.full(n, -1, np.int64), next(times), np.zeros(n, bool)
+            next(times),
+            next(times),
+            np.full(n, -1, np.int64),
+            next(times),
+            np.zeros(n, bool),
+            kind=np.zeros(n, np.int8),
+            service=np.full(n, np.nan),
+            sojourn=np.full(n, np.nan),
+            late=np.full(n, np.nan),
         )
 
     def save(self, path: Path) -> None:
@@ -47,15 +72,9 @@ class Measurement:
     def truncated(self, schedule: Schedule) -> tuple[Schedule, Measurement]:
         """Both up to the last request that was sent at all."""
         n = int(np.flatnonzero(np.isfinite(self.sent))[-1]) + 1 if self.any_sent else 0
-        cut = Measurement(
-            self.sent[:n],
-            self.ended[:n],
-            self.backend[:n],
-            self.lost[:n],
-            self.gone[:n],
-            self.rotation,
-        )
-        return schedule.head(n), cut
+        columns = {name: getattr(self, name) for name in PER_REQUEST}
+        kept = {name: column[:n] for name, column in columns.items() if column is not None}
+        return schedule.head(n), replace(self, **kept)
 
     def fates(self, schedule: Schedule) -> Fates:
         """What became of the requests of `schedule`."""
