@@ -208,6 +208,8 @@ class Traffic(Table):
     @property
     def changes(self) -> bool:
         """Whether the rate follows the clock."""
+        if self.users is not None:
+            return self.users.steps is not None
         return self.arrivals is not None and self.arrivals.changes
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -10,7 +11,7 @@ from sim.engine.dispatcher import Dispatcher
 from sim.engine.journal import Journal
 from sim.engine.request import Request
 from sim.engine.timeline import Timeline
-from sim.model.users import Population
+from sim.model.users import Place, Population
 
 
 class ClosedLoop:
@@ -26,12 +27,7 @@ class ClosedLoop:
         self.back: list[float] = []
         self._people = population
         self._alarms = [Alarm(partial(self._send, user)) for user in range(population.count)]
-        self._sent = [0] * population.count
-        """Requests of each user's place."""
-        self._sessions = [0] * population.count
-        """How many have left that place."""
-        self._left = [self._length(user) for user in range(population.count)]
-        """Requests of the session that is under way; -1 where it never ends."""
+        self._places = [Place(population, user) for user in range(population.count)]
         self._who: list[int] = []
         """The user of each request."""
         self._open = True
@@ -54,21 +50,22 @@ class ClosedLoop:
         if self._people.duration is not None:
             timeline.set(Alarm(self._close), self._people.duration)
         for user in range(self._people.count):
-            self._think(user, 0.0)
+            self._think(user, self._people.comes(user, 0.0))
 
     def _think(self, user: int, now: float) -> None:
-        thought = self._people.think(user, self._sent[user])
-        self._timeline.set(self._alarms[user], now + thought)
+        due = self._places[user].due(now)
+        if due < math.inf:
+            self._timeline.set(self._alarms[user], due)
 
     def _send(self, user: int, now: float) -> None:
         if not self._open:
             return
-        people, k = self._people, self._sent[user]
+        people, place = self._people, self._places[user]
+        k = place.sent
         index = self._journal.come(now)
-        key = self._key(user, k)
-        factor = self._factor(user, key)
-        for name, sizes in self.sizes.items():
-            sizes.append(people.sizes[name](user, k) * factor)
+        key, sizes = place.send()
+        for column, size in zip(self.sizes.values(), sizes, strict=True):
+            column.append(size)
         if people.patience is not None:
             self.patience.append(people.patience(user, k))
         if people.there is not None and people.back is not None:
@@ -79,30 +76,9 @@ class ClosedLoop:
         request.index, request.home = index, self._dispatchers[at]
         request.key = b"%d" % key
         self._who.append(user)
-        self._sent[user] = k + 1
-        self._left[user] -= 1
-        if self._left[user] == 0:
-            self._sessions[user] += 1
-            self._left[user] = self._length(user)
         if len(self._who) == people.requests:
             self._close(now)
         self._dispatchers[at].arrive(request, now)
-
-    def _key(self, user: int, k: int) -> int:
-        people = self._people
-        if people.keys is not None:
-            return int(people.keys(user, k))
-        return user + people.count * self._sessions[user]
-
-    def _factor(self, user: int, key: int) -> float:
-        people = self._people
-        if people.factors is not None:
-            return people.factors[key]
-        return 1.0 if people.factor is None else float(people.factor(user, self._sessions[user]))
-
-    def _length(self, user: int) -> int:
-        session = self._people.session
-        return -1 if session is None else int(session(user, self._sessions[user]))
 
     def _ended(self, request: Request, now: float) -> None:
         self._think(self._who[request.index], now)

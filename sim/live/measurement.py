@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from sim.analysis.fates import Fates
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 
-PER_REQUEST = ("sent", "ended", "backend", "lost", "gone", "kind", "service", "sojourn", "late")
+PER_REQUEST = (
+    *("sent", "ended", "backend", "lost", "gone"),
+    *("kind", "service", "sojourn", "late", "due", "user"),
+)
 """Columns of a `Measurement` with one entry per request."""
 
 
@@ -49,6 +53,11 @@ class Measurement:
     known."""
     stolen: Floats | None = None
     """Share of their time that the host gave to others."""
+    due: Floats | None = None
+    """When each request was to leave, where no schedule says: of users, who send when they have
+    thought. Latency counts from there."""
+    user: NDArray[np.int64] | None = None
+    """Whose request it was, of users."""
 
     @classmethod
     def blank(cls, n: int) -> Measurement:
@@ -72,9 +81,18 @@ class Measurement:
     def truncated(self, schedule: Schedule) -> tuple[Schedule, Measurement]:
         """Both up to the last request that was sent at all."""
         n = int(np.flatnonzero(np.isfinite(self.sent))[-1]) + 1 if self.any_sent else 0
+        return schedule.head(n), self.head(n)
+
+    def head(self, n: int) -> Measurement:
+        """The first `n` requests."""
+        kept = {name: column[:n] for name, column in self.columns.items()}
+        return replace(self, **kept)
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """What there is of `PER_REQUEST`, by name."""
         columns = {name: getattr(self, name) for name in PER_REQUEST}
-        kept = {name: column[:n] for name, column in columns.items() if column is not None}
-        return schedule.head(n), replace(self, **kept)
+        return {name: column for name, column in columns.items() if column is not None}
 
     def fates(self, schedule: Schedule) -> Fates:
         """What became of the requests of `schedule`."""

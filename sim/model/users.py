@@ -6,6 +6,7 @@ before it, under every algorithm, however many others have sent by then: common 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -81,6 +82,65 @@ class Population:
             self.factor = rounds("work by key", partial(draw_shape, law))
         self.session = _session(users.session, rounds)
         """How many requests the k-th of those who take one user's place sends."""
+        self.present = users.present if users.steps else None
+        """How many there are at a time: those of the lowest numbers; None where all stay."""
+        self._comings = [at for at, _ in users.steps or ()]
+
+    def comes(self, user: int, since: float) -> float:
+        """When a user is there, from a time on; infinite where never again."""
+        if self.present is None or user < self.present(since):
+            return since
+        later = (at for at in self._comings if at > since and user < self.present(at))
+        return next(later, math.inf)
+
+
+class Place:
+    """One user's place: what is sent from it, one request after another."""
+
+    def __init__(self, people: Population, user: int) -> None:
+        self._people = people
+        self._user = user
+        self.sent = 0
+        """Requests so far."""
+        self._sessions = 0
+        """How many users have left it."""
+        self._left = self._length()
+        """Requests of the session that is under way; -1 where it never ends."""
+
+    def due(self, since: float) -> float:
+        """When the next request is sent by who thinks from `since` on; infinite where never.
+
+        Who is no more there by then comes again later, if at all, and thinks first.
+        """
+        people, user = self._people, self._user
+        thought: float = people.think(user, self.sent)
+        at = since + thought
+        while at < math.inf and people.comes(user, at) > at:
+            at = people.comes(user, at) + thought
+        return at
+
+    def send(self) -> tuple[int, list[float]]:
+        """The next request: its key, and its sizes in the order of `Population.sizes`."""
+        people, user, k = self._people, self._user, self.sent
+        if people.keys is not None:
+            key = int(people.keys(user, k))
+        else:
+            key = user + people.count * self._sessions
+        if people.factors is not None:
+            factor = people.factors[key]
+        else:
+            factor = 1.0 if people.factor is None else float(people.factor(user, self._sessions))
+        sizes = [drawn(user, k) * factor for drawn in people.sizes.values()]
+        self.sent = k + 1
+        self._left -= 1
+        if self._left == 0:
+            self._sessions += 1
+            self._left = self._length()
+        return key, sizes
+
+    def _length(self) -> int:
+        session = self._people.session
+        return -1 if session is None else int(session(self._user, self._sessions))
 
 
 def _session(law: Any, rounds: Callable[..., Rounds]) -> Rounds | None:

@@ -13,8 +13,10 @@ from aiohttp import web
 
 from lb.config import Scenario
 from sim import Schedule
+from sim.live import clients
 from sim.live import load as live_load
-from sim.live.load import longest_answer, play
+from sim.live.clients import longest_answer
+from sim.live.load import play
 from sim.live.verdict import Measurement
 from tests.sim.scenarios import CONSTANT, scenario, serves
 
@@ -139,7 +141,7 @@ def test_only_a_200_ended_and_who_answered_is_noted_all_the_same() -> None:
 
 
 def test_a_try_fails_when_the_proxy_should_have_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_load, "MARGIN", 0.1)
+    monkeypatch.setattr(clients, "MARGIN", 0.1)
     limits = '[timeouts]\nresponse = "300ms"\nconnect = "100ms"\n[retries]\nmax = 0\n'
     file = scenario(*[serves(CONSTANT)] * 3, more=limits + '[queue]\ntimeout = "1ms"')
     assert longest_answer(file) == pytest.approx(0.501)
@@ -166,7 +168,7 @@ def test_a_try_fails_when_the_proxy_should_have_answered(monkeypatch: pytest.Mon
 )
 def test_a_generator_waits_as_long_as_the_proxy_may_take(limits: str, seconds: float) -> None:
     file = scenario(serves(CONSTANT), more=limits)
-    assert longest_answer(file) == live_load.MARGIN + seconds
+    assert longest_answer(file) == clients.MARGIN + seconds
 
 
 def test_who_loses_patience_closes_its_connection_and_is_gone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -283,3 +284,44 @@ def test_users_and_faults() -> None:
     run = simulate(file).runs[0]
     assert run.failed > 0
     assert run.completed + run.failed == run.requests
+
+
+# --- users who come and go
+
+
+def test_users_come_and_go_as_the_steps_say() -> None:
+    steps = 'steps = [["0s", 2], ["50s", 6], ["120s", 1]]'
+    file = closed(f'count = 6, think = "constant:9s", {steps}', run='duration = "200s"')
+    arrived = World(file, None).replicate().arrived
+    early, full, late = np.histogram(arrived, [0.0, 50.0, 120.0, 200.0])[0]
+    # Nine seconds of thought and one of service on average, and little waiting.
+    assert early <= 2 * 6
+    assert full / 70 > 2 * early / 50
+    assert late <= 9
+    people = Population(file)
+    assert [people.comes(5, at) for at in (0.0, 49.9, 50.0, 119.0)] == [50.0, 50.0, 50.0, 119.0]
+    assert people.comes(5, 120.0) == math.inf
+    assert people.comes(0, 130.0) == 130.0
+
+
+def test_who_stays_sends_the_same_whoever_else_comes() -> None:
+    """Steps at which nobody comes or goes change nothing."""
+    users = 'count = 5, think = "exponential:1s"'
+    plain = World(closed(users, run="requests = 300"), None).replicate()
+    stepped = closed(users + ', steps = [["1s", 5], ["9s", 5]]', run="requests = 300")
+    np.testing.assert_array_equal(plain.ended, World(stepped, None).replicate().ended)
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ("[]", "there are none"),
+        ('[["9s", 1], ["9s", 2]]', "their times do not ascend"),
+        ('[["0s", 7]]', "there are 7 users in one, and 5 at most; give that as count"),
+        ('[["0s", 0]]', "steps"),
+        ('["0s", 3]', "a step is a time and the users from there on"),
+    ],
+)
+def test_steps_that_say_nothing_are_refused(steps: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        closed(f'count = 5, think = "exponential:1s", steps = {steps}')
