@@ -27,11 +27,10 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Backends, proxy, load; then prediction beside measurement. Exit status 4 on a miss."""
-    import asyncio
-
     from lb.system import try_directory, writing
     from lb.terminal import Terminal, counted
     from sim import Scenario, Schedule, scenarios, simulate
+    from sim.live import punctual
     from sim.live.load import play
     from sim.live.system import LOGS, LiveSystem, relocated, rooted, with_run
     from sim.live.verdict import judge, predict
@@ -76,7 +75,7 @@ def demo(
 
     with LiveSystem(file, out) as system:
         terminal.say(f"\nNow for real: {system.url}, statistics at {system.url}/lb-stats")
-        measured = asyncio.run(play(scenario, schedule, system.url))
+        measured = punctual.run(play(scenario, schedule, system.url))
     verdict = judge(scenario, schedule, measured, predicted)
     print_verdict(verdict, terminal)
     write_verdict(verdict, out / VERDICT, schedule, measured)

@@ -21,6 +21,7 @@ from lb import wire
 from lb.config import BackendTable, Model, Shared, Traffic, host_and_port
 from lb.errors import CannotListen
 from lb.system import reason
+from sim.live import punctual
 from sim.live.port import Port, cut
 from sim.live.station import Beginning, Faults, LiveStation, SharedStation
 from sim.model.door import FAILS_AFTER, Fate
@@ -196,7 +197,7 @@ def serve(
     `seed` is that of the services, `luck` that of whom a fault with a rate strikes; `traffic` says
     whether clients that leave are noticed. Raises CannotListen.
     """
-    asyncio.run(_serve(rows, seed, faults, luck, traffic, shared))
+    punctual.run(_serve(rows, seed, faults, luck, traffic, shared))
 
 
 def shared_stations(

@@ -20,6 +20,7 @@ from lb.config import Scenario
 from lb.errors import LbError
 from lb.strategies import REGISTRY
 from sim.analysis.books import imbalances, unsettled
+from sim.live import punctual
 from sim.live.load import play
 from sim.live.system import LiveSystem, relocated
 from sim.model.arrivals import Schedule
@@ -67,7 +68,7 @@ def lived(seed: int) -> tuple[str, list[str]]:
         file.write_text(relocated(text), encoding="utf-8")
         try:
             with LiveSystem(file, Path(directory)) as system:
-                return text, asyncio.run(observed(Scenario.load(file), system.url))
+                return text, punctual.run(observed(Scenario.load(file), system.url))
         except (LbError, OSError, ValueError) as error:
             return text, [f"{type(error).__name__}: {error}"]
 
