@@ -22,7 +22,7 @@ WATCHED = ("strategies", "contract", "balancing", "recording", "sim")
 """Rooms of tests that reach the pure rooms; watched, the others would take longer to no end."""
 ONCE = (
     *("test_architecture.py", "test_notebooks.py", "test_readme.py", "test_terminal.py"),
-    *("loadtests", "native", "traces", "config", "admin", "aio", "discovery", "workers"),
+    *("loadtests", "native", "traces", "config", "foreign", "admin", "aio", "discovery", "workers"),
     *("sim/test_cluster.py", "sim/test_drawing.py", "sim/test_html.py", "sim/test_plots.py"),
     *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),

@@ -1,0 +1,112 @@
+"""What all writers read of a file: weights, names, priorities, addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lb.config import BackendTable, Listener, Scenario, host_and_port
+from lb.config.places import Place
+from lb.config.values import UNIX
+from lb.errors import ConfigError
+from lb.foreign.exported import Lacks
+from lb.foreign.matching import Chosen
+from lb.foreign.weights import ROUGH, whole
+
+
+def somebody(file: Scenario) -> None:
+    """Raises ConfigError where no backend is named."""
+    if not file.backends:
+        where = file.place("discovery")
+        raise ConfigError([f"{where}: backends are found while lb serves; name some [[backend]]s"])
+
+
+def discovered(file: Scenario, lacks: Lacks) -> None:
+    """Sources of backends are those of lb alone."""
+    for number, source in enumerate(file.discovery):
+        lacks.add(("discovery", number), f"{source.source} is not looked at; only [[backend]]s are")
+
+
+def algorithm(file: Scenario, found: Chosen, lacks: Lacks) -> None:
+    """Take down what the other's algorithm is not."""
+    place: Place = ("algorithm",)
+    if found.lost:
+        why = f"{file.algorithm.name} is not known; {found.method or 'the default'} is nearest"
+        lacks.add(place, f"{why}: {found.lost}")
+    elif found.match.differs:
+        lacks.add(place, found.match.differs)
+    if not found.match.weighs:
+        for number, row in enumerate(file.backends):
+            if row.weight != file.backends[0].weight:
+                why = f"{found.ours} does not mind weights, so none are written"
+                lacks.add(("backend", number, "weight"), why)
+                break
+
+
+def weights(file: Scenario, found: Chosen, most: int, lacks: Lacks) -> list[int]:
+    """Those of all backends, as whole numbers; equal where the algorithm does not mind them."""
+    given = [row.weight if found.match.weighs else 1.0 for row in file.backends]
+    written, off = whole(given, most, fine=found.match.fine)
+    if off > ROUGH:
+        why = f"weights are whole numbers up to {most}; the roughest is {off:.1%} off"
+        lacks.add(("backend", 0, "weight"), why)
+    return written
+
+
+def own_health(file: Scenario, kept: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Keys of backends' own tables of checks, but for those `kept`, by the backend's number."""
+    for number, row in enumerate(file.backends):
+        if row.health is not None:
+            for key in sorted(row.health.model_fields_set - kept):
+                if getattr(row.health, key) != getattr(file.health, key):
+                    yield number, key
+
+
+def priorities(file: Scenario) -> list[int]:
+    """Of all backends, those of the file's in a row from 0."""
+    ranks = {
+        rank: place for place, rank in enumerate(sorted({it.priority for it in file.backends}))
+    }
+    return [ranks[row.priority] for row in file.backends]
+
+
+def names(file: Scenario, letter: Callable[[str], bool]) -> list[str]:
+    """What each backend is called, in letters that are allowed; no two the same."""
+    found: list[str] = []
+    for row in file.backends:
+        plain = "".join(it if letter(it) else "_" for it in row.label) or "_"
+        name, again = plain, 2
+        while name in found:
+            name, again = f"{plain}_{again}", again + 1
+        found.append(name)
+    return found
+
+
+def milliseconds(seconds: float) -> str:
+    """`1500ms`; at least one."""
+    return f"{max(1, round(seconds * 1000))}ms"
+
+
+def unix_path(address: str) -> str:
+    """The path of a Unix socket, or nothing."""
+    return address.removeprefix(UNIX) if address.startswith(UNIX) else ""
+
+
+def sockets(file: Scenario) -> list[tuple[str, int]]:
+    """Host and port of all backends."""
+    return [host_and_port(row.address) for row in file.backends]
+
+
+def only_v6(listener: Listener) -> bool:
+    """Whether it is all addresses of IPv6, and of that alone."""
+    return host_and_port(listener.address)[0] == "::"
+
+
+def tls_of_all(file: Scenario, lacks: Lacks) -> BackendTable | None:
+    """The first backend that speaks TLS, where one setting is for all; others are told."""
+    first = next((row for row in file.backends if row.tls is not None), None)
+    if first is not None:
+        for number, row in enumerate(file.backends):
+            if row.tls != first.tls:
+                why = f"one setting is for all: that of {first.label}"
+                lacks.add(("backend", number, "tls"), why)
+    return first

@@ -1,0 +1,311 @@
+"""HAProxy's configuration of a pool (2.6 and later): one frontend, one backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lb.config import BackendTable, Listener, Scenario, host_and_port
+from lb.config.health import HealthTable
+from lb.config.values import AUTO
+from lb.foreign import common, gaps
+from lb.foreign.common import milliseconds as ms
+from lb.foreign.exported import Exported, Lacks, preface
+from lb.foreign.matching import Chosen, chosen
+
+KIND = "haproxy"
+POOL, CLIENTS = "pool", "clients"
+MOST_WEIGHT = 256
+SAFE = "GET HEAD OPTIONS TRACE PUT DELETE"
+"""Methods that lb tries again (RFC 9110, 9.2.2)."""
+RETRIED = {
+    "connect": ("conn-failure",),
+    "reset": ("empty-response", "junk-response"),
+    "timeout": ("response-timeout",),
+    "server_error": ("500", "501", "502", "503", "504"),
+}
+STATUSES = frozenset({401, 403, 404, 408, 425, 500, 501, 502, 503, 504})
+"""Those that `retry-on` knows."""
+CHECKED = frozenset({"interval", "fast_interval", "rise", "fall", "port", "enabled"})
+"""Keys of a check that each server may have its own of."""
+
+
+def exported(file: Scenario) -> Exported:
+    """The file as HAProxy's. Raises ConfigError where no backend is named."""
+    common.somebody(file)
+    lacks = Lacks(file)
+    found = chosen(KIND, file.algorithm)
+    common.algorithm(file, found, lacks)
+    sections = [
+        ["global", *_global(file, lacks)],
+        ["defaults", *_defaults(file, lacks)],
+        *_frontends(file, lacks),
+        [f"backend {POOL}", *_backend(file, found, lacks)],
+    ]
+    gaps.tell(file, lacks, gaps.HAPROXY)
+    common.discovered(file, lacks)
+    missing = lacks.all()
+    head = preface("Written by lb export haproxy; check it with: haproxy -c -f FILE", missing)
+    lines = [f"# {line}".rstrip() for line in head]
+    for name, *rows in sections:
+        lines += ["", name, *(f"    {row}" for row in rows)]
+    method = f"balance {_balance(file, found)}"
+    return Exported(KIND, "\n".join(lines) + "\n", method, found.ours, found.match.differs, missing)
+
+
+def _global(file: Scenario, lacks: Lacks) -> Iterator[str]:
+    if file.server.workers != AUTO:
+        yield f"nbthread {file.server.workers}"
+    if "drain" in file.timeouts.model_fields_set:
+        yield f"hard-stop-after {ms(file.timeouts.drain)}"
+    jitter = file.health.jitter
+    if jitter and file.health.enabled:
+        yield f"spread-checks {min(50, round(100 * jitter))}"
+    if "header_bytes" in file.limits.model_fields_set:
+        yield f"tune.bufsize {file.limits.header_bytes + 1024}"
+    log = file.access_log
+    if log is not None:
+        lacks.add(("access_log", "format"), "lines are those of `option httplog`")
+        if log.sample < 1:
+            lacks.add(("access_log", "sample"), "all requests are logged")
+        if log.syslog is not None:
+            where = log.syslog if isinstance(log.syslog, str) else "{}:{}".format(*log.syslog)
+            yield f"log {where} format rfc5424 local0"
+        else:
+            stream = log.file if log.file in ("stderr", "stdout") else "stdout"
+            if stream != log.file:
+                lacks.add(("access_log", "file"), "it writes to no files; here to stdout")
+            yield f"log {stream} format raw local0"
+
+
+def _defaults(file: Scenario, lacks: Lacks) -> Iterator[str]:
+    times = file.timeouts
+    yield "mode http"
+    yield f"timeout connect {ms(times.connect)}"
+    yield f"timeout client {ms(times.client_idle)}"
+    yield f"timeout http-request {ms(times.header)}"
+    yield f"timeout http-keep-alive {ms(times.client_idle)}"
+    yield f"timeout server {ms(times.response)}"
+    yield f"timeout queue {ms(file.queue.timeout)}"
+    yield f"timeout tunnel {ms(times.tunnel)}"
+    if file.health.enabled:
+        yield f"timeout check {ms(file.health.timeout)}"
+    yield "http-reuse always"
+    if not file.server.half_close:
+        yield "option abortonclose"
+    if file.access_log is not None:
+        yield "log global"
+        yield "option httplog"
+    yield from _retries(file, lacks)
+
+
+def _retries(file: Scenario, lacks: Lacks) -> Iterator[str]:
+    table = file.retries
+    if not table.max or table.budget == table.min_per_second == 0:
+        yield "retries 0"
+        return
+    yield f"retries {table.max}"
+    words: list[str] = []
+    for outcome in table.on:
+        if isinstance(outcome, str):
+            words += RETRIED[outcome]
+        elif outcome in STATUSES:
+            words.append(str(outcome))
+        else:
+            lacks.add(("retries", "on"), f"status {outcome} cannot be tried again")
+    yield f"retry-on {' '.join(dict.fromkeys(words)) or 'none'}"
+    yield "option redispatch 1"
+    if "backoff" in table.model_fields_set:
+        lacks.add(("retries", "backoff"), "the same server is tried again after a second")
+
+
+def _frontends(file: Scenario, lacks: Lacks) -> Iterator[list[str]]:
+    common_ones = [one for one in file.listening() if not one.proxy_from]
+    groups = [common_ones] if common_ones else []
+    groups += [[one] for one in file.listening() if one.proxy_from]
+    for number, group in enumerate(groups):
+        yield [
+            f"frontend {CLIENTS}{number + 1 if number else ''}",
+            *(_bind(one, lacks) for one in group),
+            *(_proxied(group[0]) if group[0].proxy_from else ()),
+            f"maxconn {file.limits.client_connections}",
+            *_requests(file),
+            f"default_backend {POOL}",
+        ]
+
+
+def _bind(one: Listener, lacks: Lacks) -> str:
+    path = common.unix_path(one.address)
+    words = ["bind", f"unix@{path}" if path else one.address]
+    if one.mode is not None:
+        words += ["mode", f"{one.mode:o}"]
+    if common.only_v6(one):
+        words.append("v6only")
+    if one.proxy_protocol and not one.proxy_from:
+        words.append("accept-proxy")
+    if one.tls is not None:
+        words.append("ssl")
+        for inside, certificate, key in one.tls.pairs():
+            words += ["crt", certificate]
+            if key not in (certificate, f"{certificate}.key"):
+                why = f"it is looked for beside the certificate: ln -s {key} {certificate}.key"
+                lacks.add((*one.place, *inside, "key"), why)
+        words += ["ssl-min-ver", f"TLSv{one.tls.min_version}", "alpn", "http/1.1"]
+    return " ".join(words)
+
+
+def _proxied(one: Listener) -> Iterator[str]:
+    yield f"tcp-request connection reject unless {{ src {' '.join(one.proxy_from)} }}"
+    yield "tcp-request connection expect-proxy layer4"
+
+
+def _requests(file: Scenario) -> Iterator[str]:
+    if file.server.health_path:
+        yield f"monitor-uri {file.server.health_path}"
+        yield f"monitor fail if {{ nbsrv({POOL}) lt 1 }}"
+    if file.limits.body is not None:
+        yield f"http-request deny deny_status 413 if {{ req.body_size gt {file.limits.body} }}"
+    trusted = " ".join(file.server.trusted_proxies)
+    strange = f" unless {{ src {trusted} }}" if trusted else ""
+    for field in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"):
+        yield f"http-request del-header {field}{strange}"
+    yield "option forwardfor"
+    for field, value in (("Proto", "%[ssl_fc,iif(https,http)]"), ("Host", "%[req.hdr(host)]")):
+        missing = f"if !{{ req.hdr(X-Forwarded-{field}) -m found }}"
+        yield f"http-request set-header X-Forwarded-{field} {value} {missing}"
+    if file.tracing.request_id:
+        field = file.tracing.request_id
+        yield "unique-id-format %[uuid()]"
+        yield f"http-request set-header {field} %[unique-id] if !{{ req.hdr({field}) -m found }}"
+
+
+def _balance(file: Scenario, found: Chosen) -> str:
+    if not found.match.keyed:
+        return found.method
+    kind, _, name = file.key.partition(":")
+    word = {"client_ip": "source", "path": "uri", "uri": "uri whole"}.get(kind)
+    return word or (f"hdr({name})" if kind == "header" else f"hash req.cook({name})")
+
+
+def _backend(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
+    yield f"balance {_balance(file, found)}"
+    if found.match.keyed or found.match.method == "source":
+        yield "hash-type consistent"
+        factor = found.settings.get("balance_factor")
+        if factor:
+            yield f"hash-balance-factor {round(100 * float(str(factor)))}"
+    yield from _sticky(file)
+    if any(common.priorities(file)):
+        yield "option allbackups"
+    if max(common.priorities(file)) > 1:
+        number = next(at for at, rank in enumerate(common.priorities(file)) if rank > 1)
+        lacks.add(("backend", number, "priority"), "all that do not come first are backups alike")
+    if file.retries.max:
+        yield f"http-request disable-l7-retry unless {{ method {SAFE} }}"
+    yield from _line(file, found, lacks)
+    yield from _checks(file, lacks)
+    if file.server.backend_header:
+        for number, row in enumerate(file.backends, 1):
+            who = f"{row.address} if {{ srv_id {number} }}"
+            yield f"http-response set-header X-Backend-Server {who}"
+    yield from _servers(file, found, lacks)
+
+
+def _sticky(file: Scenario) -> Iterator[str]:
+    if file.algorithm.name != "sticky":
+        return
+    kind, _, name = file.key.partition(":")
+    if kind == "cookie":
+        yield f"cookie {name} insert indirect nocache"
+        return
+    fetch = {"client_ip": "src", "path": "path", "uri": "url"}.get(kind, f"req.hdr({name})")
+    table = file.algorithm.settings.get("table", 100_000)
+    type_of = "ipv6" if kind == "client_ip" else "string len 128"
+    yield f"stick-table type {type_of} size {table} expire 24h"
+    yield f"stick on {fetch}"
+
+
+def _line(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
+    limits = [row.max_in_flight for row in file.backends]
+    for number, limit in enumerate(limits):
+        if isinstance(limit, str):
+            lacks.add(("backend", number, "max_in_flight"), "no limit is found out: none is set")
+    if any(isinstance(limit, int) for limit in limits):
+        if not all(isinstance(limit, int) for limit in limits):
+            return
+        full = f"{{ be_conn_free({POOL}) le 0 }}"
+        waiting = f"{{ queue({POOL}) ge {file.queue.limit} }}"
+        yield f"http-request deny deny_status 503 if {full} {waiting}"
+        if found.match.keyed or found.match.method == "source":
+            why = "a request whose own server is full waits for it, and goes to no other"
+            lacks.add(("queue", "limit"), why)
+
+
+def _checks(file: Scenario, lacks: Lacks) -> Iterator[str]:
+    for number, key in common.own_health(file, CHECKED):
+        lacks.add(("backend", number, "health", key), "checks ask all servers the same")
+    table = file.health
+    if not any(row.checked_by(table).enabled for row in file.backends) or table.kind == "tcp":
+        return
+    yield "option httpchk"
+    host = f" ver HTTP/1.1 hdr Host {table.host or 'lb'}"
+    yield f"http-check send meth GET uri {table.path}{host}"
+    yield f"http-check expect status {table.expect.replace(', ', ',')}"
+    if table.match is not None:
+        escaped = table.match.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
+        yield f'http-check expect rstring "{escaped}"'
+
+
+def _check_words(table: HealthTable) -> Iterator[str]:
+    if table.enabled:
+        yield f"check inter {ms(table.interval)} fastinter {ms(table.fast_interval)}"
+        yield f"rise {table.rise} fall {table.fall}"
+        if table.port:
+            yield f"port {table.port}"
+
+
+def _servers(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
+    weights = common.weights(file, found, MOST_WEIGHT, lacks)
+    labels = common.names(file, lambda it: it.isascii() and (it.isalnum() or it in "-_.:"))
+    common_words = [f"pool-purge-delay {ms(file.timeouts.idle)}"]
+    outliers = file.outliers
+    if outliers.enabled and outliers.consecutive_failures and file.health.enabled:
+        layer = 7 if "server_error" in outliers.counts else 4
+        limit = outliers.consecutive_failures
+        common_words.append(f"observe layer{layer} error-limit {limit} on-error mark-down")
+    elif outliers.enabled and outliers.consecutive_failures:
+        why = "only checks bring a server back, and there are none: nobody is taken out"
+        lacks.add(("outliers", "consecutive_failures"), why)
+    if file.slow_start.duration:
+        common_words.append(f"slowstart {ms(file.slow_start.duration)}")
+    yield f"default-server {' '.join(common_words)}"
+    for row, name, weight, rank in zip(
+        file.backends, labels, weights, common.priorities(file), strict=True
+    ):
+        path = common.unix_path(row.address)
+        words = ["server", name, f"unix@{path}" if path else row.address, f"weight {weight}"]
+        if isinstance(row.max_in_flight, int):
+            words.append(f"maxconn {row.max_in_flight}")
+        words += _check_words(row.checked_by(file.health))
+        words += _tls(row)
+        if row.proxy_protocol:
+            words.append("send-proxy" if row.proxy_protocol == "v1" else "send-proxy-v2")
+        if rank:
+            words.append("backup")
+        if file.algorithm.name == "sticky" and file.key.startswith("cookie:"):
+            words.append(f"cookie {name}")
+        yield " ".join(words)
+
+
+def _tls(row: BackendTable) -> Iterator[str]:
+    tls = row.tls
+    if tls is None:
+        return
+    yield "ssl"
+    if tls.verify:
+        yield f"verify required ca-file {tls.ca or '@system-ca'}"
+        host = tls.server_name or host_and_port(row.address)[0]
+        yield f"verifyhost {host} sni str({host})"
+    else:
+        yield "verify none"
+    if tls.certificate is not None:
+        yield f"crt {tls.certificate}"

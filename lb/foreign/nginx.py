@@ -1,0 +1,307 @@
+"""nginx's configuration of a pool, with what the open-source one has.
+
+Paths are relative, so any directory is a home for it: `nginx -p DIR -c FILE -e stderr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lb.config import BackendTable, Listener, Scenario, host_and_port
+from lb.config.values import AUTO
+from lb.foreign import common, gaps
+from lb.foreign.common import milliseconds as ms
+from lb.foreign.exported import Exported, Lacks, preface
+from lb.foreign.matching import KEYED, Chosen, chosen
+
+KIND = "nginx"
+POOL = "pool"
+MOST_WEIGHT = 65535
+NO_BACKUPS = ("hash", "ip_hash", "random")
+"""Methods that refuse `backup`."""
+STATUSES = frozenset({403, 404, 429, 500, 502, 503, 504})
+"""Those that `proxy_next_upstream` knows."""
+IDLE_CONNECTIONS = 64
+"""Kept to each upstream by each worker, at most; lb has no such limit."""
+SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+TIMED = (
+    "'$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent '",
+    '\'"$http_referer" "$http_user_agent" msec=$msec rt=$request_time \'',
+    '\'ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" \'',
+    '\'uht="$upstream_header_time" urt="$upstream_response_time" rl=$request_length\'',
+)
+"""What `lb calibrate` reads with all there is."""
+
+
+def exported(file: Scenario) -> Exported:
+    """The file as nginx's. Raises ConfigError where no backend is named."""
+    common.somebody(file)
+    lacks = Lacks(file)
+    found = chosen(KIND, file.algorithm)
+    common.algorithm(file, found, lacks)
+    if file.algorithm.name == "sticky":
+        lacks.add(("algorithm", "name"), "clients do not stick: newcomers and all are placed alike")
+    method = _method(file, found, lacks)
+    http = list(_http(file, found, method, lacks))
+    gaps.tell(file, lacks, gaps.NGINX)
+    common.discovered(file, lacks)
+    missing = lacks.all()
+    title = "Written by lb export nginx; check it with: nginx -t -p DIR -c FILE -e stderr"
+    lines = [f"# {line}".rstrip() for line in preface(title, missing)]
+    lines += ["", *_main(file), "", "events {", f"    {_connections(file)}", "}"]
+    lines += ["", "http {", *(f"    {line}".rstrip() for line in http), "}"]
+    ours = found.ours if "hash $" not in method or found.match.keyed else "consistent_hash"
+    return Exported(
+        KIND,
+        "\n".join(lines) + "\n",
+        method or "round robin",
+        ours,
+        found.match.differs,
+        missing,
+    )
+
+
+def _method(file: Scenario, found: Chosen, lacks: Lacks) -> str:
+    if found.method == "ip_hash" and file.key != "client_ip":
+        lacks.add(
+            ("algorithm",), f"ip_hash knows no other key than client_ip; {file.key} is hashed"
+        )
+        return f"hash {_key(file.key)} consistent"
+    return found.method.replace(KEYED, _key(file.key))
+
+
+def _key(key: str) -> str:
+    kind, _, name = key.partition(":")
+    word = {"client_ip": "$remote_addr", "path": "$lb_path", "uri": "$request_uri"}.get(kind)
+    return word or f"${'http' if kind == 'header' else 'cookie'}_{name.lower().replace('-', '_')}"
+
+
+def _main(file: Scenario) -> Iterator[str]:
+    yield f"worker_processes {file.server.workers};"
+    yield "pid nginx.pid;"
+    yield "error_log stderr error;"
+    if "drain" in file.timeouts.model_fields_set:
+        yield f"worker_shutdown_timeout {ms(file.timeouts.drain)};"
+
+
+def _connections(file: Scenario) -> str:
+    return f"worker_connections {2 * file.limits.client_connections};"
+
+
+def _http(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Iterator[str]:
+    yield from (f"{kind}_temp_path {kind}_temp;" for kind in TEMPORARY)
+    yield from _log(file, lacks)
+    yield ""
+    if "$lb_path" in method:
+        yield 'map $request_uri $lb_path { "~^(?<before>[^?]*)" $before; }'
+    yield 'map $upstream_addr $lb_backend { "~(?<last>[^ ,]+)$" $last; }'
+    yield from _upgrades(file)
+    yield ""
+    yield f"upstream {POOL} {{"
+    yield from (f"    {line}" for line in _upstream(file, found, method, lacks))
+    yield "}"
+    groups: dict[object, list[Listener]] = {}
+    for one in file.listening():
+        groups.setdefault((one.tls, one.proxy_protocol, one.proxy_from), []).append(one)
+    for group in groups.values():
+        yield ""
+        yield "server {"
+        yield from (f"    {line}" for line in _server(file, group, lacks))
+        yield "}"
+
+
+def _log(file: Scenario, lacks: Lacks) -> Iterator[str]:
+    log = file.access_log
+    if log is None:
+        yield "access_log off;"
+        return
+    name = "combined"
+    if log.format not in ("common", "combined"):
+        lacks.add(
+            ("access_log", "format"), "lines are nginx's own, with all that calibrating needs"
+        )
+        yield f"log_format timed {TIMED[0]}"
+        yield from (f"    {part}" for part in TIMED[1:-1])
+        yield f"    {TIMED[-1]};"
+        name = "timed"
+    if log.sample < 1:
+        lacks.add(("access_log", "sample"), "all requests are logged")
+    where = {"stderr": "/dev/stderr", "stdout": "/dev/stdout"}.get(log.file, log.file)
+    if log.syslog is not None:
+        server = log.syslog if isinstance(log.syslog, str) else "{}:{}".format(*log.syslog)
+        where = f"syslog:server={'unix:' * server.startswith('/')}{server}"
+    yield f"access_log {where} {name};"
+
+
+def _upgrades(file: Scenario) -> Iterator[str]:
+    names = file.server.upgrades
+    yield "map $http_upgrade $lb_upgrade {"
+    if names == ("*",):
+        yield "    default $http_upgrade;"
+    else:
+        yield '    default "";'
+        yield from (f'    "~*^{name}$" $http_upgrade;' for name in names)
+    yield "}"
+    yield 'map $lb_upgrade $lb_connection { "" ""; default upgrade; }'
+
+
+def _upstream(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Iterator[str]:
+    if file.server.workers == AUTO or file.server.workers != 1:
+        yield f"zone {POOL} 1m;"
+    if method:
+        yield f"{method};"
+    backups = not method.startswith(NO_BACKUPS)
+    weights = common.weights(file, found, MOST_WEIGHT, lacks)
+    for number, (row, weight, rank) in enumerate(
+        zip(file.backends, weights, common.priorities(file), strict=True)
+    ):
+        yield _line(row, weight, rank, file, backups=backups)
+        place = ("backend", number)
+        if isinstance(row.max_in_flight, str):
+            lacks.add((*place, "max_in_flight"), "no limit is found out: none is set")
+        if rank and not backups:
+            why = f"{method.split()[0]} takes no backups: it is out until you take `down` away"
+            lacks.add((*place, "priority"), why)
+        elif rank > 1:
+            lacks.add((*place, "priority"), "all that do not come first are backups alike")
+        if row.proxy_protocol:
+            lacks.add((*place, "proxy_protocol"), "only its stream module writes PROXY headers")
+    yield f"keepalive {IDLE_CONNECTIONS};"
+    yield f"keepalive_timeout {ms(file.timeouts.idle)};"
+    yield "keepalive_requests 1000000000;"
+
+
+def _line(row: BackendTable, weight: int, rank: int, file: Scenario, *, backups: bool) -> str:
+    words = ["server", row.address]
+    if weight != 1:
+        words.append(f"weight={weight}")
+    if isinstance(row.max_in_flight, int):
+        words.append(f"max_conns={row.max_in_flight}")
+    outliers = file.outliers
+    if outliers.enabled and outliers.consecutive_failures:
+        span = ms(outliers.eject).removesuffix("ms")
+        seconds = max(1, round(int(span) / 1000))
+        words.append(f"max_fails={outliers.consecutive_failures} fail_timeout={seconds}s")
+    else:
+        words.append("max_fails=0")
+    if rank:
+        words.append("backup" if backups else "down")
+    return " ".join(words) + ";"
+
+
+def _server(file: Scenario, group: list[Listener], lacks: Lacks) -> Iterator[str]:
+    first = group[0]
+    for one in group:
+        words = ["listen", one.address]
+        if common.only_v6(one):
+            words.append("ipv6only=on")
+        if one.tls is not None:
+            words.append("ssl")
+        if one.proxy_protocol:
+            words.append("proxy_protocol")
+        if one.mode is not None:
+            lacks.add((*one.place[:-1], "mode"), "a socket is open to everybody")
+        yield " ".join(words) + ";"
+    yield from _tls(first, lacks)
+    if first.proxy_protocol:
+        yield from (f"allow {network};" for network in first.proxy_from)
+        networks = first.proxy_from or ("0.0.0.0/0", "::/0")
+        yield from (f"set_real_ip_from {network};" for network in networks)
+        yield "real_ip_header proxy_protocol;"
+    times, limits = file.timeouts, file.limits
+    yield f"client_header_timeout {ms(times.header)};"
+    yield f"keepalive_timeout {ms(times.client_idle)};"
+    yield "keepalive_requests 1000000000;"
+    yield f"client_max_body_size {limits.body or 0};"
+    if {"request_line", "header_bytes"} & limits.model_fields_set:
+        pieces = max(1, limits.header_bytes // limits.request_line)
+        yield f"large_client_header_buffers {pieces} {limits.request_line};"
+    yield ""
+    yield "location / {"
+    yield from (f"    {line}" for line in _location(file, lacks))
+    yield "}"
+
+
+def _tls(one: Listener, lacks: Lacks) -> Iterator[str]:
+    if one.tls is None:
+        return
+    for number, (inside, certificate, key) in enumerate(one.tls.pairs()):
+        if number:
+            why = "one certificate is shown to all; give the others a server block each"
+            lacks.add((*one.place, *inside), why)
+            continue
+        yield f"ssl_certificate {certificate};"
+        yield f"ssl_certificate_key {key};"
+    yield f"ssl_protocols {'TLSv1.2 ' * (one.tls.min_version == '1.2')}TLSv1.3;"
+
+
+def _location(file: Scenario, lacks: Lacks) -> Iterator[str]:
+    secure = common.tls_of_all(file, lacks)
+    times = file.timeouts
+    yield f"proxy_pass http{'s' * (secure is not None)}://{POOL};"
+    yield "proxy_http_version 1.1;"
+    yield "proxy_request_buffering off;"
+    yield "proxy_buffering off;"
+    yield f"proxy_connect_timeout {ms(times.connect)};"
+    yield f"proxy_send_timeout {ms(times.response)};"
+    yield f"proxy_read_timeout {ms(times.response)};"
+    yield from _retries(file, lacks)
+    if secure is not None:
+        yield from _secure(secure)
+    if file.server.trusted_proxies:
+        lacks.add(("server", "trusted_proxies"), "X-Forwarded-For is extended, whoever says it")
+    forwarded = "$proxy_add_x_forwarded_for" if file.server.trusted_proxies else "$remote_addr"
+    for field, value in (
+        ("Host", "$http_host"),
+        ("Connection", "$lb_connection"),
+        ("Upgrade", "$lb_upgrade"),
+        ("X-Forwarded-For", forwarded),
+        ("X-Forwarded-Proto", "$scheme"),
+        ("X-Forwarded-Host", "$http_host"),
+    ):
+        yield f"proxy_set_header {field} {value};"
+    if file.tracing.request_id:
+        yield f"proxy_set_header {file.tracing.request_id} $request_id;"
+    if file.server.backend_header:
+        yield "add_header X-Backend-Server $lb_backend always;"
+
+
+def _retries(file: Scenario, lacks: Lacks) -> Iterator[str]:
+    table = file.retries
+    if not table.max or table.budget == table.min_per_second == 0:
+        yield "proxy_next_upstream off;"
+        return
+    words: list[str] = []
+    for outcome in table.on:
+        if outcome in ("connect", "reset"):
+            words += ["error"]
+        elif outcome == "timeout":
+            words += ["timeout"]
+        elif outcome == "server_error":
+            words += [f"http_{status}" for status in sorted(STATUSES) if status >= 500]
+        elif outcome in STATUSES:
+            words.append(f"http_{outcome}")
+        else:
+            lacks.add(("retries", "on"), f"status {outcome} cannot be tried again")
+    if "reset" in table.on:
+        words.append("invalid_header")
+    if ("connect" in table.on) != ("reset" in table.on):
+        lacks.add(("retries", "on"), "connect and reset are one condition there, error")
+    yield f"proxy_next_upstream {' '.join(dict.fromkeys(words)) or 'off'};"
+    yield f"proxy_next_upstream_tries {table.max + 1};"
+
+
+def _secure(row: BackendTable) -> Iterator[str]:
+    assert row.tls is not None
+    tls = row.tls
+    yield "proxy_ssl_server_name on;"
+    yield f"proxy_ssl_name {tls.server_name or host_and_port(row.address)[0]};"
+    yield "proxy_ssl_session_reuse on;"
+    if tls.verify:
+        yield "proxy_ssl_verify on;"
+        yield "proxy_ssl_verify_depth 5;"
+        yield f"proxy_ssl_trusted_certificate {tls.ca or SYSTEM_CA};"
+    if tls.certificate is not None:
+        yield f"proxy_ssl_certificate {tls.certificate};"
+        yield f"proxy_ssl_certificate_key {tls.key};"
