@@ -69,9 +69,23 @@ class Distance:
     level: float
     tolerance: float
     """By how much the measured sample may be faster or slower, relative."""
-    beyond: float
-    """The distance that is left when it is."""
+    slower: float
+    """The distance that is left when it is, where it is slower than predicted."""
+    faster: float
+    """The same where it is faster."""
     band: Band
+    slack: float = 0.0
+    """Share of the requests that may be anything."""
+
+    @property
+    def beyond(self) -> float:
+        """The distance beyond the tolerance."""
+        return max(self.slower, self.faster)
+
+    @property
+    def most(self) -> float:
+        """How far it may be, beyond the tolerance."""
+        return self.bound + self.slack + 1e-12
 
     @property
     def judged(self) -> bool:
@@ -80,10 +94,10 @@ class Distance:
     @property
     def ok(self) -> bool:
         """Whether the measured run may be one of those predicted, as far as that can be told."""
-        return not self.judged or self.beyond <= self.bound + 1e-12
+        return not self.judged or self.beyond <= self.most
 
     def as_dict(self) -> dict[str, Any]:
-        figures = ("value", "at", "bound", "level", "tolerance", "beyond")
+        figures = ("value", "at", "bound", "level", "tolerance", "slack", "beyond")
         return {
             **{name: _finite(getattr(self, name)) for name in figures},
             "ok": self.ok if self.judged else None,
@@ -113,18 +127,23 @@ class Error:
 
 
 def distance(
-    measured: Floats, predicted: Sequence[Floats], level: float = LEVEL, tolerance: float = 0.0
+    measured: Floats,
+    predicted: Sequence[Floats],
+    level: float = LEVEL,
+    tolerance: float = 0.0,
+    slack: float = 0.0,
 ) -> Distance:
     """Of the latencies of one run, seconds, from those of several independent ones.
 
-    `tolerance` is relative to a latency, or to the median where that is more.
+    `tolerance` is relative to a latency, or to the median where that is more; `slack` is a share of
+    the requests.
     """
     samples = [np.sort(one) for one in predicted if len(one)]
     seen = np.sort(measured)
     if not samples or not len(seen):
         nothing = np.empty(0)
         blank = Band(nothing, nothing, nothing, nothing, nothing)
-        return Distance(*(math.nan,) * 3, level, tolerance, math.nan, blank)
+        return Distance(*(math.nan,) * 3, level, tolerance, math.nan, math.nan, blank, slack)
     pool = np.sort(np.concatenate(samples))
     grid = pool[_spread(len(pool), GRID)]
     # Between two places only the measured one steps: it is farthest at either of their ends.
@@ -137,7 +156,6 @@ def distance(
     upto, _ = _shares(seen, grid + allowed)
     _, below = _shares(seen, grid - allowed)
     n = len(grid)
-    beyond = max(float(np.max(mean[:n] - upto)), float(np.max(below - mean[n:])), 0.0)
     bound = _bound(each, mean, level)
     return Distance(
         value=float(gaps[worst]),
@@ -145,8 +163,10 @@ def distance(
         bound=bound,
         level=level,
         tolerance=tolerance,
-        beyond=beyond,
+        slower=max(float(np.max(mean[:n] - upto)), 0.0),
+        faster=max(float(np.max(below - mean[n:])), 0.0),
         band=_band(seen, samples, pool, bound),
+        slack=slack,
     )
 
 

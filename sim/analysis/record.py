@@ -97,6 +97,8 @@ class Record:
     """Failed requests by reason."""
     failures: Floats = field(default_factory=lambda: np.empty((2, 0)))
     """When each failed request arrived, and when its client knew; shape (2, failed)."""
+    reasons: Sequence[str] = ()
+    """Why, of each of these."""
     lost: Lost = field(default_factory=Lost.of)
     rotation: Floats | None = None
     """Who was usable, see `Fates`."""
@@ -153,6 +155,7 @@ class Record:
             came_again=came_again,
             refused={why.value: number for why, number in whys.items()},
             failures=np.array([(arrivals[index], at) for index, at, _ in refused]).reshape(-1, 2).T,
+            reasons=[why.value for _, _, why in refused],
             lost=Lost.of(lost),
             rotation=rotation,
             ejected=ejected,

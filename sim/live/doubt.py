@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from sim.analysis.record import Record
-from sim.analysis.statistics import latency_metrics
+from sim.live.held import Held
 from sim.live.lateness import Lateness
-from sim.live.line import Line
+from sim.live.line import Line, needed
+from sim.live.machine import saturated
+from sim.live.seen import Seen
 
 LATE, TOO_LATE = 0.02, 0.1
 """Seconds by which a generator may be late (p99) when it misses what is predicted of trouble, and
 in any case: times are judged to a second there."""
+FEWEST = 20
+"""Requests below which not even a p95 is judged: the rest of a run says next to nothing."""
 
 UNANSWERED = "not one request was answered: is the balancer running, are its backends up?"
 UNNAMED = (
     "no answer names one of the backends in X-Backend-Server: is this the balancer of that file, "
     "with [server] backend_header on?"
 )
+
+
+def too_few(held: Held, seen: Seen) -> str:
+    """Why there are too few answers for what is asked of them; nothing when there are enough.
+
+    A run in which something else is off says that whatever their number.
+    """
+    count = len(seen.live.arrived)
+    asked = [
+        name
+        for name in seen.scenario.expect.model_dump(exclude_none=True)
+        if name != "mean" and count < needed(name)
+    ]
+    if asked:
+        told = " and ".join(f"{name} takes {needed(name)}" for name in asked)
+        return f"{count} answers are too few for what [expect] asks: {told}"
+    if len(seen.due) < FEWEST and not any(held.misses):
+        return f"{len(seen.due)} requests are too few to judge by: {FEWEST} at least"
+    return ""
+
+
+def doubt(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
+    """Why this machine was too busy to judge by; nothing when it was not.
+
+    `again` holds another run against the same prediction.
+    """
+    if why := (slow(held.trouble, seen.lateness) if held.trouble else busy(held, seen, again)):
+        return why
+    working = any(not lines["service"].ok for lines in held.backends.values() if "service" in lines)
+    # What backends say of their work holds on any machine.
+    return "" if working else saturated(seen.measured.busy, seen.measured.stolen)
 
 
 def slow(trouble: Mapping[str, Line], lateness: Lateness) -> str:
@@ -32,15 +66,14 @@ def slow(trouble: Mapping[str, Line], lateness: Lateness) -> str:
     return f"this machine was busy: the load generator was late by {late * 1e3:.3g} ms (p99)"
 
 
-def busy(
-    latency: Mapping[str, Line], others_missed: bool, mean: Line, live: Record, lateness: Lateness
-) -> str:
+def busy(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
     """Why this machine was too busy to judge by; nothing when it was not.
 
     A generator later than the verdict is exact cannot support one. One that is less late cannot
     support a miss that the same lateness of proxy and backends would explain.
     """
-    lines = {"mean": mean, **latency}
+    lateness, live = seen.lateness, seen.live
+    lines = {"mean": held.mean, **held.latency}
     late = {name: f"{seconds * 1e3:z.3g} ms" for name, seconds in lateness.figures.items()}
     if worst := lateness.beyond({name: line.room for name, line in lines.items() if line.judged}):
         told = ", ".join(
@@ -48,19 +81,31 @@ def busy(
             for name in worst
         )
         return f"this machine was busy: the load generator was late by {told}"
+    missed = list(held.misses)
+    if not missed:
+        return ""
     added = lateness.within(live.arrived, live.ended)
-    without = latency_metrics(live.latency - added)
-    may_add = latency_metrics(added)
-    missed = {name: line for name, line in latency.items() if not line.ok}
-    explained = all(
-        line.measured > line.most and without[name] <= line.most for name, line in missed.items()
+    less = Lateness(live.arrived, added).figures
+    slower = [name for name, line in held.slow.items() if not line.ok]
+    farther = [name for name, far in held.far.items() if not far.ok]
+    without = again(seen.sooner(added))
+    explained = all(_too_slow(held.slow[name], without.slow.get(name)) for name in slower) and all(
+        held.far[name].slower > held.far[name].most >= without.far[name].slower
+        for name in farther
+        if name in without.far
     )
-    if not (missed or others_missed) or not explained:
+    if not explained:
         return ""
-    if others_missed and not any(may_add[name] > line.room for name, line in lines.items()):
+    others = held.others_missed
+    if others and not any(less[name] > line.room for name, line in lines.items()):
         return ""
-    what = ", ".join(missed) or "what is off"
+    what = "what is off" if others else ", ".join([*slower, *farther])
     return (
         f"this machine was busy: the load generator was late by {late['p50']} at p50 and "
         f"{late['p99']} at p99; balancer and backends as late would explain {what}"
     )
+
+
+def _too_slow(line: Line, without: Line | None) -> bool:
+    """Whether it is, and would not be without what the machine may have added."""
+    return line.measured > line.most and without is not None and without.measured <= line.most

@@ -94,10 +94,23 @@ class Measurement:
         columns = {name: getattr(self, name) for name in PER_REQUEST}
         return {name: column for name, column in columns.items() if column is not None}
 
-    def fates(self, schedule: Schedule) -> Fates:
-        """What became of the requests of `schedule`."""
+    def fates(self, schedule: Schedule | None) -> Fates:
+        """What became of the requests of `schedule`, or of users' own."""
         good = np.isfinite(self.ended)
-        return Fates(schedule.times, np.where(good, self.ended, self.lost), good, self.rotation)
+        due = self.due_by(schedule)
+        return Fates(due, np.where(good, self.ended, self.lost), good, self.rotation)
+
+    def due_by(self, schedule: Schedule | None) -> Floats:
+        """When each request should have left: by `schedule`, or by what its user thought."""
+        if schedule is not None:
+            return schedule.times
+        return self.sent if self.due is None else self.due
+
+    def by_arrival(self) -> Measurement:
+        """Its rows in the order in which they should have left; without a schedule only."""
+        order = np.argsort(self.due_by(None), kind="stable")
+        order = order[np.isfinite(self.sent[order])]
+        return replace(self, **{name: column[order] for name, column in self.columns.items()})
 
     @property
     def any_sent(self) -> bool:

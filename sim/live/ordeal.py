@@ -9,9 +9,8 @@ import numpy as np
 
 from lb.config import Scenario
 from sim.analysis.fates import Fates
-from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.trouble import CALM, Trouble
-from sim.live.line import Line
+from sim.live.line import Figure
 
 OUT = (0.0, 1.0)
 ALLOWED = {"lost": (0.2, 5.0), "goodput": (0.05, 0.0), "recovery": (0.0, 1.0)}
@@ -21,7 +20,7 @@ of recovery as seconds out of rotation."""
 
 def ordeal(
     scenario: Scenario, live: Fates, predicted: Sequence[Fates], warm: float
-) -> dict[str, Line]:
+) -> dict[str, Figure]:
     """What is judged of a file with trouble in it, by name; nothing where there is none.
 
     Lost requests, good answers per second while it lasts, seconds until a second is calm again, and
@@ -33,11 +32,8 @@ def ordeal(
     figures = [_figures(scenario, trouble, run, warm, live) for run in (live, *predicted)]
     seen, *runs = figures
     known = [name for name in seen if all(math.isfinite(run[name]) for run in figures)]
-    level = level_of_each(len(known))
     return {
-        name: Line(
-            seen[name], forecast([run[name] for run in runs], level), *ALLOWED.get(name, OUT)
-        )
+        name: Figure(seen[name], [run[name] for run in runs], *ALLOWED.get(name, OUT))
         for name in known
     }
 

@@ -2,41 +2,46 @@
 
 The simulator replays the very schedule that was sent, so both sides had the same arrivals, sizes
 and keys. What is left open, ties, network delays and whom a fault strikes, gives the intervals for
-one run of that length: nineteen in twenty lie within all that are judged together.
+one run of that length: nineteen in twenty lie within all that are judged together. Users who wait
+for their answers have no schedule: there all that chance decides is left open.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-import numpy as np
-
-from lb.config import Scenario
+from lb.config import DEFAULT_REQUESTS, Scenario
+from sim.analysis.distances import Distance
 from sim.analysis.fates import series
-from sim.analysis.forecast import forecast, forecast_count, level_of_each
+from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.intervals import latency_estimates
 from sim.analysis.objectives import Answer, Objective, objectives
-from sim.analysis.record import Record
 from sim.analysis.statistics import Estimate, latency_metrics
 from sim.experiment import simulate
-from sim.live.doubt import UNANSWERED, UNNAMED, busy, slow
-from sim.live.lateness import Lateness
-from sim.live.line import Line
+from sim.live.cause import Cause, Witnesses, cause, excuse
+from sim.live.doubt import UNANSWERED, UNNAMED, doubt, too_few
+from sim.live.held import Held, held
+from sim.live.line import OF_LATENCY, Line, needed
 from sim.live.measurement import Measurement
-from sim.live.ordeal import ordeal
+from sim.live.parts import Parts, parts
+from sim.live.phases import PhaseVerdict
+from sim.live.seen import Seen
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from sim.result import Result
 
 REPLICATIONS = 30
-"""Simulations of the schedule behind a prediction."""
-JUDGED = ("p50", "p95", "p99")
+"""Simulations behind a prediction."""
 COLD_START = 0.05
 """Share of a run that is not judged on either side, unless the file gives a warm-up: connections
 are being opened."""
+ENOUGH = 0.9
+"""Share of its time after which users' last request of a run may come; one that ends sooner was
+stopped."""
 
 
 class Judgement(Enum):
@@ -70,26 +75,47 @@ class Verdict:
     objectives: list[Objective] = field(default_factory=list)
     """Those of the file's [expect], held against the live run."""
     trouble: dict[str, Line] = field(default_factory=dict)
-    """Where the file means trouble this is judged, see `ordeal`, and latencies and shares are only
-    shown: they have no steady state then."""
+    """Where the file means trouble this is judged, see `ordeal`, and each phase; latencies and
+    shares of the whole are only shown: they have no steady state then."""
     timeline: dict[str, Any] = field(default_factory=dict)
     """Measured and predicted, second by second, where runs change with time."""
+    misses: tuple[str, ...] | None = None
+    """All that is off, by name, but objectives; None where it is told by the lines above."""
+    distribution: Distance | None = None
+    """Of all latencies together."""
+    backends: dict[str, dict[str, Line]] = field(default_factory=dict)
+    """p50 and p95 of each backend's clients while all is calm, and the mean of its own work."""
+    errors: dict[str, Line] = field(default_factory=dict)
+    """Failures by kind."""
+    phases: list[PhaseVerdict] = field(default_factory=list)
+    """Before, during and after trouble, or step by step."""
+    parts: Parts | None = None
+    """Where the latency was spent, where backends say how long they had a request."""
+    cause: Cause | None = None
+    """Where a miss comes from, or what makes a run invalid."""
+    untold: dict[str, int] = field(default_factory=dict)
+    """Figures that this run has too few answers for, and how many they take."""
 
     @property
     def judgement(self) -> Judgement:
         if self.invalid:
             return Judgement.INVALID
-        lines = (self.trouble or self.latency).values()
-        fine = all(line.ok for line in lines) and not self.others_missed
-        return Judgement.PASSED if fine else Judgement.MISSED
+        return Judgement.MISSED if self.off else Judgement.PASSED
 
     @property
-    def others_missed(self) -> bool:
-        """Whether anything but a latency is off: shares, failures, objectives."""
-        objectives = any(objective.answer is not Answer.MET for objective in self.objectives)
-        return objectives or not (
-            self.trouble or all(line.ok for line in (*self.shares.values(), self.failures))
-        )
+    def off(self) -> list[str]:
+        """All that is off, by name."""
+        found = list(self._off() if self.misses is None else self.misses)
+        return found + [
+            f"objective {one.metric}" for one in self.objectives if one.answer is not Answer.MET
+        ]
+
+    def _off(self) -> list[str]:
+        if self.trouble:
+            return [name for name, line in self.trouble.items() if not line.ok]
+        shares = {f"share of {name}": line for name, line in self.shares.items()}
+        lines = {**self.latency, **shares, "failed": self.failures}
+        return [name for name, line in lines.items() if not line.ok]
 
     def as_dict(self) -> dict[str, Any]:
         """The object of verdict.json, schema 1."""
@@ -98,17 +124,21 @@ class Verdict:
             "verdict": self.judgement.value,
             "algorithm": self.algorithm,
             "requests": self.requests,
-            "latency": {name: line.as_dict() for name, line in self.latency.items()},
-            "shares": {name: line.as_dict() for name, line in self.shares.items()},
+            "latency": _lines(self.latency),
+            "shares": _lines(self.shares),
             "failed": self._failures_as_dict(),
-            **(
-                {"trouble": {name: line.as_dict() for name, line in self.trouble.items()}}
-                if self.trouble
-                else {}
-            ),
+            "distribution": None if self.distribution is None else self.distribution.as_dict(),
+            "backends": {name: _lines(lines) for name, lines in self.backends.items()},
+            "errors": _lines(self.errors),
+            "phases": [phase.as_dict() for phase in self.phases],
+            "parts": None if self.parts is None else self.parts.as_dict(),
+            **({"trouble": _lines(self.trouble)} if self.trouble else {}),
             **({"timeline": self.timeline} if self.timeline else {}),
             "late_by": self.late_by,
             "invalid": self.invalid,
+            "too_few": self.untold,
+            "misses": self.off,
+            "cause": None if self.cause is None else self.cause.as_dict(),
             "objectives_missed": [
                 str(objective)
                 for objective in self.objectives
@@ -128,8 +158,15 @@ class Verdict:
         }
 
 
-def predict(scenario: Scenario, schedule: Schedule) -> Result:
-    """Simulate one live run of `schedule`, which has one balancer, many times over."""
+def _lines(lines: Mapping[str, Line]) -> dict[str, Any]:
+    return {name: line.as_dict() for name, line in lines.items()}
+
+
+def predict(scenario: Scenario, schedule: Schedule | None = None) -> Result:
+    """Simulate one live run, which has one balancer, many times over: of `schedule`, or of users.
+
+    Users' runs are independent ones: what they think and what their requests take differs.
+    """
     alike = {"replications": REPLICATIONS, "warmup": 0.0, "balancers": 1}
     run = scenario.run.model_copy(update=alike)
     return simulate(scenario.model_copy(update={"run": run}), schedule=schedule)
@@ -144,74 +181,95 @@ def judge(
     """
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
+    if predicted is not None and len(schedule) < whole:
+        predicted = None
+    return _judged(scenario, schedule, measured, predicted)
+
+
+def judge_users(
+    scenario: Scenario, measured: Measurement, predicted: Result | None = None
+) -> Verdict:
+    """Hold what users saw against independent runs of such users.
+
+    A run that was stopped early is judged on the time it lasted.
+    """
+    measured = measured.by_arrival()
+    due = measured.due_by(None)
+    run = scenario.run
+    wanted = math.inf if run.requests is None else run.requests
+    if run.requests is None and run.duration is None:
+        wanted = DEFAULT_REQUESTS
+    lasted = float(due[-1]) if len(due) else 0.0
+    early = len(due) < wanted and (run.duration is None or lasted < ENOUGH * run.duration)
+    if early and len(due):
+        shorter = run.model_copy(update={"duration": lasted, "requests": None})
+        scenario, predicted = scenario.model_copy(update={"run": shorter}), None
+    return _judged(scenario, None, measured, predicted)
+
+
+def _judged(
+    scenario: Scenario, schedule: Schedule | None, measured: Measurement, predicted: Result | None
+) -> Verdict:
+    algorithm = scenario.algorithm.name
+    due = measured.due_by(schedule)
+    if not len(due):
+        return _nothing(algorithm, 0, "no request was sent")
+    cut = _cold_start(scenario, due)
+    if due[-1] < cut:
+        return _nothing(algorithm, len(due), "it ended within its warm-up")
+    if predicted is None:
+        predicted = predict(scenario, schedule)
+    seen = Seen(scenario, schedule, measured, predicted.runs[0].records, cut)
     told = scenario.server.backend_header
     names = [row.label for row in scenario.backends] if told else []
-    algorithm = scenario.algorithm.name
-    if not len(schedule):
-        return _nothing(algorithm, 0, "no request was sent")
-    cut = _cold_start(scenario, schedule)
-    if schedule.times[-1] < cut:
-        return _nothing(algorithm, len(schedule), "it ended within its warm-up")
-    if predicted is None or len(schedule) < whole:
-        predicted = predict(scenario, schedule)
-    whole_records = predicted.runs[0].records
-    records = [record.after(cut) for record in whole_records]
-    live = _as_record(schedule, measured).after(cut)
-    fates, seen_fates = [record.fates for record in whole_records], measured.fates(schedule)
-    trouble = ordeal(scenario, seen_fates, fates, cut)
-
-    level = level_of_each(len(JUDGED) + len(names) + 1)
-    expected = [latency_metrics(record.latency) for record in records]
-    seen = latency_metrics(live.latency)
-    allowed = scenario.verdict
-
-    def line(name: str, tolerance: float) -> Line:
-        return Line(seen[name], forecast([it[name] for it in expected], level), tolerance)
-
-    shares = {
-        name: Line(
-            _share(live, order),
-            forecast([_share(record, order) for record in records], level),
-            allowed.share,
-        )
-        for order, name in enumerate(names)
-    }
-    lost = [record.requests - record.completed for record in whole_records]
-    lateness = _lateness(schedule, measured, cut)
+    found = held(seen, names)
     verdict = Verdict(
         algorithm=algorithm,
-        requests=len(schedule),
-        latency={name: line(name, getattr(allowed, name)) for name in JUDGED},
-        shares=shares,
-        failures=Line(
-            float(np.count_nonzero(~seen_fates.good)), forecast_count(lost, level), allowed.failed
-        ),
-        late_by=lateness.figures,
+        requests=len(due),
+        latency=found.latency,
+        shares=found.shares,
+        failures=found.failures,
+        late_by=seen.lateness.figures,
         invalid=[],
         objectives=objectives(
-            scenario.expect,
-            _told_of_itself(live, {name: line(name, 0.0) for name in seen}),
-            steady=predicted.runs[0].steady,
+            scenario.expect, _told_of_itself(seen, found), steady=predicted.runs[0].steady
         ),
-        trouble=trouble,
-        timeline={
-            "measured": series([seen_fates]).as_dict(),
-            "predicted": series(fates).as_dict(),
-        }
-        if scenario.eventful
-        else {},
+        trouble=found.trouble,
+        timeline=_timeline(seen) if scenario.eventful else {},
+        misses=tuple(found.misses),
+        distribution=found.distribution,
+        backends=found.backends,
+        errors=found.errors,
+        phases=found.phases,
+        parts=parts(seen),
+        untold={name: needed(name) for name in OF_LATENCY if len(seen.live.arrived) < needed(name)},
     )
-    answered = bool(seen_fates.good.any())
-    if not answered and verdict.failures.predicted.value < len(schedule):
+    answered = bool(seen.fates.good.any())
+    why = too_few(found, seen)
+    if not answered and found.failures.predicted.value < len(due):
         why = UNANSWERED
     elif answered and told and not (measured.backend >= 0).any():
         why = UNNAMED
-    elif trouble:
-        why = slow(trouble, lateness)
-    else:
-        mean = line("mean", allowed.p50)
-        why = busy(verdict.latency, verdict.others_missed, mean, live, lateness)
+    elif busy := doubt(found, seen, lambda other: held(other, names)):
+        why = busy
+        verdict = replace(verdict, cause=excuse(busy))
+    elif verdict.off:
+        verdict = replace(verdict, cause=cause(_witnesses(found, verdict)))
     return replace(verdict, invalid=[why] if why else [])
+
+
+def _witnesses(found: Held, verdict: Verdict) -> Witnesses:
+    slow = [name for name, line in found.slow.items() if not line.ok]
+    far = [name for name, distance in found.far.items() if not distance.ok]
+    return Witnesses(
+        parts=verdict.parts,
+        backends=found.backends,
+        shares=found.shares,
+        errors=found.errors,
+        out=[name.removeprefix("out: ") for name, line in found.trouble.items() if not line.ok],
+        slow_body=bool(far) or any(name.startswith("p50") for name in slow),
+        latency_off=bool(slow or far),
+    )
 
 
 def _nothing(algorithm: str, requests: int, why: str) -> Verdict:
@@ -220,54 +278,41 @@ def _nothing(algorithm: str, requests: int, why: str) -> Verdict:
     )
 
 
-def _lateness(schedule: Schedule, measured: Measurement, cut: float) -> Lateness:
-    sent = np.isfinite(measured.sent) & (schedule.times >= cut)
-    return Lateness(schedule.times[sent], (measured.sent - schedule.times)[sent])
+def _timeline(seen: Seen) -> dict[str, Any]:
+    paper = [record.fates for record in seen.whole]
+    return {"measured": series([seen.fates]).as_dict(), "predicted": series(paper).as_dict()}
 
 
-def _cold_start(scenario: Scenario, schedule: Schedule) -> float:
+def _cold_start(scenario: Scenario, due: Floats) -> float:
     given = scenario.run.warmup
-    return COLD_START * float(schedule.times[-1]) if given is None else given
+    return COLD_START * float(due[-1]) if given is None else given
 
 
-def _as_record(schedule: Schedule, measured: Measurement) -> Record:
-    answered = np.flatnonzero(np.isfinite(measured.ended))
-    started, ended = measured.sent[answered], measured.ended[answered]
-    return Record(
-        requests=len(schedule),
-        arrived=schedule.times[answered],
-        started=started,
-        ended=ended,
-        backend=measured.backend[answered],
-        reached=started,
-        left=ended,
-        until=float(schedule.times[-1]),
-    )
-
-
-def _told_of_itself(live: Record, lines: Mapping[str, Line]) -> dict[str, Estimate]:
+def _told_of_itself(seen: Seen, found: Held) -> dict[str, Estimate]:
     """Latencies of a run with their intervals, whatever it says of others.
 
     Where it is too short to tell how exact a figure is, the spread of runs like it does.
     """
-    estimates = latency_estimates([live.latency])[0]
-    for name, line in lines.items():
-        low, value, high = line.predicted.low, line.predicted.value, line.predicted.high
-        untold = estimates[name].needs is not None and line.judged and value > 0
+    live = seen.live.latency
+    estimates, metrics = latency_estimates([live])[0], latency_metrics(live)
+    paper = [latency_metrics(record.latency) for record in seen.records]
+    level = level_of_each(len(OF_LATENCY))
+    for name, value in metrics.items():
+        spread = forecast([one[name] for one in paper], level)
+        if name in found.latency:
+            spread = found.latency[name].predicted
+        low, typical, high = spread.low, spread.value, spread.high
+        untold = estimates[name].needs is not None and typical > 0 and math.isfinite(value)
         if untold and low is not None and high is not None:
-            scale = line.measured / value
-            estimates[name] = Estimate(line.measured, scale * low, scale * high)
+            scale = value / typical
+            estimates[name] = Estimate(value, scale * low, scale * high)
     return estimates
 
 
-def _share(record: Record, order: int) -> float:
-    return float(np.count_nonzero(record.backend == order) / max(record.completed, 1))
-
-
 def latencies(
-    scenario: Scenario, schedule: Schedule, measured: Measurement, predicted: Result
+    scenario: Scenario, schedule: Schedule | None, measured: Measurement, predicted: Result
 ) -> tuple[Floats, Sequence[Floats]]:
     """Measured latencies, and predicted ones per replication, cut as `judge` cuts them."""
-    cut = _cold_start(scenario, schedule)
-    live = _as_record(schedule, measured).after(cut).latency
-    return live, [record.after(cut).latency for record in predicted.runs[0].records]
+    cut = _cold_start(scenario, measured.due_by(schedule))
+    seen = Seen(scenario, schedule, measured, predicted.runs[0].records, cut)
+    return seen.live.latency, [record.latency for record in seen.records]

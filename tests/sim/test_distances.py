@@ -165,7 +165,7 @@ def test_in_json_a_band_is_short_and_strict() -> None:
     found = distance(rng.exponential(1.0, 5000), [rng.exponential(1.0, 5000) for _ in range(4)])
     document = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert list(document) == [
-        *("value", "at", "bound", "level", "tolerance", "beyond", "ok", "band"),
+        *("value", "at", "bound", "level", "tolerance", "slack", "beyond", "ok", "band"),
     ]
     band = document["band"]
     assert {len(column) for column in band.values()} == {len(band["at"])}

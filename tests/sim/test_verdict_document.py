@@ -52,8 +52,16 @@ def test_the_document(case: Case, tmp_path: Path) -> None:
         "latency",
         "shares",
         "failed",
+        "distribution",
+        "backends",
+        "errors",
+        "phases",
+        "parts",
         "late_by",
         "invalid",
+        "too_few",
+        "misses",
+        "cause",
         "objectives_missed",
     ]
     assert (document["schema"], document["verdict"], document["requests"]) == (1, "passed", 1000)

@@ -1,0 +1,164 @@
+"""Where a miss comes from: the generator, the proxy, the backends, the machine, or the model.
+
+Each has a witness of its own: the generator knows when it should have sent, backends say how long
+they had a request, how long they worked at it and how late they were to answer; what is left of a
+client's wait is the way and the proxy. Where witnesses are missing that is said, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim.live.kinds import Kind
+from sim.live.line import Line
+from sim.live.parts import Parts, Split
+
+GENERATOR, PROXY, BACKENDS = "generator", "proxy", "backends"
+MACHINE, MODEL, UNKNOWN = "machine", "model", "unknown"
+MATTERS = 0.4
+"""Share of what a run is off that a part must make up to be its cause."""
+OF_BACKENDS = (Kind.SERVER_ERROR.label, Kind.RESET.label, Kind.TIMEOUT.label)
+"""Failures that come from there."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Who it was, and what shows it."""
+
+    who: str
+    says: str
+    """One sentence with the figures."""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    """Seconds, shares and counts."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"who": self.who, "says": self.says, "evidence": self.evidence}
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """What is known of a run that missed."""
+
+    parts: Parts | None
+    backends: Mapping[str, Mapping[str, Line]]
+    shares: Mapping[str, Line]
+    errors: Mapping[str, Line]
+    out: Sequence[str]
+    """Backends whose time out of rotation is off."""
+    slow_body: bool
+    """Whether a median is off, and not the tail alone."""
+    latency_off: bool
+
+
+def cause(it: Witnesses) -> Cause:
+    """Of a miss that neither a late generator nor a busy machine explains."""
+    if found := _working(it.backends):
+        return found
+    if it.parts is not None and it.latency_off and (found := _waiting(it.parts, it.slow_body)):
+        return found
+    kinds = {name: line for name, line in it.errors.items() if not line.ok}
+    if kinds:
+        return _failing(kinds)
+    if it.out:
+        says = f"out of rotation not as predicted: {', '.join(it.out)}; the rest of it is fine"
+        return Cause(PROXY, says, {"out": list(it.out)})
+    picks = {name: line for name, line in it.shares.items() if not line.ok}
+    if picks and not (it.latency_off and it.parts is None):
+        name, line = _farthest(picks)
+        says = (
+            f"{name} gets {line.measured:.1%} of the requests where {line.predicted.value:.1%} "
+            "are predicted, and backends work as modelled"
+        )
+        return Cause(PROXY, says, {"share": {"backend": name, **line.as_dict()}})
+    if it.parts is None and it.latency_off:
+        return _unheard(it.backends)
+    return Cause(MODEL, "backends, proxy and generator each did as modelled, and yet it is off")
+
+
+def excuse(why: str) -> Cause:
+    """Of a run that says nothing since its machine was busy."""
+    return Cause(GENERATOR if "generator was late" in why else MACHINE, why)
+
+
+def _working(backends: Mapping[str, Mapping[str, Line]]) -> Cause | None:
+    """Backends whose own report of their work is not what the model makes of it."""
+    off = {
+        name: lines["service"]
+        for name, lines in backends.items()
+        if "service" in lines and not lines["service"].ok
+    }
+    if not off:
+        return None
+    told = ", ".join(
+        f"{name} works {_ms(line.measured)} at a request on average, "
+        f"{line.measured / line.predicted.value:.3g} times the {_ms(line.predicted.value)} modelled"
+        for name, line in off.items()
+    )
+    evidence = {name: {"service": line.as_dict()} for name, line in off.items()}
+    return Cause(BACKENDS, told, {"backends": evidence})
+
+
+def _waiting(parts: Parts, slow_body: bool) -> Cause | None:
+    """The part of the latency that makes up most of what it is off by."""
+    measured, predicted = parts.measured, parts.predicted
+    among = "a request"
+    if not slow_body:
+        measured, predicted = parts.slowest_measured, parts.slowest_predicted
+        among = "one of the slowest 5 %"
+    off, differences = measured.whole - predicted.whole, measured.less(predicted)
+    if off == 0:
+        return None
+    who = max(differences, key=lambda name: differences[name] / off)
+    if differences[who] / off < MATTERS:
+        return None
+    words = {
+        GENERATOR: "the generator sent it late by",
+        PROXY: "between client and backend (network, proxy) it was",
+        BACKENDS: "at its backend it was",
+        MACHINE: "its backend was late to answer by",
+    }
+    seen, paper = getattr(measured, who), getattr(predicted, who)
+    says = (
+        f"{among} took {_ms(abs(off))} {'more' if off > 0 else 'less'} than predicted on average; "
+        f"{words[who]} {_ms(seen)}" + (f" where {_ms(paper)} is modelled" if paper > 0 else "")
+    )
+    return Cause(who, says, _split(measured, predicted))
+
+
+def _split(measured: Split, predicted: Split) -> dict[str, Any]:
+    return {"measured": measured.as_dict(), "predicted": predicted.as_dict()}
+
+
+def _farthest(lines: Mapping[str, Line]) -> tuple[str, Line]:
+    return max(lines.items(), key=lambda one: abs(one[1].measured - one[1].predicted.value))
+
+
+def _failing(kinds: Mapping[str, Line]) -> Cause:
+    name, line = _farthest(kinds)
+    who = BACKENDS if name in OF_BACKENDS else PROXY
+    says = (
+        f"{line.measured:.0f} requests failed as {name}, where {line.predicted.value:.3g} "
+        "are predicted"
+    )
+    return Cause(who, says, {"errors": {name: line.as_dict() for name, line in kinds.items()}})
+
+
+def _unheard(backends: Mapping[str, Mapping[str, Line]]) -> Cause:
+    """Without the backends' own word: some of them alone is their affair, all of them is not."""
+    off = [name for name, lines in backends.items() if any(not line.ok for line in lines.values())]
+    silent = "answers do not say how long backends had them (X-LB-Served)"
+    if off and len(off) < len(backends):
+        name = off[0]
+        line = next(line for line in backends[name].values() if not line.ok)
+        says = (
+            f"only {', '.join(off)} {'is' if len(off) == 1 else 'are'} off: {name} took "
+            f"{_ms(line.measured)} where {_ms(line.predicted.value)} is predicted; {silent}"
+        )
+        return Cause(BACKENDS, says, {"backends": {name: {"latency": line.as_dict()}}})
+    return Cause(UNKNOWN, f"proxy or backends: {silent}")
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:z.3g} ms"

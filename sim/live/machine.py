@@ -1,0 +1,95 @@
+"""How busy the machine is, second by second, as its kernel counts (/proc/stat).
+
+Where there is no such file nobody looks.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.model.laws import Floats
+
+STAT = Path("/proc/stat")
+EVERY = 1.0
+"""Seconds between two looks."""
+FULL = 0.97
+"""Share of the processors' time from which on they have nothing left."""
+MOST_FULL, MOST_STOLEN = 0.5, 0.1
+"""Share of the looks that may find them so, and of their time that may go to other guests of the
+host, before nothing that was measured can be trusted."""
+
+
+class Ticks(NamedTuple):
+    """Time of all processors since the machine started, in the kernel's unit."""
+
+    busy: int
+    stolen: int
+    whole: int
+
+
+def ticks(text: str, *, polite: bool) -> Ticks:
+    """From the first line of /proc/stat; see proc(5).
+
+    Work at low priority gives way to ours, unless ours is as `polite`.
+    """
+    user, nice, system, idle, waiting, hard, soft, stolen = map(int, text.split()[1:9])
+    whole = user + nice + system + idle + waiting + hard + soft + stolen
+    spare = idle + waiting + (0 if polite else nice)
+    return Ticks(whole - spare, stolen, whole)
+
+
+class Machine:
+    """Looks at the machine once a second; whoever has a clock calls `look`."""
+
+    def __init__(self, stat: Path = STAT) -> None:
+        self._stat = stat
+        self._polite = hasattr(os, "nice") and os.nice(0) > 0
+        self._rows: list[Ticks] = []
+        self.look()
+
+    @property
+    def watched(self) -> bool:
+        """Whether there is anything to look at."""
+        return bool(self._rows)
+
+    def look(self) -> None:
+        """Take down what the kernel says now."""
+        try:
+            with self._stat.open(encoding="ascii") as file:
+                self._rows.append(ticks(file.readline(), polite=self._polite))
+        except (OSError, ValueError):
+            pass  # another kernel
+
+    @property
+    def busy(self) -> Floats | None:
+        """Share of the processors' time that was used between two looks; None without any."""
+        return self._share(0)
+
+    @property
+    def stolen(self) -> Floats | None:
+        """The share that the host gave to others."""
+        return self._share(1)
+
+    def _share(self, column: int) -> Floats | None:
+        steps = np.diff(np.array(self._rows, dtype=float).reshape(-1, 3), axis=0)
+        steps = steps[steps[:, 2] > 0]
+        return steps[:, column] / steps[:, 2] if len(steps) else None
+
+
+def saturated(busy: Floats | None, stolen: Floats | None) -> str:
+    """Why a machine had too little left to measure on; nothing when it had enough."""
+    if busy is not None and len(busy):
+        full = int(np.count_nonzero(busy >= FULL))
+        if full > MOST_FULL * len(busy):
+            return (
+                f"this machine was busy: its processors were in full use in {full} of {len(busy)} "
+                f"looks, {float(busy.mean()):.0%} on average"
+            )
+    if stolen is not None and len(stolen) and float(stolen.mean()) > MOST_STOLEN:
+        share = float(stolen.mean())
+        return f"this machine was busy: its host gave {share:.0%} of its processors to others"
+    return ""

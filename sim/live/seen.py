@@ -1,0 +1,85 @@
+"""A live run and the runs predicted of it, cut alike: what every judgement starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lb.config import Scenario
+from sim.analysis.fates import Fates
+from sim.analysis.record import Record
+from sim.live.lateness import Lateness
+from sim.live.measurement import Measurement
+from sim.model.arrivals import Schedule
+from sim.model.laws import Floats
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One live run beside its prediction."""
+
+    scenario: Scenario
+    schedule: Schedule | None
+    """None for users, who have none."""
+    measured: Measurement
+    whole: list[Record]
+    """The predicted runs, from their start."""
+    cut: float
+    """Seconds from the start that are not judged on either side."""
+
+    @property
+    def due(self) -> Floats:
+        """When each request should have left."""
+        return self.measured.due_by(self.schedule)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The predicted runs after the cut."""
+        return [record.after(self.cut) for record in self.whole]
+
+    @cached_property
+    def answered(self) -> NDArray[np.intp]:
+        """Rows of the measurement with a good answer, after the cut."""
+        return np.flatnonzero(np.isfinite(self.measured.ended) & (self.due >= self.cut))
+
+    @cached_property
+    def live(self) -> Record:
+        """The live run after the cut."""
+        rows, measured = self.answered, self.measured
+        started, ended = measured.sent[rows], measured.ended[rows]
+        return Record(
+            requests=len(self.due),
+            arrived=self.due[rows],
+            started=started,
+            ended=ended,
+            backend=measured.backend[rows],
+            reached=started,
+            left=ended,
+            until=float(self.due[-1]) if len(self.due) else 0.0,
+        )
+
+    @cached_property
+    def fates(self) -> Fates:
+        """Of every request of the live run, from its start."""
+        return self.measured.fates(self.schedule)
+
+    @cached_property
+    def lateness(self) -> Lateness:
+        """How late its requests left, after the cut."""
+        sent = np.isfinite(self.measured.sent) & (self.due >= self.cut)
+        due = self.due[sent]
+        return Lateness(due, self.measured.sent[sent] - due)
+
+    def column(self, name: str) -> Floats:
+        """What the measurement says of each answered request; NaN where it does not."""
+        found: Floats | None = getattr(self.measured, name)
+        return np.full(len(self.answered), np.nan) if found is None else found[self.answered]
+
+    def sooner(self, by: Floats) -> Seen:
+        """The same run with each of its answers so much earlier, seconds."""
+        ended = self.measured.ended.copy()
+        ended[self.answered] -= by
+        return replace(self, measured=replace(self.measured, ended=ended))
