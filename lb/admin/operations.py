@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from lb.balancing import Change
+from lb.balancing import Change, Pick
 from lb.config import Scenario
 from lb.measures import Events, Report
 
@@ -26,6 +26,9 @@ class Operations(Protocol):
 
     async def report(self) -> Report:
         """How everything is now."""
+
+    async def picks(self) -> Sequence[Pick]:
+        """Why the last picks fell as they did, the oldest first; none without requests."""
 
     async def forecast(self) -> Mapping[str, Any]:
         """What the simulator says it should look like, as JSON has it; `state` says if it does."""

@@ -67,6 +67,15 @@ ROUTES = (
     Route("GET", "/lb-stats", views.stats, "All that is counted", 200, schemas.STATS),
     Route("GET", "/v1/snapshot", views.snapshot, "Everything, as JSON", 200, schemas.SNAPSHOT),
     Route("GET", "/v1/forecast", views.forecast, "What it should be", 200, schemas.FORECAST),
+    Route(
+        "GET",
+        "/v1/picks",
+        views.picks,
+        "Why the last picks fell as they did: ?last=20; watched from the first time on",
+        200,
+        schemas.PICKS,
+        refusals=(400,),
+    ),
     Route("GET", "/v1/config", views.config, "The file in force", 200, schemas.CONFIG),
     Route("GET", "/v1/openapi.json", views.openapi, "This description", 200, schemas.ANY),
     Route(

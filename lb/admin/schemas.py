@@ -108,6 +108,34 @@ _STATS: Mapping[str, Schema] = {
     "departed": _COUNTS,
 }
 STATS = _object(_STATS)
+PICKS = _object(
+    {
+        "schema": {"const": 1},
+        "picks": _list(
+            _object(
+                {
+                    "seconds_ago": _NUMBER,
+                    "key": TEXT,
+                    "avoided": _list(TEXT),
+                    "backend": {"type": ["string", "null"]},
+                    "why": TEXT,
+                    "rule": {"enum": ["lowest", "highest", "drawn", "found", ""]},
+                    "measure": TEXT,
+                    "candidates": _list(
+                        _object(
+                            {
+                                "backend": TEXT,
+                                "figure": _MAYBE,
+                                "in_flight": _COUNT,
+                                "weight": _NUMBER,
+                            }
+                        )
+                    ),
+                }
+            )
+        ),
+    }
+)
 SNAPSHOT = _object(
     {
         **_STATS,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lb import __version__
 from lb.admin.traffic import traffic
-from lb.balancing import BackendView
+from lb.balancing import BackendView, Pick
 from lb.config import Scenario, effective
 from lb.measures import Report
 from lb.measures.endpoints import stats
 
+SECRET = 8
+"""Characters of a key that may be a secret which are shown."""
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
@@ -43,6 +46,17 @@ def _row(row: dict[str, Any], report: Report) -> dict[str, Any]:
     connections = report.connections.get(row["name"])
     busy, idle = (0, 0) if connections is None else (connections.busy, connections.idle)
     return {**row, "open_connections": {"active": busy, "idle": idle}}
+
+
+def picks(found: Sequence[Pick], now: float, *, secret: bool) -> dict[str, Any]:
+    """The object of `/v1/picks`, the newest first; keys that are `secret` only begin there."""
+    return {
+        "schema": 1,
+        "picks": [
+            {"seconds_ago": max(now - pick.now, 0.0), **pick.as_dict(SECRET if secret else None)}
+            for pick in reversed(found)
+        ],
+    }
 
 
 def config(scenario: Scenario, report: Report) -> dict[str, Any]:

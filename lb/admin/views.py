@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from lb.admin import shown
-from lb.admin.answers import HEADERS, document
+from lb.admin.answers import HEADERS, Refused, document
 from lb.admin.control import OPERATIONS
 from lb.admin.exposition import CONTENT_TYPE, text
 from lb.admin.metrics import FAMILIES
 from lb.admin.reloads import Reloads
 from lb.measures import endpoints
+from lb.measures.report import KEPT
 
+LAST = 20
+"""Picks that are told unless more are asked for."""
 RELOADS: web.AppKey[Reloads] = web.AppKey("reloads", Reloads)
 DESCRIPTION: web.AppKey[dict[str, object]] = web.AppKey("description", dict)
 
@@ -39,6 +44,18 @@ async def stats(request: web.Request) -> web.Response:
 async def snapshot(request: web.Request) -> web.Response:
     """Everything."""
     return document(shown.snapshot(await request.app[OPERATIONS].report()))
+
+
+async def picks(request: web.Request) -> web.Response:
+    """Why the last picks fell as they did."""
+    operations, wanted = request.app[OPERATIONS], request.query.get("last", str(LAST))
+    if not (wanted.isascii() and wanted.isdigit() and 0 < int(wanted) <= KEPT):
+        hint = f"last is a whole number from 1 to {KEPT}"
+        raise Refused(400, "bad_request", f"last={wanted} cannot be", hint)
+    found = await operations.picks()
+    now = asyncio.get_running_loop().time()
+    secret = operations.scenario.key.startswith(("cookie:", "header:"))
+    return document(shown.picks(found[-int(wanted) :], now, secret=secret))
 
 
 async def forecast(request: web.Request) -> web.Response:

@@ -28,6 +28,7 @@ from lb.balancing.hedges import HedgePolicy
 from lb.balancing.lease import Lease
 from lb.balancing.outliers import OutlierPolicy
 from lb.balancing.panic import PanicPolicy
+from lb.balancing.picks import Pick
 from lb.balancing.retries import RetryPolicy
 from lb.balancing.settings import Settings, State
 from lb.balancing.setup import Setup
@@ -61,6 +62,7 @@ __all__ = [
     "OutlierPolicy",
     "PanicPolicy",
     "Panicked",
+    "Pick",
     "Probe",
     "ProbeKind",
     "ProbeResult",

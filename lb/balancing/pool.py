@@ -15,6 +15,7 @@ from dataclasses import replace
 from lb.balancing.backend import LATENCY_GAIN, UNLIMITED, Backend
 from lb.balancing.health import Health
 from lb.balancing.panic import Part, parts
+from lb.balancing.picks import Explained, Pick
 from lb.balancing.settings import State
 from lb.balancing.setup import Setup
 from lb.balancing.spill import Spill
@@ -60,6 +61,7 @@ class Pool:
         self._own = self._ranked  # those of them that this balancer is to use
         self._draining: set[Backend] = set()
         self._awaited: set[Backend] = set()  # of those who drain, whose last has not ended yet
+        self._heard: Callable[[Pick], None] | None = None
         self._bind()
 
     def _strategy(self) -> Strategy[Backend]:
@@ -75,6 +77,8 @@ class Pool:
             keyed = "key" in spec(self._setup.algorithm).needs
             self.index = Spill(tiers, self._places, self._rng, keyed)
             self._hears_starts = self._hears_ends = True
+        if self._heard is not None:
+            self.index = Explained(self.index, self._rng, self._heard)
         self._probers = [it.prober for it in tiers if it.prober is not None]
         asker = tiers[0].prober if len(tiers) == 1 else None
         self.probed = self._probed_in_tier if asker is None else asker.probed
@@ -83,6 +87,11 @@ class Pool:
         self.told = self.reported if hearer is None else hearer.fed
         self.listening = any(it.fed is not None for it in tiers)
         """Whether the algorithm goes by load reports."""
+
+    def explain(self, heard: Callable[[Pick], None] | None) -> None:
+        """From now on tell `heard` why each pick fell as it did; None: nobody. See picks.py."""
+        self._heard = heard
+        self._bind()
 
     def __repr__(self) -> str:
         up = sum(backend.healthy for backend in self.backends)

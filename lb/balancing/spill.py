@@ -17,6 +17,7 @@ from lb.balancing.backend import Backend
 from lb.balancing.tiers import Tier
 from lb.strategies import Outcome, Random, Sticking
 from lb.strategies.parts.heedless import Index
+from lb.strategies.reasons import Reasons
 
 ALL = 1.0
 """All of the traffic."""
@@ -59,6 +60,22 @@ class Spill(Index[Backend]):
             if backend is not None:
                 return backend
         return None
+
+    def explain(
+        self, now: float, key: bytes = b"", avoid: Sequence[Backend] = ()
+    ) -> Reasons | None:
+        way: Sequence[Tier] = self._ways[self._start(key)]
+        if avoid:
+            way = [tier for tier in way if tier.has_room(avoid)] or way
+        for tier in way:
+            reasons = tier.strategy.explain(now, key, avoid)
+            if reasons is None:
+                return None
+            if reasons.candidates:
+                number = self._tiers.index(tier) + 1
+                why = f"in tier {number} of {len(self._tiers)} {reasons.why}"
+                return reasons._replace(why=why)
+        return reasons
 
     def started(self, backend: Backend, now: float) -> None:
         self._places[backend].strategy.started(backend, now)

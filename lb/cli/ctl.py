@@ -108,6 +108,32 @@ def status(
     Terminal().table(_headline(told), header, rows)
 
 
+@app.command(cls=Command)
+def picks(
+    context: typer.Context,
+    last: Annotated[int, typer.Option("-n", "--last", min=1, max=100, help="How many.")] = 10,
+    config: Config = None,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why the last picks fell as they did, the newest first; watched for a minute once asked."""
+    from lb.cli.picks import said
+
+    told = plane(context, config, admin, token_file).ask("GET", f"/v1/picks?last={last}")
+    if as_json:
+        _print_json(told)
+        return
+    terminal = Terminal()
+    for pick in told["picks"]:
+        key = f", key {pick['key']}" if pick["key"] else ""
+        terminal.say(f"{pick['seconds_ago']:.2f} s ago{key}: {pick['backend'] or 'nobody'}")
+        for line in said(pick):
+            terminal.say(line)
+    if not told["picks"]:
+        terminal.say("none yet; from now on they are watched for a minute")
+
+
 def _headline(told: dict[str, Any]) -> str:
     usable = sum(row["usable"] and not row["panic"] for row in told["backends"])
     settings = ",".join(f"{name}={value}" for name, value in told["settings"].items())

@@ -14,6 +14,9 @@ from lb.cli.options import AsJson
 from lb.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lb.balancing import Pick
     from lb.recording.comparison import Mismatch, Replayed
     from lb.recording.reader import Decision
 
@@ -30,28 +33,58 @@ def replay(
             help="Show what this one would have picked [the recorded algorithm].",
         ),
     ] = None,
+    explain: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            envvar="LB_EXPLAIN",
+            help="Say of the last N picks why each fell as it did.",
+        ),
+    ] = 0,
+    call: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="NUMBER", envvar="LB_CALL", help="With --explain: of this call's."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the recorded decisions again. Exit status 1 if the recorded algorithm's differ."""
+    from collections import deque
     from random import Random
 
-    from lb.errors import BadRecording, ConfigError
+    from lb.errors import BadRecording, ConfigError, UsageError
     from lb.recording.replay import replay as run
     from lb.system import reason
+
+    if call is not None and not explain:
+        raise UsageError("--call says whose picks --explain is about; give --explain N with it")
+    picks: deque[tuple[Decision, Pick]] = deque(maxlen=explain)
+
+    def explained(made: Decision, pick: Pick) -> None:
+        if call is None or made.call == call:
+            picks.append((made, pick))
 
     try:
         with file.open("rb") as recording:
             pieces = iter(partial(recording.read, 1 << 20), b"")
-            replayed = run(pieces, algorithm, random=Random)
+            replayed = run(
+                pieces, algorithm, random=Random, explained=explained if explain else None
+            )
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {reason(error)}"]) from None
     except BadRecording as error:
         raise ConfigError([f"{file}: {error}"]) from None
     if as_json:
-        typer.echo(json.dumps(_document(replayed)))
+        document = _document(replayed)
+        if explain:
+            document["picks"] = [_explained(replayed, *row) for row in picks]
+        typer.echo(json.dumps(document))
         _report(replayed, compared=algorithm is not None, err=True)
     else:
         _report(replayed, compared=algorithm is not None, err=False)
+        _explain(replayed, picks, wanted=bool(explain))
     if replayed.faithful and not replayed.identical:
         raise typer.Exit(1)
 
@@ -79,6 +112,26 @@ def _report(replayed: Replayed, *, compared: bool, err: bool) -> None:
         say(f"{_agreement(replayed):.1%} of the picks agree.")
     first = replayed.first_difference
     say("identical" if first is None else _sentence(first, replayed))
+
+
+def _explained(replayed: Replayed, made: Decision, pick: Pick) -> dict[str, Any]:
+    seconds = pick.now - replayed.header.now
+    return {"call": made.call, "attempt": made.attempt, "seconds": seconds, **pick.as_dict()}
+
+
+def _explain(replayed: Replayed, picks: Iterable[tuple[Decision, Pick]], *, wanted: bool) -> None:
+    from lb.cli.picks import said
+
+    terminal = Terminal()
+    for made, pick in picks:
+        told = _explained(replayed, made, pick)
+        what = f"call {made.call}" + f" attempt {made.attempt + 1}" * bool(made.attempt)
+        key = f", key {told['key']}" if told["key"] else ""
+        terminal.say(f"{what} after {told['seconds']:.3f} s{key}: {pick.picked}")
+        for line in said(told):
+            terminal.say(line)
+    if wanted and not picks:
+        terminal.say("no such pick")
 
 
 def _shares(replayed: Replayed) -> list[dict[str, Any]]:

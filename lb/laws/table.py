@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lb.laws import cost, latency, membership, reports, shares
+from lb.laws import cost, latency, membership, reasons, reports, shares
 from lb.laws.kit import Seeded
 from lb.strategies.spec import Spec
 
@@ -35,6 +35,7 @@ LAWS = (
         "a departed backend is forgotten, its late calls are harmless",
         membership.the_departed_are_forgotten,
     ),
+    Law("what is explained is what is picked", reasons.what_is_explained_is_picked),
     Law(
         "the cost of a pick grows with the logarithm at most",
         cost.cost_grows_with_the_logarithm_at_most,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lb.balancing import BackendView, Snapshot
+from lb.balancing import BackendView, Pick, Snapshot
 from lb.balancing.departures import joined
 from lb.measures.histogram import Spread
 from lb.measures.requests import Durations, added
+
+KEPT = 100
+"""Picks that are explained, at most."""
 
 COUNTS = ("connections", "picked", "succeeded", "failed", "gone", "cancelled", "ejections")
 """Of a backend, what adds up."""
@@ -66,6 +69,10 @@ class Report:
     connections_refused: Mapping[str, int] = field(default_factory=dict)
     """Of clients, which came to nothing before any HTTP, by reason."""
 
+    picks: tuple[Pick, ...] = ()
+    """Why the last ones fell as they did, the oldest first, while somebody wants to know. `now` is
+    the time of an event loop, which all processes of a machine share."""
+
     @property
     def lag(self) -> float:
         """Seconds, of the latest event loop."""
@@ -96,8 +103,13 @@ def _both(one: Report, other: Report) -> Report:
         ends=_sums(one.ends, other.ends),
         connections=_connections(one.connections, other.connections),
         dropped=_sums(one.dropped, other.dropped),
+        picks=tuple(sorted((*one.picks, *other.picks), key=_time))[-KEPT:],
         certificates={**one.certificates, **other.certificates},
     )
+
+
+def _time(pick: Pick) -> float:
+    return pick.now
 
 
 def _connections(

@@ -26,6 +26,7 @@ from lb.proxy.entrance import Entrance
 from lb.proxy.exchange.client import ClientConnection
 from lb.proxy.exchange.clients import Clients
 from lb.proxy.exchange.exchange import Exchange, Watched
+from lb.proxy.explaining import Explaining
 from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.listening import Bound
@@ -96,6 +97,7 @@ class Proxy:
             recall=self._recall,
             attempt=scenario.timeouts.attempt,
         )
+        self.explaining = Explaining(self.balancer, context)
         self._identify(self.balancer.needs)
         self._serve_endpoints(scenario.server)
         client = partial(ClientConnection, context, self.timers, self.dispatcher, self.clients)
@@ -225,6 +227,7 @@ class Proxy:
             client=measured.client,
             good=measured.good,
             ends=measured.ends,
+            picks=self.explaining.picks,
             connections={
                 backend.name: Connections(backend.active, backend.site.unused)
                 for backend in self.balancer.pool.backends

@@ -26,6 +26,7 @@ from lb.balancing import (
     Cancel,
     Lease,
     LoadReport,
+    Pick,
     ProbeResult,
     Refuse,
     Settings,
@@ -41,6 +42,7 @@ from lb.recording.reader import NONE, Decision, Entry, Header, Log
 from lb.strategies import Outcome, Random, parse, spec
 
 T = TypeVar("T")
+Explained = Callable[[Decision, Pick], object]
 
 
 def replay(
@@ -48,8 +50,11 @@ def replay(
     algorithm: str | None = None,
     *,
     random: Callable[[int], Random],
+    explained: Explained | None = None,
 ) -> Replayed:
     """Play a recording, whole or in pieces, to a fresh balancer; `random` is `random.Random`.
+
+    `explained` is told of every start in the replay, and why it was that backend.
 
     Without `algorithm`, or with the recorded one's name, everything is as it was recorded. Any
     other stays throughout: recorded exchanges of the algorithm are passed over.
@@ -57,6 +62,8 @@ def replay(
     """
     log = Log([recording] if isinstance(recording, bytes) else recording)
     twin = _Twin(log.header(), algorithm, random)
+    if explained is not None:
+        twin.explain(explained)
     for event in log.events():
         twin.play(event)
     twin.result.complete = log.complete
@@ -85,6 +92,8 @@ class _Twin:
         self._offset = 0
         self._recorded: Sequence[Decision] = ()
         self._made: list[Decision] = []
+        self._picks: list[Pick] = []  # of the event that is played, while they are explained
+        self._explained: Explained | None = None
         self.result = Replayed(
             header,
             algorithm or setup.algorithm,
@@ -113,10 +122,15 @@ class _Twin:
             ),
         }
 
+    def explain(self, explained: Explained) -> None:
+        self._explained = explained
+        self._balancer.pool.explain(self._picks.append)
+
     def play(self, event: Entry) -> None:
         """Tell the balancer, and compare its decisions with the recorded ones."""
         self._offset = event.offset
         self._made.clear()
+        self._picks.clear()
         recorded = event.decisions
         if not isnan(event.now):
             self._now = event.now
@@ -133,6 +147,10 @@ class _Twin:
                 self._over(call, attempt, Outcome.CANCELLED)
             else:
                 call.under_way.add(attempt)
+        if self._explained is not None:
+            starts = [made for made in self._made if made.order != NONE]
+            for made, pick in zip(starts, (it for it in self._picks if it.picked), strict=False):
+                self._explained(made, pick)
         self.result.compare(recorded, self._made, event.offset, self._now)
         self.result.events[event.kind.name.lower()] += 1
 

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Protocol, TypeVar, runtime_checkable
 
 from lb.strategies.candidate import B, Candidate
+from lb.strategies.reasons import Reasons
 from lb.strategies.report import LoadReport as LoadReport
 
 
@@ -96,6 +97,20 @@ class Fed(Protocol[B_contra]):
 
     def fed(self, backend: B_contra, now: float, report: LoadReport) -> None:
         """`backend` has reported, with an answer or to a probe; it need not be a member."""
+
+
+@runtime_checkable
+class Explaining(Protocol[B_contra]):
+    """What a strategy also is that can say why."""
+
+    def explain(
+        self, now: float, key: bytes = b"", avoid: Sequence[B_contra] = ()
+    ) -> Reasons | None:
+        """Why `pick`, asked the same at this moment, would answer as it does.
+
+        Changes nothing. Where chance decides it may draw, just as `pick` does: whoever asks gives
+        both the same numbers. See `lb.balancing.picks`.
+        """
 
 
 @runtime_checkable

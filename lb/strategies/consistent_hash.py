@@ -23,10 +23,14 @@ from typing import Any
 from zlib import crc32
 
 from lb.strategies.base import Outcome, Random, Strategy
-from lb.strategies.candidate import B
+from lb.strategies.candidate import B, Candidate
 from lb.strategies.parts.ketama import ORDER_BITS, ORDER_MASK, PointRing
 from lb.strategies.parts.keyed import TRIES, Keyed
+from lb.strategies.reasons import Reasons, Rule
 from lb.strategies.spec import Spec, settings
+
+ALL = 1 << 62
+"""More points than there are."""
 
 
 @settings
@@ -84,6 +88,21 @@ class ConsistentHash(Keyed[B]):
             if backend is not None:
                 return backend
         return self._turns.pick(now, key, avoid)
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        return self._because(
+            "the next on the circle", self._places(key), now, key, self._avoidable(avoid)
+        )
+
+    def _places(self, key: bytes, most: int = TRIES) -> list[int]:
+        """The owners of the points that a key leads to, one after the other."""
+        if not self._usable:
+            return []
+        if self._ring.stale:
+            self._ring.settle()
+        points = self._ring.points
+        at = bisect_left(points, crc32(key) << ORDER_BITS) - len(points)
+        return list(islice(self._onwards(at), most))
 
     def _onwards(self, at: int) -> Iterator[int]:
         """The owners of the points from `at` once around."""
@@ -149,9 +168,7 @@ class BoundedLoads(ConsistentHash[B]):
         weight, in_flight = self._weight, self._in_flight
         if avoid:
             avoid = self._avoidable(avoid)
-            for order in {backend.order for backend in avoid} & usable.keys():
-                weight -= shares[order]
-                in_flight -= usable[order].active
+            weight, in_flight = self._without(avoid)
         room, weight = self._numerator * (in_flight + 1), weight * self._denominator
         ring = self._ring
         if ring.stale:
@@ -167,6 +184,27 @@ class BoundedLoads(ConsistentHash[B]):
             if backend is not None and backend.active * weight < room * shares[order]:
                 return backend
         return self._turns.pick(now, key, avoid)  # fractional weights may round somebody's room off
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        avoid = self._avoidable(avoid)
+        weight, in_flight = self._without(avoid)
+        room, weight = self._numerator * (in_flight + 1), weight * self._denominator
+        looked: list[tuple[Candidate, float]] = []
+        for order in self._places(key, ALL):
+            looked.append((self._joined[order], float(self._joined[order].active)))
+            backend = self._at(order, avoid)
+            if backend is not None and backend.active * weight < room * self._shares[order]:
+                why = "the next on the circle that has not more than its share"
+                return Reasons(why, Rule.FOUND, "requests in flight", looked)
+        return self._because("", [], now, key, avoid)
+
+    def _without(self, avoid: Sequence[B]) -> tuple[float, int]:
+        """Weights and requests in flight of the others."""
+        weight, in_flight = self._weight, self._in_flight
+        for order in {backend.order for backend in avoid} & self._usable.keys():
+            weight -= self._shares[order]
+            in_flight -= self._usable[order].active
+        return weight, in_flight
 
     def _count(self, backend: B) -> None:
         if backend.order not in self._shares:

@@ -24,6 +24,7 @@ from zlib import crc32
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.keyed import TRIES, Keyed
+from lb.strategies.reasons import Reasons
 from lb.strategies.spec import Spec, settings
 
 START, FACTOR, VALUES = 89, 113, 6271
@@ -92,6 +93,16 @@ class IpHash(Keyed[B]):
                 return backend
             value = rehashed(value, octets)
         return self._turns.pick(now, key, avoid)
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        if self._stale:
+            self._rebuild()
+        avoid = self._avoidable(avoid)
+        values, octets = [hashed(key)], _octets(key)
+        for _ in range(TRIES + len(avoid) - 1):
+            values.append(rehashed(values[-1], octets))
+        places = [self._table[value] for value in values if self._usable]
+        return self._because("whose network it is", places, now, key, avoid)
 
     def _seat(self, backend: B) -> None:
         if self._seats.get(backend.order) != backend.weight:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from lb.strategies.base import Outcome, Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring, past
+from lb.strategies.reasons import Reasons, Rule, others
 from lb.strategies.spec import Spec, settings
 
 
@@ -66,6 +67,12 @@ class JoinIdleQueue(Ring[B]):
         if n > 1:
             return members[int(self._random() * n)]
         return members[0] if n else None
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        asked = others(self.members, avoid)
+        idle = [backend for backend in asked if backend.order in self._idle]
+        why = "one of those that are idle" if idle else "one of all, as nobody is idle"
+        return Reasons(why, Rule.DRAWN, "", [(backend, 1.0) for backend in idle or asked])
 
     def _pick_avoiding(self, avoid: Sequence[B]) -> B | None:
         hidden = self.hidden(avoid)

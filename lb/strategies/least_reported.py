@@ -20,7 +20,10 @@ from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.least_loaded import LeastLoaded
 from lb.strategies.parts.sampling import Sampler
+from lb.strategies.reasons import Reasons, Rule
 from lb.strategies.spec import Seconds, Spec, settings
+
+MEASURE = "requests per weight, as the backends have said"
 
 
 @settings
@@ -102,6 +105,15 @@ class LeastReportedOfFew(Sampler[B]):
         drawn = self.sample(self._choices, avoid)
         return min(drawn, key=self._board.load) if drawn else None
 
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        drawn = self.sample(self._choices, avoid)
+        return Reasons(
+            f"of {len(drawn)} drawn at random the one that has said it has the least to do",
+            Rule.LOWEST,
+            MEASURE,
+            [(backend, self._board.load(backend)) for backend in drawn],
+        )
+
     def probed(self, backend: B, now: float, in_flight: int, latency: float) -> None:
         """How many requests `backend` holds, whoever sent them."""
         self._board.told(backend, in_flight)
@@ -109,6 +121,8 @@ class LeastReportedOfFew(Sampler[B]):
 
 class LeastReported(LeastLoaded[B]):
     """The least loaded of all."""
+
+    measure = MEASURE
 
     def __init__(self, params: Params, rng: Random) -> None:
         super().__init__(rng)

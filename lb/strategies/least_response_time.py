@@ -10,12 +10,14 @@ when several balancers share the backends: all of them run to the same fastest o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log
 
 from lb.strategies.base import Outcome, Random
 from lb.strategies.candidate import B
-from lb.strategies.parts.estimates import Estimates
+from lb.strategies.parts.estimates import WAIT, Estimates
 from lb.strategies.parts.tournament import LowestWins
+from lb.strategies.reasons import Reasons, Rule, others
 from lb.strategies.spec import Seconds, Spec, settings
 
 
@@ -46,6 +48,11 @@ class LeastResponseTime(LowestWins[B]):
         if key is None:
             return self._estimates.load(backend)
         return key + log((backend.active + 1) / backend.weight)  # the same without the step
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        usable = others(self._usable.values(), avoid)
+        waits = [(backend, self._estimates.wait(backend, now)) for backend in usable]
+        return Reasons("of all the one with the shortest expected wait", Rule.LOWEST, WAIT, waits)
 
     def join(self, backend: B, now: float) -> None:
         self._estimates.seed(backend, now)

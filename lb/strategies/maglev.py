@@ -22,6 +22,7 @@ from zlib import crc32
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.keyed import TRIES, Keyed
+from lb.strategies.reasons import Reasons
 from lb.strategies.spec import Spec, settings
 
 LARGEST = 5_000_011
@@ -83,6 +84,17 @@ class Maglev(Keyed[B]):
             # Not by equal steps: a backend's entries lie in equal steps, and might be all it finds.
             value = (value * 1664525 + 1013904223) % 2**32  # Knuth and Lewis, in Numerical Recipes
         return self._turns.pick(now, key, avoid)
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        if self._usable and self._stale:
+            self._rebuild()
+        values = [crc32(key)]
+        for _ in range(TRIES - 1):
+            values.append((values[-1] * 1664525 + 1013904223) % 2**32)
+        places = [self._table[value % self._size] for value in values if self._usable]
+        return self._because(
+            "whose entry of the table it is", places, now, key, self._avoidable(avoid)
+        )
 
     def _rebuild(self) -> None:
         members = sorted((row.address, row.order, row.weight) for row in self._joined.values())

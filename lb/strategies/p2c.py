@@ -18,6 +18,7 @@ from lb.native.marks import mypyc_attr
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.sampling import Sampler
+from lb.strategies.reasons import Reasons, Rule
 from lb.strategies.spec import Spec, settings
 
 
@@ -56,6 +57,15 @@ class PowerOfChoices(Sampler[B]):
         i, j = int(self._random() * n), int(self._random() * (n - 1))
         first, second = members[i], members[j + (j >= i)]
         return second if second.active < first.active else first
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        drawn = self.members if len(self.members) < 2 else self._drawn(avoid)
+        return Reasons(
+            f"of {len(drawn)} drawn at random the one with the least to do",
+            Rule.LOWEST,
+            "requests in flight per weight",
+            [(backend, backend.active / backend.weight) for backend in drawn],
+        )
 
     def _drawn(self, avoid: Sequence[B]) -> list[B]:
         if not self._replacement:

@@ -18,8 +18,9 @@ from math import log
 
 from lb.strategies.base import Outcome, Random
 from lb.strategies.candidate import B
-from lb.strategies.parts.estimates import Estimates
+from lb.strategies.parts.estimates import WAIT, Estimates
 from lb.strategies.parts.sampling import Sampler
+from lb.strategies.reasons import Reasons, Rule
 from lb.strategies.spec import Seconds, Spec, settings
 
 
@@ -64,6 +65,15 @@ class PeakEwma(Sampler[B]):
         except KeyError:  # somebody was never measured
             lower = self._estimates.load(second) < self._estimates.load(first)
         return second if lower else first
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        drawn = self.sample(self._choices, avoid)
+        return Reasons(
+            f"of {len(drawn)} drawn at random the one with the shortest expected wait",
+            Rule.LOWEST,
+            WAIT,
+            [(backend, self._estimates.wait(backend, now)) for backend in drawn],
+        )
 
     def join(self, backend: B, now: float) -> None:
         self._estimates.seed(backend, now)

@@ -22,6 +22,7 @@ from typing import Generic
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.sampling import Sampler
+from lb.strategies.reasons import Reasons, Rule
 from lb.strategies.spec import Seconds, Spec, settings
 
 RECENT = 128
@@ -112,11 +113,30 @@ class Prequal(Sampler[B]):
             answers = [answer for answer in answers if answer.backend not in avoid]
         if len(answers) < 2:
             return self.sample(1, avoid)[0]
-        counts = self._sorted
-        threshold = counts[min(int(self._params.quantile * len(counts)), len(counts) - 1)]
+        threshold = self._threshold()
         best = self._best(answers, threshold)
         self._use(best, threshold)
         return best.backend
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        oldest = now - self._params.max_age
+        hidden = avoid if len(self.members) > 1 else ()
+        known = [it for it in self._answers if it.at >= oldest and it.backend not in hidden]
+        if len(known) < 2 or len(self.members) < 2:
+            return self.by_weight("one of all at random: too few have said how they are", avoid)
+        threshold = self._threshold()
+        cold = [it for it in known if it.in_flight <= threshold]
+        if cold:
+            return Reasons(
+                "of those asked lately that are not overloaded the fastest",
+                *(Rule.LOWEST, "latency told, seconds"),
+                [(it.backend, it.latency) for it in cold],
+            )
+        return Reasons(
+            "of those asked lately, who are all overloaded, the one with the least to do",
+            *(Rule.LOWEST, "requests in flight told"),
+            [(it.backend, float(it.in_flight)) for it in known],
+        )
 
     def probes(self, now: float) -> Sequence[B]:
         """Whom to ask now: different backends at random, as many as the picks so far call for."""
@@ -153,6 +173,11 @@ class Prequal(Sampler[B]):
         answer.latency = latency
         answer.uses_left = uses
         answers.append(answer)
+
+    def _threshold(self) -> int:
+        """Above it a backend is hot."""
+        counts = self._sorted
+        return counts[min(int(self._params.quantile * len(counts)), len(counts) - 1)]
 
     def _heed(self, backend: B) -> None:
         self._free.add(backend.order)

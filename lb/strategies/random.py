@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring, past
+from lb.strategies.reasons import Reasons, Rule, others
 from lb.strategies.spec import Spec, settings
 
 
@@ -36,6 +37,10 @@ class UniformRandom(Ring[B]):
         if n > 1:
             return members[int(self._draw() * n)]
         return members[0] if n else None
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        drawn = [(backend, 1.0) for backend in others(self.members, avoid)]
+        return Reasons("one of all, each as likely", Rule.DRAWN, "", drawn)
 
 
 SPEC = Spec(

@@ -21,6 +21,7 @@ from struct import Struct
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring
+from lb.strategies.reasons import Reasons, Rule, others
 from lb.strategies.spec import Spec, settings
 
 WORD = (1 << 64) - 1
@@ -103,6 +104,14 @@ class Rendezvous(Ring[B]):
             members,
             key=lambda backend: -log(uniform(hashed ^ seeds[backend.order])) / backend.weight,
         )
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        hashed, seeds = digest(key), self._seeds
+        scores = [
+            (it, -it.weight / log(uniform(hashed ^ seeds[it.order])))
+            for it in others(self.members, avoid)
+        ]
+        return Reasons("the one that the key scores highest", Rule.HIGHEST, "score", scores)
 
     def _line_up(self) -> None:
         members = self.members

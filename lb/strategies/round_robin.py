@@ -14,6 +14,7 @@ from lb.native.marks import mypyc_attr
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring
+from lb.strategies.reasons import Reasons, Rule
 from lb.strategies.spec import Spec, settings
 
 
@@ -43,6 +44,17 @@ class RoundRobin(Ring[B]):
             backend = next((other for other in rotation if other not in avoid), backend)
         self._last = backend.order
         return backend
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        at = bisect_right(self.orders, self._last)
+        looked = []
+        for backend in self.members[at:] + self.members[:at]:
+            looked.append((backend, 0.0))
+            if backend not in avoid:
+                break
+        else:
+            looked = looked[:1]
+        return Reasons("the next in the order of the file", Rule.FOUND, "", looked)
 
 
 SPEC = Spec(

@@ -23,7 +23,9 @@ from typing import Any, cast
 from lb.errors import UsageError
 from lb.strategies.base import Fed, LoadReport, Outcome, Probing, Random, Strategy
 from lb.strategies.candidate import B
+from lb.strategies.parts.foreign import as_index
 from lb.strategies.parts.heedless import Index
+from lb.strategies.reasons import Reasons, Rule
 from lb.strategies.spec import Inner, Seconds, Spec, settings
 
 
@@ -114,6 +116,20 @@ class Sticky(Index[B]):
         if named is None and key and place in self._joined:
             self._remember(key, place)
         return picked
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        named = self._tokens.get(key)
+        place = self._places.get(key) if named is None else named
+        home = None if place is None else self._usable.get(place)
+        over = home is not None and now >= self._draining.get(home.order, inf)
+        if home is not None and home not in avoid and not over:
+            why = "whom its cookie names" if named is not None else "where this key has been before"
+            return Reasons(why, Rule.FOUND, "", [(home, 0.0)])
+        reasons = as_index(self._inner).explain(now, key, avoid)
+        if reasons is None:
+            return None
+        known = "a newcomer" if place is None else "its home may not be picked"
+        return reasons._replace(why=f"{known}: {reasons.why}")
 
     def knows(self, key: bytes) -> bool:
         """Whether `key` has a home here; room or not."""

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.sampling import Sampler
+from lb.strategies.reasons import Reasons
 from lb.strategies.spec import Spec, settings
 
 
@@ -44,6 +45,9 @@ class WeightedRandom(Sampler[B]):
         column = int(place)
         threshold, own, other = table[column]
         return own if place - column < threshold else other
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        return self.by_weight("one of all, as likely as its weight says", avoid)
 
     def _count(self, order: int, weight: float) -> None:
         super()._count(order, weight)

@@ -58,6 +58,9 @@ class Crew(Protocol):
     async def learn(self, scenario: Scenario) -> None:
         """Further backends, which are about to join, are in this file. Raises ConfigError."""
 
+    def explain(self) -> None:
+        """Report why picks fall as they do, for a while."""
+
     def reopen(self) -> None:
         """Open log files again."""
 
@@ -117,6 +120,9 @@ class Alone:
 
     async def learn(self, scenario: Scenario) -> None:
         self._proxy.learn(scenario)
+
+    def explain(self) -> None:
+        self._proxy.explaining.begin()
 
     def reopen(self) -> None:
         self._proxy.reopen()

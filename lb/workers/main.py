@@ -16,7 +16,7 @@ from time import monotonic_ns
 from typing import Any
 
 from lb import BUILD
-from lb.balancing import Change, SetState, State
+from lb.balancing import Change, Pick, SetState, State
 from lb.config import Scenario
 from lb.errors import ConfigError, LbError, UsageError
 from lb.measures import Events, Report
@@ -36,6 +36,10 @@ from lb.workers.unchangeable import unchangeable
 
 AWAITED = 2.0
 """Seconds that idle clients get when a manager holds the sockets: meanwhile others wait there."""
+
+
+FIRST_PICKS = 0.5
+"""Seconds in which there may be some, when nobody has asked before."""
 
 
 class Main:
@@ -88,6 +92,14 @@ class Main:
 
     async def report(self) -> Report:
         return await self.crew.report()
+
+    async def picks(self) -> Sequence[Pick]:
+        self.crew.explain()
+        report = await self.report()
+        if not report.picks:
+            await asyncio.sleep(FIRST_PICKS)
+            report = await self.report()
+        return report.picks
 
     async def forecast(self) -> Mapping[str, Any]:
         return await self._plane.forecast(self.scenario, await self.report())

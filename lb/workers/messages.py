@@ -101,6 +101,11 @@ class Reopen:
 
 
 @dataclass(frozen=True, slots=True)
+class Explain:
+    """Report why picks fall as they do, for a while."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Take no more clients, finish, say `Ended`, and end. See `Crew.stop`."""
 

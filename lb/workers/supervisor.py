@@ -32,8 +32,8 @@ from lb.workers.messages import (
     Do,
     Done,
     Drain,
+    Explain,
     Hasten,
-    Heard,
     Hurry,
     Learn,
     Reopen,
@@ -148,8 +148,10 @@ class Supervisor:
         )
 
     def reopen(self) -> None:
-        for hand in self._hands.values():
-            hand.send(Reopen())
+        self._tell_all(Reopen())
+
+    def explain(self) -> None:
+        self._tell_all(Explain())
 
     # --- life
 
@@ -242,13 +244,10 @@ class Supervisor:
             return f"worker {hand.pid} did not serve within {READY_WITHIN:g} s"
         return f"worker {hand.pid} ended with {why} before it served"
 
-    def _wanted(self, number: int) -> bool:
-        return number < self._count and not self._stopping.is_set()
-
     async def _keep(self, number: int) -> None:
         """See to it that there is a worker of this number, as long as there shall be."""
         early = 0
-        while self._wanted(number):
+        while number < self._count and not self._stopping.is_set():
             hand = self._hands[number] = Hand(number, self._hear, self._gate.serve)
             try:
                 await hand.start(partial(self._begin, number))
@@ -300,9 +299,9 @@ class Supervisor:
 
     # --- talk
 
-    def _tell_all(self, heard: Heard) -> None:
+    def _tell_all(self, message: object) -> None:
         for hand in self._hands.values():
-            hand.send(heard)
+            hand.send(message)
 
     async def _all(self, question: Callable[[Hand, int], object]) -> None:
         """Have all carry something out. One that cannot is started anew."""

@@ -36,6 +36,7 @@ from lb.workers.messages import (
     Done,
     Drain,
     Ended,
+    Explain,
     Hasten,
     Heard,
     Hurry,
@@ -130,6 +131,8 @@ class Worker:
             case Do() | Adopt() | Learn():
                 self._pending += 1
                 self._do(self._carry_out(proxy, message))
+            case Explain():
+                proxy.explaining.begin()
             case Reopen():
                 proxy.reopen()
             case Drain(patience):

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from lb.admin.access import Access
 from lb.admin.app import application
-from lb.balancing import Balancer, Change, perform
+from lb.balancing import Balancer, Change, Pick, perform
 from lb.config import Scenario
 from lb.errors import ConfigError
 from lb.measures import Connections, Events, Report, Requests, Worker
@@ -47,6 +47,7 @@ class Held:
         self.measured = Requests()
         self.done: list[tuple[object, str]] = []
         self.problems: list[str] = []
+        self.picked = 3
         self.kept: Sequence[str] = ()
         self.pause: Callable[[], Coroutine[Any, Any, None]] | None = None
 
@@ -66,6 +67,14 @@ class Held:
             {"/etc/lb.pem": 2e9},
             {"plain_http": 3},
         )
+
+    async def picks(self) -> Sequence[Pick]:
+        found: list[Pick] = []
+        self.balancer.pool.explain(found.append)
+        for number in range(self.picked):
+            self.balancer.pool.pick(1.0, b"session-of-%d" % number)
+        self.balancer.pool.explain(None)
+        return found
 
     async def forecast(self) -> dict[str, Any]:
         return {"schema": 1, "state": "none"}

@@ -50,6 +50,20 @@ def test_status_shows_every_backend() -> None:
     run(test())
 
 
+def test_picks_say_why_they_fell_as_they_did() -> None:
+    async def test() -> None:
+        async with plane() as here:
+            shown = told(await ctl(here, "picks", "-n", "1")).splitlines()
+            assert shown[0].endswith("s ago, key session-of-2: c/d e")
+            assert shown[1:] == ["  the next in the order of the file", "  looked at: c/d e"]
+            document = json.loads(told(await ctl(here, "picks", "--json")))
+            assert [it["backend"] for it in document["picks"]] == ["c/d e", "127.0.0.1:3002", "a"]
+            here.held.picked = 0
+            assert told(await ctl(here, "picks")).startswith("none yet")
+
+    run(test())
+
+
 def test_backends_are_changed() -> None:
     async def test() -> None:
         async with plane() as here:

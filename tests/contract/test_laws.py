@@ -18,6 +18,7 @@ from lb.errors import UsageError
 from lb.laws import LAWS, Law
 from lb.laws.kit import SIZE, Event
 from lb.laws.membership import avoided_come_last, picks_are_usable, replay
+from lb.laws.reasons import reasons_hold
 from lb.strategies import REGISTRY, Outcome, Spec, Strategy
 from lb.strategies.registry import build
 from lb.strategies.spec import CLAIMS
@@ -117,6 +118,12 @@ def test_an_empty_strategy_answers_none(row: Spec) -> None:
 
 
 @for_all
+def test_an_empty_strategy_explains_that_there_is_nobody(row: Spec) -> None:
+    asked: Any = build(row, Draws())
+    assert len(asked.explain(0.0, b"key").candidates) == 0
+
+
+@for_all
 def test_a_blocked_backend_returns(row: Spec) -> None:
     first, second = members = servers(1, 1)
     strategy = joined(build(row, Random(4)), members)
@@ -155,6 +162,14 @@ def test_the_order_of_joining_never_matters(
 @given(events=EVENTS)
 def test_the_same_seed_and_events_give_the_same_picks(row: Spec, events: list[Event]) -> None:
     assert replay(row, Random, events) == replay(row, Random, events)
+
+
+@for_any_course
+@given(events=EVENTS)
+def test_what_is_explained_is_picked_and_to_ask_changes_nothing(
+    row: Spec, events: list[Event]
+) -> None:
+    assert reasons_hold(row, Random, events) == replay(row, Random, events)
 
 
 @for_all

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lb.laws import cost, latency, membership, shares
+from lb.laws import cost, latency, membership, reasons, shares
 from lb.laws.kit import Broken
 from lb.strategies import spec
 from lb.strategies.least_connections import LeastConnections
@@ -56,6 +56,14 @@ class FastestOnce(Sampler[Any]):
         self.seen[backend.order] = latency
 
 
+class Asking(RoundRobin[Any]):
+    """Takes a turn when it is asked whose it is."""
+
+    def explain(self, now: float, key: bytes = b"", avoid: Any = ()) -> Any:
+        self.pick(now, key, avoid)
+        return super().explain(now, key, avoid)
+
+
 class Hoarder(RoundRobin[Any]):
     def join(self, backend: Any, now: float) -> None:
         super().join(backend, now)
@@ -99,6 +107,12 @@ def forgetful(_: Any) -> Any:
         (latency.failing_fast_attracts_nobody, spec("least_connections"), "of calls"),
         (membership.the_departed_are_forgotten, row("round_robin", forgetful), "kept alive"),
         (membership.one_usable_needs_no_draw, row("random", Uniform), "drawn"),
+        (reasons.what_is_explained_is_picked, row("p2c", params_and(Unordered, "p2c")), "none of"),
+        (
+            reasons.what_is_explained_is_picked,
+            row("round_robin", params_and(Asking, "round_robin")),
+            "to have asked",
+        ),
         (membership.avoid_is_honoured, row("random", Uniform), "is not of"),
         (
             cost.cost_grows_with_the_logarithm_at_most,

@@ -15,6 +15,7 @@ from lb.native.marks import mypyc_attr
 from lb.strategies.candidate import B
 from lb.strategies.parts.avoiding import pick_avoiding
 from lb.strategies.parts.heedless import Heedless
+from lb.strategies.reasons import Reasons, Rule, others
 
 Entry = Any
 """Deadline, the turn it was set at, order, in a tuple that compiled code does not take apart. The
@@ -88,6 +89,11 @@ class Deadlines(Heedless[B]):
                 return self._members[order]
             heappop(heap)
         return None
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        waiting = others([self._members[order] for order in self._entry], avoid)
+        dues = [(it, float(self._entry[it.order][0] - self._now)) for it in waiting]
+        return Reasons("the one that is due first", Rule.LOWEST, "virtual time until due", dues)
 
     def _enter(self, order: int, deadline: int) -> None:
         entry: Any = (deadline, self._turn, order)

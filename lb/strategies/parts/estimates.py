@@ -8,7 +8,7 @@ between two measurements, and an index may be kept by it.
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp, inf, log
 
 from lb.strategies.base import Outcome
 from lb.strategies.candidate import Candidate
@@ -17,6 +17,7 @@ UNKNOWN = 1e12
 """Beyond any key. Nobody measured and idle comes before everybody, nobody measured but being asked
 after everybody: one request finds out, not a herd."""
 OK = Outcome.OK  # reading a member off an Enum costs as much as a small method
+WAIT = "expected wait, seconds: estimated latency times requests in flight per weight"
 SHORTEST = 1e-6
 """Seconds; a logarithm needs more than nothing."""
 
@@ -82,3 +83,12 @@ class Estimates:
         if key is None:
             return work + (UNKNOWN if backend.active else -UNKNOWN)
         return key + work
+
+    def wait(self, backend: Candidate, now: float) -> float:
+        """The same in seconds, for people: one never measured comes first while it is idle, last
+        while it is being asked.
+        """
+        load = self.load(backend)
+        if backend.order not in self.keys:
+            return inf if load > 0 else 0.0
+        return exp(load - now / self._decay)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from lb.strategies.base import Outcome, Strategy
 from lb.strategies.candidate import B
 from lb.strategies.parts.heedless import Index
+from lb.strategies.reasons import Reasons
 
 
 class Foreign(Index[B]):
@@ -32,6 +34,10 @@ class Foreign(Index[B]):
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None:
         return self._strategy.pick(now, key, avoid)
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        asked = cast(Any, self._strategy)  # it need not know the word
+        return asked.explain(now, key, avoid) if hasattr(asked, "explain") else None
 
     def started(self, backend: B, now: float) -> None:
         self._strategy.started(backend, now)

@@ -8,6 +8,7 @@ from typing import Generic
 from lb.native.marks import mypyc_attr
 from lb.strategies.base import Outcome
 from lb.strategies.candidate import B
+from lb.strategies.reasons import Reasons
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -28,6 +29,8 @@ class Index(Generic[B]):
     def reweigh(self, backend: B, now: float) -> None: ...
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None: ...
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None: ...
 
     def started(self, backend: B, now: float) -> None: ...
 

@@ -6,12 +6,13 @@ alive. Whether a place may be picked is looked up on the way; being blocked rebu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lb.native.marks import mypyc_attr
-from lb.strategies.candidate import B
+from lb.strategies.candidate import B, Candidate
 from lb.strategies.parts.heedless import Heedless
 from lb.strategies.parts.turns import SmoothSequence
+from lb.strategies.reasons import Reasons, Rule
 
 TRIES = 21
 """Places looked at for one key before its call goes to whoever has the turn: nginx's number."""
@@ -52,6 +53,21 @@ class Keyed(Heedless[B]):
         if self._usable.keys() <= {backend.order for backend in avoid}:
             return ()
         return avoid
+
+    def _because(
+        self, why: str, places: Iterable[int], now: float, key: bytes, avoid: Sequence[B]
+    ) -> Reasons:
+        """Of a search through `places`, orders of backends, which may end in a turn."""
+        looked: list[tuple[Candidate, float]] = []
+        for order in places:
+            passed = self._joined.get(order)
+            if passed is not None:
+                looked.append((passed, 0.0))
+            if self._at(order, avoid) is not None:
+                return Reasons(why, Rule.FOUND, "", looked)
+        turn = self._turns.explain(now, key, avoid)
+        assert turn is not None
+        return turn._replace(why=f"nobody has room where the key leads: {turn.why}")
 
     def _at(self, order: int, avoid: Sequence[B]) -> B | None:
         """Who may be picked at a place."""

@@ -15,6 +15,7 @@ from lb.strategies.base import Outcome, Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.avoiding import pick_avoiding
 from lb.strategies.parts.heedless import Index
+from lb.strategies.reasons import Reasons, Rule, others
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -24,6 +25,9 @@ class LeastLoaded(Index[B]):
     An emptied bucket stays until its load reaches the top of the heap, or most buckets are empty.
     That happens at once for the bucket that picks come from, and keeps every load in the heap once.
     """
+
+    measure = "requests in flight per weight, with this one"
+    """What loads are."""
 
     def __init__(self, rng: Random) -> None:
         self._draw = rng.random
@@ -81,6 +85,10 @@ class LeastLoaded(Index[B]):
                 return self._members[bucket[0]]
             del buckets[heappop(heap)]
         return None
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        loads = [(it, self._loads[it.order]) for it in others(self._members.values(), avoid)]
+        return Reasons("of all the one with the least to do", Rule.LOWEST, self.measure, loads)
 
     def _enter(self, order: int, load: float) -> None:
         self._loads[order] = load

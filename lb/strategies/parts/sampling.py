@@ -14,6 +14,7 @@ from lb.native.marks import mypyc_attr
 from lb.strategies.base import Random
 from lb.strategies.candidate import B
 from lb.strategies.parts.ring import Ring, past
+from lb.strategies.reasons import Reasons, Rule, others
 
 
 class WeightTree:
@@ -137,6 +138,11 @@ class Sampler(Ring[B]):
         for leaf, mass in masses:
             tree.set(leaf, mass)
         return [self._joined[leaves[at]] for at in drawn]
+
+    def by_weight(self, why: str, avoid: Sequence[B]) -> Reasons:
+        """What there is to say of a single draw."""
+        drawn = [(it, self._weights[it.order]) for it in others(self.members, avoid)]
+        return Reasons(why, Rule.DRAWN, "weight", drawn)
 
     def _positions(self, n: int, hidden: list[int]) -> list[int]:
         """`n` different positions, every ordered choice equally likely, one draw each."""

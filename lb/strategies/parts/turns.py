@@ -19,6 +19,7 @@ from lb.native.marks import mypyc_attr
 from lb.strategies.candidate import B
 from lb.strategies.parts.avoiding import pick_avoiding
 from lb.strategies.parts.heedless import Heedless
+from lb.strategies.reasons import Reasons, Rule, others
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -89,6 +90,14 @@ class SmoothSequence(Heedless[B]):
         entries[first] = entry
         heapreplace(heap, entry)
         return self._members[first]
+
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        turns = self._turns + 1
+        waiting = others([self._members[order] for order in self._entry], avoid)
+        earned = [
+            (it, self._weights[it.order] * turns - self._entry[it.order][0]) for it in waiting
+        ]
+        return Reasons("the one with the most credit", Rule.HIGHEST, "credit", earned)
 
     def _enter(self, backend: B, credit: float) -> None:
         order, weight = backend.order, backend.weight
