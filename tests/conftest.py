@@ -29,7 +29,13 @@ ONCE = (
     *("sim/test_teeth.py", "sim/test_verify.py"),
     *("cli/test_text.py", "cli/test_sweep.py", "cli/test_axes.py", "cli/test_verify.py"),
     *("cli/test_check.py", "cli/test_check_prints.py", "cli/test_simulate_output.py"),
-    *("cli/test_completion.py", "cli/test_ctl.py", "cli/test_init.py", "cli/test_top.py"),
+    *(
+        "cli/test_completion.py",
+        "cli/test_ctl.py",
+        "cli/test_export.py",
+        "cli/test_init.py",
+        "cli/test_top.py",
+    ),
     "cli/test_init_grafana.py",
 )
 """Files whose tests say the same in both builds, the slow ones first of all: what they try is never
