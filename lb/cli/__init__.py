@@ -19,6 +19,7 @@ from lb.cli import (
     ctl,
     demo,
     export,
+    fidelity,
     init,
     replay,
     serve,
@@ -69,6 +70,7 @@ for command in (
     export,
     strategies,
     verify,
+    fidelity,
     replay,
     completion,
 ):
