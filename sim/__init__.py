@@ -8,6 +8,7 @@
 from lb.config import Scenario
 from sim.analysis.statistics import Estimate
 from sim.experiment import Interrupted, simulate
+from sim.fit.calibrate import Calibration, calibrate
 from sim.fit.sweep import Sweep, sweep
 from sim.live.rehearsal import rehearse
 from sim.live.verdict import Verdict
@@ -17,6 +18,7 @@ from sim.result import AlgorithmRun, BackendUse, Result
 __all__ = [
     "AlgorithmRun",
     "BackendUse",
+    "Calibration",
     "Estimate",
     "Interrupted",
     "Result",
@@ -24,6 +26,7 @@ __all__ = [
     "Schedule",
     "Sweep",
     "Verdict",
+    "calibrate",
     "rehearse",
     "simulate",
     "sweep",

@@ -23,30 +23,20 @@ WATCHED = ("strategies", "contract", "balancing", "recording", "sim")
 ONCE = (
     *("test_architecture.py", "test_notebooks.py", "test_readme.py", "test_terminal.py"),
     *("loadtests", "native", "traces", "config", "foreign", "admin", "aio", "discovery", "workers"),
-    "fidelity",
     *("sim/test_cluster.py", "sim/test_drawing.py", "sim/test_html.py", "sim/test_plots.py"),
     *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),
-    *("sim/test_teeth.py", "sim/test_verify.py"),
+    *("sim/test_calibrate.py", "sim/test_seen.py", "sim/test_teeth.py", "sim/test_verify.py"),
     *("cli/test_text.py", "cli/test_sweep.py", "cli/test_axes.py", "cli/test_verify.py"),
     *("cli/test_check.py", "cli/test_check_prints.py", "cli/test_simulate_output.py"),
-    *(
-        "cli/test_completion.py",
-        "cli/test_ctl.py",
-        "cli/test_export.py",
-        "cli/test_init.py",
-        "cli/test_top.py",
-    ),
+    *("cli/test_completion.py", "cli/test_ctl.py", "cli/test_init.py", "cli/test_top.py"),
     "cli/test_init_grafana.py",
 )
 """Files whose tests say the same in both builds, the slow ones first of all: what they try is never
 compiled, or they read what simulations give, which is the same to the bit
 (`native/test_both_builds.py`)."""
 
-LIVE = (
-    *("lived", "proxy", "cli", "loadtests", "native", "admin", "workers", "aio", "discovery"),
-    "fidelity",
-)
+LIVE = ("lived", "proxy", "cli", "loadtests", "native", "admin", "workers", "aio", "discovery")
 """Rooms of tests with real sockets, processes and clocks in them."""
 AGAIN = 2
 """How often such a test that failed is tried again: a machine that does much else at the moment is

@@ -14,12 +14,12 @@ import typer
 from lb import BUILD
 from lb.cli import (
     backend,
+    calibrate,
     check,
     completion,
     ctl,
     demo,
     export,
-    fidelity,
     init,
     replay,
     serve,
@@ -70,8 +70,8 @@ for command in (
     export,
     strategies,
     verify,
-    fidelity,
     replay,
+    calibrate,
     completion,
 ):
     name = command.__name__.rpartition(".")[2]

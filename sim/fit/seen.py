@@ -60,6 +60,12 @@ class Visits:
         reached: Flags = self.outcome != CONNECT
         return reached
 
+    @property
+    def worked(self) -> Flags:
+        """Whether the backend may have worked at it: it heard of it, and had some time."""
+        worked: Flags = self.reached & (self.ended > self.started)
+        return worked
+
 
 @dataclass(frozen=True)
 class Seen:

@@ -1,0 +1,121 @@
+"""`lb calibrate`: from a recording to a scenario file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lb.cli.options import AsJson, Quiet
+from lb.errors import UsageError
+
+STDOUT = Path("-")
+
+
+def calibrate(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="What `lb serve --record` has written, or an access log with times.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.toml",
+            envvar="LB_OUTPUT",
+            help="Where the scenario file goes; - is stdout [nowhere].",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", envvar="LB_OUT", help="Where pictures and calibration.json go [nowhere]."
+        ),
+    ] = None,
+    key: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY",
+            envvar="LB_KEY",
+            help="Of an access log, what hash strategies see: client_ip, header:NAME, cookie:NAME, "
+            "path or uri. A recording has its own.",
+        ),
+    ] = "client_ip",
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            envvar="LB_FIELD",
+            help="What a field of the log is called there, ended=ts say; repeat for several.",
+        ),
+    ] = None,
+    algorithm: Annotated[
+        str | None,
+        typer.Option(
+            "-a",
+            "--algorithm",
+            metavar="NAME",
+            envvar="LB_ALGORITHM",
+            help="What balanced, where FILE does not say it: an access log.",
+        ),
+    ] = None,
+    replays: Annotated[
+        int,
+        typer.Option(
+            min=0, envvar="LB_REPLAYS", help="How often the model replays the recording; 0: never."
+        ),
+    ] = 5,
+    seed: Annotated[
+        int, typer.Option(min=0, envvar="LB_SEED", help="Seed of everything random.")
+    ] = 1,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a model to what was recorded: backends and traffic, each figure with its interval.
+
+    What the recording cannot tell is said, and stands in the scenario file as a range. How well the
+    model replays the recording is told, too.
+    """
+    if output == STDOUT and as_json:
+        raise UsageError("-o - and --json both print on stdout; give one of them")
+    fields = dict(map(_pair, field or []))
+
+    from lb.system import try_directory
+    from lb.terminal import Terminal
+    from lb.traces.observing import observe
+    from sim.fit.calibrate import calibrate as fitted
+    from sim.output.calibrated import print_calibration, write_pictures, write_scenario
+
+    if output is not None and output != STDOUT:
+        try_directory(output.parent, [output.name])
+    if out is not None:
+        try_directory(out)
+    terminal = Terminal(stderr=as_json or output == STDOUT, quiet=quiet)
+    seen = observe(str(file), key, fields or None)
+    calibration = fitted(seen, algorithm=algorithm, replays=replays, seed=seed)
+    print_calibration(calibration, terminal)
+    if out is not None:
+        write_pictures(calibration, out)
+        terminal.say(f"Pictures and calibration.json are in {out}/")
+    if output == STDOUT:
+        sys.stdout.write(calibration.text())
+    elif output is not None:
+        written = write_scenario(calibration, output)
+        terminal.say(f"The scenario is in {' and '.join(map(str, written))}")
+    if as_json:
+        json.dump(calibration.as_dict(), sys.stdout)
+        print()
+
+
+def _pair(given: str) -> tuple[str, str]:
+    name, equals, column = given.partition("=")
+    if not (name and equals and column):
+        raise UsageError(f"--field {given!r} is not NAME=COLUMN, such as ended=ts")
+    return name.strip(), column.strip()

@@ -1,1 +1,0 @@
-"""Predictions beside live runs, over many scenarios, algorithms and kinds of balancer."""

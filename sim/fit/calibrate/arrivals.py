@@ -1,0 +1,186 @@
+"""How requests arrive: which process of the file is likeliest to have sent them.
+
+All are compared with Poisson arrivals of one rate, by likelihood; a criterion (Schwarz 1978)
+charges for parameters. Which are tried at all, dispersion says: of gaps, and of counts over longer
+and longer times (Cox and Lewis 1966).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lb.config import (
+    ArrivalsTable,
+    Batch,
+    Geometric,
+    Mmpp,
+    Paced,
+    Poisson,
+    Profile,
+    Renewal,
+)
+from sim.analysis.statistics import Estimate
+from sim.fit.calibrate.courses import Course, courses
+from sim.fit.calibrate.laws import EMPIRICAL, LawFit, fit, fit_of
+from sim.fit.calibrate.modulated import modulated
+from sim.model.laws import Floats
+
+REGULAR = 0.1
+"""Coefficient of variation of gaps below which they are equal but for noise."""
+CROWDED = 1.3
+"""How much rarer instants must be than requests for these to come in batches."""
+PER_BIN = 3.0
+"""Requests in the shortest bin, on average."""
+STRANGE = 4.0
+"""Standard deviations of the dispersion of counts from which the rate is not one."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """The likeliest arrivals, and the others that were tried."""
+
+    table: ArrivalsTable
+    rate: Estimate
+    """Requests per second."""
+    gains: tuple[tuple[str, float], ...]
+    """By how much each process is likelier than Poisson, as a logarithm, its parameters paid for;
+    best first."""
+    dispersion: float
+    """Variance over mean of counts at the longest bins that tell anything; 1 for Poisson."""
+    gap_cv: float
+    gaps: LawFit
+    remarks: tuple[str, ...] = ()
+
+
+def process(times: Floats, resolution: float) -> Process:
+    """What sent requests at `times`, ascending, seconds from the first."""
+    number, seconds = len(times), float(times[-1] - times[0])
+    rate = (number - 1) / seconds
+    gaps = np.diff(times)
+    cv = float(gaps.std() / gaps.mean())
+    excess, scale = _dispersion(times, rate)
+    law = fit(gaps, max(resolution, 1e-6))
+    remarks = tuple(_silences(times, rate, cv))
+
+    def found(table: ArrivalsTable, gains: dict[str, float]) -> Process:
+        ranked = tuple(sorted(gains.items(), key=lambda it: -it[1]))
+        spread = {"poisson": 1.0, "deterministic": cv, "renewal": cv}.get(ranked[0][0])
+        spread = math.sqrt(max(scale, 1.0)) if spread is None else spread
+        half = 1.96 * spread * rate / math.sqrt(number)
+        told = Estimate(rate, max(rate - half, 0.0), rate + half)
+        return Process(table, told, ranked, scale, cv, law, remarks)
+
+    poisson = Poisson(process="poisson", rate=rate)
+    if cv < REGULAR:
+        return found(Paced(process="deterministic", rate=rate), {"deterministic": 0.0})
+    if (batch := _batches(times, resolution, rate)) is not None:
+        return found(batch, {"batch": 0.0})
+    gains: dict[str, float] = {"poisson": 0.0}
+    tables: dict[str, ArrivalsTable] = {"poisson": poisson}
+    half_log = 0.5 * math.log(number)
+    if (renewal := _renewal(law, gaps, number)) is not None:
+        gains["renewal"], tables["renewal"] = renewal
+    if abs(excess) > STRANGE:
+        counts, width = _binned(times, rate)
+        base = _poisson_bins(counts)
+        for course in courses(counts, width):
+            name = f"profile ({course.shape})"
+            gain = course.log_likelihood - base - (course.parameters - 1) * half_log
+            gains[name], tables[name] = gain, _profile(course)
+        if excess > STRANGE:
+            model = modulated(counts, width)
+            if model is not None:
+                gains["mmpp"] = model.log_likelihood - base - 3 * half_log
+                tables["mmpp"] = Mmpp(process="mmpp", rates=model.rates, dwell=model.dwell)
+    best = max(gains, key=lambda name: gains[name])
+    return found(tables[best], gains)
+
+
+def _binned(times: Floats, rate: float) -> tuple[Floats, float]:
+    """Counts in equal bins, and their width in seconds."""
+    seconds = float(times[-1] - times[0])
+    bins = int(min(max(seconds * rate / PER_BIN, 8), 4000))
+    counts = np.histogram(times, bins, (float(times[0]), float(times[-1])))[0].astype(float)
+    return counts, seconds / bins
+
+
+def _poisson_bins(counts: Floats) -> float:
+    mean = float(counts.mean())
+    return float((counts * math.log(mean) - mean).sum())
+
+
+def _dispersion(times: Floats, rate: float) -> tuple[float, float]:
+    """The most telling excess of the variance of counts over their mean, in standard deviations of
+    what Poisson arrivals have, and the ratio of the two over longer times.
+    """
+    counts, _ = _binned(times, rate)
+    strangest, scale = 0.0, 1.0
+    while len(counts) >= 16:
+        ratio = float(counts.var(ddof=1) / max(counts.mean(), 1e-9))
+        score = (ratio - 1) * math.sqrt((len(counts) - 1) / 2)
+        if abs(score) > abs(strangest):
+            strangest = score
+        scale = ratio
+        even = len(counts) // 2 * 2
+        counts = counts[:even:2] + counts[1:even:2]
+    return strangest, scale
+
+
+def _batches(times: Floats, resolution: float, rate: float) -> Batch | None:
+    """Batches at Poisson instants, where more come together than chance explains."""
+    mean = 1 / rate
+    near = max(1.5 * resolution, 0.25 * mean)
+    gaps = np.diff(times)
+    together = gaps < near
+    if together.all():
+        return None
+    apart = gaps[~together] - near
+    sparse = float(apart.mean()) / mean
+    chance = -math.expm1(-rate * near)
+    if sparse < CROWDED or float(together.mean()) < chance + 0.15:
+        return None
+    if float(apart.std()) > 1.25 * float(apart.mean()):  # its instants are not Poisson's either
+        return None
+    sizes = np.diff(np.flatnonzero(np.concatenate([[True], ~together, [True]])))
+    # Batches that chance sets side by side look like one: their number is that of the gaps.
+    each = max(sparse + near / mean, 1.0)
+    common = int(np.bincount(sizes).argmax())
+    if common > 1 and float((sizes % common == 0).mean()) > 0.9:
+        return Batch(process="batch", rate=rate, size=common)  # type: ignore[arg-type]
+    return Batch(process="batch", rate=rate, size=Geometric(law="geometric", mean=max(each, 1.0)))
+
+
+def _renewal(law: LawFit, gaps: Floats, number: int) -> tuple[float, Renewal] | None:
+    """Gaps of another law than Poisson's that know nothing of each other."""
+    from sim.fit.calibrate.cdfs import FAMILIES
+
+    if law.best.name in ("exponential", EMPIRICAL, "deterministic", "bimodal"):
+        return None
+    middle = np.argsort(np.argsort(gaps)).astype(float)
+    follow = float(np.corrcoef(middle[:-1], middle[1:])[0, 1])
+    if abs(follow) > 4 / math.sqrt(len(gaps)):
+        return None
+    plain = fit_of(FAMILIES[0], law.cells, 1.0)
+    gain = law.best.log_likelihood - plain.log_likelihood
+    gain -= 0.5 * (law.best.parameters - 1) * math.log(number)
+    assert law.best.law is not None
+    return gain, Renewal(process="renewal", law=law.best.law)
+
+
+def _profile(course: Course) -> Profile:
+    points = tuple(
+        (float(f"{at:.6g}"), float(f"{max(rate, 0.0):.6g}")) for at, rate in course.points
+    )
+    return Profile(process="profile", points=points, shape=course.shape)
+
+
+def _silences(times: Floats, rate: float, cv: float) -> list[str]:
+    """Gaps that no chance explains."""
+    gaps = np.diff(times)
+    most = (math.log(len(gaps)) + 9) / rate * max(1.0, cv * cv)
+    at = np.flatnonzero(gaps > max(most, 1.0))
+    told = [f"no request came for {gaps[i]:.3g} s from {times[i]:.4g} s on" for i in at[:3]]
+    return [*told, f"and {len(at) - 3} more such gaps"] if len(at) > 3 else told

@@ -1,0 +1,49 @@
+"""What `calibrate` gives: the model, the file that says it, its replay of the recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from lb.config import Scenario
+from sim.fit.calibrate import replay, telling, writing
+from sim.fit.calibrate.model import Fitted
+from sim.model.arrivals import Schedule
+from sim.model.laws import Floats
+
+
+@dataclass(frozen=True)
+class Calibration(Fitted):
+    """A model, and how well it replays its recording."""
+
+    replayed: replay.Replayed | None = field(default=None, compare=False)
+    """None where that was not tried."""
+
+    @property
+    def error(self) -> dict[str, float]:
+        """Of the replay: mean, p50, p95 and p99 over those recorded, less one; empty without."""
+        return {} if self.replayed is None else self.replayed.error
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The whole file, as code has it."""
+        return writing.scenario(self, self.error)
+
+    def schedule(self, number: int = 0) -> Schedule:
+        """The recorded arrivals and keys, with sizes drawn from the laws found; another draw for
+        each `number`.
+        """
+        return replay.schedule(self, self.scenario, number)
+
+    def text(self, beside: dict[str, Floats] | None = None) -> str:
+        """The scenario file, with comments that tell intervals.
+
+        What fits no law is a list of values in it; or, where `beside` is given, a file of its own,
+        whose name and numbers are put there for whoever writes both.
+        """
+        return writing.text(self, self.scenario, beside)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `lb calibrate --json`."""
+        return telling.as_dict(self, self.scenario, self.replayed)

@@ -1,0 +1,337 @@
+"""Which law a sample of services or gaps has: by likelihood among all that a file can say.
+
+The sample is counted in cells that are wider than what clocks blur, so that noise of a recording
+decides nothing (grouped likelihood). A criterion (Schwarz 1978) charges for parameters; a law whose
+distribution is further off than chance and noise explain is refused, and the sample kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from lb.config import Bimodal, BoundedPareto, Deterministic, LawTable
+from sim.analysis.statistics import Estimate
+from sim.fit.calibrate.cdfs import FAMILIES, Family
+from sim.fit.seen import Ints
+from sim.model.laws import Floats
+
+CELLS = 60
+BLUR = 0.02
+"""Of a distribution, what noise and rounding may move."""
+CERTAIN = 1.36
+"""Of Kolmogorov's distance times the root of the sample's size, what chance exceeds once in 20."""
+STEADY = 0.02
+"""Spread over mean below which values are taken for equal."""
+MOST_KINDS = 4
+"""Of equal values that a bimodal law is made of."""
+EMPIRICAL = "empirical"
+KEPT = 1000
+"""Values of a sample that is kept: its quantiles, evenly."""
+INSIDE = np.concatenate([np.arange(0.02, 0.95, 0.02), 1 - np.geomspace(0.05, 2e-4, 20)])
+"""Where it is cut to stand in the file itself: finer in its tail."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A sample, counted."""
+
+    edges: Floats
+    """Between cells, ascending; shape (cells - 1,)."""
+    counts: Floats
+    mean: float
+
+    @classmethod
+    def of(cls, sample: Floats, grain: float) -> Cells:
+        """Of about equal counts, none narrower than `grain`."""
+        wanted = np.quantile(sample, np.linspace(0, 1, CELLS + 1)[1:-1])
+        edges: list[float] = []
+        for edge in np.concatenate([wanted, _tail(sample)]):
+            if edge > max(edges[-1] if edges else 0.0, 0.0) + grain:
+                edges.append(float(edge))
+        cut = np.array(edges)
+        counts = np.bincount(np.searchsorted(cut, sample), minlength=len(cut) + 1)
+        return cls(cut, counts.astype(float), float(sample.mean()))
+
+    @property
+    def number(self) -> float:
+        return float(self.counts.sum())
+
+    def log_likelihood(self, below: Floats) -> float:
+        """Of a distribution function at the edges."""
+        chances = np.diff(np.concatenate([[0.0], below, [1.0]]))
+        return float((self.counts * np.log(np.maximum(chances, 1e-12))).sum())
+
+    def distance(self, below: Floats) -> float:
+        """The largest between the sample's distribution and another one, at the edges."""
+        if not len(self.edges):
+            return 0.0
+        seen = np.cumsum(self.counts)[:-1] / self.number
+        return float(np.abs(seen - below).max())
+
+    def again(self, rng: np.random.Generator) -> Cells:
+        """What another sample might have been."""
+        counts = rng.multinomial(round(self.number), self.counts / self.number).astype(float)
+        return replace(self, counts=counts)
+
+
+def _tail(sample: Floats) -> Floats:
+    return np.quantile(sample, [0.99, 0.995, 0.998, 0.999]) if len(sample) >= 2000 else np.empty(0)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One law, as near to a sample as it comes."""
+
+    name: str
+    law: LawTable | None
+    """None: the sample itself."""
+    parameters: int
+    log_likelihood: float
+    distance: float
+    """Kolmogorov's."""
+    allowed: float
+    """What chance and noise explain of it."""
+    shape: float = 1.0
+    key: str = ""
+    """What the file calls the shape; empty where there is none."""
+
+    @property
+    def fits(self) -> bool:
+        return self.distance <= self.allowed
+
+    def criterion(self, number: float) -> float:
+        """Schwarz's, on the scale of log-likelihoods: the higher, the better."""
+        return self.log_likelihood - 0.5 * self.parameters * math.log(max(number, 2.0))
+
+
+@dataclass(frozen=True)
+class LawFit:
+    """The best law of a sample, and the others."""
+
+    best: Fit
+    others: tuple[Fit, ...]
+    """Best first, without it."""
+    sample: Floats
+    cells: Cells
+
+    @cached_property
+    def kept(self) -> Floats:
+        """The sample as a file keeps it, its mean unchanged: at most `KEPT` values, ascending."""
+        return thinned(self.sample, KEPT)
+
+    @property
+    def law(self) -> LawTable:
+        """What a file says that stands alone: what fits no law is a list of values in it."""
+        if self.best.law is not None:
+            return self.best.law
+        ordered = np.sort(np.maximum(self.sample, 0.0))
+        cuts = np.unique((len(ordered) * INSIDE).astype(np.int64))
+        parts = [part for part in np.split(ordered, cuts) if len(part)]
+        return Bimodal(
+            law="bimodal",
+            values=tuple(float(f"{part.mean():.6g}") for part in parts),
+            weights=tuple(float(len(part)) for part in parts),
+        )
+
+
+def thinned(sample: Floats, most: int) -> Floats:
+    """At most `most` values: the means of so many equal parts of the sorted sample."""
+    ordered = np.sort(np.maximum(sample, 0.0))
+    if len(ordered) <= most:
+        return ordered
+    return np.array([part.mean() for part in np.array_split(ordered, most)])
+
+
+def fit(sample: Floats, grain: float, jitter: float = 0.0) -> LawFit:
+    """The law of a sample. `grain` is what clocks blur, `jitter` how far equal values spread."""
+    good = sample[np.isfinite(sample)]
+    mean = float(good.mean())
+    cells = Cells.of(good, max(2 * grain, STEADY * max(mean, 0.0)))
+    allowed = BLUR + CERTAIN / math.sqrt(len(good))
+    if (equal := _equal(good, max(grain, jitter))) is not None:
+        return LawFit(equal, (), good, cells)
+    found = [fit_of(family, cells, allowed) for family in FAMILIES]
+    found.append(_pareto(cells, good, allowed))
+    number = len(good)
+    ranked = sorted(found, key=lambda one: -one.criterion(number))
+    fitting = [one for one in ranked if one.fits]
+    if not fitting:
+        kept = Fit(EMPIRICAL, None, len(cells.counts), 0.0, 0.0, allowed)
+        return LawFit(kept, tuple(ranked), good, cells)
+    best = fitting[0]
+    return LawFit(best, tuple(one for one in ranked if one is not best), good, cells)
+
+
+def fit_of(family: Family, cells: Cells, allowed: float) -> Fit:
+    """The likeliest law of one family: its shape first, then both, the mean within a few per cent
+    of the sample's.
+    """
+    mean = cells.mean
+    low, high = family.shapes
+
+    def likelihood(mean: float, shape: float) -> float:
+        return cells.log_likelihood(family.below(cells.edges, mean, shape))
+
+    shape = low
+    if family.name == "erlang":
+        shape = max(range(2, int(high) + 1), key=lambda k: likelihood(mean, float(k)))
+    elif low < high:
+        shape = _highest(lambda it: likelihood(mean, math.exp(it)), math.log(low), math.log(high))
+        shape = math.exp(shape)
+    for _ in range(2 if family.parameters > 1 else 1):
+        times = partial(_scaled, likelihood, cells.mean, shape)
+        mean = cells.mean * _highest(times, *_leeway(cells, shape, family))
+        if low < high and family.name != "erlang":
+            near = math.log(max(shape / 1.5, low * (1 + 1e-9))), math.log(min(shape * 1.5, high))
+            shape = math.exp(_highest(partial(_by_log, likelihood, mean), *near, grid=7))
+    below = family.below(cells.edges, mean, shape)
+    return Fit(
+        family.name,
+        family.law(mean, shape),
+        family.parameters,
+        cells.log_likelihood(below),
+        cells.distance(below),
+        allowed,
+        float(shape),
+        family.key if low < high else "",
+    )
+
+
+def _leeway(cells: Cells, shape: float, family: Family) -> tuple[float, float]:
+    """How far the mean of a law may be from the sample's: what chance explains."""
+    spread = float(family.law(1.0, shape).squared_cv) ** 0.5
+    part = min(2.5 * max(spread, 0.02) / math.sqrt(cells.number), 0.3)
+    return 1 - part, 1 + part
+
+
+def _highest(value: Callable[[float], float], low: float, high: float, grid: int = 13) -> float:
+    """Where a function of one hump or little more is highest: a grid, then golden sections."""
+    places = np.linspace(low, high, grid)
+    heights = [value(float(place)) for place in places]
+    at = int(np.argmax(heights))
+    a, b = float(places[max(at - 1, 0)]), float(places[min(at + 1, grid - 1)])
+    ratio = (math.sqrt(5) - 1) / 2
+    c, d = b - ratio * (b - a), a + ratio * (b - a)
+    at_c, at_d = value(c), value(d)
+    for _ in range(18):
+        if at_c > at_d:
+            b, d, at_d = d, c, at_c
+            c = b - ratio * (b - a)
+            at_c = value(c)
+        else:
+            a, c, at_c = c, d, at_d
+            d = a + ratio * (b - a)
+            at_d = value(d)
+    best = (a + b) / 2
+    return best if value(best) >= heights[at] else float(places[at])
+
+
+def _equal(sample: Floats, jitter: float) -> Fit | None:
+    """A law of one value or a few, where the sample keeps to them; None where it does not."""
+    mean = float(sample.mean())
+    width = max(STEADY * mean, min(jitter, 0.1 * mean))
+    middle = float(np.median(sample))
+    inner = np.quantile(sample, [0.05, 0.95])
+    if inner[1] - inner[0] <= 3.3 * width and abs(middle - mean) <= 2 * width:
+        law = Deterministic(law="deterministic", mean=mean)
+        return Fit("deterministic", law, 1, 0.0, 0.0, 0.0)
+    for kinds in range(2, MOST_KINDS + 1):
+        centres, member = _clustered(sample, kinds)
+        widths = np.maximum(STEADY * centres, min(jitter, 0.1 * float(centres.min())))
+        off = np.abs(sample - centres[member]) > 3 * widths[member]
+        shares = np.bincount(member, minlength=kinds) / len(sample)
+        if off.mean() < 0.02 and shares.min() > 0.002 and np.diff(centres).min() > 6 * widths.max():
+            means = np.array([sample[member == kind].mean() for kind in range(kinds)])
+            few = Bimodal(
+                law="bimodal",
+                values=tuple(float(f"{value:.6g}") for value in means),
+                weights=tuple(float(f"{share:.5g}") for share in shares),
+            )
+            return Fit("bimodal", few, 2 * kinds - 1, 0.0, 0.0, 0.0)
+    return None
+
+
+def _clustered(sample: Floats, kinds: int) -> tuple[Floats, Ints]:
+    """Centres, ascending, and whose each value is: cut where the sorted values lie furthest apart
+    on a logarithmic scale, a few stray ones aside.
+    """
+    ordered = np.sort(np.maximum(sample, 1e-9))
+    stray = max(len(ordered) // 500, 1)
+    logs = np.log(ordered[stray:-stray] if len(ordered) > 4 * stray else ordered)
+    cuts = np.sort(np.argsort(np.diff(logs))[-(kinds - 1) :])
+    borders = np.exp((logs[cuts] + logs[cuts + 1]) / 2)
+    member = np.searchsorted(borders, sample)
+    centres = np.array(
+        [np.median(sample[member == k]) if (member == k).any() else np.inf for k in range(kinds)]
+    )
+    return centres, member
+
+
+def _pareto(cells: Cells, sample: Floats, allowed: float) -> Fit:
+    """A bounded power law, by its exponent, the ratio of its ends and its mean."""
+
+    def of(mean: float, alpha: float, ratio: float) -> BoundedPareto:
+        return BoundedPareto(law="bounded_pareto", mean=mean, alpha=alpha, ratio=ratio)
+
+    def below(law: BoundedPareto) -> Floats:
+        inside = np.clip(cells.edges / law.low, 1.0, law.ratio)
+        return -np.expm1(-law.alpha * np.log(inside)) / -math.expm1(
+            -law.alpha * math.log(law.ratio)
+        )
+
+    def likelihood(mean: float, alpha: float, ratio: float) -> float:
+        return cells.log_likelihood(below(of(mean, alpha, ratio)))
+
+    low = max(float(np.quantile(sample, 0.01)), 1e-9)
+    reach = max(float(sample.max()) / low, 2.0)
+    best, most = of(cells.mean, 1.0, reach), -math.inf
+    for stretch in (0.7, 1.2, 2.5):
+        mean, alpha, ratio = cells.mean, 1.0, max(reach * stretch, 1.5)
+        for _ in range(2):
+            alpha = _highest(partial(_second, likelihood, mean, ratio), 0.1, 5.0)
+            mean *= _highest(partial(_scaled, likelihood, mean, alpha, ratio), 0.7, 1.4)
+        if (value := likelihood(mean, alpha, ratio)) > most:
+            best, most = of(mean, alpha, ratio), value
+    distance = cells.distance(below(best))
+    return Fit("bounded_pareto", best, 3, most, distance, allowed, best.alpha, "alpha")
+
+
+def _second(of: Callable[[float, float, float], float], a: float, c: float, b: float) -> float:
+    return of(a, b, c)
+
+
+def _scaled(of: Callable[..., float], mean: float, *others: float) -> float:
+    *shapes, times = others
+    return of(mean * times, *shapes)
+
+
+def _by_log(of: Callable[[float, float], float], mean: float, log_shape: float) -> float:
+    return of(mean, math.exp(log_shape))
+
+
+def shape_interval(found: LawFit, rounds: int, rng: np.random.Generator) -> Estimate:
+    """The figure of shape with its 95 % interval, by samples drawn again (Efron 1979)."""
+    family = next((one for one in FAMILIES if one.name == found.best.name), None)
+    value = found.best.shape
+    if family is None or rounds < 2 or family.shapes[0] == family.shapes[1]:
+        return Estimate(value, None, None)
+    shapes = [fit_of(family, found.cells.again(rng), 1.0).shape for _ in range(rounds)]
+    logs = np.log(np.maximum(shapes, 1e-9))
+    half = 1.96 * float(logs.std(ddof=1)) * math.sqrt(rounds / max(rounds - 1, 1))
+    return Estimate(value, value * math.exp(-half), value * math.exp(half))
+
+
+def cv_interval(sample: Floats) -> Estimate:
+    """Of the sample's own spread over its mean, by the delta method."""
+    mean, number = float(sample.mean()), len(sample)
+    parts = (sample - mean) / mean
+    variance = float((parts**2).mean())
+    influence = parts**2 - variance - 2 * variance * parts
+    cv = math.sqrt(variance)
+    half = 1.96 * float(influence.std()) / (2 * max(cv, 1e-9)) / math.sqrt(number)
+    return Estimate(cv, max(cv - half, 0.0), cv + half)

@@ -1,0 +1,106 @@
+"""How well a model replays its own recording: the same arrivals and keys, its own services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lb.config import Scenario
+from sim.analysis.record import Record
+from sim.analysis.statistics import Estimate, latency_metrics, prediction
+from sim.experiment import simulate
+from sim.fit.calibrate.model import Fitted
+from sim.model.arrivals import Schedule, streams
+from sim.model.laws import Floats, draw, draw_shape, shape
+
+FIGURES = ("mean", "p50", "p95", "p99")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The recording beside its replays."""
+
+    recorded: dict[str, float]
+    """Latencies in seconds: mean, p50, p95, p99."""
+    replayed: dict[str, Estimate]
+    """The mean of the replays, with the interval for one more of them."""
+    shares: tuple[tuple[str, float, float], ...]
+    """Of each backend: its name, and its share of the good answers, recorded and replayed."""
+    failed: tuple[float, float]
+    """The share of requests without a good answer, recorded and replayed."""
+    latencies: tuple[Floats, Floats]
+    """Recorded, and of all replays together; sorted."""
+
+    @property
+    def error(self) -> dict[str, float]:
+        """Replayed over recorded, less one, by figure."""
+        return {
+            name: self.replayed[name].value / value - 1
+            for name, value in self.recorded.items()
+            if value > 0 and np.isfinite(self.replayed[name].value)
+        }
+
+    @property
+    def share_error(self) -> float:
+        """The largest difference of a backend's shares."""
+        return max((abs(b - a) for _, a, b in self.shares), default=0.0)
+
+
+def schedule(fitted: Fitted, file: Scenario, number: int) -> Schedule:
+    """See `Calibration.schedule`; `file` is the scenario of `fitted`."""
+    seen = fitted.seen
+    n = len(seen)
+    laws = {shape(model.service): model.service for _, model in file.modelled()}
+    sizes = np.empty((len(laws), n))
+    for row, (name, law) in enumerate(laws.items()):
+        sizes[row] = draw_shape(law, streams(file.run.seed, number, name)[0], n)
+    keys = None
+    if len(seen.observed.texts) and (seen.key >= 0).all():
+        keys = seen.key
+        if fitted.factors is not None:
+            sizes *= fitted.factors[keys]
+    patience, waits = None, file.offered().patience
+    if waits is not None:
+        patience = draw(waits, streams(file.run.seed, number, "patience")[0], n)
+    texts = seen.observed.texts if keys is not None else None
+    return Schedule(seen.arrived, tuple(laws), sizes, keys, patience, texts)
+
+
+def replay(fitted: Fitted, file: Scenario, replays: int) -> Replayed:
+    """Simulate the recorded setup with the recorded arrivals, so many times."""
+    seen = fitted.seen
+    records = [_once(file, schedule(fitted, file, number), number) for number in range(replays)]
+    recorded = latency_metrics(seen.latency)
+    each = [latency_metrics(record.latency) for record in records]
+    names = [row.name for row in fitted.backends]
+    place = {name: n for n, name in enumerate(seen.names)}
+    own = seen.shares
+    found = np.mean([_shares(record, len(names)) for record in records], axis=0)
+    return Replayed(
+        recorded={name: recorded[name] for name in FIGURES},
+        replayed={name: prediction([one[name] for one in each]) for name in FIGURES},
+        shares=tuple(
+            (name, float(own[place[name]]) if name in place else 0.0, float(share))
+            for name, share in zip(names, found, strict=True)
+        ),
+        failed=(
+            float(1 - seen.good.mean()),
+            float(np.mean([record.failed / max(record.requests, 1) for record in records])),
+        ),
+        latencies=(
+            np.sort(seen.latency),
+            np.sort(np.concatenate([record.latency for record in records])),
+        ),
+    )
+
+
+def _once(file: Scenario, given: Schedule, number: int) -> Record:
+    run = file.run.model_copy(update={"replications": 1, "seed": file.run.seed + number})
+    result = simulate(file.model_copy(update={"run": run}), schedule=given)
+    return result.runs[0].records[0]
+
+
+def _shares(record: Record, backends: int) -> Floats:
+    counts = np.bincount(record.backend, minlength=backends)[:backends]
+    return counts / max(int(counts.sum()), 1)

@@ -1,0 +1,154 @@
+"""Means and laws of several backends: those that cannot be told apart are one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sim.analysis.statistics import Estimate, student_t
+from sim.fit.calibrate.laws import EMPIRICAL, LawFit, cv_interval, fit, shape_interval
+from sim.model.laws import Floats
+
+ALIKE = 3.84
+"""Of chi-squared with one degree of freedom, what chance exceeds once in 20: two means that differ
+less are one."""
+HARDLY = 0.10
+"""By what share two means may differ that are taken for one: what a sample is too small to tell
+is not the same for that."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The service of one backend."""
+
+    mean: Estimate
+    law: LawFit
+    """Of services over their mean."""
+    shape: Estimate
+    """Of the law's figure of shape; the bounds are None where it has none."""
+    cv: Estimate
+    """Of the services themselves."""
+    shared: bool
+    """Whether its law is that of all backends."""
+
+
+def mean_of(sample: Floats) -> Estimate:
+    """The mean with its 95 % interval, Student's corrected for skewness (Johnson 1978), from
+    batches where neighbours are alike.
+    """
+    n = len(sample)
+    value = float(sample.mean())
+    if n < 2:
+        return Estimate(value, None, None)
+    deviation = float(sample.std(ddof=1))
+    error = deviation / math.sqrt(n)
+    if n >= 400:
+        batches = np.array([part.mean() for part in np.array_split(sample, 40)])
+        error = max(error, min(float(batches.std(ddof=1)) / math.sqrt(40), 2 * error) / 1.2)
+    t = student_t(0.975, min(n - 1, 200))
+    skewness = float((((sample - value) / max(deviation, 1e-12)) ** 3).mean())
+    lean = skewness * (1 + 2 * t * t) / (6 * math.sqrt(n))
+    lean = min(max(lean, -0.5 * t), 0.5 * t)
+    return Estimate(value, value - error * (t - lean), value + error * (t + lean))
+
+
+def services(
+    samples: Sequence[Floats],
+    blurs: Sequence[float],
+    grain: float,
+    jitter: float,
+    rounds: int,
+    rng: np.random.Generator,
+) -> list[Service]:
+    """Of each backend; see `laws.fit` for `grain` and `jitter`, here in seconds. `blurs` is half of
+    the interval that its mean owes to the overhead.
+    """
+    means = [_wider(mean_of(sample), blur) for sample, blur in zip(samples, blurs, strict=True)]
+    unit = [sample / one.value for sample, one in zip(samples, means, strict=True)]
+    steps = [1 / one.value for one in means]
+    own = [fit(one, grain * it, jitter * it) for one, it in zip(unit, steps, strict=True)]
+    together = own[0]
+    if len(unit) > 1:
+        together = fit(np.concatenate(unit), grain * max(steps), jitter * max(steps))
+    shared = len(unit) > 1 and _one_law(unit, own, together)
+    laws = [together] * len(unit) if shared else own
+    shapes = {id(law): shape_interval(law, rounds, rng) for law in laws}
+    cvs = [cv_interval(np.concatenate(unit) if shared else one) for one in unit]
+    return [
+        Service(mean, law, shapes[id(law)], cv, shared)
+        for mean, law, cv in zip(_merged(means), laws, cvs, strict=True)
+    ]
+
+
+def _one_law(unit: list[Floats], own: list[LawFit], together: LawFit) -> bool:
+    """Whether one law is likelier for all than one for each, parameters paid for."""
+    if together.best.name == EMPIRICAL:
+        return all(law.best.name == EMPIRICAL for law in own) and _near(unit, together)
+    if any(law.best.name in ("deterministic", "bimodal") for law in (together, *own)):
+        return all(law.best.name == together.best.name for law in own)
+    return _near(unit, together)
+
+
+def _near(unit: list[Floats], together: LawFit) -> bool:
+    """Whether no backend's sample is further from the common one than chance has it."""
+    edges = together.cells.edges
+    common = np.cumsum(together.cells.counts)[:-1] / together.cells.number
+    for one in unit:
+        seen = np.searchsorted(np.sort(one), edges, side="right") / len(one)
+        if float(np.abs(seen - common).max()) > 1.63 / math.sqrt(len(one)) + 0.01:
+            return False
+    return True
+
+
+def _wider(one: Estimate, more: float) -> Estimate:
+    if one.low is None or one.high is None:
+        return one
+    down, up = math.hypot(one.value - one.low, more), math.hypot(one.high - one.value, more)
+    return replace(one, low=one.value - down, high=one.value + up)
+
+
+def _merged(means: list[Estimate]) -> list[Estimate]:
+    """Means that cannot be told apart, each with the next above it, as one mean."""
+    if any(one.half_width != one.half_width for one in means):
+        return means
+    order = sorted(range(len(means)), key=lambda i: means[i].value)
+    groups: list[list[int]] = []
+    for i in order:
+        if groups and _alike([means[j] for j in groups[-1]], means[i]):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    result = list(means)
+    for group in groups:
+        whole = _pooled([means[i] for i in group])
+        for i in group:
+            result[i] = whole
+    return result
+
+
+def _pooled(means: list[Estimate]) -> Estimate:
+    if len(means) == 1:
+        return means[0]
+    errors = np.array([_error(one) for one in means])
+    weights = errors**-2.0 / (errors**-2.0).sum()
+    value = float((weights * np.array([one.value for one in means])).sum())
+    error = float((errors**-2.0).sum()) ** -0.5
+    return Estimate(value, value - 1.96 * error, value + 1.96 * error)
+
+
+def _alike(group: list[Estimate], other: Estimate) -> bool:
+    mine = _pooled(group)
+    error = math.hypot(_error(mine), _error(other))
+    first = min(group, key=lambda one: one.value)
+    apart = (other.value - first.value) / math.hypot(_error(first), _error(other))
+    near = other.value / mine.value - 1 < HARDLY
+    return near and ((other.value - mine.value) / error) ** 2 < ALIKE and apart**2 < 1.5 * ALIKE
+
+
+def _error(one: Estimate) -> float:
+    assert one.low is not None
+    assert one.high is not None
+    return max((one.high - one.low) / 3.92, 1e-12)

@@ -1,0 +1,239 @@
+"""What one backend is: discipline, workers, how they slow each other down, by likelihood.
+
+See `stays`. Hypotheses are compared by the logarithm of their likelihoods; those within `TELLING`
+of the best cannot be told from it, and come out as a range.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lb.config import Usl
+from sim.fit.calibrate.stays import Discipline, Hypothesis, Stays
+from sim.fit.seen import Visits
+from sim.model.laws import Floats
+
+TELLING = 4.0
+"""Of the logarithm of a likelihood: half of 3.84 would be an interval of 95 % if densities were
+known; what their estimate moves is as much again."""
+MOST_TRIED = 40
+"""Numbers of workers that are tried one by one; beyond, every tenth part more."""
+WAYS = 13
+"""Overheads that are tried."""
+UNBOUNDED = 1000
+"""Workers that stand for as many as one likes."""
+FEWEST = 50
+"""Answers of a backend from which anything is said of it."""
+
+
+class Scored(NamedTuple):
+    """A hypothesis and the logarithm of its likelihood."""
+
+    value: float
+    hypothesis: Hypothesis
+
+
+@dataclass(frozen=True)
+class Station:
+    """The likeliest hypothesis of a backend, and what else it may be."""
+
+    stays: Stays
+    hypothesis: Hypothesis
+    fewest: int
+    """Workers that it may have."""
+    most: int | None
+    """None: as many as one likes."""
+    disciplines: tuple[Discipline, ...]
+    """Those that cannot be told apart, the likelier first."""
+    margin: float
+    """By how much the likelihood of the other discipline is worse, as a logarithm."""
+    contention: tuple[float, float] = (0.0, 0.0)
+    """Between what it lies; both 0 where nothing slows down."""
+
+    @property
+    def services(self) -> Floats:
+        """Seconds of a worker alone, of whole stays, by arrival."""
+        return self.stays.services(self.hypothesis)[self.stays.whole]
+
+    @property
+    def never_more(self) -> int:
+        """How many were in flight together at most."""
+        return self.stays.most
+
+
+def stays_of(visits: Visits, resolution: float, quick_errors: bool) -> Stays:
+    """Of attempts at a backend that it heard of; errors are work unless they are quick."""
+    heard = visits.worked & ~visits.failed if quick_errors else visits.worked
+    answered = visits.answered[heard]
+    departed = np.where(answered, visits.first_byte[heard], visits.ended[heard])
+    last = float(np.max(departed[np.isfinite(departed)], initial=0.0))
+    departed = np.where(np.isfinite(departed), departed, last)
+    started = visits.started[heard]
+    typical = float(np.median((departed - started)[answered])) if answered.any() else 0.0
+    return Stays(
+        started,
+        np.maximum(departed, started),
+        answered,
+        floor=max(0.5 * resolution, 0.004 * typical, 1e-6),
+        slack=2 * resolution + min(0.001, max(0.05 * typical, 1e-5)),
+    )
+
+
+def numbers(most: int) -> list[int]:
+    """Of workers that are tried where never more than `most` were in flight."""
+    tried = list(range(1, min(most, MOST_TRIED) + 1))
+    while tried[-1] < most:
+        tried.append(min(int(tried[-1] * 1.1) + 1, most))
+    return tried
+
+
+def scored(stays: Stays, overhead: float) -> list[Scored]:
+    """Every discipline and number of workers, best first."""
+    found = []
+    for workers in numbers(max(stays.most, 1)):
+        for discipline in DISCIPLINES:
+            if discipline == "ps" and workers == stays.most > 1:
+                continue  # nobody ever shares: the same as the other
+            it = Hypothesis(discipline, workers, overhead)
+            found.append(Scored(stays.log_likelihood(it), it))
+    return sorted(found, key=lambda one: -one.value)
+
+
+DISCIPLINES: tuple[Discipline, ...] = ("fifo", "ps")
+
+
+def overheads(stays: list[Stays]) -> Floats:
+    """Those that are tried for all backends: from nothing to most of the shortest stays."""
+    typical = [float(np.median(it.sojourn[it.whole])) for it in stays if it.whole.any()]
+    top = min([0.9 * value for value in typical] + [0.02]) if typical else 0.0
+    return np.concatenate([[0.0], np.geomspace(max(top / 200, 2e-5), max(top, 4e-5), WAYS - 1)])
+
+
+def profile(stays: Stays, best: Hypothesis, tried: Floats) -> Floats:
+    """The logarithm of the likelihood at each overhead; shape (len(tried),)."""
+    return np.array([stays.log_likelihood(replace(best, overhead=float(it))) for it in tried])
+
+
+def slowed(stays: Stays, ranked: list[Scored]) -> Scored:
+    """The best of `ranked`, or one of them whose workers slow each other down where that is so
+    much likelier that two more figures are worth it.
+    """
+    best = ranked[0]
+    price = math.log(max(int(np.count_nonzero(stays.whole)), 2)) + TELLING
+    overhead = best.hypothesis.overhead
+    if stays.most < 3:
+        return best
+    first = [*(one.hypothesis for one in ranked[:2]), Hypothesis("fifo", stays.most, overhead)]
+    if max(_roughly(stays, it).value for it in first) < best.value + price / 3:
+        return best
+    for discipline in DISCIPLINES:
+        several = [n for n in numbers(stays.most) if n > 1]
+        rough = [_roughly(stays, Hypothesis(discipline, n, overhead)) for n in several]
+        rough.sort(key=lambda one: -one.value)
+        for one in rough[:2]:
+            found = _with_usl(stays, one.hypothesis)
+            if found.value - price > best.value - (price if best.hypothesis.usl else 0.0):
+                best = found
+    return best if best.hypothesis.usl is None else _other_workers(stays, best)
+
+
+def _roughly(stays: Stays, hypothesis: Hypothesis) -> Scored:
+    """The likeliest of three contentions."""
+    tried = [replace(hypothesis, usl=Usl(contention=a)) for a in (0.03, 0.1, 0.3)]
+    return max((Scored(stays.log_likelihood(it), it) for it in tried), key=lambda one: one.value)
+
+
+def _with_usl(stays: Stays, hypothesis: Hypothesis) -> Scored:
+    """The likeliest contention and coherency, by a search that halves its steps."""
+    a, b = (0.05 if hypothesis.usl is None else hypothesis.usl.contention), 0.0
+    step_a, step_b = 0.05, 0.01
+
+    def at(a: float, b: float) -> float:
+        return stays.log_likelihood(replace(hypothesis, usl=Usl(contention=a, coherency=b)))
+
+    best = at(a, b)
+    for _ in range(12):
+        moved = False
+        for x, y in (
+            *((a + step_a, b), (a - step_a, b), (a, b + step_b), (a, b - step_b)),
+            *((a + step_a, b - step_b), (a - step_a, b + step_b)),
+        ):
+            x, y = min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)
+            if (x, y) == (a, b) or (x == 0.0 and y == 0.0):
+                continue
+            if (value := at(x, y)) > best:
+                best, a, b, moved = value, x, y, True
+                break
+        if not moved:
+            step_a, step_b = step_a / 2, step_b / 2
+    return Scored(best, replace(hypothesis, usl=Usl(contention=a, coherency=b)))
+
+
+def _other_workers(stays: Stays, found: Scored) -> Scored:
+    """The same slow-down with the number of workers that suits it best."""
+    best = found
+    for workers in numbers(stays.most):
+        if workers > 1:
+            it = replace(found.hypothesis, workers=workers)
+            if (value := stays.log_likelihood(it)) > best.value:
+                best = Scored(value, it)
+    return _with_usl(stays, best.hypothesis) if best is not found else found
+
+
+def station(stays: Stays, overhead: float, *, usl: bool = True) -> Station:
+    """What the backend is where every stay has that overhead."""
+    ranked = scored(stays, overhead)
+    best = slowed(stays, ranked) if usl else ranked[0]
+    own = best.hypothesis
+    if own.usl is not None:
+        tried = [replace(own, workers=workers) for workers in numbers(stays.most) if workers > 1]
+        same = [Scored(stays.log_likelihood(it), it) for it in tried]
+    else:
+        same = [one for one in ranked if one.hypothesis.discipline == own.discipline]
+    near = [it.hypothesis.workers for it in same if it.value > best.value - TELLING]
+    # With as many workers as were ever there nobody waits, nor shares.
+    free = stays.most > 1 or own.workers >= stays.most
+    alike = [one for one in ranked if one.hypothesis.workers == stays.most]
+    unbound = free and any(one.value > best.value - TELLING for one in alike) and not own.usl
+    if own.usl is not None:
+        unbound = max(near, default=own.workers) >= stays.most
+    fewest = min([*near, own.workers])
+    other: Discipline = "ps" if own.discipline == "fifo" else "fifo"
+    rest = [one.value for one in ranked if one.hypothesis.discipline == other]
+    margin = best.value - max(rest, default=-math.inf)
+    told: tuple[Discipline, ...] = (own.discipline,)
+    if margin < TELLING or (unbound and own.workers >= stays.most):
+        told = ("fifo", "ps") if own.discipline == "fifo" else ("ps", "fifo")
+    if unbound and fewest < own.workers and own.usl is None:
+        own = replace(own, workers=fewest)
+    most = None if unbound else max([*near, own.workers])
+    ends = (0.0, 0.0) if own.usl is None else _ends(stays, best)
+    return Station(stays, own, fewest, most, told, margin, ends)
+
+
+def _ends(stays: Stays, best: Scored) -> tuple[float, float]:
+    """Between what the contention lies, the coherency as it is best with each."""
+    usl = best.hypothesis.usl
+    assert usl is not None
+    ends = []
+    for sign in (-1.0, 1.0):
+        a, step = usl.contention, max(0.1 * usl.contention, 0.005)
+        for _ in range(20):
+            further = min(max(a + sign * step, 0.0), 1.0)
+            given = (
+                Usl(contention=further, coherency=usl.coherency)
+                if further or usl.coherency
+                else None
+            )
+            value = stays.log_likelihood(replace(best.hypothesis, usl=given))
+            if value < best.value - TELLING:
+                break
+            a = further
+            if a in (0.0, 1.0):
+                break
+        ends.append(a)
+    return ends[0], ends[1]
