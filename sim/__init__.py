@@ -9,7 +9,9 @@ from lb.config import Scenario
 from sim.analysis.statistics import Estimate
 from sim.experiment import Interrupted, simulate
 from sim.fit.calibrate import Calibration, calibrate
+from sim.fit.predict import Prediction, predict
 from sim.fit.sweep import Sweep, sweep
+from sim.fit.whatif import Loss, WhatIf
 from sim.live.rehearsal import rehearse
 from sim.live.verdict import Verdict
 from sim.model.arrivals import Schedule
@@ -21,12 +23,16 @@ __all__ = [
     "Calibration",
     "Estimate",
     "Interrupted",
+    "Loss",
+    "Prediction",
     "Result",
     "Scenario",
     "Schedule",
     "Sweep",
     "Verdict",
+    "WhatIf",
     "calibrate",
+    "predict",
     "rehearse",
     "simulate",
     "sweep",

@@ -40,7 +40,7 @@ def axes_of(changes: Iterable[str], **lists: str | None) -> dict[str, tuple[obje
             raise UsageError(f"--set {text}: write KEY=VALUE,VALUE,...")
         if name in axes:
             raise UsageError(f"--set {name}: given twice; put all of its values behind one")
-        axes[name] = tuple(_value(part) for part in _PART.findall(values))
+        axes[name] = tuple(value_of(part) for part in _PART.findall(values))
     for name, given in lists.items():
         if given is not None:
             axes[name] = numbers(f"--{name}", given)
@@ -86,7 +86,7 @@ def _plain(value: Decimal) -> int | float:
     return int(value) if whole else float(value)
 
 
-def _value(text: str) -> object:
+def value_of(text: str) -> object:
     """As a file has it, quotes around a text left out where it is plain."""
     try:
         return tomllib.loads(f"value = {text.strip()}")["value"]

@@ -19,7 +19,7 @@ from lb.config.arrivals import (
     Zipf,
 )
 from lb.config.calibration import Calibration, Fitted, ReplayError, Unknown
-from lb.config.changes import changed, multiplied
+from lb.config.changes import changed, enlarged, multiplied, reduced, struck
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.demand import DEFAULT_BACKENDS
 from lb.config.discovery import DiscoveryTable
@@ -156,7 +156,10 @@ __all__ = [
     "changed",
     "effective",
     "effective_text",
+    "enlarged",
     "host_and_port",
     "law_flag",
     "multiplied",
+    "reduced",
+    "struck",
 ]

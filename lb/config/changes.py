@@ -47,6 +47,49 @@ def multiplied(scenario: Scenario, number: int) -> Scenario:
     return _read(data, scenario, f"{number} backends")
 
 
+def enlarged(scenario: Scenario, place: int) -> Scenario:
+    """`scenario` with one backend more, like that of its `place`, at an address of its own.
+
+    No fault strikes it. Raises UsageError.
+    """
+    data = _written(scenario)
+    rows: list[dict[str, Any]] = data["backend"]
+    like = scenario.backends[place]
+    taken = {word for row in scenario.backends for word in (row.label, row.address)}
+    number = next(n for n in range(2, len(rows) + 3) if f"{like.label}-{n}" not in taken)
+    port = str(like.address).rpartition(":")[2]
+    own = {"address": f"{len(rows) + 1}.again:{port}", "name": f"{like.label}-{number}"}
+    data["backend"] = [*rows, {**deepcopy(rows[place]), **own}]
+    return _read(data, scenario, f"one more like {like.label}")
+
+
+def reduced(scenario: Scenario, place: int) -> Scenario:
+    """`scenario` without the backend of that place, and without the faults that are its alone.
+
+    Raises UsageError.
+    """
+    data = _written(scenario)
+    gone = scenario.backends[place]
+    data["backend"] = [row for at, row in enumerate(data["backend"]) if at != place]
+    if not data["backend"]:
+        raise UsageError(f"without {gone.label} no backend is left")
+    faults = []
+    for fault, row in zip(scenario.faults, data.get("fault", ()), strict=True):
+        others = [name for name in fault.backends if name not in (gone.label, gone.address)]
+        if others:
+            faults.append({**row, "backend": others})
+    if "fault" in data:
+        data["fault"] = faults
+    return _read(data, scenario, f"without {gone.label}")
+
+
+def struck(scenario: Scenario, fault: Mapping[str, object]) -> Scenario:
+    """`scenario` with one more [[fault]], as a file has it. Raises UsageError."""
+    data = _written(scenario)
+    data["fault"] = [*data.get("fault", ()), dict(fault)]
+    return _read(data, scenario, f"{fault.get('backend')} {fault.get('kind')}")
+
+
 def _written(scenario: Scenario) -> dict[str, Any]:
     data = scenario.model_dump(by_alias=True, exclude_unset=True)
     data["backend"] = [row.model_dump(exclude_unset=True) for row in scenario.backends]

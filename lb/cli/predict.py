@@ -1,0 +1,185 @@
+"""`lb predict`: a model that first has to tell what was recorded, then what would be if."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lb.cli.interrupts import Heard, terminable
+from lb.cli.invocation import again
+from lb.cli.options import (
+    AsJson,
+    ConfigFile,
+    Quiet,
+    Replications,
+    Seed,
+    Workers,
+    algorithms,
+    number_of_workers,
+)
+from lb.cli.streams import complain
+from lb.cli.whatif import (
+    Add,
+    Balancers,
+    Changed,
+    Eject,
+    Lose,
+    MaxInFlight,
+    QueueLimit,
+    RateTimes,
+    Remove,
+    Retries,
+    Sets,
+    TimeLimits,
+    Weights,
+    bounds_of,
+    whatifs,
+)
+from lb.errors import UsageError
+
+NOT_MEANT = ("out", "workers", "as_json", "quiet")
+"""What changes nothing of a prediction."""
+
+
+def predict(
+    context: typer.Context,
+    config: ConfigFile = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            envvar="LB_FROM",
+            help="What was recorded of the service as it is: a recording of lb serve, or an access "
+            "log; the model has to tell it before anything is predicted.",
+        ),
+    ] = None,
+    algorithm: Changed = None,
+    sets: Sets = None,
+    weight: Weights = None,
+    add: Add = None,
+    remove: Remove = None,
+    lose: Lose = None,
+    rate_times: RateTimes = 1.0,
+    timeout: TimeLimits = None,
+    retries: Retries = None,
+    queue: QueueLimit = None,
+    max_in_flight: MaxInFlight = None,
+    eject: Eject = None,
+    balancers: Balancers = None,
+    metric: Annotated[
+        str,
+        typer.Option(envvar="LB_METRIC", help="What a gain is told by: mean, p50, p95 or p99."),
+    ] = "p99",
+    max_error: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[FIGURE=]SHARE",
+            envvar="LB_MAX_ERROR",
+            help="From which error the model is not believed, 10% or p99=15% say [mean and p50 "
+            "10%, p95 15%, p99 20%].",
+        ),
+    ] = None,
+    replications: Replications = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="LB_OUT",
+            help="Where pictures, a report and prediction.json go [nowhere].",
+        ),
+    ] = None,
+    workers: Workers = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict what a change would do to a service that was recorded and modelled.
+
+    First the model replays what was recorded, and tells its error; then the change, on the same
+    requests. Exit status 4 when the model cannot be believed, or the change cannot be told from
+    none.
+    """
+    gc.disable()
+    from importlib import import_module
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    import sim
+    from lb.system import try_directory
+    from lb.terminal import Terminal
+    from sim.fit.predict.sample import FIGURES
+    from sim.output.predictions import FILES, print_prediction, write_prediction
+
+    gc.enable()
+    if config is None:
+        raise UsageError("give the model, -c FILE; lb calibrate makes one from a recording")
+    if metric not in FIGURES:
+        raise UsageError(f"--metric: {metric!r} is none of: {', '.join(FIGURES)}")
+    bounds = bounds_of(max_error or [])
+    hands = number_of_workers(workers)
+    scenario = sim.Scenario.load(config)
+    if seed is not None:
+        run = scenario.run.model_copy(update={"seed": seed})
+        scenario = scenario.model_copy(update={"run": run})
+    asked = whatifs(
+        scenario,
+        algorithms(algorithm or []),
+        sets or [],
+        weight or [],
+        add or [],
+        remove or [],
+        lose or [],
+        rate_times,
+        timeout or [],
+        retries,
+        queue,
+        max_in_flight,
+        eject or [],
+        balancers,
+    )
+    for it in asked:
+        it.applied(scenario)  # what cannot be meant is told before a long file is read
+    if out is not None:
+        try_directory(out, FILES)
+    seen = (
+        None
+        if recording is None
+        else import_module("lb.traces.observing").observe(str(recording), scenario.key)
+    )
+    terminal = Terminal(stderr=as_json, quiet=quiet)
+    bar = Progress(
+        console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
+    )
+    heard = Heard()
+    try:
+        with terminable() as heard, bar:
+            task = bar.add_task("predicting", total=None)
+            told = sim.predict(
+                scenario,
+                asked,
+                seen,
+                metric=metric,
+                max_error=bounds,
+                replications=replications,
+                workers=hands,
+                on_replication=lambda total: bar.update(task, total=total, advance=1),
+            )
+    except KeyboardInterrupt:
+        complain("interrupted: nothing is predicted by halves")
+        raise typer.Exit(heard.status) from None
+    print_prediction(told, terminal)
+    if out is not None:
+        write_prediction(told, out, again(context, NOT_MEANT))
+        terminal.say(f"Pictures, report.html and prediction.json are in {out}/")
+    if as_json:
+        json.dump(told.as_dict(), sys.stdout)
+        print()
+    if told.exit_status:
+        raise typer.Exit(told.exit_status)

@@ -1,0 +1,232 @@
+"""What-ifs as a command line writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lb.cli.axes import value_of
+from lb.errors import LbError, UsageError, nearest
+from lb.units import seconds
+
+if TYPE_CHECKING:
+    from lb.config import Scenario
+    from sim.fit.whatif import Loss, WhatIf
+
+Changed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-a",
+        "--algorithm",
+        metavar="NAME",
+        envvar="LB_ALGORITHM",
+        help="What if it were this one; repeat, or put commas between, for a row each.",
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        envvar="LB_SET",
+        help="Any key of the file by its dotted path, outliers.eject=5s or "
+        "backend.NAME.model.workers=4 say; repeat for more. What is set holds for every row.",
+    ),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option("--weight", metavar="NAME=W", envvar="LB_WEIGHT", help="A backend's weight."),
+]
+Add = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--add",
+        metavar="[NAME]",
+        envvar="LB_ADD",
+        help="One backend more, like this one, or like the first of the file.",
+    ),
+]
+Remove = Annotated[
+    list[str] | None,
+    typer.Option("--remove", metavar="NAME", envvar="LB_REMOVE", help="One backend less."),
+]
+Lose = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lose",
+        metavar="NAME[@FROM-TO]",
+        envvar="LB_LOSE",
+        help="A backend refuses connections, all the time or b@20s-40s after the start.",
+    ),
+]
+RateTimes = Annotated[
+    float,
+    typer.Option(
+        metavar="X",
+        envvar="LB_RATE_TIMES",
+        help="So many times the traffic: time runs faster, so it stays as bursty as it is.",
+    ),
+]
+TimeLimits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--timeout",
+        metavar="NAME=DURATION",
+        envvar="LB_TIMEOUT",
+        help="A limit of [timeouts], such as attempt=500ms or total=2s.",
+    ),
+]
+Retries = Annotated[
+    int | None, typer.Option(min=0, envvar="LB_RETRIES", help="Further attempts of a request.")
+]
+QueueLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--queue", min=0, envvar="LB_QUEUE", help="Who may wait while all backends are full."
+    ),
+]
+MaxInFlight = Annotated[
+    int | None,
+    typer.Option(min=1, envvar="LB_MAX_IN_FLIGHT", help="Requests at a time at every backend."),
+]
+Eject = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--eject",
+        metavar="KEY=VALUE|off",
+        envvar="LB_EJECT",
+        help="A setting of [outliers], such as consecutive_failures=3; off: none is ejected.",
+    ),
+]
+Balancers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        envvar="LB_BALANCERS",
+        help="Balancers, or workers of one, each seeing its own requests only.",
+    ),
+]
+
+
+def whatifs(
+    scenario: Scenario,
+    algorithms: Sequence[str],
+    sets: Iterable[str],
+    weights: Iterable[str],
+    add: Iterable[str],
+    remove: Sequence[str],
+    lose: Iterable[str],
+    rate_times: float,
+    timeouts: Iterable[str],
+    retries: int | None,
+    queue: int | None,
+    max_in_flight: int | None,
+    eject: Iterable[str],
+    balancers: int | None,
+) -> list[WhatIf]:
+    """One for each algorithm, else one; none where nothing is asked. Raises UsageError."""
+    from sim.fit.whatif import WhatIf
+
+    if not 0 < rate_times < float("inf"):
+        raise UsageError(f"--rate-times: {rate_times:g} is not a number above zero")
+    keys: dict[str, object] = {}
+    for flag, prefix, given in (
+        ("--set", "", sets),
+        ("--timeout", "timeouts.", timeouts),
+        ("--eject", "outliers.", ("enabled=false" if it == "off" else it for it in eject)),
+    ):
+        for text in given:
+            name, value = _pair(flag, text)
+            _once(keys, f"{prefix}{name}", flag)
+            keys[f"{prefix}{name}"] = value_of(value)
+    for flag, key, number in (
+        ("--retries", "retries.max", retries),
+        ("--queue", "queue.limit", queue),
+        ("--max-in-flight", "backend.max_in_flight", max_in_flight),
+    ):
+        if number is not None:
+            _once(keys, key, flag)
+            keys[key] = number
+    for name in keys:
+        if name.partition(".")[0] == "algorithm":
+            raise UsageError("--set algorithm: give -a NAME, with parameters as in p2c:choices=3")
+    common = {
+        "keys": keys,
+        "weights": dict(_weight(text) for text in weights),
+        "more": tuple(name or scenario.backends[0].label for name in add),
+        "without": tuple(remove),
+        "lost": tuple(map(_loss, lose)),
+        "rate_times": rate_times,
+        "balancers": balancers,
+    }
+    if algorithms:
+        return [WhatIf(name, **common) for name in algorithms]  # type: ignore[arg-type]
+    only = WhatIf(**common)  # type: ignore[arg-type]
+    return [only] if only.parts else []
+
+
+def bounds_of(given: Iterable[str]) -> dict[str, float]:
+    """`["10%", "p99=0.2"]` of --max-error: by figure. Raises UsageError."""
+    from sim.fit.predict.sample import FIGURES
+
+    found: dict[str, float] = {}
+    for text in given:
+        name, equals, number = text.rpartition("=")
+        if equals and name not in FIGURES:
+            raise UsageError(f"--max-error: no figure {name!r}; {nearest(name, FIGURES)}")
+        try:
+            bound = float(number.strip().removesuffix("%")) / (100 if "%" in number else 1)
+        except ValueError:
+            why = f"{number.strip()!r} is not a share such as 10% or 0.1"
+            raise UsageError(f"--max-error: {why}") from None
+        if not 0 < bound < float("inf"):
+            raise UsageError(f"--max-error: {number.strip()} is not above zero")
+        found |= dict.fromkeys([name] if equals else FIGURES, bound)
+    return found
+
+
+def _pair(flag: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise UsageError(f"{flag} {text}: write KEY=VALUE")
+    return name.strip(), value.strip()
+
+
+def _once(keys: dict[str, object], name: str, flag: str) -> None:
+    if name in keys:
+        raise UsageError(f"{flag}: {name} is given twice; one will do")
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, weight = text.rpartition("=")
+    try:
+        return name, float(weight)
+    except ValueError:
+        name = ""
+    raise UsageError(f"--weight {text}: write NAME=W, such as a=2")
+
+
+def _loss(text: str) -> Loss:
+    from sim.fit.whatif import Loss
+
+    name, at, span = text.partition("@")
+    if not at:
+        return Loss(name)
+    since, dash, until = span.partition("-")
+    try:
+        return Loss(name, _seconds(since), _seconds(until) if dash and until.strip() else None)
+    except LbError:
+        raise UsageError(f"--lose {text}: write NAME, or NAME@20s-40s") from None
+
+
+def _seconds(text: str) -> float:
+    """Of a duration; a bare number is seconds. Raises LbError."""
+    try:
+        return float(text)
+    except ValueError:
+        try:
+            return seconds(text.strip())
+        except ValueError as error:
+            raise UsageError(str(error)) from None

@@ -1,0 +1,149 @@
+"""The setting that a recording was made under: what it says itself, else what the file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from lb import strategies
+from lb.balancing import Settings, Setup
+from lb.balancing.setup import POLICIES
+from lb.config import Scenario, Table, changed
+from lb.errors import ConfigError, nearest
+from lb.traces.observed import Observed
+
+OWN = ("weight", "max_in_flight", "priority", "zone")
+"""Of a backend, what a setup and a file both say."""
+
+
+@dataclass(frozen=True)
+class Current:
+    """What is running now, as a scenario."""
+
+    scenario: Scenario
+    told_by: Literal["file", "recording"]
+    differs: tuple[str, ...] = ()
+    """Where the recording and the file say different things, a phrase each; the recording counts.
+    """
+
+    @property
+    def algorithm(self) -> str:
+        """Its name, with parameters where it has any."""
+        own = self.scenario.algorithm
+        if not own.settings:
+            return own.name
+        return f"{own.name}:{','.join(f'{key}={value}' for key, value in own.settings.items())}"
+
+
+def current(scenario: Scenario, seen: Observed | None) -> Current:
+    """`scenario` as it was when `seen` was recorded. Raises ConfigError for another's recording."""
+    if seen is None:
+        return Current(scenario, "file")
+    _same_backends(scenario, seen)
+    if seen.setup is None:
+        return Current(scenario, "file")
+    changes = dict(_differences(scenario, seen.setup))
+    differs = tuple(
+        f"{_named(scenario, key)} {_value(value)}, in the file {_value(_own(scenario, key))}"
+        for key, value in changes.items()
+    )
+    return Current(changed(scenario, changes), "recording", differs)
+
+
+def placed(scenario: Scenario, seen: Observed) -> list[int]:
+    """The place in `scenario` of each backend that `seen` names; -1 of one that it lacks."""
+    known = {
+        word: at for at, row in enumerate(scenario.backends) for word in (row.address, row.label)
+    }
+    return [known.get(name, -1) for name in seen.backends]
+
+
+def _same_backends(scenario: Scenario, seen: Observed) -> None:
+    names = [row.label for row in scenario.backends]
+    words = dict.fromkeys(word for row in scenario.backends for word in (row.label, row.address))
+    theirs = list(seen.backends)
+    if seen.setup is not None:
+        theirs = [row.label for row in seen.setup.backends]
+        strange = [
+            row.label for row in seen.setup.backends if not {row.label, row.address} & words.keys()
+        ]
+        there = {word for row in seen.setup.backends for word in (row.label, row.address)}
+        missing = [row.label for row in scenario.backends if not {row.label, row.address} & there]
+    else:
+        strange, missing = [name for name in theirs if name not in words], []
+    if not strange and not missing:
+        return
+    why = f"a recording of another file: its backends are {_listed(theirs)}"
+    if strange and len(strange) < len(theirs):
+        why += f" ({_listed(strange)} unknown; {nearest(strange[0], words)})"
+    hint = "; give the file that was served, or one made by lb calibrate"
+    raise ConfigError([f"{seen.source}: {why}, and those of the scenario {_listed(names)}{hint}"])
+
+
+def _differences(scenario: Scenario, setup: Setup) -> Iterator[tuple[str, Any]]:
+    """Keys of the file and the values that `setup` has there, where they are others."""
+    own = scenario.setup()
+    row = strategies.spec(setup.algorithm)
+    if own.algorithm != setup.algorithm or row.configure(own.settings) != row.configure(
+        setup.settings
+    ):
+        yield "algorithm", {"name": setup.algorithm, **setup.settings}
+    for at, mine in enumerate(own.backends):
+        theirs = _like(mine, setup)
+        for name in OWN:
+            if getattr(mine, name) != getattr(theirs, name):
+                yield f"backend.{at}.{name}", getattr(theirs, name)
+    for name in POLICIES:
+        table = getattr(scenario, name, None)
+        if not isinstance(table, Table):
+            continue
+        mine, theirs = getattr(own, name), getattr(setup, name)
+        for one in fields(mine):
+            value = getattr(theirs, one.name)
+            if one.name in type(table).model_fields and getattr(mine, one.name) != value:
+                yield f"{name}.{one.name}", list(value) if isinstance(value, tuple) else value
+
+
+def _like(mine: Settings, setup: Setup) -> Settings:
+    """The one of `setup` that is the same backend: by address, else by name."""
+    by = {row.label: row for row in setup.backends} | {row.address: row for row in setup.backends}
+    return by.get(mine.address) or by[mine.label]
+
+
+def _own(scenario: Scenario, key: str) -> Any:
+    """What the file says there."""
+    if key == "algorithm":
+        return {"name": scenario.algorithm.name, **scenario.algorithm.settings}
+    first, *more = key.split(".")
+    if first == "backend":
+        return getattr(scenario.backends[int(more[0])], more[1])
+    return getattr(getattr(scenario, first), more[0])
+
+
+def _named(scenario: Scenario, key: str) -> str:
+    """A key in words: `weight of a`."""
+    first, *more = key.split(".")
+    if first == "backend":
+        return f"{more[1]} of {scenario.backends[int(more[0])].label}"
+    return key
+
+
+def _value(value: Any) -> str:
+    match value:
+        case {"name": name, **settings}:
+            told = ",".join(f"{key}={setting}" for key, setting in settings.items())
+            return f"{name}:{told}" if told else str(name)
+        case None:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case list() | tuple():
+            return f"[{', '.join(map(str, value))}]"
+    return str(value)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "none"

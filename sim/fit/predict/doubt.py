@@ -1,0 +1,143 @@
+"""How far a prediction may be off: chance, parameters, what is unknown, and the model itself.
+
+All on the scale of logarithms, where an error of a model is a factor. The model's error at the
+current setting, d, is seen through one recording, whose own chance has variance v. Before that an
+error of `PRIOR` is taken to be as likely to either side; both together (the normal posterior; an
+error that is plainly larger makes the prior as wide as itself, which is empirical Bayes: Efron &
+Morris, "Stein's estimation rule and its competitors", JASA 1973) say by which factor the model is
+off, and how surely. That factor corrects predictions. How much of it another setting has in common
+is not to be known beforehand: the interval reaches from none of it to twice of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.analysis.statistics import Estimate, student_t
+from sim.model.laws import Floats
+
+PRIOR = {"mean": 0.02, "p50": 0.02, "p95": 0.04, "p99": 0.05}
+"""Standard deviation of a calibrated model's error, relative: what live runs beside their
+predictions have shown."""
+CARRIED = 0.5
+"""Standard deviation of the part of an error that another setting does not share."""
+NORMAL = 1.959964
+LEAST = 1e-9
+"""Seconds; the logarithm of nothing is no number."""
+
+
+@dataclass(frozen=True)
+class Bias:
+    """By which factor (its logarithm) the truth is above the model."""
+
+    value: float = 0.0
+    deviation: float = 0.0
+    prior: float = 0.0
+    vouched: bool = True
+    """Whether anything measured stands behind it."""
+
+    @property
+    def carried(self) -> float:
+        """Variance of what another setting may have of its own."""
+        return CARRIED**2 * (self.value**2 + self.prior**2)
+
+
+def bias(figure: str, seen: float, runs: Floats) -> Bias:
+    """From the measured figure and those of replays of the same arrivals, seconds."""
+    paper = logs(runs)
+    d = math.log(max(seen, LEAST)) - float(paper.mean())
+    v = variance_of_one(paper)
+    prior = max(PRIOR[figure] ** 2, d * d - v)
+    value = d * prior / (prior + v) if prior + v else 0.0
+    deviation = math.sqrt(prior * v / (prior + v)) if prior + v else 0.0
+    return Bias(value, deviation, PRIOR[figure])
+
+
+def told(figure: str, error: float) -> Bias:
+    """From what a file says of its model's error, whose sign may be chance."""
+    return Bias(0.0, max(PRIOR[figure], abs(error)), PRIOR[figure])
+
+
+def unvouched() -> Bias:
+    """Nothing is known of the model's error."""
+    return Bias(vouched=False)
+
+
+def variance_of_one(paper: Floats) -> float:
+    """Of one more run beside the mean of these, logarithms; 0 where they say nothing."""
+    n = len(paper)
+    return float(paper.var(ddof=1)) * (1 + 1 / n) if n > 1 else 0.0
+
+
+def logs(values: Sequence[float] | Floats) -> Floats:
+    """Of figures in seconds."""
+    found: Floats = np.log(np.maximum(np.asarray(values, dtype=float), LEAST))
+    return found
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is not sure of one figure, on the scale it is judged on, downwards and upwards."""
+
+    chance: float = 0.0
+    """Variance of the mean of the replications."""
+    parameters: tuple[float, float] = (0.0, 0.0)
+    """Variances by what the calibration's intervals allow, below and above."""
+    unknown: tuple[float, float] = (0.0, 0.0)
+    """How far the ends of what could not be identified lead, zero or below and zero or above."""
+
+    def interval(
+        self, centre: float, more: float, level: float, runs: int
+    ) -> tuple[float, float, float, float]:
+        """Low and high around `centre` with so much `more` variance, and each without `unknown`."""
+        z = quantile(level, runs)
+        low = centre - z * math.sqrt(self.chance + self.parameters[0] + more)
+        high = centre + z * math.sqrt(self.chance + self.parameters[1] + more)
+        return low + self.unknown[0], high + self.unknown[1], low, high
+
+
+def quantile(level: float, runs: int) -> float:
+    """Standard errors on either side, of the mean of so many runs."""
+    return student_t((1 + level) / 2, max(runs - 1, 1))
+
+
+def spread(runs: Floats, drawn: Floats | None, ends: Sequence[tuple[float, float]] = ()) -> Spread:
+    """Of one figure.
+
+    `runs`: one entry per replication. `drawn`: how it differs with parameters drawn by their
+    intervals, shape (draws, replications of each), or None. `ends`: how it differs at the low and
+    the high end of each unknown.
+    """
+    n = len(runs)
+    chance = float(runs.var(ddof=1)) / n if n > 1 else 0.0
+    low = sum(min(0.0, *pair) for pair in ends)
+    high = sum(max(0.0, *pair) for pair in ends)
+    return Spread(chance, _sides(drawn), (low, high))
+
+
+def _sides(drawn: Floats | None) -> tuple[float, float]:
+    """Mean squares below and above zero, without what the replications of a draw add by chance."""
+    if drawn is None or not drawn.size:
+        return 0.0, 0.0
+    each = drawn.mean(axis=1)
+    noise = 0.0
+    if drawn.shape[1] > 1:
+        noise = float(drawn.var(axis=1, ddof=1).mean()) / drawn.shape[1]
+    both = float((each**2).mean())
+    kept = max(both - noise, 0.0) / both if both else 0.0
+    sides = []
+    for sign in (-1, 1):
+        mine = each[each * sign > 0]
+        square = float((mine**2).mean()) if len(mine) else 0.0
+        # As wide as a normal law of that side alone, and never narrower than half of both.
+        sides.append(max(square, both / 2) * kept)
+    return sides[0], sides[1]
+
+
+def figure_of(low: float, value: float, high: float) -> Estimate:
+    """Back from logarithms."""
+    return Estimate(math.exp(value), math.exp(low), math.exp(high))

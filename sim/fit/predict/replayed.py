@@ -1,0 +1,95 @@
+"""A scenario in which a recording's requests come again: its arrivals and keys, the work drawn."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from lb.config import Scenario, Trace, Traffic
+from lb.system import writing
+from lb.traces.observed import UNKNOWN
+from sim.fit.seen import Seen
+from sim.model.arrivals import streams
+
+COARSE = 0.01
+"""Seconds that arrivals may be rounded to before those of one moment are spread over it."""
+REQUESTS = 20_000
+"""Of a replication without a recording, where the file says nothing."""
+START = 0.1
+"""Of such a run, what is not counted where the file says nothing."""
+
+
+def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list[str]]:
+    """`now` with the requests of `seen`, which go into a file in `directory`; and what to know.
+
+    Raises CannotWrite.
+    """
+    run = now.run.model_copy(update={"duration": None, "requests": None, "warmup": 0.0})
+    remarks = list(seen.observed.remarks)
+    workers = now.server.workers
+    if isinstance(workers, int) and workers > 1 and run.balancers == 1:
+        run = run.model_copy(update={"balancers": workers})
+        remarks.append(f"{workers} workers are {workers} balancers: each sees its own requests")
+    if now.traffic is not None and now.traffic.users is not None:
+        remarks.append(
+            "the file says users: they send when they have their answers, so the replay lets them, "
+            "and the recorded arrivals are not used"
+        )
+        run = run.model_copy(update={"duration": max(seen.seconds, 1e-3)})
+        return now.model_copy(update={"run": run}), remarks
+    path = directory / "requests.csv"
+    remarks += _write(seen, path, now.run.seed)
+    trace = Trace(process="trace", file=str(path))
+    traffic = (
+        Traffic(arrivals=trace)
+        if now.traffic is None
+        else now.traffic.model_copy(update={"arrivals": trace})
+    )
+    return now.model_copy(update={"run": run, "traffic": traffic}), remarks
+
+
+def on_its_own(now: Scenario) -> tuple[Scenario, float]:
+    """`now` with a length where it has none, and the seconds at its start that do not count.
+
+    Raises ConfigError.
+    """
+    run = now.run
+    if run.duration is None and run.requests is None and not _ends(now):
+        run = run.model_copy(update={"requests": REQUESTS})
+        now = now.model_copy(update={"run": run})
+    return now, START * now.length if run.warmup is None else run.warmup
+
+
+def _ends(now: Scenario) -> bool:
+    return isinstance(now.offered().arrivals, Trace)
+
+
+def _write(seen: Seen, path: Path, seed: int) -> list[str]:
+    times, remarks = seen.arrived, []
+    order = np.arange(len(times))
+    resolution = seen.observed.resolution
+    if resolution > COARSE:
+        luck = streams(seed, 0, "within a moment")[0]
+        times = times + resolution * luck.random(len(times))
+        order = np.argsort(times, kind="stable")
+        times = times[order] - times[order[0]]
+        remarks.append(
+            f"arrivals are known to {resolution:g} s only: those of one moment are spread over it"
+        )
+    keys = seen.key[order]
+    keyed = bool((keys != UNKNOWN).any())
+    texts = [_plain(text) for text in seen.observed.texts]
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["time", "key"] if keyed else ["time"])
+        for time, key in zip(times.tolist(), keys.tolist(), strict=True):
+            row = [repr(time)]
+            table.writerow([*row, "" if key == UNKNOWN else texts[key]] if keyed else row)
+    return remarks
+
+
+def _plain(text: str) -> str:
+    """What a header field can carry; another text remains another."""
+    return text if text.isprintable() else repr(text)[1:-1]

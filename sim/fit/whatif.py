@@ -1,0 +1,129 @@
+"""What somebody would change of a scenario, in words, and the scenario that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lb.config import Scenario, changed, enlarged, reduced, struck
+from lb.errors import UsageError, nearest
+from lb.strategies import parse
+
+EVER = 1e8
+"""Seconds: longer than any run."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A backend that refuses connections for a time; what it has in flight then is lost."""
+
+    backend: str
+    since: float = 0.0
+    until: float | None = None
+    """Seconds from the start of the run; it does not come back unless given."""
+
+    def __str__(self) -> str:
+        if self.until is not None:
+            return f"{self.backend} lost from {self.since:g} s to {self.until:g} s"
+        return f"{self.backend} lost" + (f" from {self.since:g} s on" if self.since else "")
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Changes that are made together; none of them is the setting as it is."""
+
+    algorithm: str | None = None
+    """A name, with parameters behind a colon; the one there is unless given."""
+    keys: Mapping[str, object] = field(default_factory=dict)
+    """Any keys of the file by their dotted paths, see `lb.config.changed`; a backend may be named
+    in place of its number."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """By backend."""
+    more: tuple[str, ...] = ()
+    """One backend more like each of these."""
+    without: tuple[str, ...] = ()
+    lost: tuple[Loss, ...] = ()
+    rate_times: float = 1.0
+    """How many times the traffic: time runs so much faster, which keeps how bursty it is."""
+    balancers: int | None = None
+
+    def __str__(self) -> str:
+        """`p2c, rate x 1.5, without b`."""
+        return ", ".join(self.parts) or "as it is"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Each change in a few words."""
+        return (
+            *([] if self.algorithm is None else [self.algorithm]),
+            *(f"{key} = {_shown(value)}" for key, value in self.keys.items()),
+            *(f"weight of {name} = {weight:g}" for name, weight in self.weights.items()),
+            *(f"one more like {name}" for name in self.more),
+            *(f"without {name}" for name in self.without),
+            *map(str, self.lost),
+            *([] if self.rate_times == 1 else [f"rate x {self.rate_times:g}"]),
+            *([] if self.balancers is None else [f"balancers = {self.balancers}"]),
+        )
+
+    def applied(self, scenario: Scenario) -> Scenario:
+        """`scenario` with the changes. Raises UsageError for what is not there, or cannot be."""
+        keys: dict[str, object] = {}
+        if self.algorithm is not None:
+            keys["algorithm"] = _table(scenario, self.algorithm)
+        keys |= {_numbered(scenario, path): value for path, value in self.keys.items()}
+        for name, weight in self.weights.items():
+            keys[f"backend.{place(scenario, name)}.weight"] = weight
+        if self.balancers is not None:
+            keys["run.balancers"] = self.balancers
+        there = changed(scenario, keys)
+        for name in self.more:
+            there = enlarged(there, place(scenario, name))
+        for name in self.without:
+            place(scenario, name)
+            there = reduced(there, place(there, name))
+        for loss in self.lost:
+            name = there.backends[place(there, loss.backend)].label
+            until = EVER if loss.until is None else loss.until
+            there = struck(
+                there, {"backend": name, "kind": "down", "from": loss.since, "to": until}
+            )
+        return there if self.rate_times == 1 else there.at_rate(self.rate_times * there.rate)
+
+    def left(self, scenario: Scenario) -> Scenario:
+        """The backends of `scenario`, to which this has been applied, that are not lost for good.
+
+        Raises UsageError where none is.
+        """
+        for loss in self.lost:
+            if loss.until is None:
+                scenario = reduced(scenario, place(scenario, loss.backend))
+        return scenario
+
+
+def place(scenario: Scenario, name: str) -> int:
+    """Of the backend of that name or address. Raises UsageError."""
+    for at, row in enumerate(scenario.backends):
+        if name in (row.label, row.address):
+            return at
+    known = dict.fromkeys(word for row in scenario.backends for word in (row.label, row.address))
+    raise UsageError(f"no backend is named {name!r}; {nearest(name, known)}")
+
+
+def _table(scenario: Scenario, algorithm: str) -> dict[str, object]:
+    """As a file has it; the name alone of the one there is keeps its parameters."""
+    name, settings = parse(algorithm)
+    own = scenario.algorithm
+    return {"name": name, **(own.settings if algorithm == own.name else settings)}
+
+
+def _numbered(scenario: Scenario, path: str) -> str:
+    """With a backend's number in place of its name."""
+    for at, row in enumerate(scenario.backends):
+        for name in (row.label, row.address):
+            if path.startswith(f"backend.{name}."):
+                return f"backend.{at}.{path.removeprefix(f'backend.{name}.')}"
+    return path
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
