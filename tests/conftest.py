@@ -31,6 +31,8 @@ ONCE = (
     *("cli/test_check.py", "cli/test_check_prints.py", "cli/test_simulate_output.py"),
     *("cli/test_completion.py", "cli/test_ctl.py", "cli/test_init.py", "cli/test_top.py"),
     "cli/test_init_grafana.py",
+    *("cli/test_predict.py", "sim/test_predict.py", "sim/test_predict_doubt.py"),
+    "sim/test_whatif.py",
 )
 """Files whose tests say the same in both builds, the slow ones first of all: what they try is never
 compiled, or they read what simulations give, which is the same to the bit

@@ -106,16 +106,16 @@ def predict(
     none.
     """
     gc.disable()
-    from importlib import import_module
-
     from rich.console import Console
     from rich.progress import Progress
 
     import sim
     from lb.system import try_directory
     from lb.terminal import Terminal
+    from lb.traces.observing import observe
     from sim.fit.predict.sample import FIGURES
-    from sim.output.predictions import FILES, print_prediction, write_prediction
+    from sim.output.predicted import FILES, write_prediction
+    from sim.output.predictions import print_prediction
 
     gc.enable()
     if config is None:
@@ -148,11 +148,7 @@ def predict(
         it.applied(scenario)  # what cannot be meant is told before a long file is read
     if out is not None:
         try_directory(out, FILES)
-    seen = (
-        None
-        if recording is None
-        else import_module("lb.traces.observing").observe(str(recording), scenario.key)
-    )
+    seen = None if recording is None else observe(str(recording), scenario.key)
     terminal = Terminal(stderr=as_json, quiet=quiet)
     bar = Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()

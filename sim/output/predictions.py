@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
-from lb.system import writing
 from lb.terminal import Terminal, counted
 from sim.analysis.statistics import Estimate
 from sim.fit.predict import Prediction
 from sim.fit.predict.changes import Change, Outlook
 from sim.fit.predict.gate import Answer, Gap
 from sim.fit.predict.sample import FIGURES
-from sim.output.words import MANY
+from sim.output.words import MANY, milliseconds
 
-DOCUMENT, REPLAY, GAINS, REPORT = "prediction.json", "replay.png", "changes.png", "report.html"
-FILES = (DOCUMENT, REPLAY, GAINS, REPORT)
-"""Files that `write_prediction` may leave."""
 FEW_FALSE = 0.005
 """Ejections a run that are worth no word."""
 
@@ -126,7 +120,8 @@ def change_rows(told: Prediction) -> list[list[str]]:
 
 def _row(view: Outlook) -> list[str]:
     cells = [
-        _interval(view.latency[name].expected) if name in view.latency else "-" for name in FIGURES
+        milliseconds(view.latency[name].expected) if name in view.latency else "-"
+        for name in FIGURES
     ]
     return [view.name, *cells]
 
@@ -173,28 +168,6 @@ def _change(told: Prediction, now: Outlook, change: Change) -> Iterator[str]:
     if view.load >= 1:
         more.append(f"load {view.load:.2f} of capacity")
     yield f"  {'; '.join(more)}."
-
-
-def write_prediction(told: Prediction, directory: Path, command: str = "") -> list[Path]:
-    """prediction.json, pictures and a page in `directory`. Raises CannotWrite."""
-    from sim.output.plots.pictures import save
-    from sim.output.plots.predictions import gains, replay
-    from sim.output.predicted_page import page
-
-    drawn = {
-        **({REPLAY: replay} if len(told.measured) else {}),
-        **({GAINS: gains} if told.current is not None else {}),
-    }
-    with writing(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        document, report = directory / DOCUMENT, directory / REPORT
-        document.write_text(json.dumps(told.as_dict(), indent=1) + "\n", encoding="utf-8")
-        for name in (REPLAY, GAINS):
-            (directory / name).unlink(missing_ok=True)  # that of an earlier prediction
-        for name, draw in drawn.items():
-            save(draw(told), directory / name)
-        report.write_text(page(told, command), encoding="utf-8", newline="\n")
-        return [document, *(directory / name for name in drawn), report]
 
 
 def _ms(seconds: float) -> str:

@@ -1,9 +1,12 @@
-"""A prediction on one page that needs nothing but itself."""
+"""A prediction as files: pictures, JSON, and one page that needs nothing but itself."""
 
 from __future__ import annotations
 
+import json
 from html import escape
+from pathlib import Path
 
+from lb.system import writing
 from sim.fit.predict import Prediction
 from sim.output.html import document, heading, picture, points, table
 from sim.output.predictions import (
@@ -17,6 +20,9 @@ from sim.output.predictions import (
     gate_title,
 )
 
+DOCUMENT, REPLAY, GAINS, REPORT = "prediction.json", "replay.png", "changes.png", "report.html"
+FILES = (DOCUMENT, REPLAY, GAINS, REPORT)
+"""Files that `write_prediction` may leave."""
 SAID = {
     "replay": "The model tells what was recorded where the dashed line is within the band. The "
     "other lines are what the changes would give, uncorrected.",
@@ -51,3 +57,24 @@ def page(told: Prediction, command: str = "") -> str:
         *([f"<p>Again:</p>\n<pre><code>{escape(command)}</code></pre>"] if command else []),
     ]
     return document(f"Prediction for {told.told.setting.algorithm}", body)
+
+
+def write_prediction(told: Prediction, directory: Path, command: str = "") -> list[Path]:
+    """prediction.json, pictures and a page in `directory`. Raises CannotWrite."""
+    from sim.output.plots.pictures import save
+    from sim.output.plots.predictions import gains, replay
+
+    drawn = {
+        **({REPLAY: replay} if len(told.measured) else {}),
+        **({GAINS: gains} if told.current is not None else {}),
+    }
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        document, report = directory / DOCUMENT, directory / REPORT
+        document.write_text(json.dumps(told.as_dict(), indent=1) + "\n", encoding="utf-8")
+        for name in (REPLAY, GAINS):
+            (directory / name).unlink(missing_ok=True)  # that of an earlier prediction
+        for name, draw in drawn.items():
+            save(draw(told), directory / name)
+        report.write_text(page(told, command), encoding="utf-8", newline="\n")
+        return [document, *(directory / name for name in drawn), report]

@@ -1,0 +1,57 @@
+"""What predictions are unsure of: parameters drawn, unknowns at their ends, the model's error."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lb.config import changed
+from sim.fit.predict import doubt
+from sim.fit.predict.runs import coupled, draws, unknowns
+from sim.model.arrivals import Schedule
+from tests.sim.test_predict import file
+
+
+def test_parameters_are_drawn_by_their_intervals() -> None:
+    rows = [
+        {"key": "backend.0.model.service.mean", "value": "10ms", "low": "8ms", "high": "11ms"},
+        {"key": "backend.0.model.workers", "value": 2, "low": 2, "high": 2},
+        {"key": "backend.0.model.discipline", "value": "ps", "low": "fifo", "high": "ps"},
+    ]
+    known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "estimate": rows}
+    calibration = changed(file(), {"calibration": known}).calibration
+    found = draws(calibration, 1)
+    assert {tuple(one) for one in found} == {("backend.0.model.service.mean",)}
+    values = np.array([one["backend.0.model.service.mean"] for one in found], float)
+    assert 0.0065 < values.min() < 0.010 < values.max() < 0.0125
+
+
+def test_unknowns_of_one_kind_go_together() -> None:
+    rows = [{"key": f"backend.{at}.model.workers", "low": 1, "high": at + 2} for at in range(2)]
+    known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "unknown": rows}
+    ((low, high),) = unknowns(changed(file(), {"calibration": known}).calibration)
+    assert list(low.values()) == [1, 1]
+    assert list(high.values()) == [2, 3]
+
+
+def test_other_shapes_are_drawn_from_the_same_luck() -> None:
+    law = {"law": "lognormal", "mean": "10ms", "cv": 1.0}
+    one = changed(file(), {"backend.model.service": law})
+    other = changed(one, {"backend.model.service": {**law, "cv": 1.1}})
+    assert coupled(one, one, 0) is None
+    drawn = coupled(one, other, 3)
+    assert drawn is not None
+    ranks = [np.argsort(it.sizes[0]) for it in (Schedule.draw(one, 3), drawn)]
+    assert (ranks[0] == ranks[1]).all()
+    assert drawn.shapes == ("lognormal(cv=1.1)",)
+
+
+def test_an_error_is_corrected_as_far_as_it_is_no_chance() -> None:
+    runs = np.exp(np.random.default_rng(1).normal(0.0, 0.05, 200))
+    plain_chance = doubt.bias("p99", 1.03, runs)
+    plain_error = doubt.bias("p99", 1.5, runs)
+    assert abs(plain_chance.value) < 0.6 * 0.03
+    assert plain_error.value == pytest.approx(math.log(1.5), rel=0.05)
+    assert plain_error.carried > plain_chance.carried
