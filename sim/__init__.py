@@ -10,6 +10,7 @@ from sim.analysis.statistics import Estimate
 from sim.experiment import Interrupted, simulate
 from sim.fit.calibrate import Calibration, calibrate
 from sim.fit.predict import Prediction, predict
+from sim.fit.recommend import Recommendation, recommend
 from sim.fit.sweep import Sweep, sweep
 from sim.fit.whatif import Loss, WhatIf
 from sim.live.rehearsal import rehearse
@@ -25,6 +26,7 @@ __all__ = [
     "Interrupted",
     "Loss",
     "Prediction",
+    "Recommendation",
     "Result",
     "Scenario",
     "Schedule",
@@ -33,6 +35,7 @@ __all__ = [
     "WhatIf",
     "calibrate",
     "predict",
+    "recommend",
     "rehearse",
     "simulate",
     "sweep",

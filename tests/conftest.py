@@ -33,6 +33,13 @@ ONCE = (
     "cli/test_init_grafana.py",
     *("cli/test_predict.py", "sim/test_predict.py", "sim/test_predict_doubt.py"),
     "sim/test_whatif.py",
+    "cli/test_recommend.py",
+    *(
+        "sim/test_aims.py",
+        "sim/test_recommend.py",
+        "sim/test_selection.py",
+        "sim/test_splitting.py",
+    ),
 )
 """Files whose tests say the same in both builds, the slow ones first of all: what they try is never
 compiled, or they read what simulations give, which is the same to the bit

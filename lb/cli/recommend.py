@@ -1,0 +1,153 @@
+"""`lb recommend`: which algorithm meets an objective best, and with how much to spare."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lb.cli.interrupts import Heard, terminable
+from lb.cli.options import (
+    Algorithms,
+    AsJson,
+    ConfigFile,
+    Quiet,
+    Seed,
+    Workers,
+    algorithms,
+    number_of_workers,
+)
+from lb.cli.streams import complain
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def recommend(
+    config: ConfigFile = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BOUND",
+            envvar="LB_OBJECTIVE",
+            help="What is to hold, such as 'p99 < 250ms', 'failed < 0.1%' or 'goodput > 95/s'; "
+            "mean, p50, p90, p95, p99 and p999 are latencies; repeat for several [the file's "
+            "\\[expect]].",
+        ),
+    ] = None,
+    algorithm: Algorithms = None,
+    budget: Annotated[
+        str,
+        typer.Option(
+            metavar="N|TIME",
+            envvar="LB_BUDGET",
+            help="Requests to simulate, such as 20M, or a time, such as 30s; of requests the "
+            "same comes out on any machine.",
+        ),
+    ] = "12M",
+    rate: Annotated[
+        float | None, typer.Option(envvar="LB_RATE", help="Requests per second, as of today.")
+    ] = None,
+    load: Annotated[
+        float | None,
+        typer.Option(envvar="LB_LOAD", help="Offered load over capacity, in place of --rate."),
+    ] = None,
+    seed: Seed = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="LB_OUT",
+            help="Where recommend.json, recommended.toml and a picture go [nowhere].",
+        ),
+    ] = None,
+    workers: Workers = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search algorithms and their parameters for what meets an objective best.
+
+    Says which cannot be told from the best, how much load they bear, with a backend lost too, how
+    few backends do, and the best static weights. Exit status 4 when nothing meets the objective, or
+    the data cannot tell. Ctrl-C leaves what is known so far.
+    """
+    import sim
+    from lb.cli.options import at_pace
+    from lb.errors import LbError
+    from lb.system import try_directory
+    from lb.terminal import Terminal
+    from sim import scenarios
+    from sim.analysis.objectives import Answer
+    from sim.fit.recommend import Interrupted
+    from sim.output.recommended import (
+        REPORT,
+        budget_told,
+        print_recommendation,
+        write_recommendation,
+    )
+
+    hands = number_of_workers(workers)
+    scenario = sim.Scenario.load(config) if config else scenarios.built_in()
+    if seed is not None:
+        run = scenario.run.model_copy(update={"seed": seed})
+        scenario = scenario.model_copy(update={"run": run})
+    scenario = at_pace(scenario, rate, load)
+    names = algorithms(algorithm or []) or None
+    terminal = Terminal(stderr=as_json, quiet=quiet)
+    if out is not None:
+        try_directory(out, REPORT)
+    heard = Heard()
+    bar = _bar(quiet=quiet)
+    task = bar.add_task("searching", total=1.0)
+    try:
+        with terminable() as heard, bar:
+            found = sim.recommend(
+                scenario,
+                objective or (),
+                names,
+                budget=budget,
+                workers=hands,
+                on_progress=lambda share: bar.update(task, completed=share),
+            )
+    except Interrupted as stopped:
+        found = stopped.recommendation
+    except KeyboardInterrupt:
+        complain("interrupted: the first round is not over, nothing to show")
+        raise typer.Exit(heard.status) from None
+    if found.interrupted:
+        terminal.say("interrupted: this is what is known so far")
+    failure: LbError | None = None
+    print_recommendation(found, terminal)
+    if out is not None:
+        try:
+            write_recommendation(found, out)
+            terminal.say(f"Everything is in {out}/")
+        except LbError as error:
+            failure = error  # what took long is not lost for want of a place
+    terminal.say(budget_told(found))
+    if as_json:
+        json.dump(found.as_dict(), sys.stdout)
+        print()
+    if failure is not None:
+        raise failure
+    if found.interrupted:
+        raise typer.Exit(heard.status)
+    if found.answer is not Answer.MET:
+        raise typer.Exit(4)
+
+
+def _bar(*, quiet: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )

@@ -1,0 +1,259 @@
+"""The search itself: rank, then how much load the best bear, how few backends do, which weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lb.config import Scenario, changed
+from lb.errors import ConfigError, UsageError
+from sim.analysis.objectives import Answer
+from sim.crew import Crew, Workers
+from sim.fit.recommend.aims import Aim, aims_of
+from sim.fit.recommend.contenders import Contender, Field, contenders
+from sim.fit.recommend.headroom import headroom, with_one_lost
+from sim.fit.recommend.numbers import number
+from sim.fit.recommend.recommendation import End, Recommendation, Row
+from sim.fit.recommend.sampling import Sampler, Setting, of_length, steady
+from sim.fit.recommend.scores import Score, estimates, score
+from sim.fit.recommend.selection import FIRST, Selection, select
+from sim.fit.recommend.weights import ALGORITHMS, best_weights
+
+BUDGET = 12e6
+"""Requests, unless given: a minute or less on two cores for a file of a few backends."""
+RANKED, LOADED, COUNTED = 0.45, 0.75, 0.87
+"""Up to which share of the budget each part may go; the weights have the rest."""
+AT_ENDS = 0.4
+"""Of the ranking's share, for each end of what a calibration could not identify."""
+SHOWN = 4
+"""Of the set, whose safe load is looked for; and the file's own algorithm."""
+FEWEST = 1e4
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kM]|s|m|)", re.IGNORECASE)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, after something is known."""
+
+    def __init__(self, recommendation: Recommendation) -> None:
+        super().__init__("interrupted")
+        self.recommendation = recommendation
+
+
+def recommend(
+    scenario: Scenario,
+    objective: str | Sequence[str] = (),
+    algorithms: Sequence[str] | None = None,
+    *,
+    budget: str | float = BUDGET,
+    workers: Workers = 1,
+    on_progress: Callable[[float], None] | None = None,
+) -> Recommendation:
+    """Which algorithm, at which settings, meets `objective` best, and with how much to spare.
+
+    `objective` is such as `"p99 < 250ms"`, or several; without one the file's [expect] holds.
+    `algorithms` restricts the search. `budget` is how many requests may be simulated, or a text
+    such as "2M", or how long in seconds, "30s"; what comes of a number of requests depends on the
+    scenario's seed alone, whatever `workers`. `on_progress` is told the share of it that is spent.
+
+    >>> from sim import Scenario, recommend
+    >>> found = recommend(Scenario.load("lb.toml"), "p99 < 250ms")
+    >>> found.suggested.algorithm, [row.algorithm for row in found.set]
+    ('p2c', ['p2c', 'peak_ewma'])
+
+    Raises UsageError for an objective, a budget or an algorithm that cannot be meant, ConfigError
+    for a file that cannot be simulated, WorkerDied, and Interrupted where Ctrl-C leaves something.
+    """
+    aims = aims_of([objective] if isinstance(objective, str) else objective, scenario.expect)
+    requests, seconds = budget_of(budget)
+    scenario.modelled()
+    field = contenders(scenario, algorithms)
+    found = Recommendation(scenario, aims, left_out=field.left_out)
+    found.budget, found.timed = (requests, False) if seconds is None else (seconds, True)
+    found.overloaded = not scenario.bounded and scenario.utilisation >= 1
+    if not found.overloaded and (endless := scenario.endless()):
+        raise ConfigError(endless)
+    try:
+        with Crew(workers) as crew:
+            sampler = Sampler(crew, requests, seconds, on_progress)
+            try:
+                _search(found, sampler, field)
+            finally:
+                found.spent = sampler.spent
+    except KeyboardInterrupt:
+        found.interrupted = True
+        if not found.rows:
+            raise
+        raise Interrupted(found) from None
+    return found
+
+
+def budget_of(given: str | float) -> tuple[float, float | None]:
+    """Requests, and seconds if those were given. Raises UsageError."""
+    if not isinstance(given, str):
+        requests, seconds = float(given), None
+    else:
+        match = _BUDGET.fullmatch(given.strip())
+        if match is None:
+            raise UsageError(
+                f"--budget: {given!r} is neither requests, such as 2M, nor a time, such as 30s"
+            )
+        number, unit = float(match[1]), match[2]
+        requests, seconds = BUDGET, None
+        if unit in ("s", "m"):
+            seconds = number * (60 if unit == "m" else 1)
+            if seconds < 1:
+                raise UsageError(f"--budget: {given!r} is too short; give 1s at least")
+        else:
+            requests = number * {"": 1, "k": 1e3, "K": 1e3, "M": 1e6}[unit]
+    if seconds is None and not FEWEST <= requests < 1e12:
+        raise UsageError(f"--budget: {requests:g} requests; give from {FEWEST:,.0f} to 1e12")
+    return requests, seconds
+
+
+def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
+    scenario, aims = found.scenario, found.aims
+    if found.overloaded:
+        name = _typical(field.contenders)
+        found.number = number(sampler, scenario, name, aims, sampler.left(0.5))
+        found.number_one_lost = number(sampler, scenario, name, aims, sampler.left(), one_lost=True)
+        return
+    variants = _ends(scenario)
+    ranked = RANKED / (1 + AT_ENDS * len(variants))
+    found.selection, found.rows = rank(sampler, scenario, aims, field.contenders, ranked)
+    for settings, there in variants:
+        until = min(sampler.spent / max(sampler.whole, 1) + AT_ENDS * ranked, RANKED)
+        found.ends.append(_at_end(found, sampler, field, settings, there, until))
+    best = found.suggested or found.nearest
+    if best is None:
+        return
+    _loads(found, sampler)
+    half = (LOADED + COUNTED) / 2
+    found.number = number(sampler, scenario, best.algorithm, aims, sampler.left(half))
+    found.number_one_lost = number(
+        sampler, scenario, best.algorithm, aims, sampler.left(COUNTED), one_lost=True
+    )
+    names = [name for name in ALGORITHMS if _searched(name, field)]
+    for place, name in enumerate(names):
+        budget = sampler.left() / (len(names) - place)
+        weights = best_weights(sampler, scenario, name, aims, budget)
+        if weights is not None:
+            found.weights.append(weights)
+
+
+def rank(
+    sampler: Sampler,
+    scenario: Scenario,
+    aims: Sequence[Aim],
+    field: Sequence[Contender],
+    until: float,
+) -> tuple[Selection, list[Row]]:
+    """The selection, and a row for each; `until` is the share of the whole budget to spend at most.
+
+    The first round is always played; where the budget is small its replications are shorter.
+    """
+    there = of_length(scenario)
+    if not scenario.changing:
+        each = sampler.left(until) / (FIRST * len(field))
+        there = of_length(scenario, max(int(min(each / 2, there.run.requests or each)), 500))
+    settings = {it.text: Setting(there, it.text) for it in field}
+
+    def rounds(names: Sequence[str], replications: int) -> Mapping[str, Score] | None:
+        asked = [settings[name] for name in names]
+        done = len(sampler.seen(asked[0]))
+        costs = (replications - done) * len(names) * _cost(sampler, settings, there)
+        if done and costs > sampler.left(until):
+            return None
+        seen = sampler.observe(asked, replications)
+        return {name: score(mine, aims) for name, mine in zip(names, seen, strict=True)}
+
+    selection = select([it.text for it in field], rounds)
+    rows = []
+    for one in field:
+        seen = sampler.seen(settings[one.text])
+        figures = estimates(there, seen, aims)
+        calm = steady(seen)
+        answers = {aim.metric: aim.answer(figures[aim.metric], steady=calm) for aim in aims}
+        used = selection.scores[one.text].value
+        among = one.text in selection.left
+        rows.append(Row(one, figures, answers, used, len(seen), calm, among))
+        sampler.drop(settings[one.text])
+    return selection, sorted(
+        rows, key=lambda row: (not row.in_set, 0.0 if row.in_set else row.used)
+    )
+
+
+def _cost(sampler: Sampler, settings: Mapping[str, Setting], there: Scenario) -> float:
+    """Requests of a replication: as they were so far."""
+    for setting in settings.values():
+        if seen := sampler.seen(setting):
+            return sum(it.requests for it in seen) / len(seen)
+    return there.run.requests or 1.0
+
+
+def _loads(found: Recommendation, sampler: Sampler) -> None:
+    """The safe load of the best, and of the file's own algorithm."""
+    shown = found.set[:SHOWN]
+    best = found.suggested or found.nearest
+    own = [row for row in found.rows if row.algorithm == own_algorithm(found.scenario)]
+    shown += [row for row in (best, *own) if row is not None and row not in shown]
+    shown.sort(key=lambda row: row is not best)
+    for place, row in enumerate(shown):
+        budget = sampler.left(LOADED) / (len(shown) - place) / 2
+        given = found.scenario, row.algorithm, found.aims
+        row.headroom = headroom(sampler, *given, budget)
+        row.one_lost = with_one_lost(sampler, *given, budget)
+
+
+def own_algorithm(scenario: Scenario) -> str:
+    """The file's, as `-a` takes it."""
+    chosen = scenario.algorithm
+    settings = ",".join(f"{name}={value}" for name, value in chosen.settings.items())
+    return f"{chosen.name}:{settings}" if settings else chosen.name
+
+
+def _at_end(
+    found: Recommendation,
+    sampler: Sampler,
+    field: Field,
+    settings: dict[str, Any],
+    there: Scenario,
+    until: float,
+) -> End:
+    selection, rows = rank(sampler, there, found.aims, field.contenders, until)
+    mine = found.suggested or found.nearest
+    name = None if mine is None else mine.algorithm
+    answer: Answer | None = next((row.answer for row in rows if row.algorithm == name), None)
+    ordered = tuple(row.algorithm for row in rows if row.algorithm in selection.left)
+    return End(settings, ordered, answer)
+
+
+def _ends(scenario: Scenario) -> list[tuple[dict[str, Any], Scenario]]:
+    """The file with all that a calibration could not identify at its low ends, and at its high
+    ones; one that says no end there stays as it is.
+    """
+    rows = getattr(getattr(scenario, "calibration", None), "unknown", ())
+    found = []
+    for end in ("low", "high"):
+        settings = {row.key: value for row in rows if (value := getattr(row, end)) is not None}
+        if not settings:
+            continue
+        whole = {
+            key: int(value) if value == int(value) else value for key, value in settings.items()
+        }
+        there = changed(scenario, whole)
+        if there != scenario:
+            found.append((whole, there))
+    return found
+
+
+def _searched(name: str, field: Field) -> bool:
+    """Whether weights are of interest: it takes part, or only alike weights keep it out."""
+    names = [it.text.partition(":")[0] for it in field.contenders]
+    return name in names or name in [out for out, _ in field.left_out]
+
+
+def _typical(field: Sequence[Contender]) -> str:
+    """Whom nobody's ignorance holds back, where nothing can be ranked."""
+    names = [it.text for it in field]
+    return next((name for name in ("least_connections", "p2c") if name in names), names[0])

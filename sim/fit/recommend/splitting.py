@@ -1,0 +1,64 @@
+"""The square-root rule: how to split a Poisson stream at random among exponential servers.
+
+Of servers of rates m_i, one line each, and arrivals at rate L, the mean time in the system is least
+when server i is sent m_i - sqrt(m_i) (sum m - L) / sum sqrt(m), over those servers that this leaves
+something; the slowest others are sent nothing (Bell & Stidham, "Individual versus social
+optimization in the allocation of customers to alternative servers", Management Science 29, 1983;
+Tantawi & Towsley, "Optimal static load balancing in distributed computer systems", Journal of the
+ACM 32, 1985).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from lb.config import Poisson, Scenario
+from lb.config.laws import Exponential
+
+
+def square_root_rule(rates: Sequence[float], offered: float) -> list[float]:
+    """The share of the requests that each server is sent, in the order of `rates`.
+
+    Raises ValueError unless 0 < offered < sum of rates.
+    """
+    if not 0 < offered < sum(rates):
+        raise ValueError(f"{offered:g} requests per second for {sum(rates):g} that can be served")
+    active = sorted(range(len(rates)), key=lambda i: -rates[i])
+    while True:
+        spare = sum(rates[i] for i in active) - offered
+        roots = sum(math.sqrt(rates[i]) for i in active)
+        slowest = active[-1]
+        if rates[slowest] > math.sqrt(rates[slowest]) * spare / roots:
+            break
+        active.pop()
+    sent = [0.0] * len(rates)
+    for i in active:
+        sent[i] = (rates[i] - math.sqrt(rates[i]) * spare / roots) / offered
+    return sent
+
+
+def mean_time(rates: Sequence[float], offered: float, shares: Sequence[float]) -> float:
+    """The mean time in the system of such a split; infinite where a server cannot keep up."""
+    total = 0.0
+    for rate, share in zip(rates, shares, strict=True):
+        if share:
+            if share * offered >= rate:
+                return math.inf
+            total += share / (rate - share * offered)
+    return total
+
+
+def applies(scenario: Scenario) -> bool:
+    """Whether these are the servers that the rule is exact for, when requests are dealt at random
+    and the mean is what counts.
+    """
+    traffic = scenario.offered()
+    return isinstance(traffic.arrivals, Poisson) and all(
+        isinstance(model.service, Exponential)
+        and model.discipline == "fifo"
+        and model.workers == 1
+        and model.plain
+        and model.queue is None
+        for _, model in scenario.modelled()
+    )

@@ -1,0 +1,322 @@
+"""A recommendation for a person: a table, sentences that give reasons, and a directory of files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from lb.config.effective import effective_text
+from lb.system import writing
+from lb.terminal import Terminal, counted
+from sim.analysis.objectives import Answer
+from sim.analysis.statistics import Estimate
+from sim.fit.recommend.aims import LATENCIES, Aim
+from sim.fit.recommend.headroom import MOST, Headroom
+from sim.fit.recommend.numbers import Number
+from sim.fit.recommend.recommendation import WORDS, Recommendation, Row
+from sim.fit.recommend.searching import own_algorithm
+from sim.fit.recommend.selection import ERROR
+from sim.fit.recommend.variations import weighted
+from sim.fit.recommend.weights import Weights
+from sim.output.words import milliseconds
+
+DOCUMENT, PICTURE, FILE = "recommend.json", "headroom.png", "recommended.toml"
+REPORT = (DOCUMENT, PICTURE, FILE)
+"""Files that `write_recommendation` may leave."""
+OTHERS = 5
+"""Contenders outside of the set that are shown."""
+NAMED = 6
+"""Of a long list."""
+
+
+def print_recommendation(found: Recommendation, terminal: Terminal) -> None:
+    """The table of the best, and what follows."""
+    shown = _shown(found)
+    if shown:
+        aims = found.aims
+        header = ["algorithm", *map(_head, aims), "objective", "safe load", "one lost"]
+        rows = [
+            [
+                f"{'*' if row.in_set else ' '} {row.algorithm}",
+                *(told(row.figures[aim.metric], aim, steady=row.steady) for aim in aims),
+                WORDS[row.answer],
+                times(row.headroom),
+                times(row.one_lost),
+            ]
+            for row in shown
+        ]
+        more = len(found.rows) - len(shown)
+        title = (
+            f"{', '.join(map(str, aims))}; 95 % intervals; * cannot be told from the best; loads "
+            f"in times today's{f'; {more} more in --json' if more else ''}"
+        )
+        terminal.table(title, header, rows)
+    for sentence in sentences(found):
+        terminal.say(sentence)
+    texts: dict[str, list[str]] = {}
+    for one in found.weights:
+        if one.kept != "file":
+            texts.setdefault(one.toml(found.scenario), []).append(one.algorithm)
+    for text, names in texts.items():
+        terminal.say(f"\n# weights for {' and '.join(names)}, to paste\n{text.rstrip()}")
+
+
+def _shown(found: Recommendation) -> list[Row]:
+    own = own_algorithm(found.scenario)
+    others = [row for row in found.rows if not row.in_set]
+    kept = others[:OTHERS]
+    kept += [row for row in others if row.algorithm == own and row not in kept]
+    return [*found.set, *kept]
+
+
+def _head(aim: Aim) -> str:
+    if aim.metric in LATENCIES:
+        return f"{aim.metric} in ms"
+    return f"{aim.metric} in {'%' if aim.share else '1/s'}"
+
+
+def told(estimate: Estimate, aim: Aim, *, steady: bool = True) -> str:
+    """A figure in the unit of its column."""
+    if not steady:
+        return "grows"
+    if aim.metric in LATENCIES:
+        return milliseconds(estimate)
+    scale = 100 if aim.share else 1
+    if not math.isfinite(estimate.value):
+        return "none"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value * scale:.3g}"
+    low, high = estimate.low * scale, estimate.high * scale
+    return f"{estimate.value * scale:.3g} ({low:.3g} to {high:.3g})"
+
+
+def times(it: Headroom | None) -> str:
+    """`1.34 (1.30 to 1.38)`."""
+    if it is None:
+        return "-"
+    if it.factor >= MOST:
+        return f"{MOST:g} or more"
+    if not it.factor:
+        return "none"
+    return f"{it.factor:.2f} ({it.low:.2f} to {it.high:.2f})"
+
+
+def sentences(found: Recommendation) -> Iterator[str]:
+    """What is suggested and why, how much it bears, how few backends do, and what to mind."""
+    yield suggestion(found)
+    if found.rows:
+        yield (
+            f"In {100 * (1 - ERROR):g} of 100 such searches the best of the "
+            f"{len(found.rows)} that were tried is in the set: "
+            f"{_listed([row.algorithm for row in found.set])}."
+        )
+    best = found.suggested or found.nearest
+    if best is not None:
+        yield from _bears(best)
+    yield from _backends(found)
+    for one in found.weights:
+        yield _gain(one)
+    yield from _ends(found)
+    yield from remarks(found)
+
+
+def suggestion(found: Recommendation) -> str:
+    """The first sentence."""
+    best, nearest = found.suggested, found.nearest
+    goal = " and ".join(map(str, found.aims))
+    if found.overloaded:
+        load = found.scenario.utilisation
+        return f"Nothing meets {goal}: {load:.3g} of capacity is offered, and lines grow for ever."
+    if best is None:
+        if nearest is None:
+            return "Nothing is known yet."
+        return f"Nothing meets {goal}. Nearest is {nearest.algorithm}: {figures(found, nearest)}."
+    sure = "meets" if best.answer is Answer.MET else "may meet"
+    count = len(found.set)
+    if count == 1:
+        why = f"the best of {len(found.rows)} that were tried"
+    else:
+        able = [row for row in found.set if row.answer is best.answer]
+        kind = "that do " if len(able) < count else ""
+        why = f"the simplest {kind}of the {count} that cannot be told from the best"
+        regret = found.regret
+        if regret is not None and math.isfinite(regret):
+            why += f", none of which is more than {max(100 * regret, 0.1):.2g} % better"
+    end = "" if best.answer is Answer.MET else "; a larger --budget would tell"
+    return f"Suggested: {best.algorithm}. It {sure} {goal} ({figures(found, best)}), {why}{end}."
+
+
+def figures(found: Recommendation, row: Row) -> str:
+    """`p99 233 ± 4 ms`."""
+    parts = []
+    for aim in found.aims:
+        text = told(row.figures[aim.metric], aim, steady=row.steady)
+        unit = "ms" if aim.metric in LATENCIES else "%" if aim.share else "/s"
+        words = {"-": "cannot be told yet", "grows": "grows for ever", "none": "is of no request"}
+        parts.append(f"{aim.metric} {words.get(text, f'{text} {unit}')}")
+    return ", ".join(parts)
+
+
+def _bears(row: Row) -> Iterator[str]:
+    parts = []
+    for it in (row.headroom, row.one_lost):
+        if it is None:
+            continue
+        where = f" with {it.lost} lost, the worst to lose," if it.lost else ""
+        if it.factor >= MOST:
+            parts.append(f"{where} up to {MOST:g} times today's traffic or more")
+        elif not it.factor:
+            parts.append(f"{where} at no load")
+        else:
+            parts.append(
+                f"{where} up to {it.factor:.3g} times today's traffic ({it.low:.3g} to "
+                f"{it.high:.3g})"
+            )
+    if parts:
+        yield f"Under {row.algorithm} the objective holds{', and'.join(parts)}."
+
+
+def _backends(found: Recommendation) -> Iterator[str]:
+    there = len(found.scenario.backends)
+    all_there = _number(found.number)
+    one_lost = _number(found.number_one_lost)
+    if all_there:
+        lost = f"; with any one of them lost, {one_lost}" if one_lost else ""
+        again = f"of the {there} of the file again and again"
+        yield f"Backends that meet it, {again}: {all_there}{lost}."
+
+
+def _number(it: Number | None) -> str:
+    if it is None:
+        return ""
+    if it.least is None:
+        return "no number that was tried"
+    unclear = ", ".join(map(str, it.unclear))
+    return f"{it.least}{f' ({unclear} cannot be told)' if unclear else ''}"
+
+
+def _gain(one: Weights) -> str:
+    weights = " : ".join(f"{weight:g}" for weight in one.weights)
+    if one.kept == "file":
+        return f"Weights for {one.algorithm}: no others are surely better than the file's."
+    what = {
+        "proportional": "in proportion to capacity",
+        "rule": "of the square-root rule",
+        "found": "found by search",
+    }[one.kept]
+    parts = []
+    for name, gain in one.gains.items():
+        over = "the file's" if name == "file" else "proportional ones"
+        if not math.isfinite(one.scores[name]):
+            parts.append(f"{over} do not keep up")
+        elif gain.low is None or gain.high is None or not one.distinguishable(name):
+            parts.append(f"not to be told from {over}")
+        else:
+            parts.append(
+                f"{100 * gain.value:.2g} % better than {over} ({100 * gain.low:.2g} to "
+                f"{100 * gain.high:.2g})"
+            )
+    exact = ", which is exact here" if one.exact else ""
+    told = f"; {'; '.join(parts)}" if parts else ""
+    return f"Weights for {one.algorithm}, {what}{exact}: {weights}{told}."
+
+
+def _ends(found: Recommendation) -> Iterator[str]:
+    for it in found.ends:
+        where = ", ".join(f"{key} = {value:g}" for key, value in it.settings.items())
+        answer = "" if it.answer is None else f", and the objective is {WORDS[it.answer]}"
+        yield f"If {where}: best {_listed(list(it.best))}{answer}."
+    if found.ends:
+        yield (
+            "The answer depends on what the calibration could not identify."
+            if found.differs
+            else "So the answer is the same over what the calibration could not identify."
+        )
+
+
+def remarks(found: Recommendation) -> Iterator[str]:
+    """What to mind."""
+    scenario, best = found.scenario, found.suggested
+    if best is not None and best.contender.asks:
+        able = [row for row in found.rows if not row.contender.asks]
+        plain = min(able, key=lambda row: row.used, default=None)
+        than = f"; the best that asks for nothing is {plain.algorithm}" if plain else ""
+        told_of = f" ({figures(found, plain)})" if plain else ""
+        yield f"Note: for {best.algorithm} backends must {best.contender.asks}{than}{told_of}."
+    if len({row.weight for row in scenario.backends}) > 1:
+        names = {it.contender.text.partition(":")[0] for it in found.rows}
+        heedless = [
+            name
+            for name in dict.fromkeys(row.algorithm.partition(":")[0] for row in found.rows)
+            if name in names
+            and not next(
+                r for r in found.rows if r.algorithm.startswith(name)
+            ).contender.heeds_weights
+        ]
+        if heedless:
+            yield f"Note: {_listed(heedless)} ignore{'s' * (len(heedless) == 1)} the weights."
+    own = next((r for r in found.rows if r.algorithm == own_algorithm(scenario)), None)
+    if best is not None and own is not None and own is not best:
+        if own.in_set and own.answer is best.answer:
+            yield f"The file's own {own.algorithm} is in the set: a change would gain nothing sure."
+        if own.contender.keyed and not best.contender.keyed:
+            yield f"Note: {own.algorithm} keeps keys together, and {best.algorithm} does not."
+    failing = best is not None and best.figures["failed"].value > 0
+    if best is not None and failing and "failed" not in {aim.metric for aim in found.aims}:
+        text = told(best.figures["failed"], Aim("failed", 1.0))
+        yield f"Note: {text} % of the requests fail, which latencies say nothing of."
+    reasons = defaultdict(list)
+    for name, why in found.left_out:
+        reasons[why].append(name)
+    for why, names_of in reasons.items():
+        yield f"Left out, {why}: {_listed(names_of)}."
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join([*names[:NAMED], *([f"and {more} more"] if more > 0 else [])])
+
+
+def budget_told(found: Recommendation) -> str:
+    """The last line: what was spent."""
+    contenders = counted(str(len(found.rows)), "contender")
+    return (
+        f"{contenders}, {found.spent / 1e6:.3g} million requests, seed {found.scenario.run.seed}."
+    )
+
+
+def write_recommendation(found: Recommendation, directory: Path) -> list[Path]:
+    """recommend.json, the file as recommended, and a picture. Raises CannotWrite."""
+    from sim.output.plots.headroom import headroom_picture
+    from sim.output.plots.pictures import save
+
+    written = [directory / DOCUMENT]
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(found.as_dict(), indent=1) + "\n"
+        (directory / DOCUMENT).write_text(text, encoding="utf-8")
+        if (file := recommended_file(found)) is not None:
+            written.append(directory / FILE)
+            written[-1].write_text(file, encoding="utf-8")
+        if any(row.headroom is not None for row in found.rows):
+            written.append(directory / PICTURE)
+            save(headroom_picture(found), written[-1])
+        for name in set(REPORT) - {path.name for path in written}:
+            (directory / name).unlink(missing_ok=True)
+    return written
+
+
+def recommended_file(found: Recommendation) -> str | None:
+    """The scenario file with what is suggested in it; None where nothing is."""
+    if found.suggested is None:
+        return None
+    algorithm = found.suggested.algorithm
+    there = found.scenario.model_copy(update={"algorithm": found.scenario.chosen(algorithm)})
+    name = algorithm.partition(":")[0]
+    for one in found.weights:
+        if one.algorithm == name:
+            there = weighted(there, one.weights)
+    return effective_text(there)

@@ -1,0 +1,235 @@
+"""Recommendations for systems whose best answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lb.config import Scenario
+from lb.errors import ConfigError, UsageError
+from sim import recommend
+from sim.analysis.objectives import Answer
+from sim.checks.theory import m_m_1
+from sim.crew import Crew
+from sim.fit.recommend.aims import Aim, parse
+from sim.fit.recommend.contenders import contenders
+from sim.fit.recommend.headroom import aims_at, headroom, with_one_lost
+from sim.fit.recommend.numbers import number
+from sim.fit.recommend.sampling import Observation, Sampler
+from sim.fit.recommend.scores import figure, score
+from sim.fit.recommend.searching import budget_of
+from sim.fit.recommend.variations import kinds, losses, of_number, scaled
+from sim.fit.recommend.weights import best_weights
+from sim.output.recommended import recommended_file, sentences
+from tests.sim.scenarios import EXPONENTIAL, scenario, serves
+
+TWICE = '{ law = "exponential", mean = "0.5s" }'
+
+
+def queue(rate: float = 0.5) -> Scenario:
+    """M/M/1, mean service 1 s."""
+    return scenario(serves(EXPONENTIAL), rate=rate, run="requests = 40000\nreplications = 1")
+
+
+def pool(rate: float, *laws: str, more: str = "", traffic: str = "") -> Scenario:
+    run = "requests = 20000\nreplications = 1"
+    return scenario(*map(serves, laws), rate=rate, run=run, more=more, traffic=traffic)
+
+
+def test_the_safe_load_of_one_queue_is_that_of_theory() -> None:
+    # The mean of M/M/1 is 1 / (1 - load): 4 s at 0.75, which is 1.5 times 0.5.
+    with Crew() as crew:
+        sampler = Sampler(crew, 1e9)
+        found = headroom(sampler, queue(), "random", [Aim("mean", 4.0)], 6e5)
+        tight = headroom(sampler, queue(), "random", [Aim("mean", 0.9)], 2e5)
+    assert found is not None
+    assert found.low < found.factor < found.high
+    assert found.factor == pytest.approx(1.5, rel=0.04)
+    assert found.high - found.low < 0.3
+    assert tight is not None  # not even an empty queue is quicker than its service
+    assert tight.factor == 0.0
+
+
+def test_a_quantile_and_what_replications_say_of_it() -> None:
+    rng = np.random.default_rng(7)
+    seen = [
+        Observation(rng.exponential(1.0, 3000), 3, 3000.0, (0.5,), (False,), 3003)
+        for _ in range(20)
+    ]
+    value, parts = figure(seen, Aim("p99", 1.0))
+    assert parts.mean() == pytest.approx(value)
+    exact = math.sqrt(0.99 / 0.01 / 60_000)  # of a quantile of independent exponentials
+    assert parts.std(ddof=1) / math.sqrt(20) == pytest.approx(exact, rel=0.4)
+    assert figure(seen, Aim("failed", 0.1))[0] == pytest.approx(3 / 3003)
+    assert figure(seen, parse("goodput > 0.5/s"))[0] == pytest.approx(1.0)
+    both = score(seen, [Aim("mean", 10.0), Aim("p50", 0.5)])
+    assert both.value == pytest.approx(figure(seen, Aim("p50", 1.0))[0] / 0.5)
+
+
+def test_the_best_of_unequal_backends_is_found_and_what_it_bears() -> None:
+    there = pool(2.2, TWICE, EXPONENTIAL, EXPONENTIAL)
+    names = ["round_robin", "random", "least_connections"]
+    found = recommend(there, "mean < 3s", names, budget=1e6)
+    assert found.answer is Answer.MET
+    assert found.suggested is not None
+    assert found.suggested.algorithm == "least_connections"
+    assert [row.algorithm for row in found.set] == ["least_connections"]
+    assert {row.algorithm for row in found.rows if not row.steady} == set()
+    room, lost = found.suggested.headroom, found.suggested.one_lost
+    assert room is not None
+    assert lost is not None
+    assert 1.0 < room.low < room.factor < room.high < 4 / 2.2
+    assert lost.factor < room.factor
+    assert lost.lost == "b:0"  # the quick one
+    told = list(sentences(found))
+    assert told[0].startswith("Suggested: least_connections. It meets mean < 3000ms (mean ")
+    assert any("times today's traffic" in line for line in told)
+    file = recommended_file(found)
+    assert file is not None
+    assert Scenario.parse(file).algorithm.name == "least_connections"
+
+
+def test_the_same_comes_out_however_many_work() -> None:
+    there = pool(1.2, EXPONENTIAL, EXPONENTIAL)
+    names = ["round_robin", "p2c"]
+    one = recommend(there, "p95 < 6s", names, budget=2e5).as_dict()
+    two = recommend(there, "p95 < 6s", names, budget=2e5, workers=2).as_dict()
+    assert one == two
+    assert one["contenders"][0]["replications"] >= 10
+
+
+def test_nothing_meets_what_is_quicker_than_service() -> None:
+    found = recommend(pool(1.2, EXPONENTIAL, EXPONENTIAL), "mean < 0.5s", ["p2c"], budget=2e5)
+    assert found.answer is Answer.MISSED
+    assert found.suggested is None
+    assert found.nearest is not None
+    assert next(sentences(found)).startswith("Nothing meets mean < 500ms. Nearest is p2c")
+
+
+def test_more_than_capacity_is_answered_with_a_number_of_backends() -> None:
+    with pytest.raises(UsageError, match="nothing to aim at"):
+        recommend(pool(2.5, EXPONENTIAL, EXPONENTIAL), budget=2e5)
+    found = recommend(pool(2.5, EXPONENTIAL, EXPONENTIAL), "mean < 4s", budget=1e6)
+    assert found.overloaded
+    assert found.answer is Answer.MISSED
+    assert found.number is not None
+    assert found.number.least in (3, 4)
+    assert "1.25 of capacity is offered" in next(sentences(found))
+
+
+def test_overload_that_is_turned_away_is_ranked() -> None:
+    model = serves(EXPONENTIAL, queue=3)
+    there = scenario(model, model, rate=2.6, run="requests = 1500\nreplications = 1")
+    found = recommend(there, ["mean < 8s", "failed < 50%"], ["random", "p2c"], budget=1.2e5)
+    assert found.answer is Answer.MET
+    assert found.suggested is not None
+    assert found.suggested.algorithm == "p2c"  # it fills both lines
+    assert 0 < found.suggested.figures["failed"].value < 0.5
+
+
+def test_how_few_backends_do() -> None:
+    # Each of n queues has a load of 1.6 / n under random: 1 / (1 - 0.4) at 4, 1 / (1 - 0.533) at 3.
+    there = pool(1.6, EXPONENTIAL, EXPONENTIAL)
+    with Crew() as crew:
+        sampler = Sampler(crew, 1e9)
+        least = number(sampler, there, "random", [Aim("mean", 1.9)], 3e6)
+        lost = number(sampler, there, "random", [Aim("mean", 1.9)], 3e6, one_lost=True)
+    assert least is not None
+    assert lost is not None
+    assert (least.least, lost.least) == (4, 5)
+    assert m_m_1(1.6 / 4).mean < 1.9 < m_m_1(1.6 / 3).mean
+
+
+def test_weights_are_those_of_the_square_root_rule_where_it_is_exact() -> None:
+    there = pool(2.0, TWICE, EXPONENTIAL)
+    with Crew() as crew:
+        found = best_weights(Sampler(crew, 1e9), there, "weighted_random", [Aim("mean", 2.0)], 5e5)
+    assert found is not None
+    assert found.exact
+    assert found.kept == "rule"
+    share = found.weights[0] / sum(found.weights)
+    spare, roots = 1.0, math.sqrt(2) + 1
+    assert share == pytest.approx((2 - math.sqrt(2) * spare / roots) / 2.0, abs=0.005)
+    searched = found.tried["found"]
+    assert searched[0] / sum(searched) == pytest.approx(share, abs=0.06)
+    assert found.distinguishable("file")  # even weights nearly fill the slow one
+    assert 'address = "b:0"' in found.toml(there)
+
+
+def test_alike_backends_have_nothing_to_weigh() -> None:
+    with Crew() as crew:
+        there = pool(1.0, EXPONENTIAL, EXPONENTIAL)
+        sampler = Sampler(crew, 1e9)
+        assert best_weights(sampler, there, "weighted_random", [Aim("mean", 2.0)], 1e6) is None
+        assert sampler.spent == 0
+
+
+def test_who_takes_part() -> None:
+    plain = contenders(pool(1.0, EXPONENTIAL, EXPONENTIAL))
+    names = [it.text for it in plain.contenders]
+    assert names[0] == "round_robin"
+    assert "peak_ewma:decay=1s" in names
+    assert "p2c:choices=3" not in names  # there are two
+    assert dict(plain.left_out)["maglev"] == "goes by keys, and the traffic has none"
+    keyed = contenders(
+        pool(1.0, EXPONENTIAL, EXPONENTIAL, traffic='keys = { law = "zipf", count = 9, s = 1.1 }')
+    )
+    assert "maglev" in [it.text for it in keyed.contenders]
+    three = contenders(pool(1.0, *[EXPONENTIAL] * 3), ["p2c", "p2c:choices=1"])
+    assert [it.text for it in three.contenders] == ["p2c", "p2c:choices=3", "p2c:choices=1"]
+    with pytest.raises(ConfigError, match="maglev needs"):
+        contenders(pool(1.0, EXPONENTIAL), ["maglev"])
+    with pytest.raises(UsageError, match="did you mean 'p2c'"):
+        contenders(pool(1.0, EXPONENTIAL), ["p3c"])
+
+
+def test_variations_of_a_file() -> None:
+    there = pool(
+        1.0,
+        EXPONENTIAL,
+        EXPONENTIAL,
+        TWICE,
+        more='[[fault]]\nkind = "down"\nbackend = "b:1"\nfrom = "1s"\nto = "2s"',
+    )
+    assert kinds(there) == [0, 1, 2]
+    (quick, first), *_ = losses(there)
+    assert quick == "b:2"
+    assert len(first.backends) == 2
+    assert [len(one.faults) for _, one in losses(there)] == [1, 1, 0]
+    assert scaled(there, 2.0).rate == pytest.approx(2.0)
+    more = of_number(there, 5)
+    assert more is not None
+    assert len(more.backends) == 5
+    assert of_number(there, 1) is None  # the fault names one that would be gone
+    assert aims_at([Aim("goodput", 10.0), Aim("p99", 1.0)], 2.0) == [
+        Aim("goodput", 20.0),
+        Aim("p99", 1.0),
+    ]
+
+
+def test_one_lost_is_the_worst_to_lose() -> None:
+    there = pool(1.5, EXPONENTIAL, TWICE)
+    with Crew() as crew:
+        sampler = Sampler(crew, 1e9)
+        found = with_one_lost(sampler, there, "random", [Aim("mean", 4.0)], 6e5)
+        alone = with_one_lost(sampler, queue(), "random", [Aim("mean", 4.0)], 1e6)
+    assert alone is None
+    assert found is not None
+    assert found.lost == "b:1"
+    assert found.low < 0.75 / 1.5 < found.high
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("2M", (2e6, None)), ("500k", (5e5, None)), (30_000, (3e4, None)), ("1.5m", (12e6, 90.0))],
+)
+def test_budgets(given: str | float, expected: tuple[float, float | None]) -> None:
+    assert budget_of(given) == expected
+
+
+@pytest.mark.parametrize("given", ["", "lots", "5", "0s", "-3M", "3 days"])
+def test_budgets_that_cannot_be_meant(given: str) -> None:
+    with pytest.raises(UsageError, match="--budget"):
+        budget_of(given)
