@@ -38,6 +38,7 @@ from lb.cli.whatif import (
     TimeLimits,
     Weights,
     bounds_of,
+    pair,
     whatifs,
 )
 from lb.errors import UsageError
@@ -57,6 +58,14 @@ def predict(
             envvar="LB_FROM",
             help="What was recorded of the service as it is: a recording of lb serve, or an access "
             "log; the model has to tell it before anything is predicted.",
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            envvar="LB_FIELD",
+            help="What a field of the log is called there, ended=ts say; repeat for several.",
         ),
     ] = None,
     algorithm: Changed = None,
@@ -123,6 +132,7 @@ def predict(
     if metric not in FIGURES:
         raise UsageError(f"--metric: {metric!r} is none of: {', '.join(FIGURES)}")
     bounds = bounds_of(max_error or [])
+    fields = dict(pair("--field", it) for it in field or [])
     hands = number_of_workers(workers)
     scenario = sim.Scenario.load(config)
     if seed is not None:
@@ -148,7 +158,7 @@ def predict(
         it.applied(scenario)  # what cannot be meant is told before a long file is read
     if out is not None:
         try_directory(out, FILES)
-    seen = None if recording is None else observe(str(recording), scenario.key)
+    seen = None if recording is None else observe(str(recording), scenario.key, fields or None)
     terminal = Terminal(stderr=as_json, quiet=quiet)
     bar = Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()

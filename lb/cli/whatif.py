@@ -138,7 +138,7 @@ def whatifs(
         ("--eject", "outliers.", ("enabled=false" if it == "off" else it for it in eject)),
     ):
         for text in given:
-            name, value = _pair(flag, text)
+            name, value = pair(flag, text)
             _once(keys, f"{prefix}{name}", flag)
             keys[f"{prefix}{name}"] = value_of(value)
     for flag, key, number in (
@@ -187,7 +187,8 @@ def bounds_of(given: Iterable[str]) -> dict[str, float]:
     return found
 
 
-def _pair(flag: str, text: str) -> tuple[str, str]:
+def pair(flag: str, text: str) -> tuple[str, str]:
+    """Of `KEY=VALUE`. Raises UsageError."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip() or not value.strip():
         raise UsageError(f"{flag} {text}: write KEY=VALUE")

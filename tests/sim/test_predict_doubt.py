@@ -9,7 +9,8 @@ import pytest
 
 from lb.config import changed
 from sim.fit.predict import doubt
-from sim.fit.predict.runs import coupled, draws, unknowns
+from sim.fit.predict.parameters import sets, unknowns, variances
+from sim.fit.predict.runs import coupled
 from sim.model.arrivals import Schedule
 from tests.sim.test_predict import file
 
@@ -22,10 +23,11 @@ def test_parameters_are_drawn_by_their_intervals() -> None:
     ]
     known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "estimate": rows}
     calibration = changed(file(), {"calibration": known}).calibration
-    found = draws(calibration, 1)
-    assert {tuple(one) for one in found} == {("backend.0.model.service.mean",)}
-    values = np.array([one["backend.0.model.service.mean"] for one in found], float)
+    found = sets(calibration, 1)
+    assert {tuple(one) for one in found.keys} == {("backend.0.model.service.mean",)}
+    values = np.array([one["backend.0.model.service.mean"] for one in found.keys], float)
     assert 0.0065 < values.min() < 0.010 < values.max() < 0.0125
+    assert (found.luck[::2] == -found.luck[1::2]).all()
 
 
 def test_unknowns_of_one_kind_go_together() -> None:
@@ -55,3 +57,30 @@ def test_an_error_is_corrected_as_far_as_it_is_no_chance() -> None:
     assert abs(plain_chance.value) < 0.6 * 0.03
     assert plain_error.value == pytest.approx(math.log(1.5), rel=0.05)
     assert plain_error.carried > plain_chance.carried
+
+
+def test_chance_does_not_count_as_what_parameters_do() -> None:
+    rng = np.random.default_rng(3)
+    half = rng.normal(size=(15, 4))
+    luck = np.stack([half, -half], axis=1).reshape(30, 4)
+    slopes = np.array([0.03, 0.0, 0.04, 0.0])
+    found = [variances(luck, luck @ slopes + rng.normal(0.0, 0.05, 30)) for _ in range(200)]
+    deviation = np.sqrt(np.mean(found))
+    assert deviation == pytest.approx(0.05, rel=0.1)
+    nothing = [variances(luck, rng.normal(0.0, 0.05, 30)) for _ in range(200)]
+    assert np.sqrt(np.mean(nothing)) < 0.02
+
+
+def test_what_bends_upwards_reaches_further_up() -> None:
+    half = np.random.default_rng(4).normal(size=(15, 1))
+    luck = np.stack([half, -half], axis=1).reshape(30, 1)
+    low, high = variances(luck, 0.1 * luck[:, 0] + 0.02 * luck[:, 0] ** 2)
+    assert math.sqrt(low) == pytest.approx(0.1 - 0.02 * 1.96, rel=0.01)
+    assert math.sqrt(high) == pytest.approx(0.1 + 0.02 * 1.96, rel=0.01)
+
+
+def test_of_many_parameters_mirror_images_say_how_much_they_do_together() -> None:
+    half = np.random.default_rng(5).normal(size=(60, 200))
+    luck = np.stack([half, -half], axis=1).reshape(120, 200)
+    low, high = variances(luck, luck @ np.full(200, 0.01))
+    assert low == high == pytest.approx(200 * 0.01**2, rel=0.5)

@@ -132,7 +132,7 @@ def outlook(
             continue
         told = _log(figure)
         known = biases[figure]
-        doubt = spread(runs, plan.drawn(setting, told), plan.ends(setting, told))
+        doubt = plan.spread(setting, told)
         centre = float(runs.mean()) + known.value
         more = known.deviation**2 + known.carried
         one = doubt.interval(centre, more + float(runs.var(ddof=1)), LEVEL, len(runs))
@@ -174,12 +174,7 @@ def compared(
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             continue
         runs = logs(b) - logs(a)
-        told = _log(figure)
-        first, second = plan.drawn(now, told), plan.drawn(other, told)
-        drawn = None if first is None or second is None else second - first
-        pairs = zip(plan.ends(now, told), plan.ends(other, told), strict=True)
-        ends = [(y[0] - x[0], y[1] - x[1]) for x, y in pairs]
-        doubt = spreads[figure] = spread(runs, drawn, ends)
+        doubt = spreads[figure] = plan.spread(other, _log(figure), now)
         centre = float(runs.mean())
         low, high, _, _ = doubt.interval(centre, biases[figure].carried, LEVEL, len(runs))
         changes[figure] = Estimate(math.expm1(centre), math.expm1(low), math.expm1(high))
@@ -251,7 +246,7 @@ def _takes(centre: float, doubt: Spread, known: Bias, runs: int) -> str:
 def _more_lost(plan: Plan, now: Setting, other: Setting) -> str:
     """Why it is no gain, where more requests fail."""
     runs = other.of(lambda run: run.sample.lost) - now.of(lambda run: run.sample.lost)
-    doubt = spread(runs, None)
+    doubt = spread(runs, (0.0, 0.0))
     low, *_ = doubt.interval(float(runs.mean()), 0.0, LEVEL, len(runs))
     if low <= 0 or float(runs.mean()) <= WORSE:
         return ""
@@ -269,7 +264,7 @@ def _share_of(place: int, run: Ran) -> float:
 
 def _share(plan: Plan, setting: Setting, told: Callable[[Ran], float]) -> Estimate:
     runs = setting.of(told)
-    doubt = spread(runs, plan.drawn(setting, told), plan.ends(setting, told))
+    doubt = plan.spread(setting, told)
     centre = float(runs.mean())
     low, high, _, _ = doubt.interval(centre, 0.0, LEVEL, len(runs))
     return Estimate(centre, max(low, 0.0), min(high, 1.0))

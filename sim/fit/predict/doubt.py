@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.analysis.statistics import Estimate, student_t
+from sim.analysis.statistics import student_t
 from sim.model.laws import Floats
 
 PRIOR = {"mean": 0.02, "p50": 0.02, "p95": 0.04, "p99": 0.05}
@@ -105,39 +105,16 @@ def quantile(level: float, runs: int) -> float:
     return student_t((1 + level) / 2, max(runs - 1, 1))
 
 
-def spread(runs: Floats, drawn: Floats | None, ends: Sequence[tuple[float, float]] = ()) -> Spread:
+def spread(
+    runs: Floats, parameters: tuple[float, float], ends: Sequence[tuple[float, float]] = ()
+) -> Spread:
     """Of one figure.
 
-    `runs`: one entry per replication. `drawn`: how it differs with parameters drawn by their
-    intervals, shape (draws, replications of each), or None. `ends`: how it differs at the low and
-    the high end of each unknown.
+    `runs`: one entry per replication. `parameters`: see `Spread`. `ends`: how it differs at the low
+    and the high end of each unknown.
     """
     n = len(runs)
     chance = float(runs.var(ddof=1)) / n if n > 1 else 0.0
     low = sum(min(0.0, *pair) for pair in ends)
     high = sum(max(0.0, *pair) for pair in ends)
-    return Spread(chance, _sides(drawn), (low, high))
-
-
-def _sides(drawn: Floats | None) -> tuple[float, float]:
-    """Mean squares below and above zero, without what the replications of a draw add by chance."""
-    if drawn is None or not drawn.size:
-        return 0.0, 0.0
-    each = drawn.mean(axis=1)
-    noise = 0.0
-    if drawn.shape[1] > 1:
-        noise = float(drawn.var(axis=1, ddof=1).mean()) / drawn.shape[1]
-    both = float((each**2).mean())
-    kept = max(both - noise, 0.0) / both if both else 0.0
-    sides = []
-    for sign in (-1, 1):
-        mine = each[each * sign > 0]
-        square = float((mine**2).mean()) if len(mine) else 0.0
-        # As wide as a normal law of that side alone, and never narrower than half of both.
-        sides.append(max(square, both / 2) * kept)
-    return sides[0], sides[1]
-
-
-def figure_of(low: float, value: float, high: float) -> Estimate:
-    """Back from logarithms."""
-    return Estimate(math.exp(value), math.exp(low), math.exp(high))
+    return Spread(chance, parameters, (low, high))

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import NamedTuple
 
 import numpy as np
 
-from lb.config import Calibration, Scenario, changed
-from lb.errors import ConfigError, LbError, UsageError
-from lb.units import seconds
+from lb.config import Scenario, changed
+from lb.errors import ConfigError, UsageError
 from sim.analysis.record import Record
 from sim.crew import Crew
 from sim.engine.jobs import Job, Runner, least_seconds
+from sim.fit.predict.doubt import Spread, spread
+from sim.fit.predict.parameters import Sets, sets, unknowns, variances
 from sim.fit.predict.sample import Sample, Window, modelled
 from sim.fit.whatif import WhatIf
 from sim.model.arrivals import Schedule, streams
 from sim.model.laws import Floats, draw_shape, shape
 
-DRAWS, TWICE = 24, 2
-"""Sets of parameters drawn from a calibration's intervals, and replications of each."""
 AT_ENDS = 10
 """Replications at either end of what is not known."""
-OF_INTERVAL = 2 * 1.959964
-"""Standard deviations in a 95 % interval."""
 
 
 class Task(NamedTuple):
@@ -59,8 +54,8 @@ class Setting:
     scenario: Scenario
     window: Window
     runs: list[Ran] = field(default_factory=list)
-    drawn: list[list[Ran]] = field(default_factory=list)
-    """For each set of parameters its replications."""
+    drawn: list[Ran] = field(default_factory=list)
+    """One for each set of parameters."""
     ends: list[tuple[list[Ran], list[Ran]]] = field(default_factory=list)
     """For each unknown, at its low and at its high end."""
     known: bool = False
@@ -73,47 +68,6 @@ class Setting:
     def of(self, told: Callable[[Ran], float]) -> Floats:
         """Any other figure of each replication."""
         return np.array([told(run) for run in self.runs])
-
-
-def draws(calibration: Calibration | None, seed: int) -> list[dict[str, object]]:
-    """Sets of parameters by the calibration's intervals, each as `changed` takes it."""
-    rows = [] if calibration is None else calibration.estimate
-    known = [
-        (row.key, *numbers)
-        for row in rows
-        if (numbers := _ordered(row.low, row.value, row.high)) is not None
-    ]
-    if not known:
-        return []
-    rng = Random(f"parameters {seed}")
-    return [{key: _drawn(rng, *three) for key, *three in known} for _ in range(DRAWS)]
-
-
-def _ordered(*three: object) -> tuple[float, float, float] | None:
-    """Low, value and high as numbers above zero that differ, else None."""
-    try:
-        low, value, high = (seconds(it) if isinstance(it, str) else float(str(it)) for it in three)
-    except (ValueError, LbError):
-        return None
-    whole = all(isinstance(it, int) for it in three)
-    return (low, value, high) if 0 < low <= value <= high and low < high and not whole else None
-
-
-def _drawn(rng: Random, low: float, value: float, high: float) -> float:
-    """A normal law of the logarithm, whose halves are as wide as the interval's."""
-    z = rng.gauss(0.0, 1.0)
-    end = high if z > 0 else low
-    return value * math.exp(2 * abs(z) / OF_INTERVAL * math.log(end / value))
-
-
-def unknowns(calibration: Calibration | None) -> list[tuple[dict[str, object], dict[str, object]]]:
-    """Low and high ends; those of one kind at several backends go together."""
-    kinds: dict[str, tuple[dict[str, object], dict[str, object]]] = {}
-    for row in () if calibration is None else calibration.unknown:
-        kind = ".".join(part for part in row.key.split(".") if not part.isdigit())
-        low, high = kinds.setdefault(kind, ({}, {}))
-        low[row.key], high[row.key] = row.low, row.high
-    return list(kinds.values())
 
 
 class Plan:
@@ -137,13 +91,8 @@ class Plan:
             for change, window in zip(changes, windows, strict=True)
         ]
         self._now, self._changes, self._replications = now, changes, replications
-        self._draws = draws(now.calibration, now.run.seed) if varied else []
+        self._sets = sets(now.calibration, now.run.seed) if varied else Sets()
         self._ends = unknowns(now.calibration) if varied else []
-
-    @property
-    def sets(self) -> int:
-        """How many sets of parameters are drawn."""
-        return len(self._draws)
 
     def tasks(self) -> list[Task]:
         """All of them, in the order that `run` takes what comes of them."""
@@ -159,17 +108,18 @@ class Plan:
 
     def _varied(self) -> list[Task]:
         found: list[Task] = []
-        for place, parameters in enumerate(self._draws):
-            others = self._others(parameters)
-            for again in range(TWICE):
-                k = (place * TWICE + again) % self._replications
-                found += self._beside(others, k)
+        for place, keys in enumerate(self._sets.keys):
+            found += self._beside(self._others(keys), self._luck_of(place))
         for ends in self._ends:
             for end in ends:
                 others = self._others(end)
                 for k in range(self._at_ends):
                     found += self._beside(others, k)
         return found
+
+    def _luck_of(self, place: int) -> int:
+        """The replication that a set is simulated in: its mirror image has the same."""
+        return place // 2 % self._replications
 
     @property
     def _at_ends(self) -> int:
@@ -198,12 +148,9 @@ class Plan:
         for _ in range(self._replications):
             for setting in fresh:
                 setting.runs.append(next(done))
-        for _ in self._draws:
+        for _ in self._sets.keys:
             for setting in self.settings:
-                setting.drawn.append([])
-            for _ in range(TWICE):
-                for setting in self.settings:
-                    setting.drawn[-1].append(next(done))
+                setting.drawn.append(next(done))
         for _ in self._ends:
             for setting in self.settings:
                 setting.ends.append(([], []))
@@ -212,19 +159,29 @@ class Plan:
                     for setting in self.settings:
                         setting.ends[-1][end].append(next(done))
 
-    def drawn(self, setting: Setting, told: Callable[[Ran], float]) -> Floats | None:
-        """How a figure differs with each set of parameters; shape (sets, `TWICE`)."""
-        if not setting.drawn:
-            return None
-        rows = []
-        for place, runs in enumerate(setting.drawn):
-            base = [
-                setting.runs[(place * TWICE + again) % self._replications] for again in range(TWICE)
-            ]
-            rows.append([told(run) - told(one) for run, one in zip(runs, base, strict=True)])
-        return np.array(rows)
+    def spread(
+        self, setting: Setting, told: Callable[[Ran], float], beside: Setting | None = None
+    ) -> Spread:
+        """What is not sure of a figure, or of how it differs from that of another setting."""
+        if beside is None:
+            runs = np.array([told(run) for run in setting.runs])
+            drawn, ends = self._drawn(setting, told), self._ended(setting, told)
+        else:
+            pairs = zip(setting.runs, beside.runs, strict=True)
+            runs = np.array([told(run) - told(other) for run, other in pairs])
+            drawn = self._drawn(setting, told) - self._drawn(beside, told)
+            both = zip(self._ended(setting, told), self._ended(beside, told), strict=True)
+            ends = [(mine[0] - its[0], mine[1] - its[1]) for mine, its in both]
+        return spread(runs, variances(self._sets.luck, drawn), ends)
 
-    def ends(self, setting: Setting, told: Callable[[Ran], float]) -> list[tuple[float, float]]:
+    def _drawn(self, setting: Setting, told: Callable[[Ran], float]) -> Floats:
+        """How a figure differs with each set of parameters."""
+        base = [told(run) for run in setting.runs]
+        return np.array(
+            [told(run) - base[self._luck_of(at)] for at, run in enumerate(setting.drawn)]
+        )
+
+    def _ended(self, setting: Setting, told: Callable[[Ran], float]) -> list[tuple[float, float]]:
         """How a figure differs at the low and the high end of each unknown."""
         found = []
         for low, high in setting.ends:
