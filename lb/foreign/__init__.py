@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from lb.config import Scenario
 from lb.errors import UsageError, nearest
-from lb.foreign import haproxy, nginx
+from lb.foreign import envoy, haproxy, nginx
 from lb.foreign.exported import Exported, Missing
 
 __all__ = ["WRITERS", "Exported", "Missing", "export"]
@@ -12,6 +12,7 @@ __all__ = ["WRITERS", "Exported", "Missing", "export"]
 WRITERS: Mapping[str, Callable[[Scenario], Exported]] = {
     "haproxy": haproxy.exported,
     "nginx": nginx.exported,
+    "envoy": envoy.exported,
 }
 
 

@@ -51,11 +51,11 @@ ALL: tuple[Rule, ...] = (
         lambda file: file.limits.body_rate is not None,
         "a body that trickles in is judged by its silences alone",
     ),
-    (("limits", "header_count"), _given("limits", "header_count"), "it has a limit of its own"),
 )
 """None of them has these."""
 CHECKS = "there are no health checks in the open-source one; failures of requests count alone"
 HAPROXY: tuple[Rule, ...] = (
+    (("limits", "header_count"), _given("limits", "header_count"), "the limit is tune.http.maxhdr"),
     (
         ("outliers", "failure_rate"),
         lambda file: file.outliers.enabled and bool(file.outliers.failure_rate),
@@ -128,6 +128,7 @@ HAPROXY: tuple[Rule, ...] = (
     ),
 )
 NGINX: tuple[Rule, ...] = (
+    (("limits", "header_count"), _given("limits", "header_count"), "only the bytes are limited"),
     (("health", "enabled"), lambda file: file.health.enabled, CHECKS),
     (
         ("outliers", "consecutive_failures"),
@@ -204,6 +205,68 @@ NGINX: tuple[Rule, ...] = (
         ("limits", "client_connections"),
         lambda file: "client_connections" in file.limits.model_fields_set,
         "worker_connections counts those to servers as well: twice as many are written",
+    ),
+)
+ENVOY: tuple[Rule, ...] = (
+    (
+        ("outliers", "consecutive_failures"),
+        lambda file: file.outliers.enabled and bool(file.outliers.consecutive_failures),
+        "a streak ejects whatever becomes of the others",
+    ),
+    (
+        ("outliers", "failure_rate"),
+        lambda file: file.outliers.enabled and bool(file.outliers.failure_rate),
+        "it is the share itself, not what exceeds the others'",
+    ),
+    (
+        ("retries", "budget"),
+        lambda file: file.retries.max > 0 and file.retries.budget is None,
+        "retries are as many as fail, whatever their share",
+    ),
+    (
+        ("tiers", "local_zone"),
+        lambda file: bool(file.tiers.local_zone),
+        "it routes by zones only where it is told of all its own instances",
+    ),
+    (
+        ("hedging", "after"),
+        lambda file: isinstance(file.hedging.after, str),
+        "it hedges after a time, not after a quantile",
+    ),
+    (
+        ("timeouts", "attempt"),
+        lambda file: file.timeouts.attempt is not None and not file.retries.max,
+        "without retries a try has no limit of its own",
+    ),
+    (
+        ("timeouts", "tunnel"),
+        lambda file: "tunnel" in file.timeouts.model_fields_set,
+        "tunnels have the limits of answers",
+    ),
+    (
+        ("limits", "body"),
+        lambda file: file.limits.body is not None,
+        "only its buffer filter limits bodies, and holds them back",
+    ),
+    (
+        ("limits", "client_connections"),
+        lambda file: "client_connections" in file.limits.model_fields_set,
+        "connections are limited by its overload manager",
+    ),
+    (
+        ("limits", "request_line"),
+        lambda file: "request_line" in file.limits.model_fields_set,
+        "a head has one limit, max_request_headers_kb",
+    ),
+    (
+        ("server", "trusted_proxies"),
+        lambda file: bool(file.server.trusted_proxies),
+        "X-Forwarded-For is trusted, whoever says it",
+    ),
+    (
+        ("server", "admin_token_file"),
+        lambda file: file.server.admin_token_file is not None,
+        "its admin asks for no token",
     ),
 )
 
