@@ -2,118 +2,110 @@
 
     locust -f loadtests/ --host http://127.0.0.1:8080 [--headless] [--scenario FILE]
 
-Arrivals are open-loop: one user walks through a schedule drawn ahead and starts each request at its
-intended time, so locust's user count is not the arrival process. Latency counts from the intended
-time. When the schedule ends the same schedule is simulated, both are printed, verdict.json is
-written, and a missed prediction makes the exit status 4. With --quiet nothing is said but errors.
+What is sent, and when, is drawn ahead: a schedule that waits for nobody, or users each of whom
+waits for its answers. Locust's own users show how much is offered: one for each request per second
+of a schedule (or each ten, hundred ...), one for each of the scenario's users. Latency counts from
+the intended time. In the end the same is simulated, both are printed, verdict.json is written, and
+a missed prediction makes the exit status 4. With --quiet nothing is said but errors.
+
+With --processes N, or --master and --worker, the load is dealt out to workers, clocks are compared,
+and what all of them saw becomes one verdict.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
-from contextlib import suppress
-from dataclasses import replace
-from http.client import HTTPException
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
+import _loadtest
 import gevent
-from geventhttpclient import HTTPClient
+from _hands import Together, Worker
+from _panel import Panel
+from _plan import Outputs, Plan, shipped
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.exception import StopUser
-from locust.runners import LocalRunner
+from locust.runners import WorkerRunner
 
 from lb.cli import streams
-from lb.errors import LbError, UsageError, nearest
-from lb.system import try_directory
-from lb.terminal import Terminal, counted
-from sim import Scenario, Schedule
-from sim.engine.clients import back_off
-from sim.live.load import LEAD, longest_answer
-from sim.live.measurement import Measurement
-from sim.live.verdict import judge
-from sim.live.watch import Watch
-from sim.output.report import print_verdict, verdict_files, write_verdict
+from lb.errors import LbError, UsageError
+from lb.terminal import Terminal
+from sim.live.noting import BACKEND
 
 streams.prepare()
-SHIPPED = Path(__file__).parent / "scenarios"
 DEFAULT = "round_robin"
+TARGETS = ("lb", "haproxy", "nginx", "other")
+HEARD_FROM_WORKERS = ("lb_ready", "lb_pong", "lb_seen")
+HEARD_FROM_MASTER = ("lb_deal", "lb_ping", "lb_start", "lb_stop")
 
 
-class Plan:
-    """One load test: what is to be sent, and what came of it."""
+class State:
+    """What this process is about."""
 
-    def __init__(
-        self, scenario: Scenario, verdict: Path, terminal: Terminal, seed: int | None
-    ) -> None:
-        self.scenario = scenario
-        self.verdict = verdict
-        self.terminal = terminal
-        # The backends' faults come and go as the file's seed says, whatever is sent.
-        run = scenario.run if seed is None else scenario.run.model_copy(update={"seed": seed})
-        self.schedule = Schedule.draw(scenario.model_copy(update={"run": run}))
-        self.measured = Measurement.blank(len(self.schedule))
-
-    def introduce(self) -> None:
-        """Say what is going to be sent."""
-        rate, load = self.scenario.rate, self.scenario.utilisation
-        self.terminal.say(
-            f"{counted(f'{len(self.schedule)}', 'request')} at {rate:g}/s on average, "
-            f"{load:.3g} of the modelled capacity"
-        )
-
-    def judge(self) -> int:
-        """Print and write the verdict; the exit status."""
-        verdict = judge(self.scenario, self.schedule, self.measured)
-        write_verdict(verdict, self.verdict, self.schedule, self.measured)
-        print_verdict(verdict, self.terminal)
-        self.terminal.say(f"Written to {self.verdict}; raw times and the schedule are beside it.")
-        return verdict.judgement.exit_status
+    plan: Plan
+    outputs: Outputs
+    test: _loadtest.LoadTest | None = None
+    prediction: _loadtest.Prediction | None = None
 
 
-def scenario_named(name: str) -> Scenario:
-    """A file, or one of the shipped scenarios by name. Raises ConfigError or UsageError."""
-    shipped = _shipped()
-    if name in shipped:
-        return Scenario.load(shipped[name])
-    if not Path(name).exists() and not name.endswith(".toml"):
-        raise UsageError(f"unknown scenario {name!r}: {nearest(name, shipped)}, or give a file")
-    return Scenario.load(name)
+class Client(User):
+    """Stands for a user of the scenario, or for a request per second: who sends is elsewhere."""
 
-
-def _shipped() -> dict[str, Path]:
-    return {path.stem: path for path in SHIPPED.glob("*.toml")}
+    @task
+    def wait(self) -> None:
+        """Until locust has no more use for it."""
+        gevent.sleep(3600)
 
 
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
+    if {"--master", "--worker"} <= set(sys.argv):
+        _refuse("--master and --worker are two processes; give one of them", 2)
     group = parser.add_argument_group("lb")
-    group.add_argument(
+
+    def option(name: str, **more: Any) -> None:
+        variable = "LB_" + name.strip("-").replace("-", "_").upper()
+        action = group.add_argument(name, env_var=variable, **more)
+        # The others decide what this process is, before it shows a page.
+        action.include_in_web_ui = name == "--seed"
+
+    option(
         "--scenario",
-        env_var="LB_SCENARIO",
         default=DEFAULT,
-        help=f"Scenario file, or a shipped one: {', '.join(sorted(_shipped()))}.",
+        help=f"Scenario file, or a shipped one: {', '.join(sorted(shipped()))}.",
     )
-    group.add_argument(
-        "--seed",
-        type=int,
-        env_var="LB_SEED",
+    option("--seed", type=int, default=None, help="Of the load, in place of the scenario's.")
+    option(
+        "--steps",
+        metavar="N:TIME,...",
         default=None,
-        help="Of the schedule, in place of the scenario's.",
+        help="So many requests per second, or users, for so long each, as in 50:10s,100:20s.",
     )
-    group.add_argument(
-        "--verdict", env_var="LB_VERDICT", default="verdict.json", help="Where the verdict goes."
+    option("--verdict", default="verdict.json", help="Where the verdict goes.")
+    option("--junit", metavar="FILE", default=None, help="The verdict as JUnit XML.")
+    option(
+        "--summary",
+        metavar="FILE",
+        default=None,
+        help="Append the verdict as Markdown, as for $GITHUB_STEP_SUMMARY.",
     )
-    group.add_argument(
-        "--quiet", action="store_true", env_var="LB_QUIET", help="Say nothing but errors."
+    option(
+        "--target-kind",
+        choices=TARGETS,
+        default="lb",
+        help="Which balancer it is; of another than lb nothing but its answers is asked.",
     )
+    option(
+        "--backend-header",
+        metavar="FIELD",
+        default=BACKEND,
+        help="Field of an answer that names its backend, by name or address. Where it is missing "
+        "modelled backends name themselves.",
+    )
+    option("--quiet", action="store_true", help="Say nothing but errors.")
     # Locust begins to say things before it tells us what was asked for.
     if "--quiet" in sys.argv or os.environ.get("LB_QUIET", "").lower() in ("1", "true", "yes"):
         parser.set_defaults(loglevel="ERROR", only_summary=True)
@@ -121,19 +113,18 @@ def _options(parser: LocustArgumentParser) -> None:
 
 @events.init.add_listener
 def _init(environment: Environment, **_: Any) -> None:
+    if isinstance(environment.runner, WorkerRunner):
+        _work(environment)
+        return
     options = environment.parsed_options
-    if not isinstance(environment.runner, LocalRunner):
-        _refuse("one process sends the whole schedule; run locust without --master or --worker", 2)
     try:
-        scenario = scenario_named(options.scenario)
-        if options.seed is not None and options.seed < 0:
-            raise UsageError(f"--seed {options.seed}: a seed is a number from zero up")
-        if options.host and urlsplit(options.host).scheme != "http":
-            raise UsageError(f"--host {options.host!r}: write http://host:port")
-        verdict = Path(options.verdict)
-        OpenLoop.plan = Plan(scenario, verdict, Terminal(quiet=options.quiet), options.seed)
-        try_directory(verdict.parent, [path.name for path in verdict_files(verdict)])
-        OpenLoop.plan.introduce()
+        _checked(options)
+        # Locust's own clock of a run starts long before the load.
+        options.length, options.run_time = options.run_time, None
+        State.plan = plan = Plan.of(options, options.num_users)
+        State.outputs = Outputs(options)
+        terminal = Terminal(quiet=options.quiet)
+        plan.introduce(terminal)
     except LbError as error:
         _refuse(str(error), error.exit_status)
     except OSError as error:
@@ -141,143 +132,93 @@ def _init(environment: Environment, **_: Any) -> None:
         sys.exit(1)
     if options.quiet:
         logging.getLogger("locust.stats_logger").setLevel(logging.ERROR)
-    # Locust's run time counts by gevent's clock, which stood still during all those imports.
-    gevent.get_hub().loop.update_now()
+    options.num_users = plan.shown(0.0)
+    options.spawn_rate = max(100, plan.shown(0.0) // 5)
+    if plan.people is None or plan.stepped:  # then nobody need be asked how many there are
+        environment.shape_class = _loadtest.Stepping(lambda: State.plan, lambda: State.test)
+        environment.shape_class.runner = environment.runner
+    for kind in HEARD_FROM_WORKERS:
+        environment.runner.register_message(kind, _heard)
+    environment.events.worker_connect.add_listener(_connected)
+    if environment.web_ui is not None:
+        State.prediction = _loadtest.Prediction(plan)
+        Panel(environment.web_ui, lambda: State.test, lambda: State.prediction)
+
+
+def _checked(options: Any) -> None:
+    if options.seed is not None and options.seed < 0:
+        raise UsageError(f"--seed {options.seed}: a seed is a number from zero up")
+    if options.host and urlsplit(options.host).scheme != "http":
+        raise UsageError(f"--host {options.host!r}: write http://host:port")
+    if options.num_users is not None and options.num_users < 1:
+        raise UsageError(f"--users {options.num_users}: there must be one at least")
+
+
+def _work(environment: Environment) -> None:
+    """As a worker: whatever the master says."""
+    worker = Worker(environment)
+    for kind in HEARD_FROM_MASTER:
+        environment.runner.register_message(
+            kind, lambda environment, msg: worker.heard(msg.type, msg.data)
+        )
+    environment.process_exit_code = 0  # the master's verdict decides
+
+
+def _heard(environment: Environment, msg: Any, **_: Any) -> None:
+    if State.test is not None and isinstance(State.test.hands, Together):
+        State.test.hands.heard(msg.type, msg.node_id, msg.data)
+
+
+def _connected(client_id: str, **_: Any) -> None:
+    if State.test is not None and isinstance(State.test.hands, Together):
+        State.test.hands.connected(client_id)
+
+
+@events.test_start.add_listener
+def _begin(environment: Environment, **_: Any) -> None:
+    if isinstance(environment.runner, WorkerRunner):
+        return
+    options, plan = environment.parsed_options, State.plan
+    asked: dict[str, Any] = {"url": environment.host or plan.url}
+    if environment.web_ui is not None:  # whose form may say otherwise than the command line
+        asked["seed"] = int(options.seed) if options.seed not in (None, "") else None
+        if plan.people is not None and not plan.stepped:
+            asked["users"] = environment.runner.target_user_count
+    if any(plan.asked[name] != value for name, value in asked.items()):
+        try:
+            State.plan = plan = plan.changed(**asked)
+        except LbError as error:
+            print(error, file=sys.stderr)
+    if environment.web_ui is not None and State.prediction.plan is not plan:
+        State.prediction = _loadtest.Prediction(plan)
+    State.test = _loadtest.LoadTest(environment, plan, State.prediction)
+
+
+@events.spawning_complete.add_listener
+def _spawned(**_: Any) -> None:
+    if State.test is not None:
+        State.test.begin()
+
+
+@events.test_stopping.add_listener
+def _stopping(**_: Any) -> None:
+    if State.test is not None:
+        State.test.stop()
 
 
 @events.test_stop.add_listener
 def _judge(environment: Environment, **_: Any) -> None:
     # Locust would report a failed request as exit status 1; here the verdict alone decides.
-    try:
-        environment.process_exit_code = OpenLoop.plan.judge()
-    except LbError as error:
-        print(error, file=sys.stderr)
-        environment.process_exit_code = error.exit_status
-    except OSError as error:
-        streams.failed(error)
-        environment.process_exit_code = 1
+    if State.test is not None:
+        test, State.test = State.test, None
+        environment.process_exit_code = test.judge(State.outputs)
 
 
-class OpenLoop(User):
-    """The one user: it walks through the schedule and never waits for an answer."""
-
-    fixed_count = 1
-    plan: Plan
-
-    @task
-    def walk(self) -> None:
-        plan = self.plan
-        # The web UI can start a test again; what was measured then is over.
-        plan.measured = Measurement.blank(len(plan.schedule))
-        target = urlsplit(self.host or self.environment.host or "http://127.0.0.1:8080")
-        limit = longest_answer(plan.scenario)
-        client = HTTPClient(
-            target.hostname,
-            target.port or 80,
-            concurrency=len(plan.schedule),
-            connection_timeout=limit,
-            network_timeout=limit,
-        )
-        places = {row.address: order for order, row in enumerate(plan.scenario.backends)}
-        fields = [plan.schedule.fields(i) for i in range(len(plan.schedule))]
-        times = plan.schedule.times.tolist()
-        gc.collect()
-        gc.freeze()  # a full collection in the middle would make the generator late
-        start = perf_counter() + LEAD
-        watch = Watch(plan.scenario, self.host or self.environment.host or "")
-        watching = gevent.spawn(_look, watch, client, start) if watch.url else None
-        under_way = []
-        try:
-            for index, at in enumerate(times):
-                while (delay := start + at - perf_counter()) > 0:  # may wake early
-                    gevent.sleep(delay)
-                under_way.append(
-                    gevent.spawn(
-                        self._send, client, index, target.path or "/", fields[index], start, places
-                    )
-                )
-        finally:  # stopped early, what was sent is still owed its answer
-            gevent.joinall(under_way)
-            if watching is not None:
-                watching.kill()
-            plan.measured = replace(plan.measured, rotation=watch.rotation)
-            client.close()
-        runner = self.environment.runner
-        # From another greenlet: both wait for this user to end. The web UI stays open for a look.
-        gevent.spawn(runner.quit if self.environment.parsed_options.headless else runner.stop)
-        raise StopUser
-
-    def _send(
-        self,
-        client: HTTPClient,
-        index: int,
-        path: str,
-        fields: dict[str, str],
-        start: float,
-        places: dict[str, int],
-    ) -> None:
-        plan, measured = self.plan, self.plan.measured
-        due = plan.schedule.times[index]
-        measured.sent[index] = perf_counter() - start
-        limits = plan.schedule.patience
-        until = None if limits is None else max(start + due + limits[index] - perf_counter(), 0.0)
-        error: Exception | None = None
-        length = 0
-        try:
-            with gevent.Timeout(until, Impatient):
-                for failures in range(1 + plan.scenario.offered().client_retries):
-                    if failures:
-                        gevent.sleep(back_off(failures))
-                    length, error = self._try(client, index, path, fields, places)
-                    if error is None:
-                        measured.ended[index] = perf_counter() - start
-                        break
-        except Impatient as left:
-            error = left
-            measured.gone[index] = True
-        over = perf_counter() - start
-        if error is not None:
-            measured.lost[index] = over
-        self.environment.events.request.fire(
-            request_type="GET",
-            name=path,
-            response_time=1e3 * (over - due),
-            response_length=length,
-            exception=error,
-            context={},
-        )
-
-    def _try(
-        self,
-        client: HTTPClient,
-        index: int,
-        path: str,
-        fields: dict[str, str],
-        places: dict[str, int],
-    ) -> tuple[int, Exception | None]:
-        """Length of the body, and what was wrong."""
-        try:
-            answer = client.get(path, headers=fields)
-            length = len(answer.read())
-        # Refused, reset, silent, or not HTTP.
-        except (OSError, ValueError, HTTPException) as trouble:
-            return 0, trouble
-        self.plan.measured.backend[index] = places.get(answer.get("X-Backend-Server", ""), -1)
-        status = answer.status_code
-        return length, None if status == 200 else RuntimeError(f"status {status}")
-
-
-def _look(watch: Watch, client: HTTPClient, start: float) -> None:
-    while True:
-        gevent.sleep(max(start + watch.next_look() - perf_counter(), 0.0))
-        at, told = perf_counter() - start, b""
-        with suppress(OSError, ValueError, HTTPException):
-            told = client.get(urlsplit(watch.url).path).read()
-        watch.saw(at, told)
-
-
-class Impatient(Exception):
-    """The client has left: its connection closes."""
+@events.quitting.add_listener
+def _quitting(environment: Environment, **_: Any) -> None:
+    # Stopped by Ctrl-C or SIGTERM, what was sent is judged all the same.
+    if State.test is not None:
+        environment.runner.quit()
 
 
 def _refuse(why: str, status: int) -> None:

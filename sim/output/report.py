@@ -166,16 +166,22 @@ def verdict_files(path: Path) -> tuple[Path, Path, Path]:
 def write_verdict(
     verdict: Verdict,
     path: Path,
-    schedule: Schedule,
+    schedule: Schedule | None,
     measured: Measurement,
 ) -> list[Path]:
-    """verdict.json, and beside it what it was reached from. Raises CannotWrite."""
+    """verdict.json, and beside it what it was reached from; users have no schedule.
+
+    Raises CannotWrite.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _, drawn, raw = files = verdict_files(path)
         path.write_text(json.dumps(verdict.as_dict(), indent=1) + "\n", encoding="utf-8")
-        schedule.save(drawn)
         measured.save(raw)
+        if schedule is None:
+            drawn.unlink(missing_ok=True)  # of a run before
+            return [path, raw]
+        schedule.save(drawn)
         return list(files)
 
 

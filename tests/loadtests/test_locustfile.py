@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -59,6 +60,12 @@ def locust(
     )
 
 
+def free_port() -> int:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])
+
+
 def verdict_in(where: Path, name: str = "verdict.json") -> dict[str, Any]:
     read: dict[str, Any] = json.loads((where / name).read_text(encoding="utf-8"))
     return read
@@ -73,8 +80,12 @@ def file(tmp_path: Path) -> Path:
 
 def test_measured_stands_beside_predicted(file: Path, tmp_path: Path) -> None:
     with LiveSystem(file, tmp_path) as system:
-        result = locust("--host", system.url, "--scenario", file, where=tmp_path)
-        # The same again, stopped by locust's own clock, with other names and seed.
+        result = locust(
+            *("--host", system.url, "--scenario", file),
+            *("--junit", "there/junit.xml", "--summary", "there/summary.md"),
+            where=tmp_path,
+        )
+        # The same again, for a shorter time, with other names and seed.
         stopped = locust(
             *("--host", system.url, "--run-time", "2s", "--seed", 9, "--users", 5),
             where=tmp_path,
@@ -99,13 +110,40 @@ def test_measured_stands_beside_predicted(file: Path, tmp_path: Path) -> None:
     assert 0.45 < verdict["shares"]["one"]["measured"] < 0.55
     assert verdict["latency"]["p50"]["measured"] > 0.02
     assert verdict["failed"]["measured"] == 0
+    suites = ET.parse(tmp_path / "there" / "junit.xml").getroot()
+    assert int(suites.get("tests", 0)) >= 6
+    assert {case.get("classname") for case in suites.iter("testcase")} == {
+        "scenario, round_robin, lb"
+    }
+    summary = (tmp_path / "there" / "summary.md").read_text(encoding="utf-8")
+    assert f" {verdict['verdict']}\n\n| figure | predicted |" in summary
 
     assert "Traceback" not in stopped.stdout
     verdict = verdict_in(tmp_path / "there", "stopped.json")
     assert stopped.returncode == STATUS[verdict["verdict"]]
     whole = len(Schedule.load(tmp_path / "there" / "stopped.schedule.npz"))
-    assert 0.2 * whole < verdict["requests"] < 0.7 * whole, "two seconds, half of one to start"
+    assert verdict["requests"] == whole
+    assert 140 < whole < 260, "two seconds of a hundred each"
     assert verdict["failed"]["measured"] == 0, "what was sent was answered"
+
+
+def test_workers_share_one_schedule_and_one_verdict(file: Path, tmp_path: Path) -> None:
+    with LiveSystem(file, tmp_path) as system:
+        result = locust(
+            *("--host", system.url, "--scenario", file, "--processes", 2, "--run-time", "2s"),
+            where=tmp_path,
+            LOCUST_MASTER_BIND_PORT=(port := str(free_port())),
+            LOCUST_MASTER_NODE_PORT=port,
+        )
+    assert "Traceback" not in result.stdout
+    verdict = verdict_in(tmp_path)
+    assert result.returncode == STATUS[verdict["verdict"]]
+    schedule = Schedule.load(tmp_path / "verdict.schedule.npz")
+    assert verdict["requests"] == len(schedule)
+    with np.load(tmp_path / "verdict.measured.npz") as measured:
+        assert (measured["sent"] >= schedule.times - 0.05).all(), "all clocks say the same"
+        assert np.isfinite(measured["ended"]).all()
+    assert not [why for why in verdict["invalid"] if "worker" in why]
 
 
 def test_a_backend_that_is_not_as_modelled_is_status_4(file: Path, tmp_path: Path) -> None:
@@ -172,6 +210,9 @@ def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:
         (["--host", "127.0.0.1:8080"], 2, "--host '127.0.0.1:8080': write http://host:port"),
         (["--seed", "-1"], 2, "--seed -1: "),
         (["--verdict", "wrong.toml/v.json"], 1, "cannot write to wrong.toml: not a directory"),
+        (["--master", "--worker"], 2, "--master and --worker are two processes; give one of them"),
+        (["--steps", "9"], 2, "--steps '9': '9' is no step: how many, a colon, how long"),
+        (["--junit", "verdict.json"], 2, "give each a file of its own"),
         (["--verdict", "."], 1, "cannot write to .: is a directory"),
         (["--verdict", "taken.json", "--quiet"], 1, "cannot write to taken.json: is a directory"),
     ],

@@ -1,0 +1,125 @@
+"""One load test from its start to its verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from time import perf_counter
+
+import gevent
+from _hands import Alone, Together
+from _plan import Outputs, Plan
+from locust import LoadTestShape
+from locust.env import Environment
+from locust.runners import MasterRunner
+
+from lb.cli import streams
+from lb.errors import LbError
+from sim.live.measurement import Measurement
+from sim.live.progress import Progress
+from sim.live.verdict import predict
+from sim.result import Result
+
+
+class LoadTest:
+    """What runs between locust's test_start and its test_stop."""
+
+    def __init__(self, environment: Environment, plan: Plan, predicted: Prediction | None) -> None:
+        self._environment = environment
+        self.plan, self._prediction = plan, predicted
+        kind = Together if isinstance(environment.runner, MasterRunner) else Alone
+        self.hands: Alone | Together = kind(environment, plan)
+        self.over = self._begun = self._stopping = False
+
+    def begin(self) -> None:
+        """Locust's users are there."""
+        if not self._begun:
+            self._begun = True
+            gevent.spawn(self._conduct)
+
+    def _conduct(self) -> None:
+        if self._prediction is not None:
+            self._prediction.wait()
+        if not self._stopping:
+            self.hands.play()
+        self.over = True
+        environment = self._environment
+        if self._stopping:
+            return  # somebody else ends it
+        # The web UI stays open for a look.
+        runner = environment.runner
+        gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
+
+    def stop(self) -> None:
+        """Somebody wants it to end, or it has."""
+        self._stopping = True
+        self.hands.stop()
+
+    def judge(self, outputs: Outputs) -> int:
+        """Print and write the verdict; the exit status."""
+        measured = self.hands.measured()
+        predicted = None if self._prediction is None else self._prediction.result
+        try:
+            return outputs.judge(self.plan, measured, self.hands.trouble, predicted)
+        except LbError as error:
+            print(error, file=sys.stderr)
+            return error.exit_status
+        except OSError as error:
+            streams.failed(error)
+            return 1
+
+    def elapsed(self) -> float:
+        """Seconds since the first instant of the schedule; zero before it."""
+        return max(perf_counter() - self.hands.start, 0.0) if self.hands.start else 0.0
+
+    def measured(self) -> Measurement:
+        """What was seen so far."""
+        return self.hands.measured()
+
+
+class Prediction:
+    """What the simulator says of a plan, found beside everything else before the load starts."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.result: Result | None = None
+        self.progress: Progress | None = None
+        self._working = gevent.spawn(self._work)
+
+    def _work(self) -> None:
+        # In a thread of its own the page is there meanwhile; a load starts only afterwards.
+        self.result, self.progress = gevent.get_hub().threadpool.apply(_predicted, (self.plan,))
+
+    def wait(self) -> None:
+        """Until it is there. Raises what the simulator does."""
+        self._working.get()
+
+
+def _predicted(plan: Plan) -> tuple[Result, Progress]:
+    result = predict(plan.scenario, plan.schedule)
+    return result, Progress(plan.scenario, result)
+
+
+class Stepping(LoadTestShape):
+    """Shows with locust's users what is offered, step by step, until the test ends."""
+
+    abstract = True
+
+    def __init__(self, plan: Callable[[], Plan], test: Callable[[], LoadTest | None]) -> None:
+        """What is planned, and the test that is under way."""
+        super().__init__()
+        self._plan, self._test = plan, test
+        self._begun = False
+
+    def reset_time(self) -> None:
+        """A test is about to start."""
+        super().reset_time()
+        self._begun = False
+
+    def tick(self) -> tuple[int, float] | None:
+        """Users and how quickly they are there; None ends the test."""
+        test = self._test()
+        if test is None:
+            return None if self._begun else (self._plan().shown(0.0), 100.0)
+        self._begun = True
+        return test.plan.shown(test.elapsed()), 100.0
