@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest -n auto $(ONLY)
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: build wheels demo test cover lint bench chaos honesty teeth soak fuzz mutants clean help
+.PHONY: build wheels demo test cover lint bench chaos honesty teeth fidelity soak fuzz mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -59,6 +59,9 @@ honesty: build    ## do honest runs pass? 200 rehearsals of each shipped scenari
 teeth: build     ## does the verdict pass when it should and fail when it must? about ten minutes
 	$(BIN)/python loadtests/_teeth.py
 
+fidelity: build   ## predictions beside live runs, thirteen scenarios and five algorithms; about an hour; README's table; FIDELITY="--quick"
+	$(BIN)/lb fidelity --target lb $(FIDELITY); code=$$?; $(if $(FIDELITY),,$(BIN)/python loadtests/_figures.py lb-fidelity/fidelity.json;) exit $$code
+
 soak: build      ## twenty minutes of everything at once: what is lost, what grows? SOAK="restarts" or "workers" for those
 	$(BIN)/python -m tests.soak $(or $(SOAK),20)
 
@@ -67,5 +70,5 @@ fuzz: $(READY)   ## do the head scanners in C and in Python agree on 10 million 
 	$(BIN)/python -m tests.fuzz 1000000 --sanitized
 
 clean:           ## everything that can be made again
-	rm -rf $(VENV) lb/native/built .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo lb-sweep
+	rm -rf $(VENV) lb/native/built .coverage build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis lb-report lb-demo lb-sweep lb-fidelity
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,6 +23,7 @@ WATCHED = ("strategies", "contract", "balancing", "recording", "sim")
 ONCE = (
     *("test_architecture.py", "test_notebooks.py", "test_readme.py", "test_terminal.py"),
     *("loadtests", "native", "traces", "config", "foreign", "admin", "aio", "discovery", "workers"),
+    "fidelity",
     *("sim/test_cluster.py", "sim/test_drawing.py", "sim/test_html.py", "sim/test_plots.py"),
     *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),
@@ -51,7 +52,10 @@ ONCE = (
 compiled, or they read what simulations give, which is the same to the bit
 (`native/test_both_builds.py`)."""
 
-LIVE = ("lived", "proxy", "cli", "loadtests", "native", "admin", "workers", "aio", "discovery")
+LIVE = (
+    *("lived", "proxy", "cli", "loadtests", "native", "admin", "workers", "aio", "discovery"),
+    "fidelity",
+)
 """Rooms of tests with real sockets, processes and clocks in them."""
 AGAIN = 2
 """How often such a test that failed is tried again: a machine that does much else at the moment is

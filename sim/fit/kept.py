@@ -1,4 +1,4 @@
-"""What a sweep has done, in a file: one line of JSON for every cell, added when it is done."""
+"""What long work has done, in a file: one line of JSON for every cell, added when it is done."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Kept:
     rows: dict[str, dict[str, Any]]
 
     @classmethod
-    def open(cls, directory: Path) -> Kept:
+    def open(cls, directory: Path, name: str = FILE) -> Kept:
         """Those in `directory`, which is made when missing. A line that was cut off is passed over.
 
         Raises ConfigError for a file of something else, CannotWrite for what cannot be read.
         """
-        path = directory / FILE
+        path = directory / name
         with writing(directory):
             directory.mkdir(parents=True, exist_ok=True)
             text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
@@ -40,7 +40,7 @@ class Kept:
             except (ValueError, LookupError, TypeError):
                 if line.startswith("{") or not line:
                     continue  # what was being written when it was cut off
-                raise ConfigError([f"{path}:{number} file: not a line of a sweep"]) from None
+                raise ConfigError([f"{path}:{number} file: not the line of a cell"]) from None
         if rest:  # begin a line of its own
             with writing(path), path.open("ab") as file:
                 file.write(b"\n")

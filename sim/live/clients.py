@@ -1,10 +1,11 @@
-"""Clients of a balancer: each sends, waits, leaves or comes again as the file says."""
+"""Clients of balancers: each sends, waits, leaves or comes again as the file says."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from random import Random
 from typing import Self
 
 import aiohttp
@@ -36,8 +37,10 @@ def longest_answer(scenario: Scenario) -> float:
 class Clients:
     """All clients of one run; use with `async with`."""
 
-    def __init__(self, scenario: Scenario, url: str) -> None:
-        self._url = url
+    def __init__(self, scenario: Scenario, url: str, *further: str) -> None:
+        """Each request goes to one of the addresses, drawn at random; the first is watched."""
+        self._urls = (url, *further)
+        self._dealt = Random(scenario.run.seed).random
         self._tries = 1 + scenario.offered().client_retries
         self._notes = Notes(scenario)
         self._watch = Watch(scenario, url)
@@ -63,22 +66,21 @@ class Clients:
 
         What is known of it otherwise is noted in `sheet`.
         """
+        url = self._urls[int(self._dealt() * len(self._urls))]
         try:
             async with asyncio.timeout_at(until):
                 for failures in range(self._tries):
                     if failures:
                         await asyncio.sleep(back_off(failures))
-                    if await self._try(sheet, row, headers):
+                    if await self._try(sheet, row, url, headers):
                         return True
         except TimeoutError:
             self._notes.left(sheet.open, row)
         return False
 
-    async def _try(self, sheet: Sheet, row: int, headers: Mapping[str, str]) -> bool:
+    async def _try(self, sheet: Sheet, row: int, url: str, headers: Mapping[str, str]) -> bool:
         try:
-            async with self._session.get(
-                self._url, headers=headers, allow_redirects=False
-            ) as answer:
+            async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
                 await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             self._notes.broken(sheet.open, row, error)

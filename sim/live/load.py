@@ -20,8 +20,8 @@ LEAD = 0.5
 """Seconds before the first request, for the generator to be ready."""
 
 
-async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
-    """Send `schedule` to `url` and wait for every answer."""
+async def play(scenario: Scenario, schedule: Schedule, url: str, *further: str) -> Measurement:
+    """Send `schedule` to `url` and wait for every answer; to one of several drawn at random."""
     loop = asyncio.get_running_loop()
     sheet = Sheet(len(schedule))
     times = schedule.times.tolist()
@@ -35,7 +35,7 @@ async def play(scenario: Scenario, schedule: Schedule, url: str) -> Measurement:
         good = await clients.request(sheet, index, fields[index], until)
         sheet.end(index, loop.time() - start, good)
 
-    async with Clients(scenario, url) as clients:
+    async with Clients(scenario, url, *further) as clients:
         gc.collect()
         gc.freeze()  # a full collection in the middle would make the generator late
         start = loop.time() + LEAD

@@ -1,4 +1,4 @@
-"""The whole system as processes: modelled backends and the proxy in front of them, on loopback."""
+"""The whole system as processes: modelled backends and balancers in front of them, on loopback."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from lb.config import UNIX, Run, Scenario, host_and_port
 from lb.errors import LbError
 from lb.native.running import environment
+from sim.live.balancers import command, free_port
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that end us; a terminal that closes sends the second."""
@@ -96,21 +98,45 @@ def _url(file: Scenario) -> str:
     raise LbError("load is offered over plain HTTP; listen on a port for it, without TLS")
 
 
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 class LiveSystem:
     """Runs `lb backend` and `lb serve` on one file; logs go to `directory`.
 
-    `backends` is the file the backends really follow, when that is another one. Raises LbError when
-    the system does not come up.
+    `backends` is the file the backends really follow, when that is another one. `target` is what
+    balances: lb, haproxy or nginx, set up as the file says; `balancers` are so many of it, the
+    first where the file listens and the others at ports of their own; `method` is the algorithm in
+    the target's words, where it is not the file's. Raises LbError when the system does not come up.
     """
 
-    def __init__(self, scenario: Path, directory: Path, backends: Path | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Path,
+        directory: Path,
+        backends: Path | None = None,
+        target: str = "lb",
+        balancers: int = 1,
+        method: str = "",
+    ) -> None:
         file = Scenario.load(scenario)
         self.url = _url(file)
+        further = [f"http://127.0.0.1:{free_port()}" for _ in range(balancers - 1)]
+        self.urls = (self.url, *further)
         self._backends = [host_and_port(row.address) for row in file.backends]
-        self._commands = {
-            "backend": ["backend", "-c", str(backends or scenario)],
-            "serve": ["serve", "-c", str(scenario)],
+        ours = [sys.executable, "-m", "lb"]
+        self._commands = {"backend": [*ours, "backend", "-c", str(backends or scenario)]}
+        self._balancers = {
+            "serve" if not at else f"serve_{at + 1}": url for at, url in enumerate(self.urls)
         }
+        for name, url in self._balancers.items():
+            self._commands[name] = command(target, scenario, url, directory, method)
+        self._target, self._ours = target, target == "lb"
         self._directory = directory
         # The files say it all: LB_PORT is meant for whoever runs this, and so is a web proxy.
         self._environment = environment()
@@ -125,8 +151,9 @@ class LiveSystem:
         try:
             self._start("backend")
             self._wait(self._backends_listen, "the backends did not start")
-            self._start("serve")  # only now, or its first checks would fail and be logged
-            self._wait(self._healthy, "the backends did not become healthy")
+            for name in self._balancers:  # only now, or first checks would fail and be logged
+                self._start(name)
+            self._wait(self._ready, "the backends did not become healthy")
         except BaseException:
             self._stop()
             raise
@@ -146,7 +173,7 @@ class LiveSystem:
     def _start(self, name: str) -> None:
         with self._log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "lb", *self._commands[name]],
+                self._commands[name],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -159,23 +186,25 @@ class LiveSystem:
             for name, process in self._running.items():
                 if process.poll() is not None:
                     said = self._log(name).read_text(encoding="utf-8").strip().splitlines()
-                    raise LbError(f"lb {name} stopped: {said[-1] if said else 'no message'}")
+                    what = f"lb {name}" if self._ours or name == "backend" else self._target
+                    raise LbError(f"{what} stopped: {said[-1] if said else 'no message'}")
             if ready():
                 return
             time.sleep(0.05)
         raise LbError(f"{trouble} within {READY_WITHIN:g} s")
 
     def _backends_listen(self) -> bool:
-        for place in self._backends:
-            try:
-                socket.create_connection(place, 1).close()
-            except OSError:
-                return False
-        return True
+        return all(_listens(*place) for place in self._backends)
 
-    def _healthy(self) -> bool:
+    def _ready(self) -> bool:
+        return all(map(self._healthy, self.urls))
+
+    def _healthy(self, url: str) -> bool:
+        if not self._ours:  # which take backends to be up before they know
+            place = urlsplit(url)
+            return _listens(place.hostname or "", place.port or 80)
         try:
-            with self._ask(f"{self.url}/lb-health", timeout=1) as answer:
+            with self._ask(f"{url}/lb-health", timeout=1) as answer:
                 health = json.load(answer)
         except (OSError, urllib.error.URLError):
             return False

@@ -32,7 +32,9 @@ def fields_of(people: Population, key: int, sizes: list[float]) -> dict[str, str
     return {wire.SIZE: wire.write_size(work), wire.KEY: str(key)}
 
 
-async def play_users(scenario: Scenario, url: str, seed: int | None = None) -> Measurement:
+async def play_users(
+    scenario: Scenario, url: str, *further: str, seed: int | None = None
+) -> Measurement:
     """Let the users of `scenario` send to `url`, for its duration or its number of requests.
 
     `seed` is that of what they do, in place of the file's.
@@ -74,7 +76,7 @@ async def play_users(scenario: Scenario, url: str, seed: int | None = None) -> M
         finally:
             thinking.discard(me)
 
-    async with Clients(scenario, url) as clients:
+    async with Clients(scenario, url, *further) as clients:
         gc.collect()
         gc.freeze()  # a full collection in the middle would make the generator late
         start = loop.time() + load.LEAD

@@ -162,12 +162,12 @@ def _lines(lines: Mapping[str, Line]) -> dict[str, Any]:
     return {name: line.as_dict() for name, line in lines.items()}
 
 
-def predict(scenario: Scenario, schedule: Schedule | None = None) -> Result:
-    """Simulate one live run, which has one balancer, many times over: of `schedule`, or of users.
+def predict(scenario: Scenario, schedule: Schedule | None = None, balancers: int = 1) -> Result:
+    """Simulate one live run with so many balancers many times over: of `schedule`, or of users.
 
     Users' runs are independent ones: what they think and what their requests take differs.
     """
-    alike = {"replications": REPLICATIONS, "warmup": 0.0, "balancers": 1}
+    alike = {"replications": REPLICATIONS, "warmup": 0.0, "balancers": balancers}
     run = scenario.run.model_copy(update=alike)
     return simulate(scenario.model_copy(update={"run": run}), schedule=schedule)
 

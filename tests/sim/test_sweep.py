@@ -132,7 +132,7 @@ def test_what_has_changed_starts_anew(file: Scenario, tmp_path: Path) -> None:
 
 def test_a_file_of_something_else_is_left_alone(file: Scenario, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("time,size\n")
-    with pytest.raises(ConfigError, match="not a line of a sweep"):
+    with pytest.raises(ConfigError, match="not the line of a cell"):
         sweep(file, NAMES, OVER, directory=tmp_path)
 
 

@@ -1,0 +1,1 @@
+"""Predictions beside live runs, over many scenarios, algorithms and kinds of balancer."""

@@ -1,0 +1,223 @@
+"""What a study is made of: thirteen scenarios, and the algorithms of each kind of balancer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lb import __version__
+from lb.config import Algorithm, Scenario
+from lb.errors import UsageError, nearest
+from lb.foreign import export
+from lb.native.running import ROOT
+from lb.strategies import parse
+from sim.live.system import relocated, rooted
+
+SCENARIOS = {
+    "round_robin": "homogeneous backends",
+    "weighted": "backends of several speeds, with weights",
+    "slow_backend": "one slow backend",
+    "crash": "a backend is killed and restarted",
+    "fail_fast": "a backend fails fast",
+    "flash_crowd": "a flash crowd",
+    "users": "users who wait for answers",
+    "heavy_tail": "heavy-tailed service",
+    "processor_sharing": "processor sharing",
+    "hot_keys": "keys of Zipf's popularity",
+    "overload": "overload, a limited line, impatient clients",
+    "retries": "errors are tried again",
+    "balancers": "two balancers",
+}
+"""Files of loadtests/scenarios, and what they are about."""
+SHIPPED = Path("loadtests") / "scenarios"
+SECONDS, QUICK_SECONDS = 60.0, 20.0
+QUICK_ALGORITHMS = 2
+"""Of each scenario, in turn: every algorithm is tried on five of the thirteen."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of balancer, as it is and as it is modelled."""
+
+    name: str
+    algorithms: Mapping[str, str]
+    """What they are called in a table, and which of ours is exported for it."""
+    model: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What is modelled in another way than its file says, by table: the nearest of our settings."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Scenarios that have no equal there, and why."""
+
+
+OURS = ("weighted_round_robin", "least_connections", "p2c", "peak_ewma", "consistent_hash")
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("lb", {name: name for name in OURS}),
+        Target(
+            "haproxy",
+            {
+                "roundrobin": "weighted_round_robin",
+                "static-rr": "weighted_round_robin",
+                "leastconn": "least_connections",
+                "random(2)": "p2c",
+            },
+            model={"outliers": {"enabled": False}},
+            left_out={
+                "fail_fast": "a server that its errors have marked down is back with its next "
+                "checks, not after a time",
+                "overload": "its line never turns round: queue.discipline",
+            },
+        ),
+        Target(
+            "nginx",
+            {
+                "round robin": "weighted_round_robin",
+                "least_conn": "least_connections",
+                "random two least_conn": "p2c",
+                "hash consistent": "consistent_hash",
+            },
+            model={
+                "health": {"enabled": False},
+                "outliers": {"counts": ("connect", "reset", "timeout"), "failure_rate": None},
+            },
+            left_out={
+                "flash_crowd": "nobody waits in line: queue.limit",
+                "overload": "nobody waits in line: queue.limit",
+            },
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One live run: a file, an algorithm, a balancer."""
+
+    file: Path
+    text: str
+    algorithm: str
+    """As the target calls it."""
+    target: Target
+    seconds: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return self.file.stem
+
+    @property
+    def key(self) -> str:
+        """The hash of what its outcome depends on, chance and the machine apart."""
+        told = [
+            *(self.text, self.algorithm, self.target.name, self.seconds, self.seed, __version__),
+        ]
+        return sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+    def placed(self) -> Scenario:
+        """The scenario on ports that are free at the moment, as the live run has it."""
+        file = Scenario.parse(relocated(rooted(self.text, self.file.parent)), str(self.file))
+        update = {"duration": self.seconds, "requests": None, "seed": self.seed}
+        return file.model_copy(
+            update={
+                "run": file.run.model_copy(update=update),
+                "algorithm": file.chosen(self.ours),
+            }
+        )
+
+    @property
+    def ours(self) -> str:
+        """Which algorithm of ours it is set up from."""
+        return self.target.algorithms.get(self.algorithm, self.algorithm)
+
+    def modelled(self, placed: Scenario) -> Scenario:
+        """The same as it is predicted: with the strategy that is its balancer's."""
+        if self.target.name == "lb":
+            return placed
+        changes: dict[str, Any] = {
+            table: getattr(placed, table).model_copy(update=update)
+            for table, update in self.target.model.items()
+        }
+        matching = export(placed, self.target.name).algorithm
+        return placed.model_copy(update={**changes, "algorithm": Algorithm.of(matching)})
+
+
+def cases(
+    target: str,
+    scenarios: Sequence[str] = (),
+    algorithms: Sequence[str] = (),
+    *,
+    quick: bool = False,
+    seconds: float | None = None,
+    seed: int = 1,
+) -> list[Case]:
+    """Those of a study, scenario by scenario. Raises UsageError and ConfigError.
+
+    `scenarios`: names of shipped ones, or files; all thirteen unless given, without those that the
+    target has no equal for. `quick`: shorter, and without `algorithms` two of them for each.
+    """
+    kind = _known("target", target, TARGETS)
+    named = _algorithms(kind, algorithms)
+    length = seconds or (QUICK_SECONDS if quick else SECONDS)
+    found = []
+    for number, file in enumerate(_files(scenarios or list(SCENARIOS), kind)):
+        if file.stem in kind.left_out:
+            continue
+        text = _text(file)
+        mine = named
+        if quick and not algorithms:
+            mine = [named[(number + 2 * k) % len(named)] for k in range(QUICK_ALGORITHMS)]
+        found += [Case(file, text, name, kind, length, seed) for name in mine]
+    if not found:
+        left = "; ".join(f"{name}: {why}" for name, why in kind.left_out.items())
+        raise UsageError(f"{target} has no equal of any of them ({left})")
+    return found
+
+
+def _text(file: Path) -> str:
+    Scenario.load(file)  # which says what is wrong with it
+    return file.read_text(encoding="utf-8-sig")
+
+
+def _files(names: Iterable[str], kind: Target) -> Iterator[Path]:
+    for name in names:
+        if Path(name).suffix == ".toml":
+            yield Path(name)
+            continue
+        _known("scenario", name, SCENARIOS)
+        yield shipped() / f"{name}.toml"
+
+
+def shipped() -> Path:
+    """Where the scenario files lie: here, or beside the packages. Raises UsageError."""
+    for place in (SHIPPED, ROOT / SHIPPED):
+        if place.is_dir():
+            return place
+    raise UsageError(
+        f"no {SHIPPED} here, which the source distribution holds; give files: --scenario FILE.toml"
+    )
+
+
+def _algorithms(kind: Target, given: Sequence[str]) -> list[str]:
+    """As the target calls them; our names are understood too."""
+    theirs = {our: their for their, our in reversed([*kind.algorithms.items()])}
+    found = []
+    for text in given or list(kind.algorithms):
+        name = theirs.get(text, text)
+        if kind.name == "lb":
+            parse(name)  # any of ours
+        else:
+            _known(f"algorithm of {kind.name}", name, {**kind.algorithms, **theirs})
+        if name in found:
+            raise UsageError(f"algorithm {text!r} is given twice")
+        found.append(name)
+    return found
+
+
+def _known(what: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise UsageError(f"unknown {what} {name!r}: {nearest(name, known)}")
+    return known[name]

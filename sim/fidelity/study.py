@@ -1,0 +1,95 @@
+"""A study: case after case, each kept as soon as it is done, invalid runs once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sim.fidelity import findings, overhead
+from sim.fidelity.cases import SCENARIOS, Case
+from sim.fidelity.overhead import Overhead
+from sim.fidelity.runs import Row, run
+from sim.fit.kept import Kept
+from sim.live.verdict import Judgement
+
+FILE, RESULT = "runs.jsonl", "fidelity.json"
+MOST_TRIES = 3
+"""Runs of one case: one that a busy machine has made invalid is repeated."""
+STARTING = 5.0
+"""About how many seconds a run takes beside its load: the prediction, and processes that start."""
+
+
+@dataclass
+class Study:
+    """Cases of one target, and what is known of each."""
+
+    cases: Sequence[Case]
+    kept: Kept | None = None
+    rows: list[Row | None] = field(default_factory=list)
+    """None for a case that is still to be run."""
+    overhead: Overhead | None = None
+
+    def __post_init__(self) -> None:
+        """Take over what was kept; what was invalid is tried again."""
+        there = {} if self.kept is None else self.kept.rows
+        self.rows = [there.get(case.key) for case in self.cases]
+        for at, row in enumerate(self.rows):
+            if row is not None and row["verdict"] == Judgement.INVALID.value:
+                self.rows[at] = None
+
+    @property
+    def missing(self) -> list[int]:
+        """Places of cases that are still to be run."""
+        return [at for at, row in enumerate(self.rows) if row is None]
+
+    @property
+    def seconds(self) -> float:
+        """About how long that takes."""
+        return sum(self.cases[at].seconds + STARTING for at in self.missing)
+
+    def run(self, told: Callable[[Case, Row], object]) -> Iterator[int]:
+        """Run what is missing, and give the place of each when it is done.
+
+        `told` hears of runs that say nothing and are repeated. Raises LbError.
+        """
+        for at in self.missing:
+            case = self.cases[at]
+            if self.overhead is None:
+                self.overhead = overhead.measure(case.target)
+            for number in range(1, MOST_TRIES + 1):
+                row = {**run(case, self.overhead), "tries": number}
+                if row["verdict"] != Judgement.INVALID.value or number == MOST_TRIES:
+                    break
+                told(case, row)
+            self.rows[at] = row
+            if self.kept is not None:
+                self.kept.add(case.key, row)
+            yield at
+
+    @property
+    def done(self) -> list[Row]:
+        """What is known, in the order of the cases."""
+        return [row for row in self.rows if row is not None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of fidelity.json, schema 1."""
+        target = self.cases[0].target
+        names = {case.name for case in self.cases}
+        return {
+            "schema": 1,
+            "target": target.name,
+            "seconds": self.cases[0].seconds,
+            "cases": len(self.cases),
+            "overhead": None if self.overhead is None else asdict(self.overhead),
+            **findings.as_dict(self.done),
+            "left_out": {name: why for name, why in target.left_out.items() if name not in names},
+            "scenarios": {name: SCENARIOS.get(name, name) for name in sorted(names)},
+            "runs": self.done,
+        }
+
+
+def opened(cases: Sequence[Case], directory: Path | None) -> Study:
+    """With what `directory` holds of it. Raises ConfigError and CannotWrite."""
+    return Study(cases, None if directory is None else Kept.open(directory, FILE))

@@ -1,0 +1,159 @@
+"""A fidelity study as people read it: on a terminal, and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from lb.system import writing
+from lb.terminal import Terminal, counted
+from sim.fidelity.findings import SHARE, share_error
+from sim.fidelity.runs import FIGURES, Row
+
+Told = Mapping[str, Any]
+"""The object of fidelity.json."""
+HEADER = ("algorithm", *FIGURES, "")
+MEANING = "predicted/measured in ms, and the error in %"
+
+
+def line(row: Row) -> str:
+    """One run, in a line of 80 columns."""
+    errors = ", ".join(
+        f"{name} {100 * figure['error']:+.1f} %" for name, figure in row["figures"].items()
+    )
+    again = f" ({row['tries']} tries)" if row.get("tries", 1) > 1 else ""
+    return f"{row['scenario']}, {row['algorithm']}: {errors}; {row['verdict']}{again}"
+
+
+def print_study(told: Told, terminal: Terminal) -> None:
+    """Every run, scenario by scenario; then medians, and what is far off."""
+    for name, rows in groupby(told["runs"], key=lambda row: str(row["scenario"])):
+        about = told["scenarios"][name]
+        terminal.table(f"{name}: {about}; {MEANING}", HEADER, [_cells(row) for row in rows])
+        terminal.say()
+    terminal.table("Medians over all runs, of the size of the error", *_medians(told))
+    for sentence in sentences(told):
+        terminal.say(sentence)
+
+
+def _cells(row: Row) -> list[str]:
+    return [row["algorithm"], *(_cell(row, name) for name in FIGURES), _word(row)]
+
+
+def _word(row: Row) -> str:
+    return "" if row["verdict"] == "passed" else str(row["verdict"])
+
+
+def _cell(row: Row, name: str) -> str:
+    figure = row["figures"].get(name)
+    if figure is None:
+        return "-"
+    predicted, measured = _ms(figure["predicted"]), _ms(figure["measured"])
+    return f"{predicted}/{measured} {100 * figure['error']:+.1f}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.{1 if seconds < 0.0995 else 0}f}"
+
+
+def _medians(told: Told) -> tuple[list[str], list[list[str]]]:
+    found, targets = told["medians"], told["targets"]
+    names = [name for name in targets if name in found]
+    return ["figure", *names], [
+        ["median", *(_percent(found[name]) for name in names)],
+        ["at most", *(_percent(targets[name]) for name in names)],
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
+
+
+def sentences(told: Told) -> Iterator[str]:
+    """What stands below the tables."""
+    rows = told["runs"]
+    invalid = len(rows) - told["judged"]
+    yield (
+        f"{counted(str(told['judged']), 'run')} of {told['seconds']:g} s judged, {told['passed']} "
+        f"passed."
+        + (f" {counted(str(invalid), 'run')} said nothing, after all tries." if invalid else "")
+    )
+    if told["overhead"] is not None:
+        yield (
+            f"Beside its service a request took {told['overhead']['mean'] * 1e3:.2f} ms, as "
+            "measured beforehand; predictions have that as their network."
+        )
+    wide = [row for row in rows if row["verdict"] != "invalid" and share_error(row) > SHARE]
+    for row in wide:
+        yield (
+            f"{row['scenario']}, {row['algorithm']}: a share was "
+            f"{100 * share_error(row):.1f} points off{_by_chance(row)}"
+        )
+    for one in told["far"]:
+        yield (
+            f"{one['scenario']}, {one['algorithm']}: {one['figure']} {one['error']:+.1%}: "
+            f"{one['why']}"
+        )
+    for row in rows:
+        if row["verdict"] != "passed":
+            yield f"{row['scenario']}, {row['algorithm']}: {row['verdict']}: {_why(row)}"
+    for name, why in told["left_out"].items():
+        yield f"{name} is left out: {why}"
+
+
+def _by_chance(row: Row) -> str:
+    """Whether chance explains the largest error of a share."""
+    one = max(row["shares"].values(), key=lambda one: abs(one["measured"] - one["predicted"]))
+    if one["low"] is not None and one["low"] <= one["measured"] <= one["high"]:
+        return ", which chance alone gives"
+    return ""
+
+
+def _why(row: Row) -> str:
+    told = [*row["why"], *([row["cause"]] if row.get("cause") else [])]
+    return "; ".join(map(str, told)) or "see its figures"
+
+
+def write_study(told: Told, text: str, path: Path) -> None:
+    """fidelity.json. Raises CannotWrite."""
+    with writing(path):
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def markdown(told: Told) -> str:
+    """All of it, for a README."""
+    head, medians = _medians(told)
+    parts = [_table(head, medians)]
+    rows = [
+        [
+            *(row["scenario"], row["algorithm"]),
+            *(_long(row, name) for name in FIGURES),
+            f"{100 * share_error(row):.1f}" if row["shares"] else "-",
+            row["verdict"],
+        ]
+        for row in told["runs"]
+    ]
+    heads = ["scenario", "algorithm", *FIGURES, "shares", "verdict"]
+    parts.append(
+        f"<details><summary>All {len(rows)} runs of {told['seconds']:g} s: predicted / measured in "
+        "ms, and the error; shares: the largest error in points</summary>\n\n"
+        + _table(heads, rows)
+        + "\n</details>\n"
+    )
+    parts.append("".join(f"- {sentence}\n" for sentence in sentences(told)))
+    return "\n".join(parts)
+
+
+def _long(row: Row, name: str) -> str:
+    figure = row["figures"].get(name)
+    if figure is None:
+        return "-"
+    predicted, measured = _ms(figure["predicted"]), _ms(figure["measured"])
+    return f"{predicted} / {measured}, {100 * figure['error']:+.1f} %"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * min(2, len(heads)) + ["---:"] * (len(heads) - 2), *rows]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)

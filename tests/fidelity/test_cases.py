@@ -1,0 +1,137 @@
+"""What a study is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lb.errors import ConfigError, UsageError
+from sim.fidelity import cases as made
+from sim.fidelity.cases import OURS, SCENARIOS, TARGETS, cases
+from sim.fidelity.overhead import Overhead
+
+
+def test_thirteen_scenarios_and_five_algorithms_on_ours() -> None:
+    found = cases("lb")
+    assert len(found) == 13 * 5
+    assert [(one.name, one.algorithm) for one in found[:5]] == [
+        ("round_robin", name) for name in OURS
+    ]
+    assert {one.name for one in found} == set(SCENARIOS)
+    assert {one.seconds for one in found} == {60.0}
+
+
+def test_quick_is_two_algorithms_for_each_and_each_of_them_five_times_or_more() -> None:
+    found = cases("lb", quick=True)
+    assert len(found) == 26
+    assert {one.seconds for one in found} == {20.0}
+    assert min(Counter(one.algorithm for one in found).values()) >= 5
+    assert max(Counter((one.name, one.algorithm) for one in found).values()) == 1
+    assert len(cases("lb", ["crash"], ["p2c"], quick=True)) == 1
+    assert len(cases("lb", ["crash"], OURS[:3], quick=True)) == 3
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_algorithm_can_serve_every_scenario(name: str) -> None:
+    """Keys are there, the load is bounded, and in half a minute chance decides little."""
+    for case in cases("lb", [name]):
+        file = case.placed()
+        assert file.offered().keyed
+        assert file.utilisation < 0.9 or file.bounded
+        assert not file.endless()
+        assert 60 <= file.rate <= 600
+        assert file.algorithm.name == case.algorithm
+        assert (file.run.duration, file.run.requests, file.run.seed) == (60.0, None, 1)
+
+
+def test_each_run_has_ports_of_its_own() -> None:
+    (case,) = cases("lb", ["crash"], ["p2c"])
+    one, other = case.placed(), case.placed()
+    assert {row.address for row in one.backends}.isdisjoint(row.address for row in other.backends)
+    assert one.server.listen != other.server.listen
+
+
+def test_a_key_tells_whatever_changes_what_comes_out() -> None:
+    (case,) = cases("lb", ["crash"], ["p2c"])
+    assert case.key == cases("lb", ["crash"], ["p2c"])[0].key
+    others = [
+        replace(case, text=case.text + "\n"),
+        replace(case, algorithm="random"),
+        replace(case, target=TARGETS["nginx"]),
+        replace(case, seconds=20.0),
+        replace(case, seed=2),
+    ]
+    assert len({case.key, *(one.key for one in others)}) == 6
+
+
+def test_others_are_modelled_by_what_they_are() -> None:
+    (case,) = cases("haproxy", ["round_robin"], ["random(2)"])
+    model = case.modelled(case.placed())
+    assert model.algorithm.name == "p2c"
+    assert str(model.algorithm.settings["replacement"]).lower() == "true"
+    assert not model.outliers.enabled
+    (case,) = cases("nginx", ["crash"], ["p2c"])
+    assert case.algorithm == "random two least_conn"
+    model = case.modelled(case.placed())
+    assert model.algorithm.name == "p2c"
+    assert not model.health.enabled
+    assert "server_error" not in model.outliers.counts
+    (case,) = cases("lb", ["crash"], ["p2c"])
+    placed = case.placed()
+    assert case.modelled(placed) is placed
+
+
+def test_what_others_have_no_equal_for_is_left_out() -> None:
+    for name in ("haproxy", "nginx"):
+        target = TARGETS[name]
+        assert set(target.left_out) <= set(SCENARIOS)
+        found = cases(name)
+        assert {one.name for one in found} == set(SCENARIOS) - set(target.left_out)
+        assert {one.algorithm for one in found} == set(target.algorithms)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("caddy",), "unknown target 'caddy': known: haproxy, lb, nginx"),
+        (("lb", ["crach"]), "unknown scenario 'crach': did you mean 'crash'"),
+        (("lb", [], ["p3c"]), "unknown algorithm 'p3c': did you mean 'p2c'"),
+        (("lb", [], ["p2c", "p2c"]), "algorithm 'p2c' is given twice"),
+        (("nginx", [], ["maglev"]), "unknown algorithm of nginx 'maglev': known: "),
+        (("nginx", ["overload"]), "nginx has no equal of any of them"),
+    ],
+)
+def test_what_is_not_known_is_told_with_the_nearest(arguments: tuple[str], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        cases(*arguments)
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        cases("lb", [str(file)])
+    file.write_text((made.shipped() / "crash.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    (case,) = cases("lb", [str(file)], ["random"], seconds=5, seed=3)
+    assert (case.name, case.seconds, case.seed) == ("mine", 5, 3)
+
+
+def test_without_the_shipped_files_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cases("lb", ["crash"]), "they lie beside the packages"
+    monkeypatch.setattr(made, "ROOT", tmp_path)
+    with pytest.raises(UsageError, match=r"give files: --scenario FILE\.toml"):
+        cases("lb", ["crash"])
+
+
+def test_what_a_request_costs_is_the_network_of_a_prediction() -> None:
+    (case,) = cases("lb", ["crash"], ["p2c"])
+    law = Overhead(0.001, 0.5).on(case.placed()).offered().network
+    assert law is not None
+    assert law.mean == pytest.approx(0.0005)
+    # Two ways, independent: their variances add up to that of the whole.
+    assert 2 * (law.cv * law.mean) ** 2 == pytest.approx((0.5 * 0.001) ** 2)
