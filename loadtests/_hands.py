@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -63,7 +62,7 @@ class Alone:
 
     def measured(self) -> Measurement:
         """What was seen so far."""
-        return replace(self._player.sheet.measured, rotation=self._looking.rotation)
+        return self._looking.seen(self._player.sheet.measured)
 
 
 class Together:
@@ -118,7 +117,7 @@ class Together:
         people = self._plan.people
         if people is not None and people.requests is not None:
             told = told.head(people.requests)  # what left while the last one was told of is no part
-        return replace(told, rotation=self._looking.rotation)
+        return self._looking.seen(told)
 
     def connected(self, worker: str) -> None:
         """Another one is there."""

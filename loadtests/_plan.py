@@ -16,8 +16,9 @@ from sim.live.arranged import arranged, offered_at, read_steps, stepped
 from sim.live.measurement import Measurement
 from sim.live.system import rooted
 from sim.live.users import population
-from sim.live.verdict import Verdict, judge
+from sim.live.verdict import Verdict, judge, judge_users
 from sim.model.users import Population
+from sim.output.plots.pictures import draw_distributions
 from sim.output.report import print_verdict, verdict_files, write_verdict
 from sim.output.summary import Outcome, append_summary, write_junit
 from sim.result import Result
@@ -183,6 +184,8 @@ class Outputs:
         verdict = judged(plan, measured, predicted)
         verdict = replace(verdict, invalid=[*invalid, *verdict.invalid])
         write_verdict(verdict, self.verdict, plan.schedule, measured)
+        if verdict.distribution is not None:
+            draw_distributions(verdict, self.verdict)
         outcome = Outcome(Path(plan.asked["source"]).stem, verdict.as_dict(), plan.target)
         if self.junit is not None:
             write_junit([outcome], self.junit)
@@ -195,4 +198,6 @@ class Outputs:
 
 def judged(plan: Plan, measured: Measurement, predicted: Result | None) -> Verdict:
     """Measured beside predicted."""
+    if plan.schedule is None:
+        return judge_users(plan.scenario, measured, predicted)
     return judge(plan.scenario, plan.schedule, measured, predicted)

@@ -6,7 +6,9 @@ import gc
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPException
+from itertools import count
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,8 @@ from geventhttpclient import HTTPClient
 from sim.engine.clients import back_off
 from sim.live.clients import longest_answer
 from sim.live.dealing import Packed, pack, part
+from sim.live.machine import EVERY, Machine
+from sim.live.measurement import Measurement
 from sim.live.noting import Notes, Sheet
 from sim.live.users import fields_of
 from sim.live.watch import Watch
@@ -214,26 +218,34 @@ class Player:
 
 
 class Looking:
-    """Takes down who is in rotation at the balancer, where that matters."""
+    """Takes down how busy this machine is, and who is in rotation where that matters."""
 
     def __init__(self, plan: Plan) -> None:
         self._watch = Watch(plan.scenario, plan.url)
         self._limit = longest_answer(plan.scenario)
-        self._greenlet: gevent.Greenlet | None = None
+        self._machine = Machine()
+        self._greenlets: list[gevent.Greenlet] = []
 
     def start(self, start: float) -> None:
         """From that time on."""
+        self._greenlets.append(gevent.spawn(self._look_around, start))
         if self._watch.url:
-            self._greenlet = gevent.spawn(self._look, start)
+            self._greenlets.append(gevent.spawn(self._look, start))
 
     def stop(self) -> None:
-        if self._greenlet is not None:
-            self._greenlet.kill()
+        gevent.killall(self._greenlets)
 
-    @property
-    def rotation(self) -> Any:
-        """See `Fates`."""
-        return self._watch.rotation
+    def seen(self, measured: Measurement) -> Measurement:
+        """With what was watched beside the requests."""
+        machine = self._machine
+        return replace(
+            measured, rotation=self._watch.rotation, busy=machine.busy, stolen=machine.stolen
+        )
+
+    def _look_around(self, start: float) -> None:
+        for seconds in count():
+            gevent.sleep(max(start + seconds * EVERY - perf_counter(), 0.0))
+            self._machine.look()
 
     def _look(self, start: float) -> None:
         target = urlsplit(self._watch.url)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
+from itertools import count
 from random import Random
 from typing import Self
 
@@ -12,9 +14,10 @@ import aiohttp
 
 from lb.config import Scenario
 from sim.engine.clients import back_off
+from sim.live.machine import EVERY, Machine
+from sim.live.measurement import Measurement
 from sim.live.noting import Notes, Sheet
 from sim.live.watch import Watch
-from sim.model.laws import Floats
 
 MARGIN = 5.0
 """Seconds more than a proxy has for its answer, before a try counts as failed."""
@@ -44,7 +47,8 @@ class Clients:
         self._tries = 1 + scenario.offered().client_retries
         self._notes = Notes(scenario)
         self._watch = Watch(scenario, url)
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: set[asyncio.Task[None]] = set()
+        self._machine = Machine()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=longest_answer(scenario)),
@@ -55,8 +59,8 @@ class Clients:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._watching:
+            task.cancel()
         await self._session.close()
 
     async def request(
@@ -88,9 +92,17 @@ class Clients:
         return self._notes.answered(sheet.open, row, answer.status, answer.headers.get)
 
     def watch(self, start: float) -> None:
-        """Ask the balancer who is in rotation from `start` on, where that matters."""
+        """See from `start` on how busy this machine is, and who is in rotation if that matters."""
+        loop = asyncio.get_running_loop()
+        self._watching.add(loop.create_task(self._look_around(start)))
         if self._watch.url:
-            self._watching = asyncio.get_running_loop().create_task(self._look(start))
+            self._watching.add(loop.create_task(self._look(start)))
+
+    async def _look_around(self, start: float) -> None:
+        loop = asyncio.get_running_loop()
+        for seconds in count():
+            await asyncio.sleep(start + seconds * EVERY - loop.time())
+            self._machine.look()
 
     async def _look(self, start: float) -> None:
         loop = asyncio.get_running_loop()
@@ -102,7 +114,9 @@ class Clients:
                     told = await answer.read()
             self._watch.saw(at, told)
 
-    @property
-    def rotation(self) -> Floats | None:
-        """Who was usable, see `Fates`."""
-        return self._watch.rotation
+    def seen(self, measured: Measurement) -> Measurement:
+        """With what was watched beside the requests."""
+        machine = self._machine
+        return replace(
+            measured, rotation=self._watch.rotation, busy=machine.busy, stolen=machine.stolen
+        )

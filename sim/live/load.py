@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from dataclasses import replace
 
 from lb.config import Scenario
 from sim.live.clients import Clients
@@ -48,4 +47,4 @@ async def play(scenario: Scenario, schedule: Schedule, url: str, *further: str) 
             under_way.add(task)
             task.add_done_callback(under_way.discard)
         await asyncio.gather(*under_way)
-    return replace(sheet.measured, rotation=clients.rotation)
+    return clients.seen(sheet.measured)

@@ -49,7 +49,6 @@ class Machine:
         self._stat = stat
         self._polite = hasattr(os, "nice") and os.nice(0) > 0
         self._rows: list[Ticks] = []
-        self.look()
 
     @property
     def watched(self) -> bool:

@@ -54,8 +54,9 @@ def phases(scenario: Scenario, cut: float, last: float) -> list[Phase]:
             Phase("during", trouble.since, trouble.until, loose=True),
             Phase("after", trouble.until, math.inf, loose=True),
         ]
+    end = math.nextafter(last, math.inf)  # the last request is part of the last phase
     clipped = [
-        Phase(one.name, max(one.since, cut), min(one.until, last), one.loose) for one in found
+        Phase(one.name, max(one.since, cut), min(one.until, end), one.loose) for one in found
     ]
     return [one for one in clipped if one.until > one.since]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-from dataclasses import replace
 
 from lb import wire
 from lb.config import Scenario
@@ -84,4 +83,4 @@ async def play_users(
         async with asyncio.TaskGroup() as group:
             for user in range(people.count):
                 group.create_task(live(user, start))
-    return replace(sheet.measured, rotation=clients.rotation)
+    return clients.seen(sheet.measured)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from lb import __version__
 from lb.system import writing
 from sim.live.verdict import Verdict
+from sim.output import judged
 from sim.output.report import VERDICT_HEADER, verdict_rows, verdict_sentences
 from sim.output.words import best_first, milliseconds, offered, sentences
 from sim.result import COMPARED, AlgorithmRun, Result
@@ -50,7 +51,8 @@ HOW_TO_READ = {
 
 COUNTED = "Requests were counted and not kept: what is drawn from each of them is left out."
 HOW_TO_READ_A_VERDICT = {
-    "verdict": "The proxy did what the simulator said where the dashed line is within the band.",
+    "verdict": "The proxy did what the simulator said where the dashed line is within the band: "
+    "all latencies above, the slowest ones below.",
     "verdict_timeline": "What clients saw, second by second, over the mean of the predicted runs.",
 }
 
@@ -107,6 +109,8 @@ def verdict_part(verdict: Verdict, figures: Mapping[str, Figure]) -> list[str]:
     return [
         heading("Measured beside predicted"),
         table(VERDICT_HEADER, verdict_rows(verdict)),
+        *([table(judged.BACKENDS, judged.backend_rows(verdict))] if verdict.backends else []),
+        *([table(judged.PHASES, judged.phase_rows(verdict))] if verdict.phases else []),
         points(verdict_sentences(verdict)),
         *(
             picture(inline(figure, name), HOW_TO_READ_A_VERDICT[name])

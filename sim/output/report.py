@@ -16,6 +16,7 @@ from sim.live.line import Line
 from sim.live.measurement import Measurement
 from sim.live.verdict import Judgement, Verdict
 from sim.model.arrivals import Schedule
+from sim.output import judged
 from sim.output.words import MANY, milliseconds, sentences
 from sim.result import AlgorithmRun, BackendUse, Result
 
@@ -115,10 +116,16 @@ def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
         requests = counted(f"{verdict.requests}", "request")
         title = f"{verdict.algorithm}: measured beside predicted, {requests}"
         terminal.table(title, VERDICT_HEADER, verdict_rows(verdict))
+    if 0 < len(verdict.backends) <= MANY:
+        terminal.table(BACKENDS_TITLE, judged.BACKENDS, judged.backend_rows(verdict))
+    if verdict.phases:
+        terminal.table(PHASES_TITLE, judged.PHASES, judged.phase_rows(verdict))
     for sentence in verdict_sentences(verdict):
         terminal.say(sentence)
 
 
+BACKENDS_TITLE = "Each backend while all is calm: measured/predicted"
+PHASES_TITLE = "Each phase: measured/predicted; how far beyond the tolerance/at most"
 VERDICT_HEADER = ("figure", "measured", "predicted", "95 % of runs", "and beyond", "")
 
 
@@ -128,10 +135,15 @@ def verdict_rows(verdict: Verdict) -> list[list[str]]:
         return []
     rows = [[f"{name} (ms)", *_cells(line, 1e3)] for name, line in verdict.latency.items()]
     rows += [[f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()]
+    if (far := verdict.distribution) is not None and far.judged:
+        most, word = f"0.00 to {far.bound * 1e2:.2f}", "ok" if far.ok else "MISS"
+        tolerance = f"± {far.tolerance:.0%}"
+        rows.append(["distance (%)", f"{far.value * 1e2:.2f}", "-", most, tolerance, word])
     if verdict.trouble:  # and then nothing else is judged; failures are what is lost
         rows = [[*row[:-1], ""] for row in rows]
     else:
         rows.append(["failed (requests)", *_cells(verdict.failures, 1.0)])
+    rows += [[f"{name} (requests)", *_cells(line, 1.0)] for name, line in verdict.errors.items()]
     return rows + [[_what(name), *_cells(line, 1.0)] for name, line in verdict.trouble.items()]
 
 
@@ -145,10 +157,16 @@ def verdict_sentences(verdict: Verdict) -> Iterator[str]:
             f"The generator was late by {late['p50'] * 1e3:z.2f} ms at p50, "
             f"{late['p99'] * 1e3:z.2f} ms at p99."
         )
+    for name, needs in verdict.untold.items():
+        yield f"{name} is not judged: it takes {needs} answers at least."
     for reason in verdict.invalid:
         yield f"This run says nothing: {reason}"
     for objective in verdict.objectives:
         yield f"Objective {objective}"
+    if verdict.off and not verdict.invalid:
+        yield f"Off: {', '.join(verdict.off)}."
+    if verdict.cause is not None and not verdict.invalid:
+        yield f"Where it comes from: {verdict.cause.who}: {verdict.cause.says}."
     yield {
         Judgement.PASSED: "PASSED: the proxy did what the simulator said it would.",
         Judgement.MISSED: "MISSED: the live run is not what the simulator said it would be.",

@@ -51,7 +51,7 @@ class Outcome:
         """Why it is not judged, or what was missed that is no figure, and where it comes from."""
         missed = [f"objective missed: {text}" for text in self.document["objectives_missed"]]
         cause = self.document.get("cause")
-        said = cause.get("text") if isinstance(cause, dict) else cause
+        said = cause.get("says") if isinstance(cause, dict) else cause
         return [*self.document["invalid"], *missed, *([f"cause: {said}"] if said else [])]
 
 

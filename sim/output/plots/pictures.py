@@ -7,10 +7,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lb.config import Scenario
+from lb.system import writing
 from sim.live.measurement import Measurement
 from sim.live.verdict import Verdict, latencies
 from sim.model.arrivals import Schedule
 from sim.output.plots.beside import (
+    distributions,
     measured_beside_predicted,
     measured_beside_predicted_over_time,
 )
@@ -36,20 +38,30 @@ def draw_all(result: Result, directory: Path) -> list[Path]:
 
 def drawn_verdict(
     scenario: Scenario,
-    schedule: Schedule,
+    schedule: Schedule | None,
     measured: Measurement,
     verdict: Verdict,
     predicted: Result,
 ) -> dict[str, Figure]:
     """The pictures of a verdict by name; where runs change with time, their seconds too."""
     live, paper = latencies(scenario, schedule, measured, predicted)
-    figures = {"verdict": measured_beside_predicted(verdict, predicted, paper, live)}
+    figures = {
+        "verdict": measured_beside_predicted(verdict, predicted, paper, live),
+    }
     if scenario.eventful:
         fates = measured.fates(schedule)
         figures["verdict_timeline"] = measured_beside_predicted_over_time(
             scenario, predicted, fates
         )
     return figures
+
+
+def draw_distributions(verdict: Verdict, path: Path) -> Path:
+    """Beside the verdict at `path`, and called as that is; raises CannotWrite."""
+    picture = path.with_suffix(".distributions.png")
+    with writing(picture):
+        save(distributions(verdict), picture)
+    return picture
 
 
 def save(figure: Figure, path: Path) -> None:
