@@ -120,29 +120,37 @@ class Case:
     def placed(self) -> Scenario:
         """The scenario on ports that are free at the moment, as the live run has it."""
         file = Scenario.parse(relocated(rooted(self.text, self.file.parent)), str(self.file))
-        update = {"duration": self.seconds, "requests": None, "seed": self.seed}
-        return file.model_copy(
-            update={
-                "run": file.run.model_copy(update=update),
-                "algorithm": file.chosen(self.ours),
-            }
-        )
+        run = {"duration": self.seconds, "requests": None, "seed": self.seed}
+        changes: dict[str, Any] = {
+            "run": file.run.model_copy(update=run),
+            "algorithm": file.chosen(self.ours),
+        }
+        if (
+            self.target.name != "lb"
+        ):  # which would pass the question on, as a request like any other
+            silent = {"stats_path": "", "health_path": ""}
+            changes["server"] = file.server.model_copy(update=silent)
+        return file.model_copy(update=changes)
 
     @property
     def ours(self) -> str:
         """Which algorithm of ours it is set up from."""
         return self.target.algorithms.get(self.algorithm, self.algorithm)
 
-    def modelled(self, placed: Scenario) -> Scenario:
-        """The same as it is predicted: with the strategy that is its balancer's."""
+    def modelled(self, placed: Scenario) -> tuple[Scenario, str]:
+        """The same as it is predicted, with the strategy that is its balancer's.
+
+        And in what that is not quite it; empty where there is nothing.
+        """
         if self.target.name == "lb":
-            return placed
+            return placed, ""
         changes: dict[str, Any] = {
             table: getattr(placed, table).model_copy(update=update)
             for table, update in self.target.model.items()
         }
-        matching = export(placed, self.target.name).algorithm
-        return placed.model_copy(update={**changes, "algorithm": Algorithm.of(matching)})
+        exported = export(placed, self.target.name)
+        changes["algorithm"] = Algorithm.of(exported.algorithm)
+        return placed.model_copy(update=changes), exported.differs
 
 
 def cases(

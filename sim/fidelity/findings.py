@@ -73,7 +73,8 @@ def why(row: Row, name: str) -> str:
         return f"chance alone gives {low:+.1%} to {high:+.1%}"
     if row.get("cause"):
         return str(row["cause"])
-    return _beside(row, figure["measured"] - figure["predicted"]) or UNEXPLAINED
+    differs = row.get("differs") and f"what balances is not quite the model: {row['differs']}"
+    return _beside(row, figure["measured"] - figure["predicted"]) or differs or UNEXPLAINED
 
 
 def _beside(row: Row, off: float) -> str:

@@ -42,7 +42,8 @@ def run(case: Case, overhead: Overhead) -> Row:
     error chance alone explains. `shares`: of each backend. `failed`: requests without an answer.
     """
     placed = case.placed()
-    scenario = overhead.on(case.modelled(placed))
+    modelled, differs = case.modelled(placed)
+    scenario = overhead.on(modelled)
     balancers = scenario.run.balancers
     schedule, predicted, records = _predicted(scenario)
     with tempfile.TemporaryDirectory() as directory:
@@ -70,6 +71,7 @@ def run(case: Case, overhead: Overhead) -> Row:
         "figures": figures(live[0], [record.after(cut).latency for record in records]),
         "shares": shares(scenario, live[1], [record.after(cut) for record in records]),
         "failed": failures(measured, records),
+        "differs": differs,
     }
     return {**row, **_judged(scenario, schedule, measured, predicted)}
 

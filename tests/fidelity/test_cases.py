@@ -69,19 +69,23 @@ def test_a_key_tells_whatever_changes_what_comes_out() -> None:
 
 def test_others_are_modelled_by_what_they_are() -> None:
     (case,) = cases("haproxy", ["round_robin"], ["random(2)"])
-    model = case.modelled(case.placed())
+    model, differs = case.modelled(case.placed())
     assert model.algorithm.name == "p2c"
+    assert "points on a ring" in differs
     assert str(model.algorithm.settings["replacement"]).lower() == "true"
     assert not model.outliers.enabled
     (case,) = cases("nginx", ["crash"], ["p2c"])
     assert case.algorithm == "random two least_conn"
-    model = case.modelled(case.placed())
-    assert model.algorithm.name == "p2c"
+    placed = case.placed()
+    model, differs = case.modelled(placed)
+    assert (model.algorithm.name, differs) == ("p2c", "")
+    assert not placed.server.stats_path, "nginx would ask a backend"
     assert not model.health.enabled
     assert "server_error" not in model.outliers.counts
     (case,) = cases("lb", ["crash"], ["p2c"])
     placed = case.placed()
-    assert case.modelled(placed) is placed
+    assert case.modelled(placed) == (placed, "")
+    assert placed.server.stats_path
 
 
 def test_what_others_have_no_equal_for_is_left_out() -> None:

@@ -90,6 +90,7 @@ def parts(proxy: float) -> dict[str, Any]:
         ({"cause": "the proxy took longer"}, "the proxy took longer"),
         ({"parts": parts(0.021)}, "beside its backend a request took 21.00 ms, not 1.00 ms"),
         ({"parts": parts(0.002)}, findings.UNEXPLAINED),
+        ({"differs": "ties go to the first"}, "is not quite the model: ties go to the first"),
         ({}, findings.UNEXPLAINED),
     ],
 )
