@@ -61,6 +61,7 @@ class BadRecording(LbError):
 
     def __init__(self, offset: int, why: str) -> None:
         self.offset = offset
+        self.why = why
         super().__init__(f"byte {offset}: {why}")
 
 

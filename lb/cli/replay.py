@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,11 +49,15 @@ def replay(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the recorded decisions again. Exit status 1 if the recorded algorithm's differ."""
+    """Make the recorded decisions again. Exit status 1 if the recorded algorithm's differ.
+
+    Parts of the recording that stand beside FILE belong to it.
+    """
     from collections import deque
     from random import Random
 
     from lb.errors import BadRecording, ConfigError, UsageError
+    from lb.recording.parts import parts, pieces, place
     from lb.recording.replay import replay as run
     from lb.system import reason
 
@@ -67,15 +70,15 @@ def replay(
             picks.append((made, pick))
 
     try:
-        with file.open("rb") as recording:
-            pieces = iter(partial(recording.read, 1 << 20), b"")
-            replayed = run(
-                pieces, algorithm, random=Random, explained=explained if explain else None
-            )
+        files = parts(file)
+        replayed = run(
+            pieces(files), algorithm, random=Random, explained=explained if explain else None
+        )
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {reason(error)}"]) from None
     except BadRecording as error:
-        raise ConfigError([f"{file}: {error}"]) from None
+        path, offset = place(files, error.offset)
+        raise ConfigError([f"{path}: {BadRecording(offset, error.why)}"]) from None
     if as_json:
         document = _document(replayed)
         if explain:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,8 @@ from lb.cli.options import (
     number_of_workers,
     scenario_from,
 )
+from lb.cli.recording import Record, RecordKeep, RecordSample, RecordSize
+from lb.cli.recording import recording as wanted
 from lb.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -63,14 +64,10 @@ def serve(
             help="Seconds between health checks [30].",
         ),
     ] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            envvar="LB_RECORD",
-            help="Record all that decides, for `lb replay`. FILE is replaced.",
-        ),
-    ] = None,
+    record: Record = None,
+    record_size: RecordSize = None,
+    record_keep: RecordKeep = None,
+    record_sample: RecordSample = None,
     replace: Annotated[
         bool,
         typer.Option(
@@ -96,7 +93,8 @@ def serve(
             raise ConfigError([f"{config}: cannot be read again: not a regular file"])
         return read()
 
-    run(read(), record, None if config is None else again, replace)
+    recording = wanted(record, record_size, record_keep, record_sample)
+    run(read(), recording, None if config is None else again, replace)
 
 
 def _with_flags(

@@ -19,6 +19,7 @@ from lb.proxy.logs.teller import Teller
 from lb.proxy.reaching import Ways
 from lb.proxy.refusals import Refusals
 from lb.proxy.tls.credentials import Credentials
+from lb.recording.writer import RecordedBalancer
 
 Endpoint = Callable[[Callable[[Answer], None]], None]
 """Tells the answer, now or later."""
@@ -45,6 +46,8 @@ class Context:
         """Hears of every request that has ended, but for those that it passes over."""
         self.collector: Teller | None = None
         """Hears of those whose trace is `recorded`."""
+        self.recorded: RecordedBalancer[Any] | None = None
+        """Hears what became of every request, if there is a recording."""
         self.marks: Marks | None = None
         """What requests are told apart by, if they are."""
         self.measured = Requests()

@@ -39,6 +39,7 @@ from lb.proxy.timers import Timers
 from lb.proxy.tls.credentials import Credentials
 from lb.proxy.upstream.pool import UpstreamPool
 from lb.proxy.waits import INFINITY
+from lb.recording.writer import RecordedBalancer
 
 RESTED = 0.5
 """Seconds without a request that make a client idle: it may just be on its way."""
@@ -85,8 +86,10 @@ class Proxy:
         self.balancer: Balancer[Exchange] = (
             Balancer(part.setup if part else scenario.setup(), rng or Random(), context.now())
             if recorder is None
-            else recorder.balancer(scenario, context.now())
+            else recorder.balancer(part.setup if part else scenario.setup(), context.now())
         )
+        if isinstance(self.balancer, RecordedBalancer):
+            context.recorded = self.balancer
         self.dispatcher = Dispatcher(
             context,
             self.balancer,

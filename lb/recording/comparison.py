@@ -10,7 +10,8 @@ from itertools import zip_longest
 from operator import eq
 
 from lb.balancing import Backend, Balancer, Lease
-from lb.recording.reader import NONE, Decision, Header
+from lb.recording.header import Header
+from lb.recording.reader import NONE, Decision
 
 
 class ReplayedCall:

@@ -9,24 +9,25 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from math import isnan
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from lb.balancing import Setup
 from lb.errors import BadRecording
 from lb.recording.format import (
     ABANDONED,
     ADMIT,
     ANSWERED,
     BLOCK,
+    CONNECTED,
     COUNT,
     DEADLINE,
     DECIDED,
     DECISION,
     DECLINED,
     DONE,
+    ENDED,
+    ENDS,
     FAILED,
     HEAD,
     IDEMPOTENT,
@@ -35,25 +36,17 @@ from lb.recording.format import (
     NOBODY,
     OUTCOMES,
     SAFE,
+    SAMPLED,
+    SERVED,
     TIME,
     VERSION,
     WAKE,
     Kind,
 )
+from lb.recording.header import READ, Header, header_of
 
 NONE = -1
 """In the place of a backend's order."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a recording says about the balancer it was made of."""
-
-    lb: str
-    """Version that recorded."""
-    seed: int
-    now: float
-    setup: Setup
 
 
 class Decision(NamedTuple):
@@ -76,60 +69,62 @@ class Entry(NamedTuple):
     decisions: tuple[Decision, ...]
 
 
-def _setup_of_format_1(header: dict[str, Any]) -> Setup:
-    """The parts stand at the top of the header; failures had no say in health or line."""
-    parts = {name: value for name, value in header.items() if name not in ("lb", "seed", "now")}
-    rise = parts["health"]["rise"]
-    parts["health"] = {**parts["health"], "first_rise": rise, "attempts": False}
-    parts["queue"] = {**parts["queue"], "hold": True}
-    return Setup.from_dict(parts)
-
-
-def _setup_of_format_2(header: dict[str, Any]) -> Setup:
-    return Setup.from_dict(header["setup"])
-
-
-_SETUPS = {1: _setup_of_format_1, 2: _setup_of_format_2}
-
-
 class _CutShortError(Exception):
     """An event goes on beyond the end of what there is."""
 
 
 class Log:
-    """Reads a recording piece by piece."""
+    """Reads a recording piece by piece, one part or several in a row."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._buffer = bytearray()
         self._at = 0  # offset of the buffer in the recording
+        self._part: Header | None = None
         self.end = 0  # of the last whole event
         self.complete = False
+        self.continued = False
+        """It ends with the end of a part that is not the last."""
 
     def header(self) -> Header:
-        head = self._take(HEAD.size)
-        if head[: len(MAGIC)] != MAGIC[: len(head)] or not head:
+        """Of the first part there is. Raises BadRecording."""
+        header = self._header()
+        if header is None:
             raise BadRecording(0, "this is not a recording of lb")
+        return header
+
+    def _header(self) -> Header | None:
+        """Of the part that begins here; None at the end of what there is."""
+        start = self._at
+        head = self._take(HEAD.size)
+        if not head:
+            return None
+        if head[: len(MAGIC)] != MAGIC[: len(head)]:
+            raise BadRecording(start, "this is not a recording of lb")
         if len(head) < HEAD.size:
-            raise BadRecording(len(head), "the recording ends within its header")
+            raise BadRecording(self._at, "the recording ends within its header")
         _, version, length, checksum = HEAD.unpack(head)
-        if version not in _SETUPS:
-            raise BadRecording(len(MAGIC), f"format {version}; this lb reads up to {VERSION}")
+        if version not in READ:
+            why = f"format {version}; this lb reads up to {VERSION}"
+            raise BadRecording(start + len(MAGIC), why)
         text = self._take(length)
         if len(text) < length:
             raise BadRecording(self._at, "the recording ends within its header")
         if crc32(text) != checksum:
-            raise BadRecording(HEAD.size, "the header does not match its checksum")
-        self.end = self._at
+            raise BadRecording(start + HEAD.size, "the header does not match its checksum")
         row: dict[str, Any] = {}
         try:
             row = json.loads(text)
-            setup = _SETUPS[version](row)
-            return Header(row["lb"], row["seed"], row["now"], setup)
+            header = header_of(row, version)
         except (KeyError, TypeError, ValueError) as error:
             made_by = row.get("lb", "an unknown version")
             why = f"the header, made by lb {made_by}, does not fit this version: {error}"
-            raise BadRecording(HEAD.size, why) from None
+            raise BadRecording(start + HEAD.size, why) from None
+        before, self._part = self._part, header
+        if before is not None and not before.precedes(header):
+            raise BadRecording(start, f"part {before.part + 1} of the recording is missing")
+        self.end = self._at
+        return header
 
     def events(self) -> Iterator[Entry]:
         """Every whole event. Raises BadRecording where one makes no sense."""
@@ -157,6 +152,13 @@ class Log:
                         ) from None
                     return
                 self.end = start + at
+                if event.kind is Kind.CONTINUED:
+                    if at < len(block):
+                        raise BadRecording(self.end, "the part goes on after its end")
+                    if self._header() is None:
+                        self.continued = True
+                        return
+                    break
                 if event.kind is Kind.END:
                     self.complete = True
                     if at < len(block) or self._take(1):
@@ -243,6 +245,26 @@ def _abandoned(block: bytes, at: int) -> Body:
     return _NAN, call, at + ABANDONED.size
 
 
+def _connected(block: bytes, at: int) -> Body:
+    _, now, call, attempt = CONNECTED.unpack_from(block, at)
+    return now, (call, attempt), at + CONNECTED.size
+
+
+def _served(block: bytes, at: int) -> Body:
+    _, call, status, passed = SERVED.unpack_from(block, at)
+    return _NAN, (call, status, passed), at + SERVED.size
+
+
+def _ended(block: bytes, at: int) -> Body:
+    _, now, arrived, call, end, status, taken, passed = ENDED.unpack_from(block, at)
+    return now, (call, arrived, ENDS[end], status, taken, passed), at + ENDED.size
+
+
+def _sampled(block: bytes, at: int) -> Body:
+    _, call, in_flight = SAMPLED.unpack_from(block, at)
+    return _NAN, (call, _known(in_flight)), at + SAMPLED.size
+
+
 def _wake(block: bytes, at: int) -> Body:
     _, now = WAKE.unpack_from(block, at)
     return now, None, at + WAKE.size
@@ -259,6 +281,11 @@ def _json(block: bytes, at: int) -> Body:
 
 _BODIES: dict[Kind, Callable[[bytes, int], Body]] = {
     Kind.END: _end,
+    Kind.CONTINUED: _end,
+    Kind.CONNECTED: _connected,
+    Kind.SERVED: _served,
+    Kind.ENDED: _ended,
+    Kind.SAMPLED: _sampled,
     Kind.ADMIT: _admit,
     Kind.DONE: _done,
     Kind.FAILED: _failed,

@@ -37,12 +37,14 @@ from lb.balancing import (
 from lb.balancing.lease import rival_of
 from lb.errors import BadRecording, UsageError
 from lb.recording.comparison import Replayed, ReplayedCall
-from lb.recording.format import HEAD, Kind
-from lb.recording.reader import NONE, Decision, Entry, Header, Log
+from lb.recording.format import HEAD, TOLD, Kind
+from lb.recording.header import Header
+from lb.recording.reader import NONE, Decision, Entry, Log
 from lb.strategies import Outcome, Random, parse, spec
 
 T = TypeVar("T")
 Explained = Callable[[Decision, Pick], object]
+WHY = "picks are made again only from the first request on, and with all of them"
 
 
 def replay(
@@ -61,11 +63,17 @@ def replay(
     Raises BadRecording, and UsageError for an algorithm that is unknown.
     """
     log = Log([recording] if isinstance(recording, bytes) else recording)
-    twin = _Twin(log.header(), algorithm, random)
+    header = log.header()
+    if header.share < 1.0:
+        raise BadRecording(HEAD.size, f"a sample, of {header.share:.3g} of the requests; {WHY}")
+    if header.part > 1:
+        raise BadRecording(HEAD.size, f"part {header.part}, and those before it are gone; {WHY}")
+    twin = _Twin(header, algorithm, random)
     if explained is not None:
         twin.explain(explained)
     for event in log.events():
-        twin.play(event)
+        if event.kind not in TOLD:
+            twin.play(event)
     twin.result.complete = log.complete
     twin.result.end = log.end
     return twin.result
@@ -117,6 +125,7 @@ class _Twin:
             Kind.SET_WEIGHT: self._set_weight,
             Kind.SWAP: self._swap,
             Kind.APPLY: self._apply,
+            Kind.STEPPED: self._stepped,
             Kind.LAGGED: lambda body: self._read(
                 lambda seconds: self._balancer.lagged(seconds, self._now), body
             ),
@@ -300,6 +309,10 @@ class _Twin:
             setup = replace(setup, algorithm=own.algorithm, settings=own.settings)
         self._balancer.apply(setup, self._now)
         self._meet()
+
+    def _stepped(self, body: dict[str, Any]) -> None:
+        for _ in range(self._read(lambda picks: int(picks), body)):
+            self._balancer.pool.pick(self._now, b"", ())
 
     def _meet(self) -> None:
         """Know the backends that are here for the first time."""

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from itertools import islice
-from typing import cast
-from zlib import crc32
+from struct import Struct
 
-from lb import __version__
 from lb.balancing import (
     Backend,
-    Balancer,
     Lease,
     LoadReport,
     Outcome,
     ProbeResult,
-    Refuse,
     Settings,
     Setup,
-    Start,
     State,
 )
 from lb.balancing.call import C
@@ -29,101 +22,56 @@ from lb.recording.format import (
     ABANDONED,
     ADMIT,
     ANSWERED,
-    BLOCK,
-    COUNT,
+    CONNECTED,
     DEADLINE,
     DECIDED,
-    DECISION,
     DECLINED,
     DONE,
+    ENDED,
+    ENDS,
     FAILED,
-    HEAD,
     IDEMPOTENT,
-    JSON,
-    MAGIC,
     NOBODY,
     OUTCOMES,
     SAFE,
+    SAMPLED,
+    SERVED,
     TIME,
-    VERSION,
     WAKE,
     Kind,
 )
-from lb.strategies import Random
+from lb.recording.logged import APART, Logged, RecordedLease
 
 _CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
+_ENDS = {code: number for number, code in enumerate(ENDS)} | {"too_late": ENDS.index("timeout")}
+_REFUSED, _GONE = ENDS.index("refused"), ENDS.index("client_gone")
 _NAN = float("nan")
 _NEVER = float("inf")
 FIGURES = ("in_flight", "latency", "utilisation", "rate", "errors")
 """Of a load report."""
 _BLOCK_SIZE = 1 << 16
 _pack_admit, _pack_done = ADMIT.pack, DONE.pack
-_ADMIT, _DONE = int(Kind.ADMIT), int(Kind.DONE)
+_pack_both = Struct(DONE.format + SERVED.format.lstrip("<")).pack
+_ADMIT, _DONE, _SERVED = int(Kind.ADMIT), int(Kind.DONE), int(Kind.SERVED)
+_MOST = 0xFFFFFFFF
 
 
-class RecordedLease(Lease[C]):
-    """A lease whose end is logged."""
-
-    __slots__ = ("attempt", "number")
-    number: int
-    attempt: int
-
-    def done(self, now: float, outcome: Outcome = OK, first_byte: float | None = None) -> None:
-        balancer = cast("RecordedBalancer[C]", self._balancer)
-        before = len(balancer.out)
-        super().done(now, outcome, first_byte)
-        if balancer.recording:
-            balancer.lease_ended(self, now, outcome, first_byte, before)
-
-
-class RecordedBalancer(Balancer[C]):
-    """A balancer that logs what it is told, and what it decided, in blocks to `sink`.
-
-    A block goes out when it is large, on `flush` and on `close`; until then it is in memory.
+class RecordedBalancer(Logged[C]):
+    """A balancer that logs what it is told, and what it decided; and what became of calls, if it is
+    told that, by `connected` and either `served` or `ended`.
     """
-
-    def __init__(
-        self,
-        setup: Setup,
-        rng: Random,
-        now: float = 0.0,
-        *,
-        seed: int,
-        sink: Callable[[bytes], None],
-    ) -> None:
-        """`rng` must be a fresh `random.Random(seed)`: that is what a replay will use."""
-        self.recording = False
-        self._sink = sink
-        self._log = bytearray()
-        self._failing: Lease[C] | None = None  # its end is part of an event of its own
-        self._homeless: dict[C, int] = {}  # numbers of calls under way that hold no lease
-        super().__init__(setup, rng, now)
-        self.lease_type = RecordedLease
-        header = json.dumps(
-            {"lb": __version__, "seed": seed, "now": now, "setup": setup.as_dict()}
-        ).encode()
-        sink(HEAD.pack(MAGIC, VERSION, len(header), crc32(header)) + header)
-        self.recording = True
-
-    def flush(self) -> None:
-        """Hand what has been logged since the last block to the sink."""
-        if self._log:
-            log, self._log = bytes(self._log), bytearray()
-            self._sink(BLOCK.pack(len(log), len(log) ^ 0xFFFFFFFF, crc32(log)) + log)
-
-    def close(self) -> None:
-        """Say that the recording ends here, and log nothing more."""
-        if self.recording:
-            self.recording = False
-            self._log.append(Kind.END)
-            self.flush()
-            self._homeless.clear()
 
     # --- the inputs
 
     def admit(self, call: C, now: float) -> Lease[C] | None:
         if not self.recording:
             return super().admit(call, now)
+        sampled = self._draws is not None
+        if sampled:
+            if self._gap:
+                self._gap -= 1
+                return self._pass_over(call, now)
+            self._gap = self._next_gap()
         number = self.admitted
         before = len(self.out)
         lease = super().admit(call, now)
@@ -139,6 +87,9 @@ class RecordedBalancer(Balancer[C]):
             lease.number = number
             lease.attempt = 0
             order = lease.backend.order
+        if sampled:
+            in_flight = NOBODY if lease is None else lease.backend.active - 1
+            self._log += SAMPLED.pack(Kind.SAMPLED, number, in_flight)
         key, deadline = call.key, call.deadline
         flags = (IDEMPOTENT if call.idempotent else 0) | (SAFE if call.safe else 0)
         if deadline == _NEVER:
@@ -150,6 +101,18 @@ class RecordedBalancer(Balancer[C]):
             self.flush()
         return lease
 
+    def _pass_over(self, call: C, now: float) -> Lease[C] | None:
+        """Admit a call that is not in the sample."""
+        before = len(self.out)
+        lease = super().admit(call, now)
+        if lease is None:
+            self._homeless[call] = APART
+            self._note_decisions(now, before)
+        else:
+            assert isinstance(lease, RecordedLease)
+            lease.number, lease.attempt = APART, 0
+        return lease
+
     def lease_ended(
         self,
         lease: RecordedLease[C],
@@ -158,8 +121,10 @@ class RecordedBalancer(Balancer[C]):
         first_byte: float | None,
         before: int,
     ) -> None:
-        """A lease has ended, while `before` actions stood in `out`."""
         if lease is self._failing:
+            return
+        if lease.number == APART:
+            self._note_decisions(now, before)
             return
         record = _pack_done(
             _DONE,
@@ -179,48 +144,59 @@ class RecordedBalancer(Balancer[C]):
             super().failed(lease, now, outcome, sent)
             return
         assert isinstance(lease, RecordedLease)
-        before = len(self.out)
+        before, number = len(self.out), lease.number
         self._failing = lease
         if rival_of(lease) is None:
-            self._homeless[lease.call] = lease.number
+            self._homeless[lease.call] = number
         super().failed(lease, now, outcome, sent)
         self._failing = None
-        self._note(
-            FAILED.pack(Kind.FAILED, now, lease.number, lease.attempt, _CODES[outcome], sent),
-            before,
-        )
+        if number == APART:
+            self._note_decisions(now, before)
+        else:
+            code = _CODES[outcome]
+            self._note(FAILED.pack(Kind.FAILED, now, number, lease.attempt, code, sent), before)
 
     def declined(self, lease: Lease[C], now: float, status: int) -> bool:
         if not self.recording:
             return super().declined(lease, now, status)
         assert isinstance(lease, RecordedLease)
-        before = len(self.out)
+        before, number = len(self.out), lease.number
         self._failing = lease
         alone = rival_of(lease) is None
         if alone:
-            self._homeless[lease.call] = lease.number
+            self._homeless[lease.call] = number
         over = super().declined(lease, now, status)
         self._failing = None
         if alone and not over:
             del self._homeless[lease.call]
-        self._note(DECLINED.pack(Kind.DECLINED, now, lease.number, lease.attempt, status), before)
+        if number == APART:
+            self._note_decisions(now, before)
+        else:
+            record = DECLINED.pack(Kind.DECLINED, now, number, lease.attempt, status)
+            self._note(record, before)
         return over
 
     def answered(self, lease: Lease[C], now: float) -> None:
         super().answered(lease, now)
         if self.recording:
             assert isinstance(lease, RecordedLease)
-            self._log += ANSWERED.pack(Kind.ANSWERED, now, lease.number, lease.attempt)
+            if lease.number != APART:
+                self._log += ANSWERED.pack(Kind.ANSWERED, now, lease.number, lease.attempt)
 
     def abandoned(self, call: C) -> bool:
         waited = super().abandoned(call)
         if waited and self.recording:
-            self._log += ABANDONED.pack(Kind.ABANDONED, self._homeless.pop(call))
+            number = self._left(call)
+            if number != APART:
+                self._log += ABANDONED.pack(Kind.ABANDONED, number)
         return waited
 
     def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
         before = len(self.out)
         super().observed(backend, now, result)
+        if self._draws is not None:
+            self._note_decisions(now, before)
+            return
         if isinstance(result, ProbeResult):
             kind, body = Kind.OBSERVED, asdict(result)
         else:
@@ -230,7 +206,11 @@ class RecordedBalancer(Balancer[C]):
     def wake(self, now: float) -> None:
         before = len(self.out)
         super().wake(now)
-        if self.recording:
+        if not self.recording:
+            return
+        if self._draws is not None:
+            self._note_decisions(now, before)
+        else:
             self._note(WAKE.pack(Kind.WAKE, now), before)
 
     def lagged(self, seconds: float, now: float) -> None:
@@ -241,6 +221,7 @@ class RecordedBalancer(Balancer[C]):
     def add(self, settings: Settings, now: float) -> Backend:
         before = len(self.out)
         backend = super().add(settings, now)
+        self._meet()
         self._note_json(Kind.ADD, now, before, **asdict(settings))
         return backend
 
@@ -273,41 +254,88 @@ class RecordedBalancer(Balancer[C]):
             super().apply(setup, now)
         finally:
             self.recording = recording
+        self._meet()
         self._note_json(Kind.APPLY, now, before, **setup.as_dict())
 
-    # --- inside
+    def stepped(self, picks: int, now: float) -> None:
+        """So many picks were made for nobody, as if it had taken turns before."""
+        self._note_json(Kind.STEPPED, now, len(self.out), picks=picks)
 
-    def _note_json(self, kind: Kind, now: float, before: int, **body: object) -> None:
+    # --- what became of calls
+
+    def connected(self, lease: Lease[C], now: float) -> None:
+        """An attempt has a connection that was made for it."""
         if self.recording:
-            text = json.dumps(body).encode()
-            self._note(JSON.pack(kind, now, len(text)) + text, before)
+            assert isinstance(lease, RecordedLease)
+            if lease.number != APART:
+                self._log += CONNECTED.pack(Kind.CONNECTED, now, lease.number, lease.attempt)
 
-    def _note(self, record: bytes, before: int) -> None:
-        """Log an event, and what it brought about: the actions in `out` beyond `before`."""
-        decided = self._decisions(before) if len(self.out) > before else b""
-        if decided:
-            self._log.append(record[0] | DECIDED)
-            self._log += record[1:]
-            self._log += decided
-        else:
-            self._log += record
+    def served(
+        self,
+        lease: Lease[C],
+        now: float,
+        outcome: Outcome,
+        first_byte: float | None,
+        arrived: float,
+        status: int,
+        taken: int,
+        passed: int,
+    ) -> None:
+        """`lease.done`, and with it ends the call, which came at `arrived`: with this status, after
+        so many bytes of its body and of the answer's.
+        """
+        before = len(self.out)
+        Lease.done(lease, now, outcome, first_byte)
+        if not self.recording:
+            return
+        assert isinstance(lease, RecordedLease)
+        number = lease.number
+        plain = lease.started_at == arrived and not taken and passed <= _MOST
+        if number == APART or not plain or len(self.out) > before:
+            self.lease_ended(lease, now, outcome, first_byte, before)
+            if number == APART:
+                return
+            if plain:
+                self._log += SERVED.pack(_SERVED, number, status, passed)
+            else:
+                code = 0 if outcome is OK else _CODES[outcome]
+                self._log += ENDED.pack(
+                    Kind.ENDED, now, arrived, number, code, status, taken, passed
+                )
+            return
+        self._log += _pack_both(
+            _DONE,
+            now,
+            number,
+            lease.attempt,
+            0 if outcome is OK else _CODES[outcome],
+            _NAN if first_byte is None else first_byte,
+            _SERVED,
+            number,
+            status,
+            passed,
+        )
 
-    def _decisions(self, before: int) -> bytes:
-        """Starts and refusals in `out` beyond `before`, in their order."""
-        rows = []
-        for action in islice(self.out, before, None):
-            match action:
-                case Start(lease):
-                    assert isinstance(lease, RecordedLease)
-                    beside = rival_of(lease)
-                    if beside is None:
-                        lease.number = self._homeless.pop(lease.call)
-                        lease.attempt = len(lease.call.tried)
-                    else:
-                        assert isinstance(beside, RecordedLease)
-                        lease.number = beside.number
-                        lease.attempt = len(lease.call.tried) + 1
-                    rows.append(DECISION.pack(lease.number, lease.attempt, lease.backend.order))
-                case Refuse(call, _):
-                    rows.append(DECISION.pack(self._homeless.pop(call), len(call.tried), NOBODY))
-        return COUNT.pack(len(rows)) + b"".join(rows) if rows else b""
+    def ended(
+        self,
+        call: C,
+        lease: Lease[C] | None,
+        now: float,
+        arrived: float,
+        code: str,
+        status: int,
+        taken: int,
+        passed: int,
+    ) -> None:
+        """The same of one that has ended otherwise; `lease` is its last one, if there was any."""
+        if not self.recording:
+            return
+        number = self._parted.pop(call, None)
+        if number is None:
+            if lease is None:
+                return  # it was never admitted, or is told when the lease that it is to have ends
+            assert isinstance(lease, RecordedLease)
+            number = lease.number
+        if number != APART:
+            end = _ENDS.get(code, _REFUSED if lease is None else _GONE)
+            self._log += ENDED.pack(Kind.ENDED, now, arrived, number, end, status, taken, passed)

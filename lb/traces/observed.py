@@ -51,6 +51,9 @@ class Attempts:
     """After the last byte, or when it broke; NaN where the recording ended before."""
     outcome: array[int]
     """Of `OUTCOMES`."""
+    in_flight: array[int]
+    """At the backend when it was picked, this one not counted, as the source tells it; else it can
+    be counted, where all requests are here."""
 
     def __len__(self) -> int:
         return len(self.request)
@@ -83,6 +86,8 @@ class Observed:
     """Columns that the source does not have, by their names here (`attempts.connected`, say)."""
     resolution: float = 0.0
     """Seconds that times are rounded to."""
+    share: float = 1.0
+    """Of the requests that are here: less than 1 in a sample."""
     remarks: tuple[str, ...] = ()
     """What somebody should know who draws conclusions: gaps, clocks that went back, a file that is
     cut short; a sentence each, with the place where there is one."""
@@ -101,7 +106,7 @@ class Observing:
         self._times = [_times() for _ in range(2)]
         self._numbers = [_numbers() for _ in range(5)]
         self._tried = [_times() for _ in range(4)]
-        self._tries = [_numbers() for _ in range(3)]
+        self._tries = [_numbers() for _ in range(4)]
 
     def backend(self, name: str) -> int:
         """Its place; a new one where it is not known."""
@@ -136,14 +141,14 @@ class Observing:
         first_byte: float = nan,
         ended: float = nan,
         outcome: int = OK,
+        in_flight: int = UNKNOWN,
     ) -> None:
         """One try of `request`."""
         times = (started, connected, first_byte, ended)
         for column, time in zip(self._tried, times, strict=True):
             column.append(time)
-        for numbers, value in zip(
-            self._tries, (request, self.backend(backend), outcome), strict=True
-        ):
+        values = (request, self.backend(backend), outcome, in_flight)
+        for numbers, value in zip(self._tries, values, strict=True):
             numbers.append(value)
 
     def done(
@@ -152,6 +157,7 @@ class Observing:
         setup: Setup | None = None,
         lacking: frozenset[str] = frozenset(),
         resolution: float = 0.0,
+        share: float = 1.0,
         remarks: tuple[str, ...] = (),
     ) -> Observed:
         """All of it, sorted by arrival and counted from the first."""
@@ -177,13 +183,14 @@ class Observing:
             setup=setup,
             lacking=lacking,
             resolution=resolution,
+            share=share,
             remarks=remarks,
         )
 
     def _attempts(self, place: array[int], first: float) -> Attempts:
         """Sorted by their start; `place` is the row of each request."""
         started, connected, first_byte, ended = self._tried
-        request, backend, outcome = self._tries
+        request, backend, outcome, in_flight = self._tries
         order = sorted(range(len(started)), key=started.__getitem__)
         return Attempts(
             request=array("q", [place[request[i]] for i in order]),
@@ -193,6 +200,7 @@ class Observing:
             first_byte=_shifted(first_byte, order, first),
             ended=_shifted(ended, order, first),
             outcome=_sorted(outcome, order),
+            in_flight=_sorted(in_flight, order),
         )
 
 

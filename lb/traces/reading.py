@@ -9,7 +9,7 @@ from lb.errors import ConfigError
 from lb.recording.format import MAGIC
 from lb.system import reason
 from lb.traces.access_log import LINE, OURS, access_log, json_access_log
-from lb.traces.recorded import recorded
+from lb.traces.calls import calls
 from lb.traces.rows import Rows, collected
 from lb.traces.tables import COLUMNS, comma_separated, json_lines
 
@@ -38,7 +38,7 @@ def _read(path: str, key: str, _changed: int, _size: int) -> Rows:
         head = file.read(len(MAGIC))
         file.seek(0)
         if head == MAGIC:
-            return collected(path, recorded(path, file))
+            return collected(path, calls(path))
         if head.startswith(GZIP):
             raise ConfigError([f"{path}: is compressed; unpack it first"])
     # Whoever writes to a log may send any bytes; what is not text there is no matter of ours.

@@ -1,30 +1,334 @@
-"""Traces as recordings of lb: every call that a balancer was given, and its key."""
+"""What was seen by a balancer that was recorded: requests and attempts out of its inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections import Counter
+from collections.abc import Callable, Iterable
+from math import inf, isnan, nan
+from pathlib import Path
+from typing import Any
 
 from lb.errors import BadRecording, ConfigError
-from lb.recording.format import Kind
-from lb.recording.reader import Log
-from lb.traces.rows import Row
+from lb.recording.format import ENDS, OUTCOMES, Kind
+from lb.recording.header import Header
+from lb.recording.parts import parts, pieces
+from lb.recording.reader import NONE, Entry, Log
+from lb.strategies import Outcome
+from lb.system import reason
+from lb.traces.observed import UNKNOWN, Observed, Observing
 
-PIECE = 1 << 16
+TELLS = 3
+"""The first format that says what became of requests."""
+NOT_TOLD = frozenset({"status", "bytes_in", "bytes_out", "attempts.connected"})
+"""Columns that older ones lack."""
+OK, CLIENT_GONE, REFUSED = ENDS.index("ok"), ENDS.index("client_gone"), ENDS.index("refused")
+SERVER_ERROR = ENDS.index("server_error")
+CODES = {outcome: number for number, outcome in enumerate(OUTCOMES)}
+BACK = 1.0
+"""Seconds that a clock goes back which are worth a word."""
+CHANGES = (Kind.ADD, Kind.REMOVE, Kind.SET_STATE, Kind.SET_WEIGHT, Kind.SWAP, Kind.APPLY)
 
 
-def recorded(source: str, file: BinaryIO) -> Iterator[Row]:
-    """One row for each call, counted from the first. Raises ConfigError."""
-    log = Log(iter(lambda: file.read(PIECE), b""))
-    first, calls = 0.0, 0
+def observed(source: str) -> Observed:
+    """Of the recording that this file is a part of, as far as its parts are there.
+
+    Raises ConfigError: `run.rec: byte 1207: why`.
+    """
+    reading = _Reading(source)
     try:
-        log.header()
+        for path in parts(Path(source)):
+            try:
+                reading.read(pieces([path]), str(path))
+            except BadRecording as error:
+                raise ConfigError([f"{path}: {error}"]) from None
+    except OSError as error:
+        raise ConfigError([f"{source}: cannot be read: {reason(error)}"]) from None
+    return reading.done()
+
+
+class _Try:
+    """An attempt."""
+
+    __slots__ = ("connected", "ended", "first_byte", "in_flight", "order", "outcome", "started")
+
+    def __init__(self, order: int, started: float, in_flight: int = UNKNOWN) -> None:
+        self.order = order
+        self.started = started
+        self.connected = self.first_byte = self.ended = nan
+        self.outcome = OK
+        self.in_flight = in_flight
+
+
+class _Visit:
+    """A request."""
+
+    __slots__ = ("arrived", "ended", "key", "outcome", "told", "tries", "under_way")
+
+    def __init__(self, arrived: float, key: str) -> None:
+        self.arrived = arrived
+        self.key = key
+        self.ended = nan
+        self.outcome = REFUSED
+        self.tries: dict[int, _Try] = {}
+        """By number of the attempt."""
+        self.under_way: set[int] = set()
+        self.told: tuple[int, int, int] | None = None
+        """Its status, and bytes of its body and of the answer's, once it is told how it ended."""
+
+
+class _Reading:
+    """Takes down what a recording says, part by part."""
+
+    def __init__(self, source: str) -> None:
+        self._observing = Observing(source)
+        self._remarks: list[str] = []
+        self._header: Header | None = None
+        self._first: Header | None = None
+        self._names: list[str] = []  # by order, those that have left too
+        self._present: set[tuple[str, str]] = set()  # by name and address
+        self._visits: dict[int, _Visit] = {}
+        self._next = 0
+        self._in_flight = UNKNOWN  # at the backend of the next call, in a sample
+        self._now = -inf
+        self._back = 0.0  # what the clock has gone back
+        self._lost = False  # calls may be spoken of that are not here
+        self._changes: Counter[str] = Counter()
+        self._changed = ""
+        self._takes: dict[Kind, Callable[[Entry], None]] = {
+            Kind.SAMPLED: self._sampled,
+            Kind.ADMIT: self._admit,
+            Kind.DONE: self._done,
+            Kind.FAILED: self._failed,
+            Kind.DECLINED: self._declined,
+            Kind.ABANDONED: self._abandoned,
+            Kind.CONNECTED: self._connected,
+            Kind.SERVED: self._served,
+            Kind.ENDED: self._ended,
+        }
+
+    def read(self, recording: Iterable[bytes], place: str) -> None:
+        """One part. Raises BadRecording."""
+        log = Log(recording)
+        header = log.header()
+        self._begin(header, place)
         for entry in log.events():
-            if entry.kind is Kind.ADMIT:
-                first = first if calls else entry.now
-                calls += 1
-                key: bytes = entry.body[0]
-                text = key.decode("utf-8", "backslashreplace")
-                yield Row(calls, entry.now - first, None, text)
-    except BadRecording as error:
-        raise ConfigError([f"{source}: {error}"]) from None
+            self._take(entry, place)
+        if not log.complete and not log.continued:
+            self._remarks.append(
+                f"{place}: not closed (a crash, or it is still being written): read up to its "
+                f"last whole event, byte {log.end}"
+            )
+            self._lost = True  # should there be another part
+
+    def done(self) -> Observed:
+        """All that was read."""
+        for number in list(self._visits):
+            self._keep(number, self._visits[number])
+        first = self._first
+        assert first is not None
+        if self._changes:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self._changes.items())
+            self._remarks.append(f"{self._changed}: changed while it ran ({kinds})")
+        return self._observing.done(
+            setup=first.setup,
+            lacking=frozenset() if first.version >= TELLS else NOT_TOLD,
+            share=first.share,
+            remarks=tuple(self._remarks),
+        )
+
+    def _begin(self, header: Header, place: str) -> None:
+        before, self._header = self._header, header
+        if before is None:
+            self._first = header
+            if header.part > 1:
+                self._remarks.append(
+                    f"{place}: begins with part {header.part} of the recording; of those before "
+                    f"it {header.under_way} attempts were under way, which are not here"
+                )
+            if header.share < 1.0:
+                self._remarks.append(f"{place}: a sample of {header.share:.3g} of the requests")
+        elif not before.precedes(header):
+            gone = f"part {before.part + 1}"
+            if header.part - before.part > 2:
+                gone = f"parts {before.part + 1} to {header.part - 1}"
+            self._remarks.append(f"{place}: {gone} before it missing, and what came then")
+        if before is None or not before.precedes(header):
+            self._lost = self._lost or header.part > 1
+            self._names = list(header.names)
+            self._present = {(row.label, row.address) for row in header.setup.backends}
+            self._next = header.calls
+
+    def _take(self, entry: Entry, place: str) -> None:
+        now = entry.now
+        if now < self._now:
+            if self._now - now >= BACK:
+                self._remarks.append(
+                    f"{place}: byte {entry.offset}: the clock goes back by "
+                    f"{self._now - now:.3g} s; what follows is taken to come right behind"
+                )
+                self._back += self._now - now
+            self._now = now
+        elif not isnan(now):
+            self._now = now
+        took = self._takes.get(entry.kind)
+        if took is not None:
+            took(entry)
+        elif entry.kind in CHANGES:
+            self._change(entry, place)
+        for number, attempt, order in entry.decisions:
+            visit = self._visit(entry, number)
+            if visit is None:
+                continue
+            if order == NONE:
+                if not visit.tries:
+                    visit.outcome = REFUSED
+                self._over(number, visit, self._time(self._now))
+            else:
+                self._begun(entry, visit, attempt, order)
+
+    def _time(self, time: float) -> float:
+        return time + self._back
+
+    def _visit(self, entry: Entry, number: int) -> _Visit | None:
+        visit = self._visits.get(number)
+        if visit is None and not self._lost:
+            raise BadRecording(entry.offset, f"call {number} is not under way")
+        return visit
+
+    def _begun(self, entry: Entry, visit: _Visit, attempt: int, order: int) -> None:
+        if order >= len(self._names):
+            raise BadRecording(entry.offset, f"there is no backend {order}")
+        in_flight, self._in_flight = self._in_flight, UNKNOWN
+        started = self._time(self._now)
+        visit.tries[attempt] = _Try(order, started, in_flight)
+        visit.under_way.add(attempt)
+
+    def _over(self, number: int, visit: _Visit, ended: float) -> None:
+        """The balancer has no more to do with it; how it ended may be told yet."""
+        if isnan(visit.ended):
+            visit.ended = ended
+        assert self._header is not None
+        if visit.told is not None or self._header.version < TELLS:
+            self._keep(number, visit)
+
+    def _keep(self, number: int, visit: _Visit) -> None:
+        del self._visits[number]
+        status, taken, passed = visit.told or (UNKNOWN, UNKNOWN, UNKNOWN)
+        row = self._observing.request(
+            visit.arrived, visit.ended, visit.outcome, status, visit.key, taken, passed
+        )
+        for one in visit.tries.values():
+            self._observing.attempt(
+                row,
+                self._names[one.order],
+                one.started,
+                one.connected,
+                one.first_byte,
+                one.ended,
+                one.outcome,
+                one.in_flight,
+            )
+
+    # --- events
+
+    def _sampled(self, entry: Entry) -> None:
+        self._next, self._in_flight = entry.body
+
+    def _admit(self, entry: Entry) -> None:
+        key, *_, order = entry.body
+        visit = _Visit(self._time(entry.now), key.decode("utf-8", "backslashreplace"))
+        self._visits[self._next] = visit
+        self._next += 1
+        if order != NONE:
+            self._begun(entry, visit, 0, order)
+        self._in_flight = UNKNOWN
+
+    def _end(self, entry: Entry, outcome: int, sent: bool | None, first: float | None) -> None:
+        """An attempt has ended; `sent`, as far as is known, after it had a connection."""
+        number, attempt = entry.body[:2]
+        visit = self._visit(entry, number)
+        one = None if visit is None else visit.tries.get(attempt)
+        if visit is None or one is None:
+            if self._lost:
+                return
+            raise BadRecording(entry.offset, f"attempt {attempt} of call {number} is not under way")
+        visit.under_way.discard(attempt)
+        assert self._header is not None
+        now = self._time(entry.now)
+        one.ended, one.outcome = now, outcome
+        if visit.told is None:
+            visit.outcome = outcome
+        if first is not None:
+            one.first_byte = self._time(first)
+        if sent is None:
+            sent = first is not None or outcome in (OK, SERVER_ERROR)
+        if self._header.version < TELLS or not sent:
+            pass
+        elif isnan(one.connected):
+            one.connected = one.started  # a connection was kept for it
+        if entry.kind is Kind.DONE and not visit.under_way:
+            self._over(number, visit, now)
+
+    def _done(self, entry: Entry) -> None:
+        _, _, outcome, first = entry.body
+        self._end(entry, CODES[outcome], None, first)
+
+    def _failed(self, entry: Entry) -> None:
+        _, _, outcome, sent = entry.body
+        self._end(entry, CODES[outcome], sent, None)
+
+    def _declined(self, entry: Entry) -> None:
+        """Asked whether it is to be tried elsewhere; what came of that, the other attempts say."""
+        number, _, status = entry.body
+        visit = self._visit(entry, number)
+        if visit is not None and (
+            len(visit.under_way) > 1 or any(it.call == number for it in entry.decisions)
+        ):
+            code = Outcome.OK if status < 500 else Outcome.SERVER_ERROR
+            self._end(entry, CODES[code], True, entry.now)
+
+    def _abandoned(self, entry: Entry) -> None:
+        visit = self._visit(entry, entry.body)
+        if visit is not None:
+            visit.outcome = CLIENT_GONE
+            self._over(entry.body, visit, self._time(self._now))
+
+    def _connected(self, entry: Entry) -> None:
+        number, attempt = entry.body
+        visit = self._visit(entry, number)
+        if visit is not None and attempt in visit.tries:
+            visit.tries[attempt].connected = self._time(entry.now)
+
+    def _served(self, entry: Entry) -> None:
+        number, status, passed = entry.body
+        visit = self._visit(entry, number)
+        if visit is not None:
+            visit.told = status, 0, passed
+            self._keep(number, visit)
+
+    def _ended(self, entry: Entry) -> None:
+        number, arrived, outcome, status, taken, passed = entry.body
+        visit = self._visit(entry, number)
+        if visit is not None:
+            visit.arrived, visit.ended = self._time(arrived), self._time(entry.now)
+            visit.outcome, visit.told = ENDS.index(outcome), (status or UNKNOWN, taken, passed)
+            if not visit.under_way:
+                self._keep(number, visit)
+
+    def _change(self, entry: Entry, place: str) -> None:
+        body: dict[str, Any] = entry.body
+        kind = entry.kind
+        if not self._changes:
+            assert self._first is not None
+            self._changed = (
+                f"{place}: byte {entry.offset}, after {entry.now - self._first.now:.3g} s"
+            )
+        self._changes[kind.name.lower()] += 1
+        if kind is Kind.REMOVE:
+            left = self._names[body["backend"]]
+            self._present = {it for it in self._present if it[0] != left}
+            return
+        rows = {Kind.ADD: [body], Kind.APPLY: body.get("backends", [])}.get(kind, [])
+        named = [(row["name"] or row["address"], row["address"]) for row in rows]
+        self._names += [label for label, address in named if (label, address) not in self._present]
+        self._present = set(named) if kind is Kind.APPLY else self._present | set(named)

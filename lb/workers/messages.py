@@ -16,6 +16,7 @@ from typing import Any, cast
 from lb.balancing import Change, ProbeResult, Setup
 from lb.config import Listener, Scenario
 from lb.measures import Report
+from lb.recording.wanted import Recording
 
 LENGTH = struct.Struct("!I")
 FULL = 4 << 20
@@ -48,6 +49,8 @@ class Begin:
     """Where connections come from, by number."""
     offset: int
     """Picks that it begins behind, so that workers do not march in step."""
+    record: Recording | None = None
+    """Where it records, if it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,15 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from lb.config import Scenario
-from lb.errors import UsageError
 from lb.proxy.descriptors import raise_limit
 from lb.proxy.garbage import in_small_portions
 from lb.proxy.lifecycle import Proxy
 from lb.proxy.logs.log import LineLog, Told, open_log
-from lb.proxy.logs.recorder import Recorder
+from lb.proxy.logs.recorder import Recorder, writable
+from lb.recording.wanted import Recording
 from lb.workers import signals
 from lb.workers.chronicle import Chronicle
 from lb.workers.crew import Alone, Crew
@@ -36,7 +35,7 @@ else:
 
 def serve(
     scenario: Scenario,
-    record: Path | None = None,
+    record: Recording | None = None,
     read: Read | None = None,
     replace: bool = False,
 ) -> None:
@@ -44,9 +43,6 @@ def serve(
 
     `read` reads the file again; `replace` takes over from whoever serves at the same address.
     """
-    if record is not None and workers(scenario) > 1:
-        why = "a recording is of one balancer; leave it out, or serve with --workers 1"
-        raise UsageError(f"--record: {why}")
     signals.ignore_silently()
     raise_limit()
     log = open_log()
@@ -69,31 +65,26 @@ def _predecessor(scenario: Scenario, replace: bool) -> Predecessor | None:
     return None
 
 
-def unused(record: Path) -> Path:
-    """`record`, or the like with a number: a predecessor's own is written to, and is to be kept."""
-    number, place = 0, record
-    while place.exists():
-        number += 1
-        place = record.with_name(f"{record.stem}.{number}{record.suffix}")
-    return place
-
-
 async def _serve(
     scenario: Scenario,
     line_log: LineLog,
-    record: Path | None,
+    record: Recording | None,
     read: Read | None,
     predecessor: Predecessor | None,
 ) -> None:
     log = Chronicle(line_log)
     if record is not None and predecessor is not None:
-        record = unused(record)
-        log("info", "recording", file=str(record))
-    recorder = None if record is None else Recorder(record, log)
+        record = record.unused()
+        log("info", "recording", file=str(record.file))
+    several = workers(scenario) > 1
+    if several and record is not None:
+        for number in range(workers(scenario)):
+            writable(record.of_worker(number + 1).file)
+    recorder = None if record is None or several else Recorder(record, log)
 
     def crew(scenario: Scenario) -> Crew:
-        if workers(scenario) > 1:
-            return Supervisor(scenario, log)
+        if several:
+            return Supervisor(scenario, log, record)
         return Alone(Proxy(scenario, log, recorder=recorder))
 
     with in_small_portions():

@@ -20,6 +20,7 @@ from lb.measures import Report
 from lb.proxy.listening import Bound
 from lb.proxy.logs.log import Log
 from lb.proxy.tls.credentials import Credentials
+from lb.recording.wanted import Recording
 from lb.system import reason
 from lb.workers.division import change_of, offset_of, scenario_of, setup_of, workers
 from lb.workers.drained import Drained
@@ -67,11 +68,12 @@ MARGIN = 3.0
 class Supervisor:
     """A `Crew`."""
 
-    def __init__(self, scenario: Scenario, log: Log) -> None:
+    def __init__(self, scenario: Scenario, log: Log, record: Recording | None = None) -> None:
         """Must be made inside a running event loop. Raises ConfigError, UsageError."""
         self._loop = asyncio.get_running_loop()
         self._scenario = scenario
         self._log = log
+        self._record = record  # each worker, into a file of its own
         self._count = workers(scenario)
         self._drained = Drained(self._present, lambda: self._watch.draining, log)
         self._watch = Watch(scenario, log, self._tell_all, self._drained.wait_for)
@@ -118,9 +120,8 @@ class Supervisor:
 
     async def perform(self, change: Change) -> None:
         self._watch.perform(change)
-        await self._all(
-            lambda hand, number: Do(number, change_of(change, hand.number, self._count))
-        )
+        count = self._count
+        await self._all(lambda hand, number: Do(number, change_of(change, hand.number, count)))
 
     async def adopt(self, scenario: Scenario) -> None:
         self._watch.try_hearers(scenario)
@@ -142,10 +143,8 @@ class Supervisor:
 
     async def learn(self, scenario: Scenario) -> None:
         self._watch.learn(scenario)
-        self._scenario = scenario
-        await self._all(
-            lambda hand, number: Learn(number, scenario_of(scenario, hand.number, self._count))
-        )
+        self._scenario, count = scenario, self._count
+        await self._all(lambda hand, no: Learn(no, scenario_of(scenario, hand.number, count)))
 
     def reopen(self) -> None:
         self._tell_all(Reopen())
@@ -295,6 +294,7 @@ class Supervisor:
             watch.known,
             tuple(listener for listener, _ in self._bound),
             offset_of(setup, number, count),
+            self._record and self._record.of_worker(number + 1),
         )
 
     # --- talk

@@ -24,6 +24,7 @@ from lb.proxy.descriptors import raise_limit
 from lb.proxy.garbage import in_small_portions
 from lb.proxy.lifecycle import Proxy
 from lb.proxy.logs.log import Told as ToldByLibraries
+from lb.proxy.logs.recorder import Recorder
 from lb.proxy.sharing import Part
 from lb.proxy.tls.credentials import Credentials
 from lb.workers.messages import (
@@ -145,7 +146,10 @@ class Worker:
             self._known[heard.backend, heard.address] = heard.result
         part = Part(begin.setup, self._health, self._whole)
         try:
-            proxy = self._proxy = Proxy(begin.scenario, self._log, part=part)
+            record = begin.record
+            recorder = None if record is None else Recorder(record.unused(), self._log)
+            proxy = Proxy(begin.scenario, self._log, recorder=recorder, part=part)
+            self._proxy = proxy
             for change in begin.changes:
                 proxy.dispatcher.perform(change)
         except Exception as error:
@@ -157,8 +161,11 @@ class Worker:
         self._quiet = True
         await proxy.start([])
         self._quiet = False
+        now = proxy.context.now()
         for _ in range(begin.offset):  # as if it had taken turns before
-            proxy.balancer.pool.pick(proxy.context.now(), b"", ())
+            proxy.balancer.pool.pick(now, b"", ())
+        if proxy.context.recorded is not None:
+            proxy.context.recorded.stepped(begin.offset, now)
 
         def welcome(number: int, connection: socket.socket) -> None:
             self._came += 1

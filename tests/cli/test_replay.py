@@ -122,7 +122,7 @@ def test_a_recording_that_does_not_come_out_the_same(tmp_path: Path) -> None:
 def _with_seed(recording: bytes, seed: int) -> bytes:
     from zlib import crc32
 
-    from lb.recording.writer import HEAD
+    from lb.recording.format import HEAD
 
     magic, version, length, _ = HEAD.unpack_from(recording)
     header = json.loads(recording[HEAD.size : HEAD.size + length]) | {"seed": seed}

@@ -20,6 +20,7 @@ from lb.proxy.logs.objects import Objects
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.logs.teller import Teller
 from lb.proxy.upstream.connection import UpstreamConnection
+from lb.recording.wanted import Recording
 
 FILE = """
 algorithm = "{algorithm}"
@@ -143,7 +144,7 @@ class House:
         self.proxy = Proxy(
             Scenario.parse(text),
             self._note,
-            recorder=Recorder(self.recording, self._note, seed=7),
+            recorder=Recorder(Recording(self.recording), self._note, seed=7, wall=float),
             now=lambda: self.clock,
         )
         self.proxy.context.brisk = brisk

@@ -18,6 +18,7 @@ import pytest
 from lb.proxy.logs.log import LineLog, Told, open_log
 from lb.proxy.logs.recorder import Recorder
 from lb.proxy.logs.writing import WriterThread
+from lb.recording.wanted import Recording
 
 STAMP = re.compile(r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 DROPPED = 'level=warning event="log lines dropped" count='
@@ -275,7 +276,10 @@ def test_a_writer_asked_to_come_again_does_so_by_itself() -> None:
 
 
 def recorder(path: Path, said: list[dict[str, object]], **settings: int) -> Recorder:
-    return Recorder(path, lambda _level, _event, **fields: said.append(fields), **settings)
+    def heard(_level: str, _event: str, **fields: object) -> None:
+        said.append(fields)
+
+    return Recorder(Recording(path), heard, **settings)
 
 
 def test_a_disk_that_fills_within_a_block_leaves_the_whole_ones(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lb.proxy import lifecycle
 from lb.proxy.logs.recorder import Recorder
 from lb.recording.comparison import Replayed
 from lb.recording.replay import replay
+from lb.recording.wanted import Recording
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import (
     NO_HEALTH,
@@ -44,7 +45,8 @@ async def recorded(
     def note(level: str, event: str, **fields: object) -> None:
         log.append((level, event, fields))
 
-    recorder = Recorder(path, note, **settings)
+    seed = settings.pop("seed", None)
+    recorder = Recorder(Recording(path, **settings), note, seed=seed)
     driver = lifecycle.Proxy(
         scenario(*backends, toml=toml, b="max_in_flight = 3"), note, recorder=recorder
     )
@@ -196,7 +198,7 @@ def test_what_has_been_written_can_be_replayed_at_any_time(run: Run, tmp_path: P
 def test_a_recording_ends_at_its_limit_and_the_service_does_not(run: Run, tmp_path: Path) -> None:
     async def test() -> None:
         path = tmp_path / "recording"
-        async with origin(echo) as a, recorded(path, a, limit=1000) as lb:
+        async with origin(echo) as a, recorded(path, a, size=1000) as lb:
             while not ended(lb):
                 assert await visit(lb, 10) == [200] * 10
             assert await visit(lb, 20) == [200] * 20
@@ -224,20 +226,20 @@ def test_a_full_disk_ends_the_recording_and_not_the_service(run: Run) -> None:
 
 def test_a_file_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(CannotRecord, match=r"nowhere/file: no such file or directory"):
-        Recorder(tmp_path / "nowhere" / "file", lambda *_, **__: None)
+        Recorder(Recording(tmp_path / "nowhere" / "file"), lambda *_, **__: None)
 
 
 def test_a_file_that_another_records_into_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "run.lbrec"
-    first = Recorder(path, lambda *_, **__: None)
+    first = Recorder(Recording(path), lambda *_, **__: None)
     try:
         path.write_bytes(b"of the first")
         with pytest.raises(CannotRecord, match="another process does"):
-            Recorder(path, lambda *_, **__: None)
+            Recorder(Recording(path), lambda *_, **__: None)
         assert path.read_bytes() == b"of the first"
     finally:
         first.close()
-    Recorder(path, lambda *_, **__: None).close()
+    Recorder(Recording(path), lambda *_, **__: None).close()
     assert path.read_bytes() == b""
 
 

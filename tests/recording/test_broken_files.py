@@ -106,7 +106,7 @@ def with_header(change: Callable[[dict[str, Any]], None], version: int = VERSION
         (b"", "byte 0: this is not a recording"),
         (b"GIF89a..................", "byte 0: this is not a recording"),
         (MAGIC, "byte 8: the recording ends within its header"),
-        (with_header(lambda _: None, version=9), "byte 8: format 9; this lb reads up to 2"),
+        (with_header(lambda _: None, version=9), "byte 8: format 9; this lb reads up to 3"),
         (
             with_header(lambda row: row["setup"].pop("backends")),
             "does not fit this version: 'backends'",

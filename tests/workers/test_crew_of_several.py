@@ -11,10 +11,13 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from lb.recording.parts import pieces
+from lb.recording.replay import replay
 from tests.cli.conftest import LIMIT, Serving, lb
 from tests.cli.conftest import start as start
 from tests.cli.test_serve import Held
@@ -220,11 +223,22 @@ def test_a_successor_may_have_another_number_of_them(
     assert set(said) == {200}
 
 
-def test_a_recording_is_of_one_balancer(tmp_path: Path) -> None:
-    done = lb("serve", "-p", 0, "--workers", 2, "--record", tmp_path / "all.lbrec")
-    assert done.returncode == 2
-    assert "--record: a recording is of one balancer" in done.stderr
-    assert not (tmp_path / "all.lbrec").exists()
+def test_each_worker_records_what_it_decides(
+    start: Any, backend: Held, clients: list[HTTPConnection], tmp_path: Path
+) -> None:
+    file = written(
+        tmp_path / "lb.toml", backend.address, backend.address.replace("127.0.0.1", "localhost")
+    )
+    serving = start(Serving, "-c", file, "--record", tmp_path / "all.rec")
+    backend.go_on.set()
+    connected(serving, clients, 12)
+    serving.tell(signal.SIGTERM)
+    assert serving.ended() == 0
+    found = [tmp_path / "all.worker1.rec", tmp_path / "all.worker2.rec"]
+    assert sorted(tmp_path.glob("*.rec")) == found
+    replayed = [replay(pieces([path]), random=Random) for path in found]
+    assert all(one.identical and one.complete for one in replayed)
+    assert sum(one.events["admit"] for one in replayed) == 12
 
 
 def test_a_number_of_workers_that_is_none(tmp_path: Path) -> None:

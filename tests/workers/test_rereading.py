@@ -11,9 +11,9 @@ import pytest
 from lb.balancing import Balancer
 from lb.config import Scenario
 from lb.errors import ConfigError
+from lb.recording.wanted import Recording
 from lb.workers import rereading
 from lb.workers.rereading import differences, in_force, read_again, still_whole
-from lb.workers.serve import unused
 
 TWO = 'backend = ["10.0.0.1:80", "10.0.0.2:80*3"]\n'
 
@@ -74,9 +74,10 @@ def test_what_has_changed_is_told() -> None:
 
 
 def test_a_successor_records_beside_its_predecessor(tmp_path: Path) -> None:
-    record = tmp_path / "today.rec"
-    assert unused(record) == record
-    record.touch()
-    assert unused(record).name == "today.1.rec"
-    unused(record).touch()
-    assert unused(record).name == "today.2.rec"
+    record = Recording(tmp_path / "today.rec")
+    assert record.unused() == record
+    record.file.write_text("of the first")
+    second = record.unused()
+    assert second.file.name == "today.1.rec"
+    second.of_worker(1).file.write_text("of a worker of the second")
+    assert record.unused().file.name == "today.2.rec"

@@ -167,6 +167,10 @@ class Account(Turns):
             if attempt is None:
                 attempt = story.last
             story.last = None  # whose exchange we are
+        recorded = context.recorded
+        if recorded is not None:
+            lease = None if attempt is None else attempt.lease
+            recorded.ended(self, lease, now, self.arrived_at, code, status, self.taken, self.passed)
         if teller is not None:
             if teller.pass_over > 0.0 and code == OK:
                 teller.pass_over -= 1.0

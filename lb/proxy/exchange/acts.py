@@ -128,8 +128,7 @@ class Acts(Account):
     def _send(
         self, attempt: Attempt, upstream: UpstreamSide, server_field: bytes, now: float
     ) -> None:
-        attempt.upstream = upstream
-        attempt.sent_at = now
+        self.meet(attempt, upstream, now)
         head, pending = self.request.head + attempt.mark + server_field, self._pending
         if pending is None:
             upstream.write(head)  # which may pause the client again
@@ -141,6 +140,14 @@ class Acts(Account):
             self._hold_backend()
         elif self.complete:
             self.client.owed.start(now)
+
+    def meet(self, attempt: Attempt, upstream: UpstreamSide, now: float) -> None:
+        """An attempt has its connection."""
+        attempt.upstream = upstream
+        attempt.sent_at = now
+        recorded = self._context.recorded
+        if recorded is not None and not upstream.reused:
+            recorded.connected(attempt.lease, now)
 
     def _hold(self, data: bytes) -> None:
         self.taken += len(data)
@@ -256,7 +263,13 @@ class Acts(Account):
         status = self.status
         outcome = OK if status < 500 else SERVER_ERROR
         lease = attempt.lease
-        lease.done(now, outcome, attempt.first_byte_at)
+        context = self._context
+        recorded = context.recorded
+        if recorded is None:
+            lease.done(now, outcome, attempt.first_byte_at)
+        else:
+            begun, taken, passed = attempt.first_byte_at, self.taken, self.passed
+            recorded.served(lease, now, outcome, begun, self.arrived_at, status, taken, passed)
         whole: Whole = lease.backend.site.whole
         durations = whole.get(status)
         plain = self.tries == 1 and (self.trace is None or not self.trace.recorded)
@@ -264,7 +277,7 @@ class Acts(Account):
             durations.append(now - self.arrived_at)
         else:
             self._went_well(attempt, now, outcome)
-        teller = self._context.teller
+        teller = context.teller
         if teller is not None:
             if teller.pass_over > 0.0 and outcome is OK:
                 teller.pass_over -= 1.0

@@ -54,8 +54,7 @@ class Trial:
         if self._leads:
             self._exchange.sent_on(attempt, upstream, server_field, now)
         else:
-            attempt.upstream = upstream
-            attempt.sent_at = now
+            self._exchange.meet(attempt, upstream, now)
             upstream.write(self.request.head + attempt.mark + server_field)
 
     def come(self, attempt: Attempt, response: Response, content: bytes, now: float) -> bool:

@@ -1,7 +1,8 @@
 """The file of a live recording: what `lb serve --record` writes.
 
 Blocks leave on the driver's tick, through a thread that may fall behind. A file that cannot grow,
-or not fast enough, ends the recording, never the service; what it holds then is whole blocks.
+or not fast enough, ends the recording, never the service; what it holds then is whole blocks. One
+that is full ends it too, or goes beside as a part, of which the newest are kept.
 """
 
 from __future__ import annotations
@@ -9,27 +10,30 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
-from lb.config import Scenario
+from lb.balancing import Setup
 from lb.errors import CannotRecord
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.writing import WriterThread
+from lb.recording.parts import part_of, stale
+from lb.recording.wanted import Recording
 from lb.recording.writer import RecordedBalancer
 from lb.system import reason
 
 if sys.platform != "win32":
     import fcntl
 
-LIMIT = 256 * 2**20
-"""Bytes after which a recording ends: some five million requests."""
 BEHIND = 16 * 2**20
 """Bytes that the disk may lag behind: some 300,000 requests."""
 LAST_BLOCKS = 2.0
 """Seconds that a disk which takes nothing may delay the end of the process."""
+NEXT = b"the next part"
 
 
 def _opened(path: Path) -> int:
@@ -46,40 +50,70 @@ def _opened(path: Path) -> int:
     return file
 
 
+def writable(path: Path) -> None:
+    """Raises CannotRecord where no recording can be made."""
+    with _told(path):
+        os.close(_opened(path))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BlockingIOError:
+        raise CannotRecord(f"cannot record to {path}: another process does") from None
+    except OSError as error:
+        raise CannotRecord(f"cannot record to {path}: {reason(error)}") from None
+
+
 class Recorder:
     """Owns the file; makes the balancer that fills it."""
 
     def __init__(
         self,
-        path: Path,
+        recording: Recording,
         log: Log,
         *,
-        limit: int = LIMIT,
         behind: int = BEHIND,
         seed: int | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """Replaces what was in the file. Raises CannotRecord."""
-        self._path = path
+        """Replaces what was in the file, and its parts. Raises CannotRecord."""
+        self._recording = recording
+        self._path = path = recording.file
         self._log = log
-        self._limit = limit
         self._seed = SystemRandom().getrandbits(64) if seed is None else seed
+        self._wall = wall
         self._size = 0
+        self._part = 1
+        self._turning = False
         self._balancer: RecordedBalancer[Any] | None = None
-        try:
+        with _told(path):
             self._file = _opened(path)
-        except BlockingIOError:
-            raise CannotRecord(f"cannot record to {path}: another process does") from None
-        except OSError as error:
-            raise CannotRecord(f"cannot record to {path}: {reason(error)}") from None
+            if recording.keep is not None and not stat.S_ISREG(os.fstat(self._file).st_mode):
+                os.close(self._file)
+                raise CannotRecord(f"cannot record parts to {path}: not a regular file")
+            for old in stale(path):
+                old.unlink()
         self._taking = True
         self._error: OSError | None = None  # set by the writer's thread
+        self._full = 1  # number of the part that the writer's thread fills
         self._writer = WriterThread("recorder", self._append, behind)
 
-    def balancer(self, scenario: Scenario, now: float) -> RecordedBalancer[Any]:
-        """The balancer that the scenario describes; what it is told goes to the file."""
+    def balancer(self, setup: Setup, now: float) -> RecordedBalancer[Any]:
+        """The balancer of this setup; what it is told goes to the file."""
+        share = self._recording.share
         balancer: RecordedBalancer[Any] = RecordedBalancer(
-            scenario.setup(), Random(self._seed), now, seed=self._seed, sink=self._take
+            setup,
+            Random(self._seed),
+            now,
+            seed=self._seed,
+            sink=self._take,
+            at=self._wall(),
+            share=share,
+            draws=Random(self._seed) if share < 1.0 else None,
         )
+        balancer.telling = True
         self._balancer = balancer
         return balancer
 
@@ -103,11 +137,35 @@ class Recorder:
         if not self._taking:
             return
         self._size += len(block)
+        balancer = self._balancer
         if not self._writer.put(block):
             self._end("error", "the file takes less than there is to record")
-        elif self._size >= self._limit and self._balancer is not None and self._balancer.recording:
-            self._balancer.close()  # its last block is taken yet
-            self._end("warning", f"the limit of {self._limit} bytes is reached")
+        elif balancer is not None and balancer.recording and not self._turning:
+            self._look(balancer)
+
+    def _look(self, balancer: RecordedBalancer[Any]) -> None:
+        """See whether the part is full."""
+        most, keep = self._recording.size, self._recording.keep
+        if self._size < most:
+            return
+        if keep is None:
+            balancer.close()  # its last block is taken yet
+            self._end("warning", f"the limit of {most} bytes is reached")
+        else:
+            self._turn(balancer, keep)
+
+    def _turn(self, balancer: RecordedBalancer[Any], keep: int) -> None:
+        """Go on in another part."""
+        self._turning = True
+        balancer.end_part()
+        self._writer.put(NEXT)  # where there was room for the block before, there is for this
+        self._size = 0
+        balancer.begin_part()
+        self._turning = False
+        full, gone = part_of(self._path, self._part), self._part - keep + 1
+        more = {"dropped": str(part_of(self._path, gone))} if gone > 0 else {}
+        self._log("info", "recording goes on in another part", full=str(full), **more)
+        self._part += 1
 
     def _end(self, level: str, why: str) -> None:
         if self._taking:
@@ -124,6 +182,9 @@ class Recorder:
                 break
             at = 0
             try:
+                if block is NEXT:
+                    self._begin_file()
+                    continue
                 while at < len(block):
                     at += os.write(self._file, block[at:])
             except OSError as error:
@@ -131,3 +192,14 @@ class Recorder:
                     os.ftruncate(self._file, os.lseek(self._file, -at, os.SEEK_CUR))
                 self._error = error
         return False
+
+    def _begin_file(self) -> None:
+        """Put the full one beside, and drop the oldest. Raises OSError."""
+        keep = self._recording.keep
+        assert keep is not None
+        self._path.replace(part_of(self._path, self._full))
+        file, self._file = self._file, _opened(self._path)
+        os.close(file)
+        if self._full >= keep:
+            part_of(self._path, self._full - keep + 1).unlink(missing_ok=True)
+        self._full += 1

@@ -1,0 +1,85 @@
+"""What `lb serve` is asked to record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lb.errors import UsageError
+
+if TYPE_CHECKING:
+    from lb.recording.wanted import Recording
+
+LEAST = 1 << 20
+"""Bytes of a part: what begins one, a header with all backends, may take some hundred thousand."""
+
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="FILE",
+        envvar="LB_RECORD",
+        help="Record all that decides and what came of it, for `lb replay` and `lb calibrate`. "
+        "FILE is replaced.",
+    ),
+]
+RecordSize = Annotated[
+    str | None,
+    typer.Option(
+        "--record-size",
+        metavar="SIZE",
+        envvar="LB_RECORD_SIZE",
+        help="At this size the recording ends, or goes on in another part [256MiB].",
+    ),
+]
+RecordKeep = Annotated[
+    int | None,
+    typer.Option(
+        "--record-keep",
+        metavar="N",
+        envvar="LB_RECORD_KEEP",
+        help="Go on in parts, and keep the newest N of them [end when FILE is full].",
+    ),
+]
+RecordSample = Annotated[
+    float | None,
+    typer.Option(
+        "--record-sample",
+        metavar="SHARE",
+        envvar="LB_RECORD_SAMPLE",
+        help="Record this share of the requests, which `lb replay` cannot use [1].",
+    ),
+]
+
+
+def recording(
+    file: Path | None, size: str | None, keep: int | None, share: float | None
+) -> Recording | None:
+    """What the flags ask for. Raises UsageError."""
+    from lb.recording.wanted import Recording
+    from lb.units import size as bytes_of
+
+    if file is None:
+        given = {"--record-size": size, "--record-keep": keep, "--record-sample": share}
+        for flag, value in given.items():
+            if value is not None:
+                raise UsageError(f"{flag}: nothing is recorded; give --record FILE")
+        return None
+    wanted = Recording(file)
+    most = wanted.size
+    if size is not None:
+        try:
+            most = bytes_of(size)
+        except ValueError as error:
+            raise UsageError(f"--record-size: {error}") from None
+        if most < LEAST:
+            raise UsageError(f"--record-size {size}: a part takes 1MiB at least")
+    if keep is not None and keep < 2:
+        raise UsageError(
+            f"--record-keep {keep}: 2 at least, the one that is written and one before"
+        )
+    if share is not None and not 0.0 < share <= 1.0:
+        raise UsageError(f"--record-sample {share:g}: a share is above 0 and at most 1")
+    return Recording(file, most, keep, 1.0 if share is None else share)
