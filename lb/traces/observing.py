@@ -18,6 +18,7 @@ from lb.traces.haproxy_log import CLF_LINE, LINE, HaproxyLog, not_http
 from lb.traces.json_log import JsonLog, understood
 from lb.traces.nginx_log import ADVICE, NginxLog, compiled, usual, variables
 from lb.traces.observed import Observed
+from lb.traces.recorded import observed
 from lb.traces.rows import wrong
 
 GZIP = b"\x1f\x8b"
@@ -41,7 +42,7 @@ def observe(path: str, key: str = "client_ip", fields: Mapping[str, str] | None 
             head = file.read(len(MAGIC))
             file.seek(0)
             if head == MAGIC:
-                raise ConfigError([f"{path}: is a recording; lb replay reads it"])
+                return observed(path)
             lines = _lines(path, file, compressed=head.startswith(GZIP))
             first = list(islice(lines, LOOKED_AT))
             form = _form(path, [it for it in first if it[1].strip()], key, fields or {})

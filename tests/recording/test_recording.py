@@ -176,7 +176,7 @@ def busy() -> Player:
             player.balancer.flush()
         if step == 40:
             player.lagged(1000)
-            for control in ("add", "weight", "swap", "state", "remove", "applied"):
+            for control in ("add", "weight", "swap", "state", "remove", "applied", "stepped"):
                 getattr(player, control)(4)
     player.drain()
     for backend in player.balancer.pool.backends:

@@ -19,6 +19,7 @@ from lb.recording.format import BLOCK, HEAD, Kind
 from lb.recording.parts import part_of, parts
 from lb.recording.writer import RecordedBalancer
 from lb.traces.observed import OUTCOMES, UNKNOWN, Observed
+from lb.traces.observing import observe
 from lb.traces.reading import read
 from lb.traces.recorded import observed
 from tests.doubles import Request
@@ -353,3 +354,9 @@ def test_an_end_of_what_never_began(tmp_path: Path) -> None:
 def test_no_file_at_all(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: no such file"):
         observed(str(tmp_path / "nothing.rec"))
+
+
+def test_a_recording_shows_itself(tmp_path: Path) -> None:
+    played = Played(tmp_path)
+    played.visit(101.0)
+    assert observe(str(played.written())).bytes_out[0] == 5
