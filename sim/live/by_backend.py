@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim.analysis.trouble import Trouble
 from sim.live.line import Figure, latency_figures
 from sim.live.seen import Seen
 from sim.model.laws import shape
@@ -22,14 +21,12 @@ def backend_figures(seen: Seen, names: Sequence[str]) -> dict[str, dict[str, Fig
     Its work is that of the requests which it says it worked at, beside what the model makes of the
     very same ones.
     """
-    trouble = Trouble.of(seen.scenario)
-    until = math.inf if trouble is None else trouble.since
     allowed = seen.scenario.verdict
+    runs_calm = [(record, seen.calm(record.arrived)) for record in (seen.live, *seen.records)]
     found: dict[str, dict[str, Figure]] = {}
     for order, name in enumerate(names):
         measured, *runs = (
-            record.latency[(record.backend == order) & (record.arrived < until)]
-            for record in (seen.live, *seen.records)
+            record.latency[(record.backend == order) & calm] for record, calm in runs_calm
         )
         tolerances = (allowed.p50, allowed.p95)
         found[name] = latency_figures(measured, runs, ("p50", "p95"), tolerances)

@@ -16,10 +16,10 @@ from sim.analysis.distances import Distance, distance
 from sim.analysis.forecast import level_of_each
 from sim.analysis.record import Record
 from sim.live.by_backend import backend_figures
+from sim.live.by_phase import ANYTHING, PhaseVerdict, phase_figures
 from sim.live.kinds import LABELS, ON_PAPER, Kind
 from sim.live.line import OF_LATENCY, Figure, Line, latency_figures
 from sim.live.ordeal import ALLOWED, ordeal
-from sim.live.phases import ANYTHING, PhaseVerdict, phase_figures
 from sim.live.seen import Seen
 
 

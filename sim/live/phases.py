@@ -1,33 +1,21 @@
-"""A live run phase by phase: before, during and after trouble, or step by step of a profile."""
+"""Parts of a run that differ: before, during and after trouble, or step by step of a profile."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lb.config import Profile, Scenario
-from sim.analysis.distances import Distance, distance
-from sim.analysis.record import Record
-from sim.analysis.trouble import Trouble
-from sim.live.line import OF_LATENCY, Figure, Line, latency_figures
-from sim.live.seen import Seen
+from sim.analysis.fates import EVERY, Fates
+from sim.analysis.trouble import CALM, Trouble
 from sim.model.laws import Floats
 
-ANYTHING = 0.01
-"""Share of the requests that a distribution is not judged by: a percentile is judged by itself."""
-FEWEST = 20
-"""Requests of a phase that are enough to judge it."""
-LOOSE = 4.0
-"""Times as far off that latencies may be while there is trouble, and after it: what is left of a
-capacity that hardly suffices decides how long lines get, and a hundredth of it makes much of that.
-"""
-LOOSE_SHARE, LOOSE_FAILED = 0.2, (0.2, 5.0)
-"""The same of shares, relative, and of failures, relative and in any case."""
+NEAR_FULL = 0.9
+"""Load of a step from which on lines get long enough to be felt after it."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +26,33 @@ class Phase:
     since: float
     until: float
     loose: bool = False
-    """Whether lines get long in it."""
+    """Whether there is trouble in it, or what it has left behind."""
+
+    def holds(self, arrived: Floats) -> NDArray[np.bool_]:
+        """Which of these arrivals are part of it."""
+        found: NDArray[np.bool_] = (arrived >= self.since) & (arrived < self.until)
+        return found
 
 
-def phases(scenario: Scenario, cut: float, last: float) -> list[Phase]:
-    """Of the time that is judged; none where the whole run is alike."""
+def phases(scenario: Scenario, runs: Sequence[Fates], cut: float, last: float) -> list[Phase]:
+    """Of the time that is judged, from `cut` to the `last` arrival; none where all of it is alike.
+
+    `runs` are those predicted: they say when the trouble is over.
+    """
     trouble, profile = Trouble.of(scenario), scenario.offered().arrivals
     if trouble is None:
         return []
     if isinstance(profile, Profile) and profile.shape == "step" and not scenario.faults:
         found = _steps(scenario, profile)
+    elif trouble.since <= cut and trouble.until >= last:
+        found = [Phase("throughout", cut, math.inf)]
     else:
+        over = _over(trouble, runs, cut, last)
         found = [
             Phase("before", 0.0, trouble.since),
             Phase("during", trouble.since, trouble.until, loose=True),
-            Phase("after", trouble.until, math.inf, loose=True),
+            Phase("recovery", trouble.until, over, loose=True),
+            Phase("after", over, math.inf),
         ]
     end = math.nextafter(last, math.inf)  # the last request is part of the last phase
     clipped = [
@@ -61,153 +61,32 @@ def phases(scenario: Scenario, cut: float, last: float) -> list[Phase]:
     return [one for one in clipped if one.until > one.since]
 
 
+def _over(trouble: Trouble, runs: Sequence[Fates], cut: float, last: float) -> float:
+    """When all runs have come through it, every backend is in rotation again, and a while more."""
+    if trouble.until >= last:
+        return math.inf
+    ends = [trouble.until]
+    for run in runs:
+        calm = trouble.recovery(run, cut)
+        ends.append(trouble.until + (calm if math.isfinite(calm) else math.inf))
+        if run.rotation is not None:
+            out = np.flatnonzero((run.rotation < 1).any(axis=1))
+            if len(out):
+                ends.append(EVERY * (float(out[-1]) + 1))
+    return max(ends) + 2 * CALM
+
+
 def _steps(scenario: Scenario, profile: Profile) -> list[Phase]:
-    """One for each rate; what is above the capacity is felt in all that come after."""
+    """One for each rate; what is near the capacity is felt in all that come after."""
     found: list[Phase] = []
     capacity = scenario.rate / scenario.utilisation if scenario.utilisation else math.inf
     ends = [*(at for at, _ in profile.points[1:]), math.inf]
     since, loose = 0.0, False
     for (_, rate), until in zip(profile.points, ends, strict=True):
-        loose = loose or rate > 0.9 * capacity
-        if found and found[-1].name.endswith(f"{rate:g}/s"):
+        loose = loose or rate > NEAR_FULL * capacity
+        if found and found[-1].name.endswith(f" {rate:g}/s"):
             found[-1] = Phase(found[-1].name, found[-1].since, until, loose)
         else:
             found.append(Phase(f"{len(found) + 1}: {rate:g}/s", since, until, loose))
         since = until
     return found
-
-
-@dataclass(frozen=True)
-class PhaseVerdict:
-    """One phase, measured beside predicted."""
-
-    phase: Phase
-    requests: int
-    distribution: Distance
-    latency: dict[str, Line]
-    shares: dict[str, Line] = field(default_factory=dict)
-    failures: Line | None = None
-
-    @property
-    def lines(self) -> dict[str, Line]:
-        """All that is judged of it but its distribution."""
-        shares = {f"share of {name}": line for name, line in self.shares.items()}
-        failed = {} if self.failures is None else {"failed": self.failures}
-        return {**self.latency, **shares, **failed}
-
-    @property
-    def misses(self) -> list[str]:
-        found = [name for name, line in self.lines.items() if not line.ok]
-        return found if self.distribution.ok else ["distribution", *found]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.phase.name,
-            "from": self.phase.since,
-            "to": self.phase.until,
-            "requests": self.requests,
-            "ok": not self.misses,
-            "latency": {name: line.as_dict() for name, line in self.latency.items()},
-            "distribution": self.distribution.as_dict(),
-            "shares": {name: line.as_dict() for name, line in self.shares.items()},
-            "failed": None if self.failures is None else self.failures.as_dict(),
-        }
-
-
-@dataclass(frozen=True)
-class PhaseFigures:
-    """What a phase is judged by, before it is known how many are judged together."""
-
-    phase: Phase
-    requests: int
-    measured: Floats
-    runs: list[Floats]
-    tolerance: float
-    latency: dict[str, Figure]
-    shares: dict[str, Figure]
-    failures: Figure
-
-    @property
-    def judged(self) -> int:
-        """How many figures."""
-        all_ = (*self.latency.values(), *self.shares.values(), self.failures)
-        return 1 + sum(one.judged for one in all_)
-
-    def verdict(self, level: float) -> PhaseVerdict:
-        """`level`: of each figure."""
-        return PhaseVerdict(
-            self.phase,
-            self.requests,
-            distance(self.measured, self.runs, level, self.tolerance, ANYTHING),
-            {name: one.line(level) for name, one in self.latency.items()},
-            {name: one.line(level) for name, one in self.shares.items()},
-            self.failures.line(level),
-        )
-
-
-def phase_figures(seen: Seen, names: Sequence[str]) -> list[PhaseFigures]:
-    """`names` are those of the backends, where shares are told; phases too short are left out."""
-    last = float(seen.due[-1]) if len(seen.due) else 0.0
-    found = []
-    for phase in phases(seen.scenario, seen.cut, last):
-        count = int(np.count_nonzero((seen.due >= phase.since) & (seen.due < phase.until)))
-        if count >= FEWEST:
-            found.append(_figures(seen, phase, count, names))
-    return found
-
-
-def _figures(seen: Seen, phase: Phase, count: int, names: Sequence[str]) -> PhaseFigures:
-    allowed = seen.scenario.verdict
-    times = LOOSE if phase.loose else 1.0
-    mine = _within(seen.live, phase)
-    runs = [(record, _within(record, phase)) for record in seen.records]
-    measured, *paper = [record.latency[rows] for record, rows in ((seen.live, mine), *runs)]
-    shares = {
-        name: Figure(
-            _share(seen.live, mine, order),
-            [_share(record, rows, order) for record, rows in runs],
-            LOOSE_SHARE if phase.loose else allowed.share,
-            0.05 if phase.loose else 0.0,
-        )
-        for order, name in enumerate(names)
-    }
-    arrived = seen.fates.arrived
-    lost = ~seen.fates.good & (arrived >= phase.since) & (arrived < phase.until)
-    tolerance, slack = LOOSE_FAILED if phase.loose else (allowed.failed, 0.0)
-    failures = Figure(
-        float(np.count_nonzero(lost)),
-        [_failed(record, phase) for record in seen.whole],
-        tolerance,
-        slack,
-        counted=True,
-    )
-    return PhaseFigures(
-        phase,
-        count,
-        measured,
-        paper,
-        times * allowed.p50,
-        latency_figures(
-            measured,
-            paper,
-            OF_LATENCY,
-            [times * share for share in (allowed.p50, allowed.p95, allowed.p99)],
-        ),
-        shares,
-        failures,
-    )
-
-
-def _within(record: Record, phase: Phase) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = (record.arrived >= phase.since) & (record.arrived < phase.until)
-    return found
-
-
-def _share(record: Record, rows: NDArray[np.bool_], order: int) -> float:
-    count = int(np.count_nonzero(rows))
-    return float(np.count_nonzero(record.backend[rows] == order)) / count if count else math.nan
-
-
-def _failed(record: Record, phase: Phase) -> float:
-    arrived = record.failures[0]
-    return float(np.count_nonzero((arrived >= phase.since) & (arrived < phase.until)))

@@ -13,6 +13,7 @@ from sim.analysis.fates import Fates
 from sim.analysis.record import Record
 from sim.live.lateness import Lateness
 from sim.live.measurement import Measurement
+from sim.live.phases import Phase, phases
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 
@@ -65,6 +66,23 @@ class Seen:
     def fates(self) -> Fates:
         """Of every request of the live run, from its start."""
         return self.measured.fates(self.schedule)
+
+    @cached_property
+    def phases(self) -> list[Phase]:
+        """Those of the time after the cut; none where all of it is alike."""
+        last = float(self.due[-1]) if len(self.due) else 0.0
+        runs = [record.fates for record in self.whole]
+        return phases(self.scenario, runs, self.cut, last)
+
+    def calm(self, arrived: Floats) -> NDArray[np.bool_]:
+        """Which of these arrivals are in no trouble, nor in what it has left behind."""
+        if not self.phases:
+            return np.ones(len(arrived), bool)
+        found = np.zeros(len(arrived), bool)
+        for phase in self.phases:
+            if not phase.loose:
+                found |= phase.holds(arrived)
+        return found
 
     @cached_property
     def lateness(self) -> Lateness:

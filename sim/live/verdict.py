@@ -22,13 +22,13 @@ from sim.analysis.intervals import latency_estimates
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.statistics import Estimate, latency_metrics
 from sim.experiment import simulate
+from sim.live.by_phase import PhaseVerdict
 from sim.live.cause import Cause, Witnesses, cause, excuse
 from sim.live.doubt import UNANSWERED, UNNAMED, doubt, too_few
 from sim.live.held import Held, held
 from sim.live.line import OF_LATENCY, Line, needed
 from sim.live.measurement import Measurement
 from sim.live.parts import Parts, parts
-from sim.live.phases import PhaseVerdict
 from sim.live.seen import Seen
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats

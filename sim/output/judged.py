@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from sim.live.by_phase import PhaseVerdict
 from sim.live.line import Line
-from sim.live.phases import PhaseVerdict
 from sim.live.verdict import Verdict
 
 BACKENDS = ("backend", "p50 (ms)", "p95 (ms)", "own work (ms)", "")

@@ -7,7 +7,8 @@ import pytest
 
 from lb.config import Scenario
 from sim import Schedule, rehearse
-from sim.live.phases import phases
+from sim.analysis.fates import Fates
+from sim.live.phases import Phase, phases
 from sim.live.rehearsal import rehearsed
 from sim.live.verdict import Judgement, judge
 from tests.sim.live_runs import changed
@@ -39,25 +40,57 @@ def profile(shape: str, points: str) -> Scenario:
     return Scenario.parse(text)
 
 
+def calm(looks: int, out: slice = slice(0)) -> Fates:
+    """A run with an answer each second after 10 ms, and who was usable."""
+    at = np.arange(300.0)
+    rotation = np.ones((looks, 3))
+    rotation[out, 0] = 0.0
+    return Fates(at, at + 0.01, np.ones(300, bool), rotation)
+
+
+def told(found: list[Phase]) -> list[tuple[str, float, float, bool]]:
+    return [(one.name, one.since, round(one.until, 9), one.loose) for one in found]
+
+
 def test_trouble_has_a_before_a_during_and_an_after() -> None:
-    found = phases(troubled(), 20.0, 290.0)
-    assert [(one.name, one.since, round(one.until, 9), one.loose) for one in found] == [
+    """And a recovery: two seconds, or until the backend is back in every predicted run."""
+    assert told(phases(troubled(), [calm(3000)] * 2, 20.0, 290.0)) == [
         ("before", 20.0, 100.0, False),
         ("during", 100.0, 150.0, True),
-        ("after", 150.0, 290.0, True),
+        ("recovery", 150.0, 152.0, True),
+        ("after", 152.0, 290.0, False),
+    ]
+    longer = calm(3000, slice(1000, 1700))
+    assert told(phases(troubled(), [calm(3000), longer], 20.0, 290.0))[2:] == [
+        ("recovery", 150.0, 172.0, True),
+        ("after", 172.0, 290.0, False),
     ]
 
 
+def test_what_is_never_over_has_no_after() -> None:
+    ever = calm(3000, slice(1000, 3000))
+    assert [one.name for one in phases(troubled(), [ever], 20.0, 290.0)][-1] == "recovery"
+
+
 def test_what_is_before_the_cut_or_after_the_end_is_no_phase() -> None:
-    assert [one.name for one in phases(troubled(), 120.0, 140.0)] == ["during"]
-    assert phases(scenario(serves(CONSTANT)), 0.0, 100.0) == []
+    assert [one.name for one in phases(troubled(), [calm(3000)], 90.0, 140.0)] == [
+        "before",
+        "during",
+    ]
+    assert phases(scenario(serves(CONSTANT)), [], 0.0, 100.0) == []
+
+
+def test_trouble_throughout_is_how_it_is() -> None:
+    assert told(phases(troubled(), [calm(3000)], 110.0, 140.0)) == [
+        ("throughout", 110.0, 140.0, False)
+    ]
 
 
 def test_a_stepped_rate_has_a_phase_for_each_step() -> None:
     """Above the capacity of 200/s lines grow, and what comes later is felt by them."""
     points = '["0s", 50], ["10s", 100], ["20s", 300], ["40s", 50]'
-    found = phases(profile("step", points), 3.0, 59.0)
-    assert [(one.name, one.since, round(one.until, 9), one.loose) for one in found] == [
+    found = phases(profile("step", points), [], 3.0, 59.0)
+    assert told(found) == [
         ("1: 50/s", 3.0, 10.0, False),
         ("2: 100/s", 10.0, 20.0, False),
         ("3: 300/s", 20.0, 40.0, True),
@@ -66,14 +99,16 @@ def test_a_stepped_rate_has_a_phase_for_each_step() -> None:
 
 
 def test_a_slope_is_trouble() -> None:
-    found = phases(profile("linear", '["10s", 50], ["20s", 150]'), 0.0, 59.0)
-    assert [one.name for one in found] == ["before", "during", "after"]
+    found = phases(profile("linear", '["10s", 50], ["20s", 150]'), [calm(600)], 0.0, 59.0)
+    assert [one.name for one in found] == ["before", "during", "recovery", "after"]
 
 
 def test_each_phase_has_its_requests_its_distribution_and_its_failures() -> None:
     verdict = rehearse(troubled(), 5)
     assert verdict.judgement is Judgement.PASSED
-    assert [one.phase.name for one in verdict.phases] == ["before", "during", "after"]
+    names = [one.phase.name for one in verdict.phases]
+    assert names[:2] == ["before", "during"]
+    assert names[-1] == "after"
     assert sum(one.requests for one in verdict.phases) == verdict.requests
     during = verdict.phases[1]
     assert during.shares["b:0"].measured < 0.1 < verdict.phases[0].shares["b:0"].measured
@@ -82,10 +117,10 @@ def test_each_phase_has_its_requests_its_distribution_and_its_failures() -> None
     assert list(document[0]) == [
         *("name", "from", "to", "requests", "ok", "latency", "distribution", "shares", "failed"),
     ]
-    assert [one["ok"] for one in document] == [True] * 3
+    assert [one["ok"] for one in document] == [True] * len(names)
 
 
-@pytest.mark.parametrize(("phase", "since", "until"), [("before", 0, 100), ("after", 150, 300)])
+@pytest.mark.parametrize(("phase", "since", "until"), [("before", 0, 100), ("after", 200, 300)])
 def test_a_phase_that_is_off_is_named(phase: str, since: float, until: float) -> None:
     of = troubled()
     schedule = Schedule.draw(of)
