@@ -86,7 +86,7 @@ def fidelity(
     if done := len(made) - left:
         terminal.say(f"{done} of {counted(str(len(made)), 'run')} are in {out / FILE} already.")
     if left:
-        terminal.say(f"{counted(str(left), 'run')} to go: about {study.seconds / 60:.0f} minutes.")
+        terminal.say(f"{counted(str(left), 'run')} to go, about {study.seconds / 60:.0f} min.")
     stopped = _run(study, terminal)
     told = study.as_dict()
     text = json.dumps(told)
@@ -111,12 +111,12 @@ def _run(study: Study, terminal: Terminal) -> int:
     total = len(study.cases)
     with terminable() as heard:
         try:
-            for at in study.run(
-                lambda _, row: terminal.say(f"again: {line(row)}: {row['why'][0]}")
-            ):
+            for at in study.run(lambda case, why: terminal.say(f"{case}, again: {why}")):
                 row = study.rows[at]
                 assert row is not None
                 terminal.say(f"{total - len(study.missing)} of {total}  {line(row)}")
         except KeyboardInterrupt:
             return heard.status
+        except SystemExit as ended:  # SIGTERM, while processes of a run were there
+            return ended.code if isinstance(ended.code, int) else 1
     return 0

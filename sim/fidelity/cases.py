@@ -105,6 +105,9 @@ class Case:
     seconds: float
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.algorithm}"
+
     @property
     def name(self) -> str:
         return self.file.stem

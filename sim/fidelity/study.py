@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lb.errors import LbError, UsageError
 from sim.fidelity import findings, overhead
 from sim.fidelity.cases import SCENARIOS, Case
 from sim.fidelity.overhead import Overhead
@@ -49,24 +50,35 @@ class Study:
         """About how long that takes."""
         return sum(self.cases[at].seconds + STARTING for at in self.missing)
 
-    def run(self, told: Callable[[Case, Row], object]) -> Iterator[int]:
+    def run(self, told: Callable[[Case, str], object]) -> Iterator[int]:
         """Run what is missing, and give the place of each when it is done.
 
-        `told` hears of runs that say nothing and are repeated. Raises LbError.
+        `told` hears why a run said nothing and is repeated. Raises LbError for a system that does
+        not come up, time and again.
         """
         for at in self.missing:
             case = self.cases[at]
             if self.overhead is None:
                 self.overhead = overhead.measure(case.target)
-            for number in range(1, MOST_TRIES + 1):
-                row = {**run(case, self.overhead), "tries": number}
-                if row["verdict"] != Judgement.INVALID.value or number == MOST_TRIES:
-                    break
-                told(case, row)
-            self.rows[at] = row
+            row = self.rows[at] = self._row(case, self.overhead, told)
             if self.kept is not None:
                 self.kept.add(case.key, row)
             yield at
+
+    @staticmethod
+    def _row(case: Case, beside: Overhead, told: Callable[[Case, str], object]) -> Row:
+        for number in range(1, MOST_TRIES):
+            try:
+                row = {**run(case, beside), "tries": number}
+            except UsageError:
+                raise
+            except LbError as error:  # somebody has taken a port meanwhile
+                told(case, str(error))
+                continue
+            if row["verdict"] != Judgement.INVALID.value:
+                return row
+            told(case, row["why"][0])
+        return {**run(case, beside), "tries": MOST_TRIES}
 
     @property
     def done(self) -> list[Row]:

@@ -32,7 +32,6 @@ def print_study(told: Told, terminal: Terminal) -> None:
     for name, rows in groupby(told["runs"], key=lambda row: str(row["scenario"])):
         about = told["scenarios"][name]
         terminal.table(f"{name}: {about}; {MEANING}", HEADER, [_cells(row) for row in rows])
-        terminal.say()
     terminal.table("Medians over all runs, of the size of the error", *_medians(told))
     for sentence in sentences(told):
         terminal.say(sentence)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lb.errors import LbError
 from lb.terminal import Terminal
 from sim.fidelity import findings, overhead, study
 from sim.fidelity.cases import Case, cases
@@ -53,12 +54,36 @@ def test_what_says_nothing_is_repeated_and_at_last_told(
     monkeypatch.setattr(study, "run", lambda case, _: of(case, verdict=next(verdicts)))
     told: list[str] = []
     it = opened(cases("lb", ["crash"], ["p2c", "random"]), tmp_path)
-    assert list(it.run(lambda case, row: told.append(case.algorithm))) == [0, 1]
+    assert list(it.run(lambda case, why: told.append(f"{case}: {why}"))) == [0, 1]
     assert [one["tries"] for one in it.done] == [2, MOST_TRIES]
-    assert told == ["p2c", *["random"] * (MOST_TRIES - 1)]
+    assert told == [
+        "crash, p2c: this machine was busy",
+        *["crash, random: this machine was busy"] * (MOST_TRIES - 1),
+    ]
     assert it.as_dict()["judged"] == 1
     again = opened(it.cases, tmp_path)
     assert again.missing == [1], "on another day the machine may be at rest"
+
+
+def test_a_system_that_does_not_come_up_is_tried_again(
+    tmp_path: Path, played: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[dict[str, Any] | None] = [None, row(), *[None] * MOST_TRIES]
+
+    def run(case: Case, _: Overhead) -> dict[str, Any]:
+        if (end := ends.pop(0)) is None:
+            raise LbError("lb serve stopped: address already in use")
+        return end
+
+    monkeypatch.setattr(study, "run", run)
+    told: list[str] = []
+    steps = opened(cases("lb", ["crash"], ["p2c", "random"]), tmp_path).run(
+        lambda _, why: told.append(why)
+    )
+    assert next(steps) == 0
+    with pytest.raises(LbError, match="address already in use"):
+        next(steps)
+    assert told == ["lb serve stopped: address already in use"] * MOST_TRIES
 
 
 def test_medians_and_what_is_far() -> None:
