@@ -91,7 +91,7 @@ def predict(
             metavar="[FIGURE=]SHARE",
             envvar="LB_MAX_ERROR",
             help="From which error the model is not believed, 10% or p99=15% say [mean and p50 "
-            "10%, p95 15%, p99 20%].",
+            "15%, p95 20%, p99 25%].",
         ),
     ] = None,
     replications: Replications = None,

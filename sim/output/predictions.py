@@ -105,7 +105,7 @@ def gate_sentences(told: Prediction) -> Iterator[str]:
         case Answer.FAILED:
             yield f"Not predicted: {gate.why}. To be able to: {gate.cure}."
         case Answer.TOO_SMALL:
-            yield f"Not predicted: {gate.why}. To be able to: {gate.cure}."
+            yield f"Nothing is judged: {gate.why}. To be able to: {gate.cure}."
         case Answer.UNVOUCHED:
             yield f"Nothing is recommended: {gate.why}. {gate.cure[:1].upper()}{gate.cure[1:]}."
 

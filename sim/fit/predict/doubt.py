@@ -1,12 +1,13 @@
 """How far a prediction may be off: chance, parameters, what is unknown, and the model itself.
 
 All on the scale of logarithms, where an error of a model is a factor. The model's error at the
-current setting, d, is seen through one recording, whose own chance has variance v. Before that an
-error of `PRIOR` is taken to be as likely to either side; both together (the normal posterior; an
-error that is plainly larger makes the prior as wide as itself, which is empirical Bayes: Efron &
-Morris, "Stein's estimation rule and its competitors", JASA 1973) say by which factor the model is
-off, and how surely. That factor corrects predictions. How much of it another setting has in common
-is not to be known beforehand: the interval reaches from none of it to twice of it.
+current setting, d, is seen through one recording, whose own chance has variance v. Before that,
+nine models in ten are taken to be as good as calibrated ones have been (`PRIOR`), and one to be
+anything (`ODD`): a normal prior that is contaminated (Berger & Berliner, "Robust Bayes and
+empirical Bayes analysis with contaminated priors", Annals of Statistics 1986). What follows says by
+which factor the model is off, and how surely: next to nothing where chance explains what is seen,
+all of it where it does not. That factor corrects predictions. How much of it another setting has in
+common is not to be known beforehand: the interval reaches from none of it to twice of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from sim.model.laws import Floats
 PRIOR = {"mean": 0.02, "p50": 0.02, "p95": 0.04, "p99": 0.05}
 """Standard deviation of a calibrated model's error, relative: what live runs beside their
 predictions have shown."""
+ODD, ANYTHING = 0.1, 0.3
+"""The share of models that are not like that, and the standard deviation of their error."""
 CARRIED = 0.5
 """Standard deviation of the part of an error that another setting does not share."""
 NORMAL = 1.959964
@@ -50,11 +53,27 @@ def bias(figure: str, seen: float, runs: Floats) -> Bias:
     """From the measured figure and those of replays of the same arrivals, seconds."""
     paper = logs(runs)
     d = math.log(max(seen, LEAST)) - float(paper.mean())
-    v = variance_of_one(paper)
-    prior = max(PRIOR[figure] ** 2, d * d - v)
-    value = d * prior / (prior + v) if prior + v else 0.0
-    deviation = math.sqrt(prior * v / (prior + v)) if prior + v else 0.0
-    return Bias(value, deviation, PRIOR[figure])
+    value, variance = _posterior(d, variance_of_one(paper), PRIOR[figure])
+    return Bias(value, math.sqrt(variance), PRIOR[figure])
+
+
+def _posterior(d: float, v: float, prior: float) -> tuple[float, float]:
+    """Mean and variance of an error that was seen as `d` with variance `v`."""
+    parts = []
+    for weight, deviation in ((1 - ODD, prior), (ODD, ANYTHING)):
+        square = deviation**2
+        all_of_it = square + v
+        height = math.log(weight) - d * d / all_of_it / 2 - math.log(all_of_it) / 2
+        parts.append((height, d * square / all_of_it, square * v / all_of_it))
+    most = max(height for height, *_ in parts)
+    chances = [math.exp(height - most) for height, *_ in parts]
+    shares = [chance / sum(chances) for chance in chances]
+    mean = sum(share * centre for share, (_, centre, _) in zip(shares, parts, strict=True))
+    variance = sum(
+        share * (own + (centre - mean) ** 2)
+        for share, (_, centre, own) in zip(shares, parts, strict=True)
+    )
+    return mean, variance
 
 
 def told(figure: str, error: float) -> Bias:

@@ -203,7 +203,7 @@ class _Work:
         first.run(crew, _counted(on_replication, self._replications))
         (now,) = first.settings
         seen, gate = self._gate(now)
-        if gate.answer in (Answer.FAILED, Answer.TOO_SMALL):
+        if gate.answer is Answer.FAILED:
             refused = [self._refused(it, gate) for it in self._asked]
             return self._prediction(gate, None, refused, seen, {"": now})
         biases = self._biases(seen, gate, now)
