@@ -7,8 +7,9 @@ from time import perf_counter
 from typing import Any
 
 import gevent
+from _looking import Looking
 from _plan import Plan
-from _player import Looking, Player
+from _player import Player
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner
 
@@ -18,6 +19,7 @@ from sim.live.clients import longest_answer
 from sim.live.dealing import (
     Gathered,
     Offset,
+    Packed,
     offset,
     pack_schedule,
     part,
@@ -25,6 +27,7 @@ from sim.live.dealing import (
     unpack_schedule,
 )
 from sim.live.load import LEAD
+from sim.live.machine import saturated
 from sim.live.measurement import Measurement
 
 ROUNDS = 10
@@ -142,6 +145,8 @@ class Together:
                 self._gathered.add(self._workers.index(worker), unpack(data["seen"]))
                 if data["last"]:
                     self._done.add(worker)
+                    if data["busy"]:
+                        self.trouble.append(f"worker {worker}: {data['busy']}")
 
     def _deal(self, number: int) -> dict[str, Any]:
         schedule, of = self._plan.schedule, len(self._workers)
@@ -239,8 +244,17 @@ class Worker:
         return None
 
     def _play(self, player: Player, start: float) -> None:
+        looking = Looking(player.plan, rotation=False)
+        looking.start(start)
         playing = gevent.spawn(player.play, start)
         while not player.over.wait(REPORTS):
-            self._runner.send_message("lb_seen", {"seen": player.report(), "last": False})
+            self._tell(player.report())
         playing.join()
-        self._runner.send_message("lb_seen", {"seen": player.report(last=True), "last": True})
+        looking.stop()
+        machine = looking.machine
+        self._tell(
+            player.report(last=True), last=True, busy=saturated(machine.busy, machine.stolen)
+        )
+
+    def _tell(self, seen: Packed, *, last: bool = False, busy: str = "") -> None:
+        self._runner.send_message("lb_seen", {"seen": seen, "last": last, "busy": busy})

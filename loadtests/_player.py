@@ -5,10 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
 from http.client import HTTPException
-from itertools import count
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,11 +20,8 @@ from geventhttpclient import HTTPClient
 from sim.engine.clients import back_off
 from sim.live.clients import longest_answer
 from sim.live.dealing import Packed, pack, part
-from sim.live.machine import EVERY, Machine
-from sim.live.measurement import Measurement
 from sim.live.noting import Notes, Sheet
 from sim.live.users import fields_of
-from sim.live.watch import Watch
 from sim.model.arrivals import Schedule
 from sim.model.users import Place
 
@@ -49,7 +43,7 @@ class Player:
         self, plan: Plan, schedule: Schedule | None, number: int, of: int, fire: Callable[..., None]
     ) -> None:
         """`schedule` is its part already."""
-        self._plan, self._schedule, self._fire = plan, schedule, fire
+        self.plan, self._schedule, self._fire = plan, schedule, fire
         self._users = [] if plan.people is None else list(range(number, plan.people.count, of))
         self.sheet = Sheet(0 if schedule is None else len(schedule))
         self._known: list[int] = []
@@ -135,7 +129,7 @@ class Player:
             self._spawn(self._under_way, self._send, row, due, limit, self._fields[row])
 
     def _live(self, user: int) -> None:
-        people = self._plan.people
+        people = self.plan.people
         assert people is not None
         place, now = Place(people, user), people.comes(user, 0.0)
         ends = math.inf if people.duration is None else people.duration
@@ -215,49 +209,3 @@ class Player:
         status = answer.status_code
         good = self._notes.answered(self.sheet.open, row, status, answer.get)
         return length, None if good else RuntimeError(f"status {status}")
-
-
-class Looking:
-    """Takes down how busy this machine is, and who is in rotation where that matters."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._watch = Watch(plan.scenario, plan.url)
-        self._limit = longest_answer(plan.scenario)
-        self._machine = Machine()
-        self._greenlets: list[gevent.Greenlet] = []
-
-    def start(self, start: float) -> None:
-        """From that time on."""
-        self._greenlets.append(gevent.spawn(self._look_around, start))
-        if self._watch.url:
-            self._greenlets.append(gevent.spawn(self._look, start))
-
-    def stop(self) -> None:
-        gevent.killall(self._greenlets)
-
-    def seen(self, measured: Measurement) -> Measurement:
-        """With what was watched beside the requests."""
-        machine = self._machine
-        return replace(
-            measured, rotation=self._watch.rotation, busy=machine.busy, stolen=machine.stolen
-        )
-
-    def _look_around(self, start: float) -> None:
-        for seconds in count():
-            gevent.sleep(max(start + seconds * EVERY - perf_counter(), 0.0))
-            self._machine.look()
-
-    def _look(self, start: float) -> None:
-        target = urlsplit(self._watch.url)
-        client = HTTPClient(
-            target.hostname,
-            target.port or 80,
-            connection_timeout=self._limit,
-            network_timeout=self._limit,
-        )
-        while True:
-            gevent.sleep(max(start + self._watch.next_look() - perf_counter(), 0.0))
-            at, told = perf_counter() - start, b""
-            with suppress(OSError, ValueError, HTTPException):
-                told = client.get(target.path).read()
-            self._watch.saw(at, told)

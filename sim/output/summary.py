@@ -13,6 +13,9 @@ from xml.etree import ElementTree as ET
 from lb.system import writing
 
 SIGN = {"passed": "✅", "missed": "❌", "invalid": "⚠️"}
+HELD = ("latency", "shares", "distribution", "failed", "errors", "backends", "trouble")
+"""Parts of a verdict that hold figures, in the order in which they are shown."""
+OF_A_PHASE = ("latency", "distribution", "shares", "failed")
 UNREADABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no place for."""
 
@@ -40,19 +43,23 @@ class Outcome:
     @property
     def rows(self) -> list[Row]:
         """Every figure that stands beside its prediction."""
-        rows = list(_rows(self.document, ()))
+        judged = {name: self.document[name] for name in HELD if self.document.get(name)}
+        rows = [row for name, held in judged.items() for row in _rows(held, (name,))]
+        for phase in self.document.get("phases", ()):
+            rows += _rows({name: phase[name] for name in OF_A_PHASE}, (phase["name"],))
         if "trouble" not in self.document:
             return rows
-        # Latencies and shares are only shown where there is no steady state.
-        return [row if row.figure.startswith("trouble") else row._replace(ok=None) for row in rows]
+        # Of the whole they are only shown where there is no steady state.
+        shown = ("latency", "shares", "failed", "distribution")
+        return [row._replace(ok=None) if row.path[0] in shown else row for row in rows]
 
     @property
     def reasons(self) -> list[str]:
         """Why it is not judged, or what was missed that is no figure, and where it comes from."""
         missed = [f"objective missed: {text}" for text in self.document["objectives_missed"]]
         cause = self.document.get("cause")
-        said = cause.get("says") if isinstance(cause, dict) else cause
-        return [*self.document["invalid"], *missed, *([f"cause: {said}"] if said else [])]
+        told = [f"cause: {cause['who']}: {cause['says']}"] if cause else []
+        return [*self.document["invalid"], *missed, *told]
 
 
 class Row(NamedTuple):
@@ -66,11 +73,15 @@ class Row(NamedTuple):
     """Where 95 of 100 runs lie."""
     ok: bool | None
     """None where there is nothing to compare, or where it is only shown."""
+    path: tuple[str, ...]
+    """Where it stands in the document."""
 
     @property
     def error(self) -> str:
         """Measured over predicted; of shares the difference in points."""
         if math.isnan(self.measured) or math.isnan(self.predicted):
+            return "-"
+        if self.path[-1] == "distribution":
             return "-"
         if self.figure.endswith("(%)"):
             return f"{self.measured - self.predicted:+.2f} pp"
@@ -142,36 +153,61 @@ def append_summary(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def _rows(held: dict[str, Any], path: tuple[str, ...]) -> Iterator[Row]:
-    """Of a verdict, or a part of it: what was measured and predicted, in the order it has there."""
-    if "measured" in held and "predicted" in held and "ok" in held:
+    """Of a part of a verdict, in the order it has there."""
+    if "measured" in held and "predicted" in held:
         yield _row(held, path)
-        return
-    for name, inner in held.items():
-        if isinstance(inner, dict) and name != "timeline":
-            yield from _rows(inner, (*path, name))
-
-
-UNITS: dict[str, tuple[str, float]] = {"latency": ("(ms)", 1e3), "shares": ("(%)", 1e2)}
+    elif "bound" in held:
+        value, bound = held["value"], held["bound"]
+        figures = (value, 0.0, 0.0, bound)
+        yield Row(f"{_named(path)} (%)", *_scaled(figures, 1e2), held["ok"], path)
+    else:
+        for name, inner in held.items():
+            if isinstance(inner, dict):
+                yield from _rows(inner, (*path, name))
 
 
 def _row(held: dict[str, Any], path: tuple[str, ...]) -> Row:
     predicted = held["predicted"]
     within = predicted if isinstance(predicted, dict) else {"value": predicted, **held}
-    unit, scale = UNITS.get(path[0], ("", 1.0))
-    if path[0] == "shares":
-        name = f"share of {' '.join(path[1:])}"
-    else:
-        name = " ".join(path[1:] if path[0] in UNITS else path)
     figures = (held["measured"], *(within.get(key) for key in ("value", "low", "high")))
+    unit, scale = "", 1.0
+    if "shares" in path:
+        unit, scale = " (%)", 1e2
+    elif "latency" in path or path[0] == "backends":
+        unit, scale = " (ms)", 1e3
+    return Row(f"{_named(path)}{unit}", *_scaled(figures, scale), held["ok"], path)
+
+
+def _scaled(figures: Sequence[float | None], scale: float) -> tuple[float, float, float, float]:
     measured, value, low, high = (
         math.nan if figure is None else scale * float(figure) for figure in figures
     )
-    return Row(f"{name} {unit}".strip(), measured, value, low, high, held["ok"])
+    return measured, value, low, high
+
+
+def _named(path: tuple[str, ...]) -> str:
+    """Words for where a figure stands."""
+    match path:
+        case ("shares", name):
+            return f"share of {name}"
+        case ("backends", name, figure):
+            return f"{figure} of {name}"
+        case ("latency" | "trouble", name):
+            return name
+        case (phase, "latency", name):
+            return f"{phase}: {name}"
+        case (phase, "shares", name):
+            return f"{phase}: share of {name}"
+        case (one,):
+            return "distance" if one == "distribution" else one
+        case (phase, "distribution"):
+            return f"{phase}: distance"
+    return ": ".join(path)
 
 
 def _line(row: Row) -> str:
     mark = {True: "ok", False: "**MISS**", None: ""}[row.ok]
-    within = f"{_number(row.low)} to {_number(row.high)}"
+    within = "-" if math.isnan(row.low) else f"{_number(row.low)} to {_number(row.high)}"
     cells = [row.figure, _number(row.predicted), within, _number(row.measured), row.error, mark]
     return f"| {' | '.join(map(_cell, cells))} |"
 

@@ -73,6 +73,31 @@ def test_each_figure_is_a_case() -> None:
     assert suites.get("tests") == "10"
 
 
+def test_phases_and_causes_are_told() -> None:
+    distance = {"value": 0.21, "bound": 0.08, "ok": False, "band": {"measured": [1.0]}}
+    phase = {
+        "name": "during",
+        "requests": 50,
+        "latency": {"p50": line(0.03, 0.02, False)},
+        "distribution": distance,
+        "shares": {},
+        "failed": None,
+    }
+    cause = {"who": "proxy", "says": "it waits", "evidence": {"errors": {"5xx": line(1, 1, True)}}}
+    one = outcome("missed", phases=[phase], distribution=distance, cause=cause)
+    assert [row.figure for row in one.rows if row.ok is False] == [
+        "share of a|b\x01 (%)",
+        "distance (%)",
+        "during: p50 (ms)",
+        "during: distance (%)",
+    ]
+    text = markdown([one])
+    assert "| during: p50 (ms) | 20.00 | 18.00 to 22.00 | 30.00 | +50.0 % | **MISS** |" in text
+    assert "| distance (%) | 0.00 | 0.00 to 8.00 | 21.00 | - | **MISS** |" in text
+    assert text.endswith("- cause: proxy: it waits\n\n")
+    assert "5xx" not in text
+
+
 def test_what_is_only_shown_of_trouble_is_not_judged() -> None:
     troubled = outcome("passed", trouble={"lost": line(5.0, 5.0, True)})
     assert {row.figure: row.ok for row in troubled.rows} == {
@@ -80,7 +105,7 @@ def test_what_is_only_shown_of_trouble_is_not_judged() -> None:
         "p99 (ms)": None,
         "share of a|b\x01 (%)": None,
         "failed": None,
-        "trouble lost": True,
+        "lost": True,
     }
     assert 'failures="0"' in junit([troubled]).decode()
 

@@ -1,0 +1,67 @@
+"""What is watched beside the requests: how busy this machine is, and who is in rotation."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from http.client import HTTPException
+from time import perf_counter
+from urllib.parse import urlsplit
+
+import gevent
+from _plan import Plan
+from geventhttpclient import HTTPClient
+
+from sim.live.clients import longest_answer
+from sim.live.machine import EVERY, Machine
+from sim.live.measurement import Measurement
+from sim.live.watch import Watch
+
+
+class Looking:
+    """Looks around from the start of a load to its end."""
+
+    def __init__(self, plan: Plan, *, rotation: bool = True) -> None:
+        """`rotation`: ask the balancer, where that matters."""
+        self._watch = Watch(plan.scenario, plan.url) if rotation else None
+        self._limit = longest_answer(plan.scenario)
+        self._looking: list[gevent.Greenlet] = []
+        self.machine = Machine()
+
+    def start(self, start: float) -> None:
+        """From that time on."""
+        self._looking.append(gevent.spawn(self._look_at_machine, start))
+        if self._watch is not None and self._watch.url:
+            self._looking.append(gevent.spawn(self._look_at_balancer, self._watch, start))
+
+    def stop(self) -> None:
+        """It is over."""
+        gevent.killall(self._looking)
+
+    def seen(self, measured: Measurement) -> Measurement:
+        """With what was watched."""
+        rotation = None if self._watch is None else self._watch.rotation
+        machine = self.machine
+        return replace(measured, rotation=rotation, busy=machine.busy, stolen=machine.stolen)
+
+    def _look_at_machine(self, start: float) -> None:
+        looks = 0
+        while True:
+            gevent.sleep(max(start + looks * EVERY - perf_counter(), 0.0))
+            self.machine.look()
+            looks += 1
+
+    def _look_at_balancer(self, watch: Watch, start: float) -> None:
+        target = urlsplit(watch.url)
+        client = HTTPClient(
+            target.hostname,
+            target.port or 80,
+            connection_timeout=self._limit,
+            network_timeout=self._limit,
+        )
+        while True:
+            gevent.sleep(max(start + watch.next_look() - perf_counter(), 0.0))
+            at, told = perf_counter() - start, b""
+            with suppress(OSError, ValueError, HTTPException):
+                told = client.get(target.path).read()
+            watch.saw(at, told)
