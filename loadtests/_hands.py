@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
 import gevent
+import gevent.event
 from _looking import Looking
 from _plan import Plan
 from _player import Player
@@ -80,7 +82,6 @@ class Together:
         self._workers = [one.id for one in runner.clients.all if one.state != STATE_MISSING]
         self._ready: set[str] = set()
         self._done: set[str] = set()
-        self._trips: dict[str, list[tuple[float, float, float]]] = {}
         self._pong = gevent.event.AsyncResult()
         of, schedule = len(self._workers), plan.schedule
         self._gathered = Gathered(of, None if schedule is None else len(schedule))
@@ -94,7 +95,8 @@ class Together:
             self.trouble.append("no worker is there")
             return
         for number, worker in enumerate(self._workers):
-            self._send("lb_deal", worker, self._deal(number))
+            if self._greet(worker):
+                self._send("lb_deal", worker, self._deal(number))
         if not self._wait(lambda: self._ready >= self._here(), READY_WITHIN) or self.trouble:
             late = [worker for worker in self._workers if worker not in self._ready]
             self.trouble += [f"worker {worker} was not ready in time" for worker in late]
@@ -153,16 +155,23 @@ class Together:
         mine = None if schedule is None else pack_schedule(part(schedule, number, of))
         return {"asked": self._plan.asked, "schedule": mine, "number": number, "of": of}
 
+    def _greet(self, worker: str) -> bool:
+        """Whether it answers: one that has just come may not hear at once."""
+        return self._wait(lambda: bool(self._trips(worker, 1)), READY_WITHIN)
+
     def _compare(self, worker: str) -> Offset:
+        trips = self._trips(worker, ROUNDS)
+        return offset(trips) if trips else Offset(0.0, float("inf"))
+
+    def _trips(self, worker: str, rounds: int) -> list[tuple[float, float, float]]:
+        """See `sim.live.dealing.offset`; those that come back within a second."""
         trips: list[tuple[float, float, float]] = []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             self._pong = gevent.event.AsyncResult()
             self._send("lb_ping", worker, {"sent": perf_counter()})
-            try:
+            with suppress(gevent.Timeout):
                 trips.append(self._pong.get(timeout=1))
-            except gevent.Timeout:
-                continue
-        return offset(trips) if trips else Offset(0.0, float("inf"))
+        return trips
 
     def _judge_clocks(self, before: dict[str, Offset]) -> None:
         """They may have drifted; a run within what clocks are apart was another schedule."""

@@ -160,7 +160,10 @@ class Player:
         try:
             # Nearly there: look out for whatever happens on any connection until then.
             while (delay := min(self._near) - perf_counter()) > 0:
-                select([self._events], [], [], delay)
+                try:
+                    select([self._events], [], [], delay)
+                except KeyboardInterrupt as stop:  # which is for whoever runs us
+                    gevent.get_hub().handle_system_error(KeyboardInterrupt, stop)
                 gevent.sleep(0)
                 if at <= perf_counter():
                     break

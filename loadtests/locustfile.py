@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from _plan import Outputs, Plan, shipped
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import WorkerRunner
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from lb.cli import streams
 from lb.errors import LbError, UsageError
@@ -137,6 +138,8 @@ def _init(environment: Environment, **_: Any) -> None:
     if plan.people is None or plan.stepped:  # then nobody need be asked how many there are
         environment.shape_class = _loadtest.Stepping(lambda: State.plan, lambda: State.test)
         environment.shape_class.runner = environment.runner
+        # Locust heeds the signal only when a shape has come to its end.
+        gevent.signal_handler(signal.SIGTERM, _quitting, environment)
     for kind in HEARD_FROM_WORKERS:
         environment.runner.register_message(kind, _heard)
     environment.events.worker_connect.add_listener(_connected)
@@ -176,8 +179,8 @@ def _connected(client_id: str, **_: Any) -> None:
 
 @events.test_start.add_listener
 def _begin(environment: Environment, **_: Any) -> None:
-    if isinstance(environment.runner, WorkerRunner):
-        return
+    if not isinstance(environment.runner, LocalRunner | MasterRunner):
+        return  # a worker, perhaps one that came too late to know who it is
     options, plan = environment.parsed_options, State.plan
     asked: dict[str, Any] = {"url": environment.host or plan.url}
     if environment.web_ui is not None:  # whose form may say otherwise than the command line

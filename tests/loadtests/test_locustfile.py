@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,9 +19,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from lb.foreign import export
 from lb.native import running
 from sim import Scenario, Schedule
+from sim.live.arranged import arranged
+from sim.live.measurement import Measurement
 from sim.live.system import LiveSystem, relocated
+from sim.live.users import population
 
 LOADTESTS = Path(__file__).parents[2] / "loadtests"
 STATUS = {"passed": 0, "missed": 4, "invalid": 1}
@@ -144,6 +154,90 @@ def test_workers_share_one_schedule_and_one_verdict(file: Path, tmp_path: Path) 
         assert (measured["sent"] >= schedule.times - 0.05).all(), "all clocks say the same"
         assert np.isfinite(measured["ended"]).all()
     assert not [why for why in verdict["invalid"] if "worker" in why]
+
+
+def test_users_wait_for_their_answers(file: Path, tmp_path: Path) -> None:
+    users = 'users = { count = 30, think = "exponential:200ms" }'
+    text = re.sub("(?m)^arrivals = .*$", users, file.read_text())
+    file.write_text(text.replace('"3s"', '"1500ms"'))
+    with LiveSystem(file, tmp_path) as system:
+        result = locust("--host", system.url, "--scenario", file, "--users", 6, where=tmp_path)
+    assert "Traceback" not in result.stdout
+    assert "6 users who wait for their answers, for about 1.5 s" in result.stdout
+    verdict = verdict_in(tmp_path)
+    assert result.returncode == STATUS[verdict["verdict"]]
+    assert not (tmp_path / "verdict.schedule.npz").exists()
+    with np.load(tmp_path / "verdict.measured.npz") as measured:
+        seen = Measurement(**{name: measured[name] for name in measured.files})
+    assert seen.due is not None
+    assert seen.user is not None
+    assert set(seen.user.tolist()) <= set(range(6))
+    assert verdict["requests"] == len(seen.due) > 6
+    first = [float(seen.due[seen.user == user].min()) for user in set(seen.user.tolist())]
+    people = population(arranged(Scenario.load(file), users=6))
+    assert set(first) <= {people.think(user, 0) for user in range(6)}
+    for user in range(6):
+        mine = seen.user == user
+        assert (seen.due[mine][1:] >= seen.ended[mine][:-1]).all(), "one at a time"
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed")
+def test_another_balancer_names_its_backends_or_they_do(file: Path, tmp_path: Path) -> None:
+    file.write_text(file.read_text().replace('"3s"', '"1s"'))
+    scenario = Scenario.load(file)
+    configuration = tmp_path / "haproxy.cfg"
+    text = export(scenario, "haproxy").text
+    unnamed = re.sub("(?m)^.*X-Backend-Server.*\n", "", text)
+    named = "default-server", "http-response set-header X-By %b/%s\n    default-server"
+    host = f"http://{scenario.server.addresses[0]}"
+    for configured, header in ((unnamed, "X-None"), (unnamed.replace(*named, 1), "X-By")):
+        configuration.write_text(configured)
+        with balanced_by_haproxy(configuration, file, host):
+            result = locust(
+                *("--host", host, "--scenario", file, "--target-kind", "haproxy"),
+                *("--backend-header", header, "--junit", "junit.xml"),
+                where=tmp_path,
+            )
+        verdict = verdict_in(tmp_path)
+        assert result.returncode == STATUS[verdict["verdict"]]
+        assert verdict["shares"]["one"]["measured"] == pytest.approx(0.5, abs=0.02)
+        assert "scenario, round_robin, haproxy" in (tmp_path / "junit.xml").read_text()
+
+
+@contextmanager
+def balanced_by_haproxy(configuration: Path, file: Path, host: str) -> Iterator[None]:
+    """HAProxy before the modelled backends of `file`, until all of it answers."""
+    backend = [sys.executable, "-m", "lb", "backend", "-c", str(file)]
+    first = Scenario.load(file).backends[0].address
+    # A server that HAProxy does not find at once would be looked for again in half a minute.
+    with (
+        running_until(backend, f"http://{first}/health"),
+        running_until(["haproxy", "-f", str(configuration), "-db"], f"{host}/work"),
+    ):
+        yield
+
+
+@contextmanager
+def running_until(command: list[str], url: str) -> Iterator[None]:
+    """A process, from when it answers on."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            ends = time.monotonic() + 60
+            while not answers(url):
+                assert process.poll() is None
+                assert time.monotonic() < ends
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=1) as a:
+            return bool(a.status == 200)
+    except OSError:
+        return False
 
 
 def test_a_backend_that_is_not_as_modelled_is_status_4(file: Path, tmp_path: Path) -> None:
