@@ -68,7 +68,7 @@ def played(file: Scenario, seed: int | None = None) -> tuple[Server, Measurement
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             host, port = runner.addresses[0][:2]
-            return await play_users(file, f"http://{host}:{port}", seed)
+            return await play_users(file, f"http://{host}:{port}", seed=seed)
         finally:
             await runner.cleanup()
 
