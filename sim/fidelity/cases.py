@@ -172,7 +172,7 @@ def cases(
     """
     kind = _known("target", target, TARGETS)
     named = _algorithms(kind, algorithms)
-    length = seconds or (QUICK_SECONDS if quick else SECONDS)
+    length = float(seconds or (QUICK_SECONDS if quick else SECONDS))
     found = []
     for number, file in enumerate(_files(scenarios or list(SCENARIOS), kind)):
         if file.stem in kind.left_out:

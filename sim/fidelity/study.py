@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from lb.errors import LbError, UsageError
 from sim.fidelity import findings, overhead
-from sim.fidelity.cases import SCENARIOS, Case
+from sim.fidelity.cases import SCENARIOS, Case, Target
 from sim.fidelity.overhead import Overhead
 from sim.fidelity.runs import Row, run
 from sim.fit.kept import Kept
@@ -18,6 +20,8 @@ from sim.live.verdict import Judgement
 FILE, RESULT = "runs.jsonl", "fidelity.json"
 MOST_TRIES = 3
 """Runs of one case: one that a busy machine has made invalid is repeated."""
+FRESH = 300.0
+"""Seconds after which it is measured again what a request costs beside its service."""
 STARTING = 5.0
 """About how many seconds a run takes beside its load: the prediction, and processes that start."""
 
@@ -30,10 +34,11 @@ class Study:
     kept: Kept | None = None
     rows: list[Row | None] = field(default_factory=list)
     """None for a case that is still to be run."""
-    overhead: Overhead | None = None
 
     def __post_init__(self) -> None:
         """Take over what was kept; what was invalid is tried again."""
+        self._overhead: Overhead | None = None
+        self._measured_at = 0.0
         there = {} if self.kept is None else self.kept.rows
         self.rows = [there.get(case.key) for case in self.cases]
         for at, row in enumerate(self.rows):
@@ -58,18 +63,23 @@ class Study:
         """
         for at in self.missing:
             case = self.cases[at]
-            if self.overhead is None:
-                self.overhead = overhead.measure(case.target)
-            row = self.rows[at] = self._row(case, self.overhead, told)
+            row = self.rows[at] = self._row(case, self._beside(case.target), told)
             if self.kept is not None:
                 self.kept.add(case.key, row)
             yield at
+
+    def _beside(self, target: Target) -> Overhead:
+        """What a request costs beside its service, as it was lately: machines are shared."""
+        now = time.monotonic()
+        if self._overhead is None or now - self._measured_at > FRESH:
+            self._overhead, self._measured_at = overhead.measure(target), now
+        return self._overhead
 
     @staticmethod
     def _row(case: Case, beside: Overhead, told: Callable[[Case, str], object]) -> Row:
         for number in range(1, MOST_TRIES):
             try:
-                row = {**run(case, beside), "tries": number}
+                row = {**run(case, beside), "overhead": asdict(beside), "tries": number}
             except UsageError:
                 raise
             except LbError as error:  # somebody has taken a port meanwhile
@@ -78,7 +88,7 @@ class Study:
             if row["verdict"] != Judgement.INVALID.value:
                 return row
             told(case, row["why"][0])
-        return {**run(case, beside), "tries": MOST_TRIES}
+        return {**run(case, beside), "overhead": asdict(beside), "tries": MOST_TRIES}
 
     @property
     def done(self) -> list[Row]:
@@ -94,7 +104,7 @@ class Study:
             "target": target.name,
             "seconds": self.cases[0].seconds,
             "cases": len(self.cases),
-            "overhead": None if self.overhead is None else asdict(self.overhead),
+            "overhead": median(row["overhead"]["mean"] for row in self.done) if self.done else None,
             **findings.as_dict(self.done),
             "left_out": {name: why for name, why in target.left_out.items() if name not in names},
             "scenarios": {name: SCENARIOS.get(name, name) for name in sorted(names)},

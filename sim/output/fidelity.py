@@ -81,8 +81,8 @@ def sentences(told: Told) -> Iterator[str]:
     )
     if told["overhead"] is not None:
         yield (
-            f"Beside its service a request took {told['overhead']['mean'] * 1e3:.2f} ms, as "
-            "measured beforehand; predictions have that as their network."
+            f"Beside its service a request took {told['overhead'] * 1e3:.2f} ms, as measured every "
+            "five minutes (the median is told); predictions have that as their network."
         )
     wide = [row for row in rows if row["verdict"] != "invalid" and share_error(row) > SHARE]
     for row in wide:

@@ -43,6 +43,7 @@ def row(
         "late": {"p50": 0.0001, "p99": 0.001},
         "verdict": verdict,
         "why": [] if verdict != "invalid" else ["this machine was busy"],
+        "overhead": {"mean": 0.001, "cv": 0.3},
         "tries": 1,
         **more,
     }

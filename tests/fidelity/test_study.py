@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -84,6 +85,19 @@ def test_a_system_that_does_not_come_up_is_tried_again(
     with pytest.raises(LbError, match="address already in use"):
         next(steps)
     assert told == ["lb serve stopped: address already in use"] * MOST_TRIES
+
+
+def test_what_a_request_costs_is_measured_again_after_a_while(
+    played: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = iter([0.001, 0.002])
+    monkeypatch.setattr(overhead, "measure", lambda _: Overhead(next(costs), 0.3))
+    clock = iter([0.0, 65.0, 130.0, study.FRESH + 1.0, study.FRESH + 66.0])
+    monkeypatch.setattr("sim.fidelity.study.time", Mock(monotonic=lambda: next(clock)))
+    it = opened(cases("lb", ["crash"]), None)
+    list(it.run(lambda *_: None))
+    assert [one["overhead"]["mean"] for one in it.done] == [0.001] * 3 + [0.002] * 2
+    assert it.as_dict()["overhead"] == 0.001
 
 
 def test_medians_and_what_is_far() -> None:
