@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from lb.config import changed
+from lb.traces.observed import Observing
+from sim import predict
 from sim.fit.predict import doubt
 from sim.fit.predict.parameters import sets, unknowns, variances
 from sim.fit.predict.runs import coupled
+from sim.fit.witnessed import witnessed
 from sim.model.arrivals import Schedule
 from tests.sim.test_predict import file
 
@@ -84,3 +87,23 @@ def test_of_many_parameters_mirror_images_say_how_much_they_do_together() -> Non
     luck = np.stack([half, -half], axis=1).reshape(120, 200)
     low, high = variances(luck, luck @ np.full(200, 0.01))
     assert low == high == pytest.approx(200 * 0.01**2, rel=0.5)
+
+
+def test_a_sample_is_held_against_samples() -> None:
+    whole = witnessed(changed(file(), {"run.seed": 99}))
+    luck = np.random.default_rng(1).random(len(whole))
+    rows = np.flatnonzero(luck < 0.25).tolist()
+    some = Observing("sample.rec")
+    for name in whole.backends:
+        some.backend(name)
+    tried = dict(zip(whole.attempts.request, whole.attempts.backend, strict=True))
+    for at in rows:
+        number = some.request(whole.arrived[at], whole.ended[at])
+        ended = whole.ended[at]
+        some.attempt(number, whole.backends[tried[at]], whole.arrived[at], ended, ended, ended)
+    seen = some.done(setup=whole.setup, share=0.25)
+    told = predict(file(), ["least_connections"], seen, metric="mean", replications=12)
+    assert told.gate.passed
+    assert any("sample" in remark for remark in told.told.remarks)
+    sampled = np.mean([len(one) for one in told.samples[""]])
+    assert sampled == pytest.approx(len(rows) * 0.9, rel=0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lb.config import Scenario, Trace, Traffic
+from lb.config import Poisson, Run, Scenario, Trace, Traffic
 from lb.system import writing
 from lb.traces.observed import UNKNOWN
 from sim.fit.seen import Seen
@@ -28,6 +28,11 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
     """
     run = now.run.model_copy(update={"duration": None, "requests": None, "warmup": 0.0})
     remarks = list(seen.observed.remarks)
+    if ".worker" in Path(seen.observed.source).name:
+        remarks.append(
+            f"{seen.observed.source} is what one of several workers saw, without what the others "
+            "sent to the same backends; the access log is of all of them"
+        )
     workers = now.server.workers
     if isinstance(workers, int) and workers > 1 and run.balancers == 1:
         run = run.model_copy(update={"balancers": workers})
@@ -39,6 +44,8 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
         )
         run = run.model_copy(update={"duration": max(seen.seconds, 1e-3)})
         return now.model_copy(update={"run": run}), remarks
+    if seen.observed.share < 1.0:
+        return _in_their_place(now, seen, run, remarks)
     path = directory / "requests.csv"
     remarks += _write(seen, path, now.run.seed)
     trace = Trace(process="trace", file=str(path))
@@ -48,6 +55,24 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
         else now.traffic.model_copy(update={"arrivals": trace})
     )
     return now.model_copy(update={"run": run, "traffic": traffic}), remarks
+
+
+def _in_their_place(
+    now: Scenario, seen: Seen, run: Run, remarks: list[str]
+) -> tuple[Scenario, list[str]]:
+    """With arrivals that are drawn, where a recording holds a sample of them only."""
+    rate = len(seen) / seen.observed.share / max(seen.seconds, 1e-3)
+    run = run.model_copy(update={"duration": max(seen.seconds, 1e-3)})
+    there = now.model_copy(update={"run": run})
+    if now.traffic is None:
+        poisson = Traffic(arrivals=Poisson(process="poisson", rate=rate))
+        there = there.model_copy(update={"traffic": poisson})
+    else:
+        there = there.at_rate(rate)
+    remarks.append(
+        f"in a sample not all arrivals are there: those of the model are drawn, {rate:.4g}/s"
+    )
+    return there, remarks
 
 
 def on_its_own(now: Scenario) -> tuple[Scenario, float]:

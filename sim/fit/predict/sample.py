@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from lb.errors import ConfigError
-from lb.traces.observed import OK
 from sim.analysis.record import Record
 from sim.analysis.statistics import QUANTILES, ordered_metrics
 from sim.fit.seen import Seen
@@ -30,10 +29,12 @@ class Window(NamedTuple):
 
     since: float
     until: float
+    share: float = 1.0
+    """Of them, which a recording took at random."""
 
     def at(self, pace: float) -> Window:
         """The same arrivals when time runs `pace` times as fast."""
-        return Window(self.since / pace, self.until / pace)
+        return Window(self.since / pace, self.until / pace, self.share)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,12 @@ def modelled(record: Record, backends: int, window: Window) -> Sample:
     """Of a replication."""
     inside = (record.arrived >= window.since) & (record.arrived <= window.until)
     came = record.failures[0]
-    failed = int(np.count_nonzero((came >= window.since) & (came <= window.until)))
+    lost = (came >= window.since) & (came <= window.until)
+    if window.share < 1.0:
+        luck = np.random.default_rng([record.requests, record.completed])
+        inside &= luck.random(len(inside)) < window.share
+        lost &= luck.random(len(lost)) < window.share
+    failed = int(np.count_nonzero(lost))
     shares = np.bincount(record.backend[inside], minlength=backends) / max(inside.sum(), 1)
     return Sample.of(record.latency[inside], shares[:backends], failed)
 
@@ -88,7 +94,7 @@ def modelled(record: Record, backends: int, window: Window) -> Sample:
 def measured(seen: Seen, window: Window, places: Sequence[int], backends: int) -> Sample:
     """Of a recording; `places` says which of so many backends each of its own is."""
     inside = (seen.arrived >= window.since) & (seen.arrived <= window.until)
-    told = inside & ~(np.isnan(seen.ended) & (seen.outcome == OK))
+    told = inside & ~np.isnan(seen.ended)
     good = told & seen.good
     shares = np.full(backends, np.nan)
     if len(seen.request):
@@ -115,7 +121,7 @@ def window_of(seen: Seen, warmup: float | None) -> tuple[Window, list[str]]:
     cool = min(TAIL * length, SLOWEST * float(np.quantile(latency, 0.99)))
     since, until = (COLD * length if warmup is None else warmup), length - cool
     remarks = []
-    open_ = np.isnan(seen.ended) & (seen.outcome == OK)
+    open_ = np.isnan(seen.ended)
     if open_.any():
         first = float(seen.arrived[open_][0])
         if first >= (1 - 2 * TAIL) * length:
@@ -126,4 +132,4 @@ def window_of(seen: Seen, warmup: float | None) -> tuple[Window, list[str]]:
     if since >= until:
         why = f"lasts {length:.3g} s, and nothing is left after {since:.3g} s of warm-up"
         raise ConfigError([f"{source}: {why}; record for longer"])
-    return Window(since, until), remarks
+    return Window(since, until, seen.observed.share), remarks
