@@ -132,11 +132,12 @@ def distance(
     level: float = LEVEL,
     tolerance: float = 0.0,
     slack: float = 0.0,
+    at_least: float = 0.0,
 ) -> Distance:
     """Of the latencies of one run, seconds, from those of several independent ones.
 
-    `tolerance` is relative to a latency, or to the median where that is more; `slack` is a share of
-    the requests.
+    `tolerance` is relative to a latency, or to the median where that is more, and `at_least` is in
+    seconds; `slack` is a share of the requests.
     """
     samples = [np.sort(one) for one in predicted if len(one)]
     seen = np.sort(measured)
@@ -152,7 +153,7 @@ def distance(
     mean = each.mean(axis=0)
     gaps = np.abs(np.concatenate(_shares(seen, grid)) - mean)
     worst = int(np.argmax(gaps))
-    allowed = tolerance * np.maximum(grid, float(np.median(pool)))
+    allowed = np.maximum(tolerance * np.maximum(grid, float(np.median(pool))), at_least)
     upto, _ = _shares(seen, grid + allowed)
     _, below = _shares(seen, grid - allowed)
     n = len(grid)

@@ -29,7 +29,7 @@ def backend_figures(seen: Seen, names: Sequence[str]) -> dict[str, dict[str, Fig
             record.latency[(record.backend == order) & calm] for record, calm in runs_calm
         )
         tolerances = (allowed.p50, allowed.p95)
-        found[name] = latency_figures(measured, runs, ("p50", "p95"), tolerances)
+        found[name] = latency_figures(measured, runs, ("p50", "p95"), tolerances, seen.way)
         service = service_figure(seen, order)
         if service is not None:
             found[name]["service"] = service

@@ -25,6 +25,8 @@ LOOSE = 4.0
 """Times as far off that latencies may be while there is trouble, and until it is over: what is left
 of a capacity that hardly suffices decides how long lines get, and a hundredth of it makes much of
 that."""
+LOOSE_WAY = 0.05
+"""Seconds that latencies may be off there in any case."""
 LOOSE_SHARE, LOOSE_FAILED = (0.2, 0.05), (0.2, 5.0)
 """The same of shares and of failures, relative and in any case."""
 
@@ -75,6 +77,8 @@ class PhaseFigures:
     measured: Floats
     runs: list[Floats]
     tolerance: float
+    slack: float
+    """Seconds that latencies may be off in any case."""
     latency: dict[str, Figure]
     shares: dict[str, Figure]
     failures: Figure
@@ -90,7 +94,7 @@ class PhaseFigures:
         return PhaseVerdict(
             self.phase,
             self.requests,
-            distance(self.measured, self.runs, level, self.tolerance, ANYTHING),
+            distance(self.measured, self.runs, level, self.tolerance, ANYTHING, self.slack),
             {name: one.line(level) for name, one in self.latency.items()},
             {name: one.line(level) for name, one in self.shares.items()},
             self.failures.line(level),
@@ -109,7 +113,7 @@ def phase_figures(seen: Seen, names: Sequence[str]) -> list[PhaseFigures]:
 
 def _figures(seen: Seen, phase: Phase, count: int, names: Sequence[str]) -> PhaseFigures:
     allowed = seen.scenario.verdict
-    times = LOOSE if phase.loose else 1.0
+    times, way = (LOOSE, LOOSE_WAY) if phase.loose else (1.0, seen.way)
     mine = phase.holds(seen.live.arrived)
     runs = [(record, phase.holds(record.arrived)) for record in seen.records]
     measured, *paper = [record.latency[rows] for record, rows in ((seen.live, mine), *runs)]
@@ -136,11 +140,13 @@ def _figures(seen: Seen, phase: Phase, count: int, names: Sequence[str]) -> Phas
         measured,
         paper,
         times * allowed.p50,
+        way,
         latency_figures(
             measured,
             paper,
             OF_LATENCY,
             [times * share for share in (allowed.p50, allowed.p95, allowed.p99)],
+            way,
         ),
         shares,
         failures,

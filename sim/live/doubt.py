@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sim.live.held import Held
 from sim.live.lateness import Lateness
@@ -47,21 +47,20 @@ def doubt(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
 
     `again` holds another run against the same prediction.
     """
-    if why := (slow(held.trouble, seen.lateness) if held.trouble else busy(held, seen, again)):
+    if why := slow(held, seen.lateness) or busy(held, seen, again):
         return why
     working = any(not lines["service"].ok for lines in held.backends.values() if "service" in lines)
     # What backends say of their work holds on any machine.
     return "" if working else saturated(seen.measured.busy, seen.measured.stolen)
 
 
-def slow(trouble: Mapping[str, Line], lateness: Lateness) -> str:
+def slow(held: Held, lateness: Lateness) -> str:
     """Why this machine was too busy to judge trouble by; nothing when it was not.
 
     As with `busy`, it takes less to doubt a miss: what is late loses clients that have patience.
     """
     late = lateness.figures["p99"]
-    missed = any(not line.ok for line in trouble.values())
-    if not late > (LATE if missed else TOO_LATE):
+    if not held.trouble or not late > (LATE if any(held.misses) else TOO_LATE):
         return ""
     return f"this machine was busy: the load generator was late by {late * 1e3:.3g} ms (p99)"
 
@@ -72,38 +71,47 @@ def busy(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
     A generator later than the verdict is exact cannot support one. One that is less late cannot
     support a miss that the same lateness of proxy and backends would explain.
     """
-    lateness, live = seen.lateness, seen.live
+    lateness = seen.lateness
     lines = {"mean": held.mean, **held.latency}
     late = {name: f"{seconds * 1e3:z.3g} ms" for name, seconds in lateness.figures.items()}
-    if worst := lateness.beyond({name: line.room for name, line in lines.items() if line.judged}):
+    judged = {name: line.room for name, line in lines.items() if line.judged}
+    if not held.trouble and (worst := lateness.beyond(judged)):
         told = ", ".join(
             f"{late[name]} ({name}) where {lines[name].room * 1e3:.3g} ms would matter"
             for name in worst
         )
         return f"this machine was busy: the load generator was late by {told}"
-    missed = list(held.misses)
-    if not missed:
+    what = explained(held, seen, again)
+    if not what:
         return ""
-    added = lateness.within(live.arrived, live.ended)
-    less = Lateness(live.arrived, added).figures
-    slower = [name for name, line in held.slow.items() if not line.ok]
-    farther = [name for name, far in held.far.items() if not far.ok]
-    without = again(seen.sooner(added))
-    explained = all(_too_slow(held.slow[name], without.slow.get(name)) for name in slower) and all(
-        held.far[name].slower > held.far[name].most >= without.far[name].slower
-        for name in farther
-        if name in without.far
-    )
-    if not explained:
-        return ""
-    others = held.others_missed
-    if others and not any(less[name] > line.room for name, line in lines.items()):
-        return ""
-    what = "what is off" if others else ", ".join([*slower, *farther])
     return (
         f"this machine was busy: the load generator was late by {late['p50']} at p50 and "
         f"{late['p99']} at p99; balancer and backends as late would explain {what}"
     )
+
+
+def explained(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
+    """What is off, if balancer and backends that were as late as the generator would explain it."""
+    slower = [name for name, line in held.slow.items() if not line.ok]
+    farther = [name for name, far in held.far.items() if not far.ok]
+    others = held.others_missed
+    if not (slower or farther or others):
+        return ""
+    added = seen.lateness.within(seen.live.arrived, seen.live.ended)
+    without = again(seen.sooner(added))
+    if not all(_too_slow(held.slow[name], without.slow.get(name)) for name in slower):
+        return ""
+    for name in farther:
+        far, less = held.far[name], without.far.get(name)
+        if less is None or not far.slower > far.most >= less.slower:
+            return ""
+    if not others:
+        return ", ".join([*slower, *farther])
+    if held.trouble:
+        return ""
+    may_add = Lateness(seen.live.arrived, added).figures
+    lines = {"mean": held.mean, **held.latency}
+    return "what is off" if any(may_add[name] > line.room for name, line in lines.items()) else ""
 
 
 def _too_slow(line: Line, without: Line | None) -> bool:

@@ -139,7 +139,7 @@ def held(seen: Seen, names: Sequence[str]) -> Held:
         latency={name: one.line(level) for name, one in latency.items()},
         shares={name: one.line(level) for name, one in shares.items()},
         failures=failures.line(level),
-        distribution=distance(live.latency, runs, level, allowed.p50, ANYTHING),
+        distribution=distance(live.latency, runs, level, allowed.p50, ANYTHING, seen.way),
         mean=mean.line(level),
         backends={
             name: {figure: one.line(level) for figure, one in figures.items()}
@@ -168,7 +168,9 @@ def _errors(seen: Seen, *, eventful: bool) -> dict[str, Figure]:
         for reason, number in record.refused.items():
             counts[ON_PAPER[reason]] += number
         paper.append(counts)
-    tolerance, slack = ALLOWED["lost"] if eventful else (seen.scenario.verdict.failed, 0.0)
+    tolerance, slack = ALLOWED["lost"]
+    if not eventful:
+        tolerance = seen.scenario.verdict.failed
     return {
         LABELS[kind]: Figure(
             float(measured[kind]),

@@ -102,9 +102,16 @@ def needed(name: str) -> int:
 
 
 def latency_figures(
-    measured: Floats, runs: Sequence[Floats], names: Sequence[str], tolerances: Sequence[float]
+    measured: Floats,
+    runs: Sequence[Floats],
+    names: Sequence[str],
+    tolerances: Sequence[float],
+    slack: float = 0.0,
 ) -> dict[str, Figure]:
-    """Of a run's latencies and those of the predicted ones; NaN where they are too few."""
+    """Of a run's latencies and those of the predicted ones; NaN where they are too few.
+
+    `slack` is in seconds.
+    """
     samples = [measured, *runs]
     metrics = [latency_metrics(one) for one in samples]
     found = {}
@@ -113,5 +120,5 @@ def latency_figures(
             math.nan if len(one) < needed(name) else it[name]
             for one, it in zip(samples, metrics, strict=True)
         )
-        found[name] = Figure(seen, paper, tolerance)
+        found[name] = Figure(seen, paper, tolerance, slack)
     return found

@@ -17,6 +17,11 @@ from sim.live.phases import Phase, phases
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 
+WAY, UNSAID = 0.002, 0.005
+"""Seconds that latencies may be off in any case, but for those of the whole run: what the way and
+the balancer cost differs by as much from machine to machine, and by more where the file has no
+network at all."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -35,6 +40,11 @@ class Seen:
     def due(self) -> Floats:
         """When each request should have left."""
         return self.measured.due_by(self.schedule)
+
+    @property
+    def way(self) -> float:
+        """Seconds that parts of its latencies, and distributions, may be off in any case."""
+        return UNSAID if self.scenario.offered().network is None else WAY
 
     @cached_property
     def records(self) -> list[Record]:
