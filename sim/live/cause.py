@@ -14,11 +14,14 @@ from typing import Any
 from sim.live.kinds import Kind
 from sim.live.line import Line
 from sim.live.parts import Parts, Split
+from sim.model.laws import Floats
 
 GENERATOR, PROXY, BACKENDS = "generator", "proxy", "backends"
 MACHINE, MODEL, UNKNOWN = "machine", "model", "unknown"
 MATTERS = 0.4
 """Share of what a run is off that a part must make up to be its cause."""
+AS_GOT = 0.05
+"""By how much backends may keep the requests that they got longer than their models, relative."""
 OF_BACKENDS = (Kind.SERVER_ERROR.label, Kind.RESET.label, Kind.TIMEOUT.label)
 """Failures that come from there."""
 
@@ -42,6 +45,8 @@ class Witnesses:
     """What is known of a run that missed."""
 
     parts: Parts | None
+    stays: Sequence[tuple[Floats, Floats]] | None
+    """Of each backend how long requests stayed, and would have at its model (`stays_as_got`)."""
     backends: Mapping[str, Mapping[str, Line]]
     shares: Mapping[str, Line]
     errors: Mapping[str, Line]
@@ -57,7 +62,7 @@ def cause(it: Witnesses) -> Cause:
     if found := _working(it.backends):
         return found
     if it.parts is not None and it.latency_off and (found := _waiting(it.parts, it.slow_body)):
-        return found
+        return found if found.who != BACKENDS else _staying(found, it)
     kinds = {name: line for name, line in it.errors.items() if not line.ok}
     if kinds:
         return _failing(kinds)
@@ -125,6 +130,30 @@ def _waiting(parts: Parts, slow_body: bool) -> Cause | None:
         f"{words[who]} {_ms(seen)}" + (f" where {_ms(paper)} is modelled" if paper > 0 else "")
     )
     return Cause(who, says, _split(measured, predicted))
+
+
+def _staying(found: Cause, it: Witnesses) -> Cause:
+    """Requests stay at backends for another time than predicted: whose doing is that?"""
+    if it.stays is None:
+        return found
+    names = list(it.backends) or [str(place) for place in range(len(it.stays))]
+    means = [
+        (name, float(stayed.mean()), float(modelled.mean()))
+        for name, (stayed, modelled) in zip(names, it.stays, strict=True)
+        if len(stayed)
+    ]
+    off = [one for one in means if abs(one[1] - one[2]) > AS_GOT * one[2] + 1e-3]
+    evidence = {name: {"stayed": seen, "modelled": paper} for name, seen, paper in means}
+    evidence_of_all = {**found.evidence, "as_got": evidence}
+    if off:
+        name, stayed, modelled = max(off, key=lambda one: abs(one[1] - one[2]) / one[2])
+        says = f"{found.says}; {name} kept what it got {_ms(stayed)}, its model {_ms(modelled)}"
+        return Cause(BACKENDS, says, evidence_of_all)
+    says = (
+        f"{found.says}; but their models keep the requests that they got as long, so it is which "
+        "requests they were sent, and when"
+    )
+    return Cause(PROXY, says, evidence_of_all)
 
 
 def _split(measured: Split, predicted: Split) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sim.analysis.intervals import latency_estimates
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.statistics import Estimate, latency_metrics
 from sim.experiment import simulate
+from sim.live.as_got import stays_as_got
 from sim.live.by_phase import PhaseVerdict
 from sim.live.cause import Cause, Witnesses, cause, excuse
 from sim.live.doubt import UNANSWERED, UNNAMED, doubt, too_few
@@ -254,15 +255,16 @@ def _judged(
         why = busy
         verdict = replace(verdict, cause=excuse(busy))
     elif verdict.off:
-        verdict = replace(verdict, cause=cause(_witnesses(found, verdict)))
+        verdict = replace(verdict, cause=cause(_witnesses(seen, found, verdict)))
     return replace(verdict, invalid=[why] if why else [])
 
 
-def _witnesses(found: Held, verdict: Verdict) -> Witnesses:
+def _witnesses(seen: Seen, found: Held, verdict: Verdict) -> Witnesses:
     slow = [name for name, line in found.slow.items() if not line.ok]
     far = [name for name, distance in found.far.items() if not distance.ok]
     return Witnesses(
         parts=verdict.parts,
+        stays=stays_as_got(seen),
         backends=found.backends,
         shares=found.shares,
         errors=found.errors,

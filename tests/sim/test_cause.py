@@ -16,6 +16,7 @@ from sim.live.verdict import Judgement, judge
 from tests.sim.live_runs import Case, changed, judged
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
+RANDOM = {"name": "random"}
 NETWORK = 'network = {{ law = "lognormal", mean = "{}", cv = 0.5 }}'
 
 
@@ -79,6 +80,20 @@ def test_backends_with_fewer_workers_are_backends_too() -> None:
     assert "at its backend it was" in verdict.cause.says
     evidence = verdict.cause.evidence
     assert evidence["measured"]["backends"] > 1.05 * evidence["predicted"]["backends"]
+    assert any(one["stayed"] > 1.05 * one["modelled"] for one in evidence["as_got"].values())
+
+
+def test_backends_that_are_sent_too_many_at_a_time_are_not_slow() -> None:
+    """Another algorithm fills one line while others are empty: models would be as full."""
+    blind = file().model_copy(update={"algorithm": scenario(serves(EXPONENTIAL)).algorithm})
+    busy = blind.model_copy(update={"algorithm": blind.algorithm.model_copy(update=RANDOM)})
+    verdict = rehearse(file(), 2, busy)
+    assert verdict.judgement is Judgement.MISSED
+    assert verdict.cause is not None
+    assert verdict.cause.who == "proxy"
+    assert "their models keep the requests that they got as long" in verdict.cause.says
+    for one in verdict.cause.evidence["as_got"].values():
+        assert one["stayed"] == pytest.approx(one["modelled"], rel=0.01)
 
 
 def test_a_slow_way_is_the_proxys() -> None:
