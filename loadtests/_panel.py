@@ -66,8 +66,11 @@ class Panel:
         gevent.spawn(self._follow)
 
     def _rows(self) -> list[Sofar]:
-        """Of the test that is under way, or of the last one."""
-        return self._shown[1]
+        """Of the test that is under way, or of the last one; before the first what to expect."""
+        progress = self._prediction().progress
+        if self._shown[1] or progress is None:
+            return self._shown[1]
+        return progress.expected()
 
     def _follow(self) -> None:
         """Twice as often as the page asks."""

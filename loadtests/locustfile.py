@@ -126,6 +126,8 @@ def _init(environment: Environment, **_: Any) -> None:
         State.outputs = Outputs(options)
         terminal = Terminal(quiet=options.quiet)
         plan.introduce(terminal)
+        if options.num_users is not None and plan.people is None:
+            terminal.say("--users says nothing here: the scenario's arrivals wait for nobody.")
     except LbError as error:
         _refuse(str(error), error.exit_status)
     except OSError as error:

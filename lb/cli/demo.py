@@ -33,7 +33,8 @@ def demo(
     from sim.live import punctual
     from sim.live.load import play
     from sim.live.system import LOGS, LiveSystem, relocated, rooted, with_run
-    from sim.live.verdict import judge, predict
+    from sim.live.users import play_users
+    from sim.live.verdict import judge, judge_users, predict
     from sim.output.html import report, verdict_part, write_page
     from sim.output.plots.pictures import drawn_verdict, save
     from sim.output.report import (
@@ -47,12 +48,12 @@ def demo(
 
     terminal = Terminal(quiet=quiet)
     given = Scenario.load(config) if config else scenarios.built_in()
-    given.arrivals()  # what is missing is told of this file, not of the copy
+    users = given.offered().users  # what is missing is told of this file, not of the copy
     given.modelled()
     text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
     run = given.run.model_copy(update={"duration": seconds, "requests": None, "seed": seed})
     text = with_run(rooted(relocated(text), config.parent if config else Path()), run)
-    schedule = Schedule.draw(Scenario.parse(text))
+    schedule = None if users else Schedule.draw(Scenario.parse(text))
     raw = [path.name for path in verdict_files(Path(VERDICT))]
     try_directory(out, (SCENARIO, PAGE, *PICTURES, *REPORT, *raw, *LOGS))
 
@@ -62,8 +63,12 @@ def demo(
         file.write_text(text, encoding="utf-8")
     scenario = Scenario.load(file)
     again = f"lb simulate -c {file} " + " ".join(f"-a {name}" for name in COMPARED)
+    if users is not None:
+        whole = f"At most {scenario.rate:.4g} requests/s of {counted(f'{users.count}', 'user')}"
+    else:
+        whole = counted(f"{len(schedule or ())}", "request")
     terminal.say(
-        f"{counted(f'{len(schedule)}', 'request')} in {seconds:g} s, load "
+        f"{whole} in {seconds:g} s, load "
         f"{scenario.utilisation:.2f} of capacity, {scenario.algorithm.name} over "
         f"{counted(f'{len(scenario.backends)}', 'backend')}.\n\n"
         f"On paper first, as `{again}` does it:"
@@ -75,8 +80,14 @@ def demo(
 
     with LiveSystem(file, out) as system:
         terminal.say(f"\nNow for real: {system.url}, statistics at {system.url}/lb-stats")
-        measured = punctual.run(play(scenario, schedule, system.url))
-    verdict = judge(scenario, schedule, measured, predicted)
+        if schedule is None:
+            measured = punctual.run(play_users(scenario, system.url))
+        else:
+            measured = punctual.run(play(scenario, schedule, system.url))
+    if schedule is None:
+        verdict = judge_users(scenario, measured, predicted)
+    else:
+        verdict = judge(scenario, schedule, measured, predicted)
     print_verdict(verdict, terminal)
     write_verdict(verdict, out / VERDICT, schedule, measured)
     figures = drawn_verdict(scenario, schedule, measured, verdict, predicted)

@@ -83,8 +83,15 @@ class Progress:
         step = int(np.clip(np.searchsorted(self.times, at, side="right") - 1, 0, STEPS - 1))
         now = float(self.times[step])
         seen = self._figures(_seen(schedule, measured), min(now, at))
+        return self._beside(seen, step)
+
+    def expected(self) -> list[Sofar]:
+        """Every figure of a whole run, of which nothing is measured yet."""
+        return self._beside({}, STEPS - 1)
+
+    def _beside(self, seen: dict[str, float], step: int) -> list[Sofar]:
         return [
-            Sofar(name, seen[name], it, self._allowed.get(name, self._share))
+            Sofar(name, seen.get(name, math.nan), it, self._allowed.get(name, self._share))
             for name, it in self.course[step].items()
         ]
 

@@ -42,3 +42,6 @@ def test_before_anything_is_answered_nothing_is_said_of_latencies() -> None:
     assert rows["p99 (ms)"].as_dict()["measured"] is None
     assert rows["answered"].measured == 0
     assert np.isnan(rows["share of b:0 (%)"].measured)
+    expected = {row.name: row for row in progress.expected()}
+    assert 390 < expected["answered"].predicted.value <= 400
+    assert expected["answered"].within is None
