@@ -11,7 +11,7 @@ from typing import Any
 
 from lb import __version__
 from lb.config import Algorithm, Scenario
-from lb.errors import UsageError, nearest
+from lb.errors import ConfigError, UsageError, nearest
 from lb.foreign import export
 from lb.native.running import ROOT
 from lb.strategies import parse
@@ -181,11 +181,20 @@ def cases(
         mine = named
         if quick and not algorithms:
             mine = [named[(number + 2 * k) % len(named)] for k in range(QUICK_ALGORITHMS)]
-        found += [Case(file, text, name, kind, length, seed) for name in mine]
+        found += [_playable(Case(file, text, name, kind, length, seed)) for name in mine]
     if not found:
         left = "; ".join(f"{name}: {why}" for name, why in kind.left_out.items())
         raise UsageError(f"{target} has no equal of any of them ({left})")
     return found
+
+
+def _playable(case: Case) -> Case:
+    """Raises ConfigError for what its file lacks, before anything has begun."""
+    placed = case.placed()
+    placed.modelled()
+    if lacking := placed.lacking():
+        raise ConfigError(lacking)
+    return case
 
 
 def _text(file: Path) -> str:

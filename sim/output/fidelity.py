@@ -90,6 +90,7 @@ def sentences(told: Told) -> Iterator[str]:
             f"{row['scenario']}, {row['algorithm']}: a share was "
             f"{100 * share_error(row):.1f} points off{_by_chance(row)}"
         )
+    yield from filter(None, map(_losses, rows))
     for one in told["far"]:
         yield (
             f"{one['scenario']}, {one['algorithm']}: {one['figure']} {one['error']:+.1%}: "
@@ -100,6 +101,18 @@ def sentences(told: Told) -> Iterator[str]:
             yield f"{row['scenario']}, {row['algorithm']}: {row['verdict']}: {_why(row)}"
     for name, why in told["left_out"].items():
         yield f"{name} is left out: {why}"
+
+
+def _losses(row: Row) -> str:
+    """Of requests that failed, where chance does not explain how many."""
+    failed = row["failed"]
+    low, high = failed["low"], failed["high"]
+    if row["verdict"] == "invalid" or low is None or low <= failed["measured"] <= high:
+        return ""
+    return (
+        f"{row['scenario']}, {row['algorithm']}: {failed['measured']} requests failed, {low:.4g} "
+        f"to {high:.4g} by chance alone"
+    )
 
 
 def _by_chance(row: Row) -> str:
@@ -130,16 +143,16 @@ def markdown(told: Told) -> str:
             *(row["scenario"], row["algorithm"]),
             *(_long(row, name) for name in FIGURES),
             f"{100 * share_error(row):.1f}" if row["shares"] else "-",
+            f"{row['failed']['predicted']:.4g} / {row['failed']['measured']}",
             row["verdict"],
         ]
         for row in told["runs"]
     ]
-    heads = ["scenario", "algorithm", *FIGURES, "shares", "verdict"]
+    heads = ["scenario", "algorithm", *FIGURES, "shares", "failed", "verdict"]
     parts.append(
         f"<details><summary>All {len(rows)} runs of {told['seconds']:g} s: predicted / measured in "
-        "ms, and the error; shares: the largest error in points</summary>\n\n"
-        + _table(heads, rows)
-        + "\n</details>\n"
+        "ms, the error, and what chance alone gives; shares: the largest error in points"
+        "</summary>\n\n" + _table(heads, rows) + "\n</details>\n"
     )
     parts.append("".join(f"- {sentence}\n" for sentence in sentences(told)))
     return "\n".join(parts)
@@ -150,7 +163,10 @@ def _long(row: Row, name: str) -> str:
     if figure is None:
         return "-"
     predicted, measured = _ms(figure["predicted"]), _ms(figure["measured"])
-    return f"{predicted} / {measured}, {100 * figure['error']:+.1f} %"
+    told = f"{predicted} / {measured}, {100 * figure['error']:+.1f} %"
+    if figure.get("low") is None:
+        return told
+    return f"{told} ({100 * figure['low']:+.1f} to {100 * figure['high']:+.1f})"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

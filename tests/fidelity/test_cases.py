@@ -118,6 +118,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         cases("lb", [str(file)])
     file.write_text((made.shipped() / "crash.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    for old, new, why in (
+        ("[traffic]", "[off]", "off: unknown"),
+        ("keys =", "#", r"mine\.toml:\d+ traffic\.keys: missing; consistent_hash needs keys"),
+        ('warmup = "0s"', 'warmup = "70s"', r"run\.warmup: is not shorter than the run"),
+    ):
+        text = (made.shipped() / "crash.toml").read_text(encoding="utf-8")
+        file.write_text(text.replace(old, new), encoding="utf-8")
+        with pytest.raises(ConfigError, match=why):
+            cases("lb", [str(file)])
+    file.write_text(text, encoding="utf-8")
     (case,) = cases("lb", [str(file)], ["random"], seconds=5, seed=3)
     assert (case.name, case.seconds, case.seed) == ("mine", 5, 3)
 

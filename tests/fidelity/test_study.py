@@ -145,6 +145,8 @@ def test_a_study_as_people_read_it(
     list(it.run(lambda *_: None))
     it.rows[0] = row("crash", "roundrobin", errors={"p95": -0.4}, verdict="missed", share=0.03)
     it.rows[1] = row("crash", "static-rr", verdict="invalid")
+    failed = {"measured": 7, "predicted": 2.0, "low": 0.0, "high": 4.0}
+    it.rows[2] = row("crash", "leastconn", failed=failed)
     told = json.loads(json.dumps(it.as_dict(), allow_nan=False))
     assert (told["schema"], told["target"], told["cases"]) == (1, "haproxy", 8)
     print_study(told, Terminal(width=80))
@@ -157,7 +159,8 @@ def test_a_study_as_people_read_it(
     assert "crash, roundrobin: a share was 3.0 points off" in words
     assert f"crash, roundrobin: p95 -40.0%: {findings.UNEXPLAINED}" in words
     assert "crash, static-rr: invalid: this machine was busy" in words
+    assert "crash, leastconn: 7 requests failed, 0 to 4 by chance alone" in words
     assert "overload is left out: its line never turns round" in words
     text = markdown(told)
     assert text.count("| crash | ") == text.count("| slow_backend | ") == 4
-    assert "| 300 / 180, -40.0 % |" in text
+    assert "| 300 / 180, -40.0 % (-1.0 to +1.0) |" in text

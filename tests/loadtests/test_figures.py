@@ -64,7 +64,7 @@ def test_studies_are_kept_by_target_and_written(
     assert text.index("**lb**") < text.index("**nginx**")
     assert text.endswith(f"{figures.END}b\n")
     assert "replaced" not in text
-    assert "500 / 562, +12.3 %" in text
+    assert "500 / 562, +12.3 % (-1.0 to +1.0)" in text
 
 
 def test_half_a_study_is_not_kept(figures: ModuleType, tmp_path: Path) -> None:
