@@ -65,6 +65,11 @@ class WhatIf:
             *([] if self.balancers is None else [f"balancers = {self.balancers}"]),
         )
 
+    @property
+    def circumstances(self) -> WhatIf:
+        """What nobody chooses of it: how much traffic there is, and who is lost."""
+        return WhatIf(lost=self.lost, rate_times=self.rate_times)
+
     def applied(self, scenario: Scenario) -> Scenario:
         """`scenario` with the changes. Raises UsageError for what is not there, or cannot be."""
         keys: dict[str, object] = {}

@@ -130,8 +130,9 @@ def change_sentences(told: Prediction) -> Iterator[str]:
     """One or two for each change, and the recommendation."""
     if told.current is None or not told.changes:
         return
+    views = {"": told.current, **{it.outlook.name: it.outlook for it in told.changes}}
     for change in told.changes:
-        yield from _change(told, told.current, change)
+        yield from _change(told, views[change.beside], change)
     best = told.best
     if best is not None:
         yield f"Recommended: {best.outlook.name}."
@@ -141,7 +142,7 @@ def change_sentences(told: Prediction) -> Iterator[str]:
 
 def _change(told: Prediction, now: Outlook, change: Change) -> Iterator[str]:
     view, metric = change.outlook, told.metric
-    if not view.latency or metric not in now.latency:
+    if metric not in change.changes:
         yield f"{now.name} -> {view.name}: {change.why}."
         return
     before, after = now.latency[metric].expected, view.latency[metric].expected

@@ -103,7 +103,8 @@ def test_all_kinds_of_changes_at_once() -> None:
         *("--max-in-flight", "20", "--queue", "50", "--eject", "off", "--balancers", "2", "--json"),
     )
     assert told.returncode in (0, 4), told.stderr
-    (change,) = json.loads(told.stdout)["changes"]
+    base, change = json.loads(told.stdout)["changes"]
+    assert change["beside"] == base["change"] == "two lost from 5 s to 6 s, rate x 1.2"
     for words in ("backend.one.model.workers = 2", "weight of two = 2", "one more like one"):
         assert words in change["change"]
     for words in ("rate x 1.2", "two lost from 5 s to 6 s", "retries.max = 2", "balancers = 2"):

@@ -97,7 +97,7 @@ def test_the_same_setting_again_cannot_be_told_from_itself() -> None:
     assert change.changes["mean"].value == 0
     assert not change.distinguishable
     assert not change.recommended
-    assert "cannot be told from no change" in change.why
+    assert change.why == "it changes nothing"
 
 
 def test_only_what_cannot_be_told_is_exit_status_4() -> None:
@@ -232,6 +232,28 @@ def test_a_load_above_capacity_is_told_and_not_simulated() -> None:
     assert "cannot keep up" in lost.why
     assert none.why == "no backend would be left"
     assert told.exit_status == 0, "that is an answer"
+
+
+def test_choices_are_held_against_the_setting_as_it_is_under_the_same_circumstances() -> None:
+    asked = [WhatIf(name, rate_times=0.5) for name in ("least_connections", "p2c")]
+    told = predicted(*asked, seen=recorded())
+    base, *choices = told.changes
+    assert base.outlook.name == "rate x 0.5"
+    assert base.distinguishable
+    assert not base.recommended, "nobody chooses how much comes"
+    assert [it.beside for it in choices] == ["rate x 0.5", "rate x 0.5"]
+    for it in choices:
+        before, after = (view.latency["mean"].modelled for view in (base.outlook, it.outlook))
+        assert it.changes["mean"].value == pytest.approx(after / before - 1)
+    assert told.best in choices
+
+
+def test_what_keeps_up_where_nothing_else_does_is_recommended() -> None:
+    told = predicted(WhatIf("least_connections", rate_times=1.4), seen=recorded())
+    base, choice = told.changes
+    assert "is sent 1." in base.why
+    assert choice.recommended
+    assert choice.why == "the backends keep up, and without it they would not"
 
 
 def test_one_backend_that_is_sent_too_much_is_named() -> None:

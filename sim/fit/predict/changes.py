@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -88,6 +88,9 @@ class Change:
 
     outlook: Outlook
     metric: str
+    beside: str = ""
+    """The change it is held against: the same circumstances without a choice; empty is the current
+    setting."""
     changes: Mapping[str, Estimate] = field(default_factory=dict)
     """Relative, by figure: -0.4 is 40 % less."""
     family: Estimate | None = None
@@ -112,6 +115,7 @@ class Change:
         gain = self.gain
         return {
             **self.outlook.as_dict(),
+            "beside": self.beside or None,
             "relative": {name: it.as_dict() for name, it in self.changes.items()} or None,
             "gain": None if gain is None else {"metric": self.metric, **(gain.as_dict() or {})},
             "distinguishable": self.distinguishable,
@@ -179,7 +183,7 @@ def compared(
         low, high, _, _ = doubt.interval(centre, biases[figure].carried, LEVEL, len(runs))
         changes[figure] = Estimate(math.expm1(centre), math.expm1(low), math.expm1(high))
     if metric not in changes:
-        return Change(view, metric, changes, told=True, why="no request succeeds")
+        return Change(view, metric, "", changes, told=True, why="no request succeeds")
     centre = math.log1p(changes[metric].value)
     n = len(now.runs)
     low, high, *_ = spreads[metric].interval(
@@ -193,7 +197,19 @@ def compared(
     better = told_of and high < 0 and -whole.value > _own(gate, metric)
     if better and lost:
         better, why = False, lost
-    return Change(view, metric, changes, whole, apart, told_of, better, why)
+    return Change(view, metric, "", changes, whole, apart, told_of, better, why)
+
+
+def rescued(change: Change, gate: Gate) -> Change:
+    """`change`, with which the backends keep up where without it they would not."""
+    return replace(
+        change,
+        changes={},
+        distinguishable=True,
+        told=gate.passed,
+        recommended=gate.passed,
+        why="the backends keep up, and without it they would not" if gate.passed else gate.why,
+    )
 
 
 def _own(gate: Gate, metric: str) -> float:
@@ -214,6 +230,8 @@ def _why(
 ) -> str:
     if not gate.passed:
         return gate.why
+    if not apart and not centre and not doubt.chance:
+        return "it changes nothing"
     if not apart:
         return f"cannot be told from no change; {_takes(centre, doubt, known, runs)}"
     if whole.value > 0:

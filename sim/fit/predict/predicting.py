@@ -1,0 +1,293 @@
+"""How a prediction comes about: the gate, and behind it every setting on the same requests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from lb.config import Scenario
+from lb.errors import ConfigError, UsageError, nearest
+from lb.traces.observed import Observed
+from sim.analysis.distances import distance
+from sim.crew import Crew, Workers
+from sim.fit.predict import doubt
+from sim.fit.predict.changes import Change, Outlook, compared, outlook, rescued
+from sim.fit.predict.current import Current, current, placed
+from sim.fit.predict.doubt import Bias
+from sim.fit.predict.gate import Answer, Gate, by_the_file, judged
+from sim.fit.predict.prediction import Prediction, Told
+from sim.fit.predict.replayed import on_its_own, replayed
+from sim.fit.predict.runs import Plan, Setting
+from sim.fit.predict.sample import FIGURES, Sample, Window, measured, window_of
+from sim.fit.seen import Seen
+from sim.fit.whatif import WhatIf
+
+REPLICATIONS, FEWEST = 30, 10
+"""Of each setting, and of long ones."""
+MANY = 3_000_000
+"""Requests of a setting beyond which replications are fewer."""
+
+
+def predict(
+    scenario: Scenario,
+    changes: Sequence[WhatIf | str] = (),
+    seen: Observed | None = None,
+    *,
+    metric: str = "p99",
+    max_error: Mapping[str, float] | None = None,
+    replications: int | None = None,
+    workers: Workers = 1,
+    on_replication: Callable[[int], None] | None = None,
+) -> Prediction:
+    """What `changes`, algorithms or more, would do to the service that `scenario` models.
+
+    `seen` is a recording of the current setting, which the model has to tell first; without one the
+    file's own [calibration] says how far it is off. `metric`: mean, p50, p95 or p99, what a gain is
+    told by. `max_error`: relative errors by figure from which the model is not believed. All
+    settings see the same requests. `workers`: see `simulate`. `on_replication` is called after each
+    replication with how many there will be, as far as is known.
+
+    >>> from sim import Scenario, predict
+    >>> told = predict(Scenario.load("lb.toml"), ["p2c"])
+    >>> told["p2c"].outlook.latency["p99"].expected
+
+    Raises ConfigError for a scenario without models or traffic, and for another's recording;
+    UsageError for changes that cannot be made, and WorkerDied.
+    """
+    if metric not in FIGURES:
+        raise UsageError(f"no figure {metric!r} to predict by; {nearest(metric, FIGURES)}")
+    asked = [WhatIf(it) if isinstance(it, str) else it for it in changes]
+    for it in asked:
+        if asked.count(it) > 1:
+            raise UsageError(f"{it} is asked twice")
+    scenario.modelled()
+    setting = current(scenario, seen)
+    with TemporaryDirectory(prefix="lb-predict-") as directory, Crew(workers) as crew:
+        work = _Work(setting, asked, seen, Path(directory), metric, max_error or {}, replications)
+        return work.done(crew, on_replication)
+
+
+class _Work:
+    """One prediction in the making."""
+
+    def __init__(
+        self,
+        setting: Current,
+        asked: Sequence[WhatIf],
+        seen: Observed | None,
+        directory: Path,
+        metric: str,
+        max_error: Mapping[str, float],
+        replications: int | None,
+    ) -> None:
+        self._asked, self._metric, self._bounds = _with_circumstances(asked), metric, max_error
+        self._seen = None if seen is None else Seen.of(seen)
+        remarks: list[str] = []
+        if self._seen is not None:
+            self._window, cut = window_of(self._seen, setting.scenario.run.warmup)
+            self._now, remarks = replayed(setting.scenario, self._seen, directory)
+            remarks += cut
+        else:
+            self._now, since = on_its_own(setting.scenario)
+            self._window = Window(since, math.inf)
+        for times in dict.fromkeys(it.rate_times for it in asked if it.rate_times != 1):
+            remarks.append(
+                f"{times:g} times the traffic is the same requests in as much less time: bursts "
+                "keep their size, and are as much shorter"
+            )
+        if self._now.faults:
+            remarks.append("the faults of the file strike in every replay")
+        self._setting = setting
+        self._told = Told(
+            setting,
+            "" if seen is None else seen.source,
+            0 if seen is None else len(seen),
+            0.0 if self._seen is None else self._seen.seconds,
+            tuple(remarks),
+        )
+        self._applied = [it.applied(self._now) for it in self._asked]
+        self._check()
+        length = len(seen) if seen is not None else int(self._now.length * self._now.rate)
+        most = max(FEWEST, min(REPLICATIONS, MANY // max(length, 1)))
+        self._replications = most if replications is None else max(replications, 2)
+
+    def _check(self) -> None:
+        """Raise what is wrong with a setting before anything is simulated."""
+        for there in (self._now, *self._applied):
+            there.setup()
+            keyless = [] if there.offered().keyed else there.keyless([there.algorithm.name])
+            if keyless and self._seen is not None and not _keyed(self._seen):
+                source = self._seen.observed.source
+                why = "says no keys; name a field that holds them, or give [traffic] keys"
+                raise ConfigError([f"{source}: {why}", *keyless])
+            if not _keyed(self._seen) and keyless:
+                raise ConfigError(keyless)
+        if endless := self._now.endless():
+            raise ConfigError(endless)
+
+    def done(self, crew: Crew, on_replication: Callable[[int], None] | None) -> Prediction:
+        """All of it."""
+        first = Plan(self._now, [None], [self._window], self._replications, varied=False)
+        first.run(crew, _counted(on_replication, self._replications))
+        (now,) = first.settings
+        seen, gate = self._gate(now)
+        if gate.answer is Answer.FAILED:
+            refused = [self._refused(it, gate) for it in self._asked]
+            return self._prediction(gate, None, refused, seen, {"": now})
+        biases = self._biases(seen, gate, now)
+        loads = [
+            self._load(it, there) for it, there in zip(self._asked, self._applied, strict=True)
+        ]
+        fine = [it for it, (_, why) in zip(self._asked, loads, strict=True) if not why]
+        windows = [self._window, *(self._window.at(it.rate_times) for it in fine)]
+        plan = Plan(self._now, [None, *fine], windows, self._replications)
+        plan.settings[0].runs, plan.settings[0].known = now.runs, True
+        plan.run(crew, _counted(on_replication, len(plan.tasks()) + self._replications))
+        current_view = outlook(
+            plan, plan.settings[0], self._setting.algorithm, self._now.utilisation, biases
+        )
+        simulated = dict(zip(map(str, fine), plan.settings[1:], strict=True))
+        changes = []
+        for it, (load, why) in zip(self._asked, loads, strict=True):
+            other, base = simulated.get(str(it)), self._base(it)
+            if other is not None:
+                why = self._overloaded(other, plan.settings[0])
+            if other is None or why:
+                view = Outlook(str(it), load, overload=why)
+                changes.append(Change(view, self._metric, base, told=gate.passed, why=why))
+                continue
+            view = outlook(plan, other, str(it), load, biases)
+            beside = simulated.get(base, plan.settings[0])
+            change = compared(plan, beside, other, view, self._metric, biases, gate, len(fine))
+            lost = next((one for one in changes if one.outlook.name == base), None)
+            if lost is not None and lost.outlook.overload:
+                change = rescued(change, gate)
+            chosen = it != it.circumstances
+            changes.append(replace(change, beside=base, recommended=change.recommended and chosen))
+        return self._prediction(
+            gate, current_view, changes, seen, {"": plan.settings[0], **simulated}
+        )
+
+    def _base(self, asked: WhatIf) -> str:
+        """What it is held against: the setting as it is, under the same circumstances."""
+        base = asked.circumstances
+        return str(base) if base.parts and base != asked else ""
+
+    def _prediction(
+        self,
+        gate: Gate,
+        view: Outlook | None,
+        changes: list[Change],
+        seen: Sample | None,
+        settings: Mapping[str, Setting],
+    ) -> Prediction:
+        return Prediction(
+            self._now.run.seed,
+            self._metric,
+            self._told,
+            gate,
+            view,
+            changes,
+            self._replications,
+            np.empty(0) if seen is None else seen.latency,
+            {name: [run.sample.latency for run in it.runs] for name, it in settings.items()},
+        )
+
+    def _refused(self, asked: WhatIf, gate: Gate) -> Change:
+        return Change(Outlook(str(asked), math.nan), self._metric, self._base(asked), why=gate.why)
+
+    def _gate(self, now: Setting) -> tuple[Sample | None, Gate]:
+        if self._seen is None:
+            calibration = self._now.calibration
+            errors = None if calibration is None else calibration.error
+            stated = {} if errors is None else errors.model_dump(exclude_none=True)
+            return None, by_the_file(stated, self._metric, self._bounds)
+        places = placed(self._now, self._seen.observed)
+        backends = len(self._now.backends)
+        seen = measured(self._seen, self._window, places, backends)
+        replays = [run.sample for run in now.runs]
+        whole = distance(seen.latency, [one.latency for one in replays])
+        names = [row.label for row in self._now.backends]
+        return seen, judged(
+            self._metric, seen, replays, names, self._seen.seconds, self._bounds, whole
+        )
+
+    def _biases(self, seen: Sample | None, gate: Gate, now: Setting) -> dict[str, Bias]:
+        found = {}
+        for name in FIGURES:
+            if seen is not None and not gate.latency[name].needs:
+                found[name] = doubt.bias(name, seen.figures[name], now.figure(name))
+            elif seen is not None:
+                found[name] = doubt.told(name, 0.0)
+            elif name in gate.declared:
+                found[name] = doubt.told(name, gate.declared[name])
+            else:
+                found[name] = doubt.unvouched()
+        return found
+
+    def _load(self, asked: WhatIf, there: Scenario) -> tuple[float, str]:
+        """Offered work over what is left to serve it, and why that cannot be simulated."""
+        try:
+            left = asked.left(there)
+        except UsageError:
+            return math.inf, "no backend would be left"
+        load = left.utilisation
+        if load < 1 or left.bounded:
+            return load, ""
+        return load, (
+            f"{load:.2f} of capacity: the backends cannot keep up, lines grow as long as it lasts"
+        )
+
+    def _overloaded(self, other: Setting, now: Setting) -> str:
+        """A backend that is sent more than it can serve, where nobody is now."""
+        if other.scenario.faults:  # what is sent while one is lost does not last
+            return ""
+        before = {row.address for row, load in _loads(now) if load >= 1}
+        for row, load in _loads(other):
+            if load >= 1 and row.address not in before:
+                return (
+                    f"{row.label} is sent {load:.2f} of what it can serve: its line grows as long "
+                    "as it lasts"
+                )
+        return ""
+
+
+def _with_circumstances(asked: Sequence[WhatIf]) -> list[WhatIf]:
+    """Before each choice the setting as it is under the same circumstances, where there are any."""
+    found: list[WhatIf] = []
+    for it in asked:
+        base = it.circumstances
+        if base.parts and base not in found and base != it:
+            found.append(base)
+        if it not in found:
+            found.append(it)
+    return found
+
+
+def _loads(setting: Setting) -> list[tuple[Any, float]]:
+    """Work sent to each backend over its capacity; 0 where its line cannot grow for ever."""
+    scenario = setting.scenario
+    if scenario.bounded:
+        return []
+    rate, length, work = scenario.rate, scenario.length, scenario.offered().work
+    found = []
+    for at, (row, model) in enumerate(scenario.modelled()):
+        sent = float(np.mean([run.entered[at] / max(run.requests, 1) for run in setting.runs]))
+        limited = model.queue is not None or row.max_in_flight is not None
+        capacity = scenario.capacity_of(model, length)
+        found.append((row, 0.0 if limited else sent * rate * work / capacity))
+    return found
+
+
+def _keyed(seen: Seen | None) -> bool:
+    return seen is not None and bool((seen.key >= 0).any())
+
+
+def _counted(on_replication: Callable[[int], None] | None, total: int) -> Callable[[], None] | None:
+    return None if on_replication is None else lambda: on_replication(total)
