@@ -21,6 +21,7 @@ from lb.cli import (
     demo,
     export,
     fidelity,
+    importing,
     init,
     predict,
     recommend,
@@ -82,6 +83,7 @@ for command in (
 ):
     name = command.__name__.rpartition(".")[2]
     app.command(name, cls=Command)(getattr(command, name))
+app.command("import", cls=Command)(importing.importing)
 app.add_typer(ctl.app)
 
 

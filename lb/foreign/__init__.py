@@ -1,13 +1,21 @@
 """Other balancers: their configurations written from a file of ours, and read into one."""
 
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lb.config import Scenario
-from lb.errors import UsageError, nearest
-from lb.foreign import envoy, haproxy, nginx
+from lb.errors import ConfigError, UsageError, nearest
+from lb.foreign import envoy, haproxy, haproxy_reading, nginx, nginx_reading
 from lb.foreign.exported import Exported, Missing
+from lb.foreign.haproxy_words import SECTIONS
+from lb.foreign.imported import Imported, Unread
+from lb.system import reason
 
-__all__ = ["WRITERS", "Exported", "Missing", "export"]
+__all__ = ["WRITERS", "Exported", "Imported", "Missing", "Unread", "export", "load"]
+
+_BRACES = re.compile(r"^\s*[a-z_]+(\s+[^=\s#][^#\n]*|\s*)[{;]", re.MULTILINE)
+_SECTION = re.compile(rf"^({'|'.join(sorted(SECTIONS))})\b[^{{;\n]*$", re.MULTILINE)
 
 WRITERS: Mapping[str, Callable[[Scenario], Exported]] = {
     "haproxy": haproxy.exported,
@@ -26,3 +34,22 @@ def export(scenario: Scenario, kind: str) -> Exported:
     if kind not in WRITERS:
         raise UsageError(f"unknown balancer {kind!r}; {nearest(kind, WRITERS)}")
     return WRITERS[kind](scenario)
+
+
+def load(path: str | Path, pool: str | None = None) -> Imported:
+    """A haproxy.cfg or an nginx.conf as a file of ours, with what that cannot say.
+
+    `pool` names the backend or upstream that is read, the first that clients come to unless given.
+    Raises ConfigError: `haproxy.cfg:12 server a: why`.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: cannot be read: not UTF-8 text"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
+    if _SECTION.search(text):
+        return haproxy_reading.imported(text, str(path), pool)
+    if _BRACES.search(text):
+        return nginx_reading.imported(text, str(path), pool)
+    raise ConfigError([f"{path}:1: neither a haproxy.cfg nor an nginx.conf, as far as it shows"])

@@ -63,3 +63,22 @@ def test_mistakes(tmp_path: Path) -> None:
     assert nowhere.returncode == 1
     assert nowhere.stderr.startswith(f"lb: cannot write to {tmp_path}/no/x: ")
     assert lb("export", "envoy", "-c", tmp_path / "gone.toml").returncode == 3
+
+
+def test_import_is_the_way_back(tmp_path: Path) -> None:
+    file, theirs = written(tmp_path), tmp_path / "haproxy.cfg"
+    lb("export", "haproxy", "-c", file, "-o", theirs, "-q")
+    said = lb("import", theirs)
+    assert said.returncode == 0
+    assert said.stdout.startswith(f"# Written by lb import from {theirs}.\n")
+    assert said.stderr.startswith(f"{theirs}:")
+    document = json.loads(lb("import", theirs, "--json", "--quiet").stdout)
+    assert (document["schema"], document["kind"], document["pool"]) == (1, "haproxy", "pool")
+    ours = tmp_path / "ours.toml"
+    lb("import", theirs, "-o", ours)
+    assert lb("check", ours).returncode == 0
+    wrong = lb("import", file)
+    assert wrong.returncode == 3
+    assert (
+        wrong.stderr == f"{file}:1: neither a haproxy.cfg nor an nginx.conf, as far as it shows\n"
+    )

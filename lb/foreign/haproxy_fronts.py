@@ -1,0 +1,107 @@
+"""HAProxy's binds and logs as places to listen and an access log of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lb.foreign.haproxy_words import Section
+from lb.foreign.imported import Directive, Draft
+
+
+def logged(row: Directive, draft: Draft) -> None:
+    """Where lines go."""
+    target = row.rest[0]
+    if "access_log" in draft.data:
+        draft.lacks(row, "lines go to one place")
+    elif target in ("stdout", "stderr"):
+        draft.put("access_log.file", target, row)
+    elif target.startswith("/"):
+        draft.put("access_log.file", f"syslog:{target}", row)
+    else:
+        host, _, port = target.rpartition(":") if ":" in target else (target, "", "514")
+        draft.put("access_log.file", f"syslog:{host}:{port}", row)
+
+
+VALUED = frozenset(
+    {
+        *("interface", "maxconn", "ciphers", "ciphersuites", "ca-file", "verify", "backlog"),
+        *("user", "group", "uid", "gid", "process", "thread", "nice", "id", "crt-list", "level"),
+        *("curves", "ecdhe", "crl-file", "ca-verify-file", "ssl-max-ver", "mss", "namespace"),
+    }
+)
+"""Words of a bind that have a value behind them."""
+
+
+def listening(fronts: Iterable[Section], draft: Draft) -> None:
+    """All that is bound."""
+    plain: list[str] = []
+    for section in fronts:
+        for row in section.all("bind"):
+            for address in row.rest[0].split(","):
+                _bound(row, address, plain, draft)
+    if plain:
+        draft.put("server.listen", plain[0] if len(plain) == 1 else plain)
+
+
+def _bound(row: Directive, address: str, plain: list[str], draft: Draft) -> None:
+    found = _address(row, address)
+    if not found:
+        draft.lacks(row, f"{address} is no address that lb could listen on")
+        return
+    table: dict[str, object] = {"address": found}
+    words = iter(row.rest[1:])
+    tls: dict[str, object] = {}
+    for word in words:
+        if word == "mode":
+            table["mode"] = f"0{next(words, '').removeprefix('0')}"
+        elif word == "accept-proxy":
+            table["proxy_protocol"] = True
+        elif word == "crt":
+            path = next(words, "")
+            if tls:
+                draft.lacks(row, f"one certificate for all; {path} is left out")
+            else:
+                tls = {"certificate": path, "key": path}
+        elif word == "ssl-min-ver":
+            tls["min_version"] = next(words, "").removeprefix("TLSv")
+        elif word == "alpn":
+            names = next(words, "")
+            if names != "http/1.1":
+                draft.lacks(row, f"HTTP/1.1 alone is spoken, not {names}")
+        elif word == "name":
+            next(words, "")
+        elif word not in ("ssl", "v6only", "v4v6"):
+            draft.lacks(row, f"{word} has no equivalent")
+            if word in VALUED:
+                next(words, "")
+    if tls:
+        table["tls"] = tls
+    if len(table) == 1:
+        plain.append(str(table["address"]))
+    else:
+        draft.data.setdefault("listener", []).append(table)
+
+
+def _address(row: Directive, text: str) -> str:
+    for prefix in ("ipv4@", "ipv6@"):
+        text = text.removeprefix(prefix)
+    if "@" in text and not text.startswith("unix@"):
+        return ""
+    if text.startswith(("unix@", "/")):
+        return f"unix:{text.removeprefix('unix@')}"
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal():
+        raise row.wrong(f"{text!r} is no address with a port that can be read")
+    if ":" in host.strip("[]"):
+        return f"[{host.strip('[]')}]:{port}"
+    return f"{'0.0.0.0' if host in ('', '*') else host}:{port}"
+
+
+def port_of(fronts: Iterable[Section]) -> str:
+    """That of the first place where clients come, or nothing."""
+    for section in fronts:
+        for row in section.all("bind"):
+            port = row.rest[0].split(",")[0].rpartition(":")[2]
+            if port.isdecimal():
+                return port
+    return ""

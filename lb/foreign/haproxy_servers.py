@@ -1,0 +1,303 @@
+"""HAProxy's servers and their checks, as backends and `[health]` of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import gcd
+from typing import Any
+
+from lb.foreign.haproxy_words import Section, seconds
+from lb.foreign.imported import Directive, Draft
+from lb.units import duration
+
+INTERVAL = 2.0
+"""HAProxy's default, in seconds."""
+TIMES = {"inter": "interval", "fastinter": "fast_interval"}
+NUMBERS = {"rise": "rise", "fall": "fall", "port": "port"}
+TAKES = frozenset(
+    {
+        *(
+            "weight",
+            "maxconn",
+            "inter",
+            "fastinter",
+            "downinter",
+            "rise",
+            "fall",
+            "port",
+            "ca-file",
+        ),
+        *("crt", "sni", "verify", "verifyhost", "slowstart", "observe", "error-limit", "on-error"),
+        *("cookie", "id", "maxqueue", "minconn", "addr", "resolvers", "init-addr", "alpn", "proto"),
+        *(
+            "pool-purge-delay",
+            "on-marked-down",
+            "on-marked-up",
+            "resolve-prefer",
+            "track",
+            "source",
+        ),
+        *("pool-max-conn", "ssl-min-ver", "ssl-max-ver", "ciphers", "redir", "check-sni", "group"),
+        *("pool-low-conn", "agent-port", "agent-inter", "agent-addr", "shard", "ws", "namespace"),
+    }
+)
+"""Words of a server that have a value behind them."""
+READ = frozenset(
+    {
+        *("weight", "maxconn", "inter", "fastinter", "rise", "fall", "port", "check", "backup"),
+        *("ssl", "verify", "verifyhost", "sni", "ca-file", "crt", "send-proxy", "send-proxy-v2"),
+        *("slowstart", "observe", "error-limit", "on-error", "cookie", "pool-purge-delay", "id"),
+        *("check-ssl", "check-send-proxy", "no-check"),
+    }
+)
+EXPECT = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
+
+
+def health(chosen: Section, draft: Draft) -> None:
+    """What checks ask and expect."""
+    asked = chosen.last("option", "httpchk")
+    if asked is None:
+        return
+    draft.put("health.kind", "http", asked)
+    draft.put("health.path", "/", asked)
+    words = asked.words[2:]
+    if len(words) == 1:
+        draft.put("health.path", words[0], asked)
+    elif words:
+        draft.put("health.path", words[1], asked)
+        _method(asked, words[0], draft)
+        host = re.search(r"[Hh]ost:\s*(\S+)", " ".join(words[2:]))
+        if host is not None:
+            draft.put("health.host", host[1], asked)
+    draft.put("health.expect", "200-399", asked)
+    for row in chosen.all("http-check"):
+        if row.words[1:2] == ("send",):
+            _sent(row, draft)
+        elif row.words[1:2] == ("expect",):
+            _expected(row, draft)
+        else:
+            draft.lacks(row, "checks are one request each, and its answer")
+
+
+def _method(row: Directive, method: str, draft: Draft) -> None:
+    if method != "GET":
+        draft.lacks(row, f"checks are GET, not {method}")
+
+
+def _sent(row: Directive, draft: Draft) -> None:
+    words = iter(row.words[2:])
+    for word in words:
+        value = next(words, "")
+        if word == "meth":
+            _method(row, value, draft)
+        elif word == "uri":
+            draft.put("health.path", value, row)
+        elif word == "hdr":
+            text = next(words, "")
+            if value.lower() == "host":
+                draft.put("health.host", text, row)
+            else:
+                draft.lacks(row, f"checks carry no {value}")
+        elif word != "ver":
+            draft.lacks(row, f"checks carry no {word}")
+
+
+def _expected(row: Directive, draft: Draft) -> None:
+    kind, value = (*row.words[2:4], "", "")[:2]
+    if kind == "status" and EXPECT.fullmatch(value):
+        draft.put("health.expect", value, row)
+    elif kind == "rstatus" and (found := _range(value)):
+        draft.put("health.expect", found, row)
+    elif kind == "string":
+        draft.put("health.match", re.escape(value), row)
+    elif kind == "rstring":
+        draft.put("health.match", value, row)
+    else:
+        draft.lacks(row, "a status, a range of them or a text is expected")
+
+
+def _range(pattern: str) -> str:
+    """`^2` or `2..` as 200-299, `(2|3)[0-9][0-9]` as 200-299, 300-399; or nothing."""
+    match = re.fullmatch(
+        r"\^?(?:([1-5])|[(\[]([1-5|]+)[)\]])(\.\.|\[0-9\]\[0-9\]|\\d\\d)?\$?", pattern
+    )
+    if match is None:
+        return ""
+    digits = match[1] or match[2].replace("|", "")
+    return ", ".join(f"{digit}00-{digit}99" for digit in digits)
+
+
+def servers(chosen: Section, draft: Draft, port: str) -> None:
+    """All of them; `port` is the clients', which holds where a server has none."""
+    common: dict[str, str] = {}
+    rows: list[tuple[Directive, dict[str, str]]] = []
+    for row in chosen.rows:
+        if row.name == "default-server":
+            common = {**common, **_words(row, row.rest, draft)}
+        elif row.name == "server":
+            if len(row.words) < 3:
+                raise row.wrong("a server has a name and an address")
+            rows.append((row, {**common, **_words(row, row.words[3:], draft)}))
+        elif row.name == "server-template":
+            _found(row, draft)
+    http = "kind" in draft.data.get("health", {})
+    checks = [_check(row, words, http=http) for row, words in rows]
+    usual: dict[str, object] = checks[0] if checks else {"enabled": False}
+    for key, value in usual.items():
+        if (key, value) != ("enabled", True):
+            draft.put(f"health.{key}", value, rows[0][0] if rows else None)
+    if not usual["enabled"]:
+        draft.data["health"] = {"enabled": False}
+    else:
+        draft.data["health"].setdefault("timeout", usual["interval"])
+    for (row, words), check in zip(rows, checks, strict=True):
+        _backend(row, words, check, usual, port, draft)
+    backends: list[dict[str, Any]] = draft.data.get("backend", [])
+    factor = gcd(*(it.get("weight", 1) for it in backends))
+    for it in backends if factor > 1 else ():
+        it["weight"] //= factor
+        if it["weight"] == 1:
+            del it["weight"]
+    _ejections(rows, draft)
+
+
+def _words(row: Directive, given: tuple[str, ...], draft: Draft) -> dict[str, str]:
+    found: dict[str, str] = {}
+    words = iter(given)
+    for word in words:
+        value = next(words, "") if word in TAKES else "yes"
+        found[word] = value
+        if word not in READ:
+            draft.lacks(row, f"{word} has no equivalent")
+    return found
+
+
+def _found(row: Directive, draft: Draft) -> None:
+    """`server-template web 5 web.internal:80`: every address of a name."""
+    if len(row.words) < 4:
+        raise row.wrong("a server-template has a prefix, a number and a name with a port")
+    name = row.words[3]
+    key = "srv" if name.startswith("_") else "dns"
+    draft.data.setdefault("discovery", []).append({key: name})
+    draft.lacks(
+        row, f"every address of {name} is a backend, however many; words behind are not read"
+    )
+
+
+def _check(row: Directive, words: Mapping[str, str], *, http: bool) -> dict[str, object]:
+    if "check" not in words or "no-check" in words:
+        return {"enabled": False}
+    found: dict[str, object] = {"enabled": True}
+    if not http:
+        found["kind"] = "tcp"
+    for word, key in TIMES.items():
+        if word in words:
+            found[key] = duration(_seconds(row, words[word]))
+    found.setdefault("interval", duration(INTERVAL))
+    found.setdefault("fast_interval", found["interval"])
+    for word, key in NUMBERS.items():
+        if word in words and key != "port":
+            found[key] = _whole(row, words[word])
+    return found
+
+
+def _backend(
+    row: Directive,
+    words: Mapping[str, str],
+    check: dict[str, object],
+    usual: dict[str, object],
+    port: str,
+    draft: Draft,
+) -> None:
+    table: dict[str, Any] = {"address": _address(row, row.words[2], port)}
+    if row.words[1] != table["address"]:
+        table["name"] = row.words[1]
+    weight = _whole(row, words.get("weight", "1"))
+    if weight == 0:
+        draft.lacks(row, "weight 0 is given no requests: left out")
+        return
+    if "disabled" in words:
+        draft.lacks(row, "is disabled: left out")
+        return
+    if weight != 1:
+        table["weight"] = weight
+    if words.get("maxconn", "0") != "0":
+        table["max_in_flight"] = _whole(row, words["maxconn"])
+    if "backup" in words:
+        table["priority"] = 1
+    if "port" in words:
+        table["health_port"] = _whole(row, words["port"])
+    own = {key: value for key, value in check.items() if usual.get(key) != value}
+    if own:
+        table["health"] = own
+    if "ssl" in words:
+        table["tls"] = _tls(row, words, draft)
+    for word, version in (("send-proxy", "v1"), ("send-proxy-v2", "v2")):
+        if word in words:
+            table["proxy_protocol"] = version
+    if "slowstart" in words:
+        draft.put("slow_start.duration", duration(_seconds(row, words["slowstart"])), row)
+    if "pool-purge-delay" in words:
+        idle = duration(_seconds(row, words["pool-purge-delay"]))
+        draft.put("timeouts.idle", idle, row)
+    draft.backend(table, row)
+
+
+def _tls(row: Directive, words: Mapping[str, str], draft: Draft) -> dict[str, Any]:
+    if words.get("verify") == "none":
+        return {"verify": False}
+    table: dict[str, Any] = {}
+    ca = words.get("ca-file", "")
+    if ca and not ca.startswith("@"):
+        table["ca"] = ca
+    name = words.get("verifyhost") or words.get("sni", "").removeprefix("str(").removesuffix(")")
+    if name and "(" not in name:
+        table["server_name"] = name
+    elif name:
+        draft.lacks(row, f"sni {name} differs from request to request")
+    if "crt" in words:
+        table["certificate"] = table["key"] = words["crt"]
+    return table
+
+
+def _ejections(rows: list[tuple[Directive, dict[str, str]]], draft: Draft) -> None:
+    """`observe ... on-error mark-down` is the nearest to ejections."""
+    for row, words in rows:
+        if "observe" in words:
+            draft.put("outliers.consecutive_failures", _whole(row, words.get("error-limit", "10")))
+            draft.put("outliers.failure_rate", 0.0)
+            if words["observe"] == "layer4":
+                draft.put("outliers.counts", ["connect", "reset", "timeout"])
+            why = "an ejection ends by itself here, after [outliers] eject, not by checks alone"
+            draft.lacks(row, why)
+            return
+    draft.put("outliers.enabled", value=False)
+
+
+def _address(row: Directive, text: str, port: str) -> str:
+    for prefix in ("ipv4@", "ipv6@"):
+        text = text.removeprefix(prefix)
+    if text.startswith(("unix@", "/")):
+        return f"unix:{text.removeprefix('unix@')}"
+    host, _, own = text.rpartition(":")
+    if not host or not own.isdecimal() or (":" in host and not text.startswith("[") and not own):
+        host, own = text, port
+    if "$" in text:
+        raise row.wrong(f"{text!r} is of the environment; write the address itself")
+    if not own:
+        raise row.wrong(f"{text!r} has no port; write one")
+    return f"[{host.strip('[]')}]:{own}" if ":" in host.strip("[]") else f"{host}:{own}"
+
+
+def _seconds(row: Directive, text: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise row.wrong(str(error)) from None
+
+
+def _whole(row: Directive, text: str) -> int:
+    if not text.isdecimal():
+        raise row.wrong(f"{text!r} is no whole number")
+    return int(text)

@@ -1,0 +1,174 @@
+"""nginx's upstream block as an algorithm and backends of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lb.foreign.imported import Directive, Draft
+from lb.foreign.nginx_words import seconds
+from lb.units import duration
+
+FAILS, SPAN = 1, 10.0
+"""nginx's defaults: failures, and the seconds in which they count and a server is out."""
+KEYS = {
+    "$remote_addr": "client_ip",
+    "$binary_remote_addr": "client_ip",
+    "$request_uri": "uri",
+    "$uri": "path",
+    "$lb_path": "path",
+    "$document_uri": "path",
+    "$cookie_": "cookie:",
+    "$http_": "header:",
+}
+NOTHING = frozenset({"keepalive", "zone", "keepalive_requests", "keepalive_time"})
+"""What makes no difference here."""
+
+
+class Ran:
+    """What was found of the failures that servers may have; the first one's holds for all."""
+
+    def __init__(self) -> None:
+        self.told: tuple[int, float] | None = None
+
+
+def upstream(block: Directive, draft: Draft, ran: Ran) -> None:
+    """The whole block. Raises ConfigError."""
+    method: Directive | None = None
+    for row in block.inside:
+        if row.name == "server":
+            _server(row, draft, ran)
+        elif row.name in ("least_conn", "ip_hash", "random", "hash", "least_time", "sticky"):
+            method = row
+            if row.name == "sticky":
+                draft.lacks(row, "write algorithm sticky and key cookie:NAME")
+        elif row.name == "keepalive_timeout":
+            draft.put("timeouts.idle", duration(_time(row, row.rest[0])), row)
+        elif row.name == "queue":
+            draft.put("queue.limit", int(row.rest[0]), row)
+            for word in row.rest[1:]:
+                if word.startswith("timeout="):
+                    most = duration(_time(row, word.removeprefix("timeout=")))
+                    draft.put("queue.timeout", most, row)
+        elif row.name not in NOTHING:
+            draft.lacks(row, "has no equivalent")
+    if not draft.data.get("backend") and not draft.data.get("discovery"):
+        raise block.wrong("has no server")
+    _algorithm(method, draft)
+    fails, span = ran.told or (FAILS, SPAN)
+    if not fails:
+        draft.put("outliers.enabled", value=False)
+        return
+    draft.put("outliers.consecutive_failures", fails)
+    draft.put("outliers.failure_rate", 0.0)
+    draft.put("outliers.counts", ["connect", "reset", "timeout"])
+    draft.put("outliers.eject", duration(span))
+    draft.put("outliers.max_eject", duration(span))
+    draft.put("outliers.max_share", 1.0)
+
+
+def one_server(row: Directive, target: str, scheme: str, draft: Draft) -> None:
+    """A `proxy_pass` that names its server itself. Raises ConfigError."""
+    if "$" in target:
+        raise row.wrong("the server is a variable; name an upstream")
+    port = "443" if scheme == "https" else "80"
+    draft.backend({"address": _with_port(target, port)}, row)
+    draft.put("outliers.enabled", value=False)
+
+
+def _algorithm(row: Directive | None, draft: Draft) -> None:
+    weights = {it.get("weight", 1) for it in draft.data.get("backend", [])}
+    equal = len(weights) < 2
+    words = () if row is None else row.words
+    name = words[0] if words else ""
+    algorithm: object = "round_robin" if equal else "weighted_round_robin"
+    if name == "least_conn":
+        algorithm = "least_connections"
+    elif name == "ip_hash":
+        algorithm = "ip_hash"
+    elif name == "random":
+        algorithm = "random" if equal else "weighted_random"
+        if "two" in words:
+            algorithm = "p2c"
+            if words[-1] not in ("two", "least_conn") and row is not None:
+                draft.lacks(row, f"two are compared by their requests in flight, not {words[-1]}")
+    elif name == "hash" and row is not None:
+        algorithm = "consistent_hash"
+        key = _key(words[1] if len(words) > 1 else "")
+        if key:
+            draft.put("key", key, row)
+        else:
+            draft.lacks(row, f"{' '.join(words[1:2])} cannot be a key; clients' addresses are")
+        if "consistent" not in words:
+            draft.lacks(row, "a ring takes the place of the remainder: fewer keys move")
+    elif name == "least_time" and row is not None:
+        algorithm = "least_response_time"
+        draft.lacks(row, "its averages are not those of least_response_time")
+    draft.put("algorithm", algorithm, row)
+
+
+def _key(text: str) -> str:
+    for variable, key in KEYS.items():
+        if text == variable:
+            return key
+        if key.endswith(":") and text.startswith(variable) and text != variable:
+            name = text.removeprefix(variable)
+            return key + (name.replace("_", "-") if key == "header:" else name)
+    return ""
+
+
+def _server(row: Directive, draft: Draft, ran: Ran) -> None:
+    if not row.rest:
+        raise row.wrong("a server has an address")
+    table: dict[str, Any] = {"address": _with_port(row.rest[0], "80")}
+    fails, span = FAILS, SPAN
+    left_out = ""
+    for word in row.rest[1:]:
+        name, _, value = word.partition("=")
+        if name == "weight":
+            if (weight := _whole(row, value)) != 1:
+                table["weight"] = weight
+        elif name == "max_conns":
+            if (most := _whole(row, value)) > 0:
+                table["max_in_flight"] = most
+        elif name == "max_fails":
+            fails = _whole(row, value)
+        elif name == "fail_timeout":
+            span = _time(row, value)
+        elif name == "backup":
+            table["priority"] = 1
+        elif name == "slow_start":
+            draft.put("slow_start.duration", duration(_time(row, value)), row)
+        elif name == "down":
+            left_out = "is down: left out"
+        else:
+            draft.lacks(row, f"{word} has no equivalent")
+    if left_out:
+        draft.lacks(row, left_out)
+        return
+    if ran.told is None:
+        ran.told = (fails, span)
+    elif ran.told != (fails, span):
+        draft.lacks(row, "max_fails and fail_timeout are the same for all: the first server's")
+    draft.backend(table, row)
+
+
+def _with_port(text: str, port: str) -> str:
+    if text.startswith("unix:"):
+        return text.removesuffix(":")
+    host, colon, own = text.rpartition(":")
+    if not colon or not own.isdecimal():
+        return f"{text}:{port}"
+    return f"{host}:{own}"
+
+
+def _time(row: Directive, text: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise row.wrong(str(error)) from None
+
+
+def _whole(row: Directive, text: str) -> int:
+    if not text.isdecimal():
+        raise row.wrong(f"{text!r} is no whole number")
+    return int(text)

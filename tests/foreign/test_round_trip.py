@@ -1,0 +1,104 @@
+"""What is exported and read back is exported as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lb.config import Scenario
+from lb.foreign import export, load
+from lb.strategies import REGISTRY
+
+FILE = """
+[server]
+listen = ["127.0.0.1:18080", "[::]:81"]
+workers = 2
+[[listener]]
+address = "unix:/run/x.sock"
+[timeouts]
+connect = "250ms"
+drain = "5s"
+idle = "7s"
+[limits]
+body = 1000
+client_connections = 500
+[retries]
+max = 2
+on = ["connect", "reset", 503]
+[queue]
+limit = 5
+[slow_start]
+duration = "5s"
+[health]
+host = "x.example"
+expect = "200,204-210"
+match = 'a"b'
+jitter = 0.1
+[[backend]]
+address = "127.0.0.1:3001"
+weight = 5
+max_in_flight = 3
+name = "a"
+[[backend]]
+address = "127.0.0.1:3002"
+max_in_flight = 3
+weight = 1.5
+tls = { server_name = "a.example", ca = "/ca.pem" }
+[[backend]]
+address = "[::1]:3003"
+max_in_flight = 3
+"""
+BACKUP = FILE + "priority = 1\n"
+KEYS = ("client_ip", "header:X-Key", "cookie:sid", "path", "uri")
+
+
+def bare(text: str) -> list[str]:
+    """Without comments."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("kind", ["haproxy", "nginx"])
+@pytest.mark.parametrize("name", sorted(REGISTRY.keys() - {"sticky"}))
+def test_there_and_back_and_there_again(kind: str, name: str, tmp_path: Path) -> None:
+    key = KEYS[sorted(REGISTRY).index(name) % len(KEYS)]
+    more = BACKUP if kind == "haproxy" else FILE
+    file = Scenario.parse(f'algorithm = "{name}"\nkey = "{key}"\n{more}')
+    there = export(file, kind)
+    path = tmp_path / "other.conf"
+    path.write_text(there.text)
+    back = load(path)
+    assert bare(export(back.scenario, kind).text) == bare(there.text)
+    assert Scenario.parse(back.text).setup() == back.scenario.setup(), "the text says the same"
+
+
+@pytest.mark.parametrize("kind", ["haproxy", "nginx"])
+def test_what_comes_back_is_the_pool(kind: str, tmp_path: Path) -> None:
+    file = Scenario.parse(f'algorithm = "least_connections"\n{FILE}')
+    path = tmp_path / "other.conf"
+    path.write_text(export(file, kind).text)
+    back = load(path).scenario
+    assert back.algorithm.name == "least_connections"
+    rows = [(it.address, it.weight, it.max_in_flight) for it in back.backends]
+    assert rows == [
+        ("127.0.0.1:3001", 10, 3),
+        ("127.0.0.1:3002", 3, 3),
+        ("[::1]:3003", 2, 3),
+    ]
+    assert (back.retries.max, back.retries.on) == (2, ("connect", "reset", 503))
+    assert (back.timeouts.connect, back.timeouts.drain, back.timeouts.idle) == (0.25, 5, 7)
+    assert (back.limits.body, back.limits.client_connections) == (1000, 500)
+    assert back.server.workers == 2
+
+
+def test_a_cookie_sticks_there_and_back(tmp_path: Path) -> None:
+    algorithm = '{ name = "sticky", inner = "p2c:choices=3" }'
+    file = Scenario.parse(f'algorithm = {algorithm}\nkey = "cookie:sid"\n{BACKUP}')
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(export(file, "haproxy").text)
+    back = load(path).scenario
+    assert (back.algorithm.name, back.key) == ("sticky", "cookie:sid")
+    assert back.algorithm.settings["inner"] == "p2c:choices=3,replacement=true"
+    assert back.health.match == 'a"b'
+    assert back.slow_start.duration == 5
+    assert back.queue.limit == 5
