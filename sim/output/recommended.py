@@ -13,6 +13,7 @@ from lb.system import writing
 from lb.terminal import Terminal, counted
 from sim.analysis.objectives import Answer
 from sim.analysis.statistics import Estimate
+from sim.fit.grid import shown
 from sim.fit.recommend.aims import LATENCIES, Aim
 from sim.fit.recommend.headroom import MOST, Headroom
 from sim.fit.recommend.numbers import Number
@@ -26,6 +27,11 @@ from sim.output.words import milliseconds
 DOCUMENT, PICTURE, FILE = "recommend.json", "headroom.png", "recommended.toml"
 REPORT = (DOCUMENT, PICTURE, FILE)
 """Files that `write_recommendation` may leave."""
+MET = {
+    Answer.MET: "is met",
+    Answer.MISSED: "is missed",
+    Answer.UNCLEAR: "cannot be told to be met",
+}
 OTHERS = 5
 """Contenders outside of the set that are shown."""
 NAMED = 6
@@ -66,10 +72,15 @@ def print_recommendation(found: Recommendation, terminal: Terminal) -> None:
 
 def _shown(found: Recommendation) -> list[Row]:
     own = own_algorithm(found.scenario)
-    others = [row for row in found.rows if not row.in_set]
+    others = [row for row in found.rows if not row.in_set and not row.same_as]
     kept = others[:OTHERS]
     kept += [row for row in others if row.algorithm == own and row not in kept]
-    return [*found.set, *kept]
+    return [*_differing(found), *kept]
+
+
+def _differing(found: Recommendation) -> list[Row]:
+    """The set without those that are the same as a simpler one of it."""
+    return [row for row in found.set if not row.same_as]
 
 
 def _head(aim: Aim) -> str:
@@ -111,7 +122,7 @@ def sentences(found: Recommendation) -> Iterator[str]:
         yield (
             f"In {100 * (1 - ERROR):g} of 100 such searches the best of the "
             f"{len(found.rows)} that were tried is in the set: "
-            f"{_listed([row.algorithm for row in found.set])}."
+            f"{_listed([row.algorithm for row in _differing(found)])}{_and_same(found)}."
         )
     best = found.suggested or found.nearest
     if best is not None:
@@ -135,13 +146,13 @@ def suggestion(found: Recommendation) -> str:
             return "Nothing is known yet."
         return f"Nothing meets {goal}. Nearest is {nearest.algorithm}: {figures(found, nearest)}."
     sure = "meets" if best.answer is Answer.MET else "may meet"
-    count = len(found.set)
+    count = len(_differing(found))
     if count == 1:
         why = f"the best of {len(found.rows)} that were tried"
     else:
-        able = [row for row in found.set if row.answer is best.answer]
-        kind = "that do " if len(able) < count else ""
-        why = f"the simplest {kind}of the {count} that cannot be told from the best"
+        able = [row for row in _differing(found) if row.answer is best.answer]
+        kind = "those among " if len(able) < count else ""
+        why = f"the simplest of {kind}the {count} that cannot be told from the best"
         regret = found.regret
         if regret is not None and math.isfinite(regret):
             why += f", none of which is more than {max(100 * regret, 0.1):.2g} % better"
@@ -158,6 +169,13 @@ def figures(found: Recommendation, row: Row) -> str:
         words = {"-": "cannot be told yet", "grows": "grows for ever", "none": "is of no request"}
         parts.append(f"{aim.metric} {words.get(text, f'{text} {unit}')}")
     return ", ".join(parts)
+
+
+def _and_same(found: Recommendation) -> str:
+    count = sum(bool(row.same_as) for row in found.set)
+    if not count:
+        return ""
+    return f"; {counted(str(count), 'further setting')} of these change{'s' * (count == 1)} nothing"
 
 
 def _bears(row: Row) -> Iterator[str]:
@@ -226,8 +244,8 @@ def _gain(one: Weights) -> str:
 
 def _ends(found: Recommendation) -> Iterator[str]:
     for it in found.ends:
-        where = ", ".join(f"{key} = {value:g}" for key, value in it.settings.items())
-        answer = "" if it.answer is None else f", and the objective is {WORDS[it.answer]}"
+        where = ", ".join(f"{key} = {shown(value)}" for key, value in it.settings.items())
+        answer = "" if it.answer is None else f", and the objective {MET[it.answer]}"
         yield f"If {where}: best {_listed(list(it.best))}{answer}."
     if found.ends:
         yield (
@@ -283,9 +301,10 @@ def _listed(names: list[str]) -> str:
 def budget_told(found: Recommendation) -> str:
     """The last line: what was spent."""
     contenders = counted(str(len(found.rows)), "contender")
-    return (
-        f"{contenders}, {found.spent / 1e6:.3g} million requests, seed {found.scenario.run.seed}."
-    )
+    over = not found.timed and found.spent > 1.2 * found.budget
+    why = ", more than the budget, for one round of all of them takes so many" if over else ""
+    spent = f"{found.spent / 1e6:.3g} million requests"
+    return f"{contenders}, {spent}, seed {found.scenario.run.seed}{why}."
 
 
 def write_recommendation(found: Recommendation, directory: Path) -> list[Path]:

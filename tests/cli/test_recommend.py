@@ -44,7 +44,7 @@ def test_json_has_the_set_the_loads_and_the_reasons() -> None:
 
 def test_files_that_it_leaves(here: Path) -> None:
     shown = on_a_terminal(
-        80, "recommend", "-c", "lb.toml", *AIM, "-a", "p2c", "--budget", "500k", "--out", "there"
+        80, "recommend", "-c", "lb.toml", *AIM, "-a", "p2c", "--budget", "200k", "--out", "there"
     )
     assert "Traceback" not in shown
     below = shown.rpartition("\x1b[2K")[2]  # where the bar was

@@ -19,7 +19,7 @@ from sim.fit.recommend.headroom import aims_at, headroom, with_one_lost
 from sim.fit.recommend.numbers import number
 from sim.fit.recommend.sampling import Observation, Sampler
 from sim.fit.recommend.scores import figure, score
-from sim.fit.recommend.searching import budget_of
+from sim.fit.recommend.searching import budget_of, rank
 from sim.fit.recommend.variations import kinds, losses, of_number, scaled
 from sim.fit.recommend.weights import best_weights
 from sim.output.recommended import recommended_file, sentences
@@ -42,8 +42,8 @@ def test_the_safe_load_of_one_queue_is_that_of_theory() -> None:
     # The mean of M/M/1 is 1 / (1 - load): 4 s at 0.75, which is 1.5 times 0.5.
     with Crew() as crew:
         sampler = Sampler(crew, 1e9)
-        found = headroom(sampler, queue(), "random", [Aim("mean", 4.0)], 6e5)
-        tight = headroom(sampler, queue(), "random", [Aim("mean", 0.9)], 2e5)
+        found = headroom(sampler, queue(), "random", [Aim("mean", 4.0)], 4e5)
+        tight = headroom(sampler, queue(), "random", [Aim("mean", 0.9)], 1e5)
     assert found is not None
     assert found.low < found.factor < found.high
     assert found.factor == pytest.approx(1.5, rel=0.04)
@@ -94,8 +94,8 @@ def test_the_best_of_unequal_backends_is_found_and_what_it_bears() -> None:
 def test_the_same_comes_out_however_many_work() -> None:
     there = pool(1.2, EXPONENTIAL, EXPONENTIAL)
     names = ["round_robin", "p2c"]
-    one = recommend(there, "p95 < 6s", names, budget=2e5).as_dict()
-    two = recommend(there, "p95 < 6s", names, budget=2e5, workers=2).as_dict()
+    one = recommend(there, "p95 < 6s", names, budget=1e5).as_dict()
+    two = recommend(there, "p95 < 6s", names, budget=1e5, workers=2).as_dict()
     assert one == two
     assert one["contenders"][0]["replications"] >= 10
 
@@ -233,3 +233,39 @@ def test_budgets(given: str | float, expected: tuple[float, float | None]) -> No
 def test_budgets_that_cannot_be_meant(given: str) -> None:
     with pytest.raises(UsageError, match="--budget"):
         budget_of(given)
+
+
+def test_what_a_calibration_could_not_identify_is_tried_at_both_ends() -> None:
+    more = """[calibration]
+from = "some.log"
+requests = 100
+seconds = 10
+[[calibration.unknown]]
+key = "backend.1.model.workers"
+low = 1
+high = 8
+"""
+    there = pool(1.4, EXPONENTIAL, EXPONENTIAL, more=more)
+    found = recommend(there, "mean < 2s", ["round_robin", "least_connections"], budget=1.5e5)
+    (end,) = found.ends  # the other one is what the file says
+    assert end.settings == {"backend.1.model.workers": 8}
+    assert end.best == ("least_connections",)
+    assert end.answer is Answer.MET
+    assert found.answer is not Answer.MET
+    assert found.differs
+    told = list(sentences(found))
+    assert any(line.startswith("If backend.1.model.workers = 8: best least_conn") for line in told)
+    assert "The answer depends on what the calibration could not identify." in told
+
+
+def test_settings_that_change_nothing_are_said_to() -> None:
+    there = pool(1.0, EXPONENTIAL, EXPONENTIAL)  # alike weights: either sequence takes turns
+    names = ["random", "weighted_round_robin"]
+    with Crew() as crew:
+        field = contenders(there, names).contenders
+        _, rows = rank(Sampler(crew, 1e5), there, [Aim("mean", 9.0)], field, 0.5)
+    assert {row.algorithm: row.same_as for row in rows} == {
+        "random": "",
+        "weighted_round_robin": "",
+        "weighted_round_robin:sequence=edf": "weighted_round_robin",
+    }

@@ -33,6 +33,8 @@ class Row:
     replications: int
     steady: bool
     in_set: bool
+    same_as: str = ""
+    """A simpler one of the same algorithm that gave the same to the last bit."""
     headroom: Headroom | None = None
     one_lost: Headroom | None = None
 
@@ -50,6 +52,7 @@ class Row:
         return {
             "algorithm": self.algorithm,
             "in_set": self.in_set,
+            "same_as": self.same_as or None,
             "figures": {name: it.as_dict() for name, it in self.figures.items()},
             "objectives": {name: WORDS[it] for name, it in self.answers.items()},
             "objective": WORDS[self.answer],
@@ -67,7 +70,7 @@ class Row:
 class End:
     """The same search where what a calibration could not identify is at one of its ends."""
 
-    settings: dict[str, float]
+    settings: dict[str, Any]
     best: tuple[str, ...]
     answer: Answer | None
     """Of the one that is suggested, to the objectives; None where it was not simulated."""

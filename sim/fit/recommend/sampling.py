@@ -25,6 +25,8 @@ SHORTEST, LONGEST = 4_000, 40_000
 there would be too few replications to say how certain a figure is."""
 MEMORIES = 15.0
 """How many times as long as a queue remembers a replication is, where that is free."""
+WARM = 3.0
+"""Times the warm-up of a file that a replication lasts at least."""
 LOADED = 0.97
 """Load that a memory is taken at, at most: nearer to 1 it has no end."""
 
@@ -119,8 +121,9 @@ def of_length(scenario: Scenario, requests: int | None = None) -> Scenario:
         longest = run.requests or DEFAULT_REQUESTS
         if run.duration is not None:
             longest = max(int(run.duration * scenario.rate), 1)
-        update = {"requests": min(requests or suited(scenario), max(longest, SHORTEST))}
-        update["duration"] = None
+        wanted = min(requests or suited(scenario), max(longest, SHORTEST))
+        warm = math.ceil(WARM * (run.warmup or 0.0) * min(scenario.rate, longest))
+        update = {"requests": max(wanted, min(warm, longest)), "duration": None}
     return scenario.model_copy(update={"run": run.model_copy(update={**update, "replications": 1})})
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from lb.config import Scenario, changed
 from lb.errors import ConfigError, UsageError
 from sim.analysis.objectives import Answer
@@ -26,6 +28,8 @@ RANKED, LOADED, COUNTED = 0.45, 0.75, 0.87
 """Up to which share of the budget each part may go; the weights have the rest."""
 AT_ENDS = 0.4
 """Of the ranking's share, for each end of what a calibration could not identify."""
+FOR_BEST = 0.5
+"""Of what all safe loads may take, for that of the suggested one."""
 SHOWN = 4
 """Of the set, whose safe load is looked for; and the file's own algorithm."""
 FEWEST = 1e4
@@ -168,7 +172,7 @@ def rank(
         return {name: score(mine, aims) for name, mine in zip(names, seen, strict=True)}
 
     selection = select([it.text for it in field], rounds)
-    rows = []
+    rows: list[Row] = []
     for one in field:
         seen = sampler.seen(settings[one.text])
         figures = estimates(there, seen, aims)
@@ -176,11 +180,23 @@ def rank(
         answers = {aim.metric: aim.answer(figures[aim.metric], steady=calm) for aim in aims}
         used = selection.scores[one.text].value
         among = one.text in selection.left
-        rows.append(Row(one, figures, answers, used, len(seen), calm, among))
+        same = _same(one.text, selection, [row.algorithm for row in rows])
+        rows.append(Row(one, figures, answers, used, len(seen), calm, among, same))
         sampler.drop(settings[one.text])
     return selection, sorted(
         rows, key=lambda row: (not row.in_set, 0.0 if row.in_set else row.used)
     )
+
+
+def _same(text: str, selection: Selection, simpler: Sequence[str]) -> str:
+    """Settings that change nothing are worth no row."""
+    mine = selection.scores[text]
+    name = text.partition(":")[0]
+    for other in simpler:
+        score_of = selection.scores[other]
+        if other.partition(":")[0] == name and np.array_equal(mine.parts, score_of.parts):
+            return other
+    return ""
 
 
 def _cost(sampler: Sampler, settings: Mapping[str, Setting], there: Scenario) -> float:
@@ -193,13 +209,14 @@ def _cost(sampler: Sampler, settings: Mapping[str, Setting], there: Scenario) ->
 
 def _loads(found: Recommendation, sampler: Sampler) -> None:
     """The safe load of the best, and of the file's own algorithm."""
-    shown = found.set[:SHOWN]
+    shown = [row for row in found.set if not row.same_as][:SHOWN]
     best = found.suggested or found.nearest
     own = [row for row in found.rows if row.algorithm == own_algorithm(found.scenario)]
     shown += [row for row in (best, *own) if row is not None and row not in shown]
     shown.sort(key=lambda row: row is not best)
     for place, row in enumerate(shown):
-        budget = sampler.left(LOADED) / (len(shown) - place) / 2
+        share = 1 / (len(shown) - place) if place or len(shown) == 1 else FOR_BEST
+        budget = sampler.left(LOADED) * share / 2
         given = found.scenario, row.algorithm, found.aims
         row.headroom = headroom(sampler, *given, budget)
         row.one_lost = with_one_lost(sampler, *given, budget)
@@ -230,20 +247,15 @@ def _at_end(
 
 def _ends(scenario: Scenario) -> list[tuple[dict[str, Any], Scenario]]:
     """The file with all that a calibration could not identify at its low ends, and at its high
-    ones; one that says no end there stays as it is.
+    ones, where those are not what it says anyway.
     """
-    rows = getattr(getattr(scenario, "calibration", None), "unknown", ())
+    rows = () if scenario.calibration is None else scenario.calibration.unknown
     found = []
     for end in ("low", "high"):
-        settings = {row.key: value for row in rows if (value := getattr(row, end)) is not None}
-        if not settings:
-            continue
-        whole = {
-            key: int(value) if value == int(value) else value for key, value in settings.items()
-        }
-        there = changed(scenario, whole)
+        settings = {row.key: getattr(row, end) for row in rows}
+        there = changed(scenario, settings)
         if there != scenario:
-            found.append((whole, there))
+            found.append((settings, there))
     return found
 
 
