@@ -39,10 +39,10 @@ NEEDED = ("arrived", "ended", "attempts.started", "attempts.ended")
 """Columns without which nothing can be said of backends."""
 IDENTIFIED = 2.0
 """By how much likelier an overhead must be than none, as a logarithm."""
-JITTER = 0.0005
+JITTER = 0.0008
 """Seconds of spread that timers and networks of one machine give equal work."""
-ROUNDS = 60
-"""Samples drawn again for an interval of a law's shape."""
+ROUNDS = 10
+"""Samples drawn again for the intervals of keys."""
 REPLAYS = 5
 MOST_FOR_STATIONS = 60_000
 """Attempts at one backend that its hypotheses are compared by: the first of them."""
@@ -98,7 +98,7 @@ def calibrate(
     blurs = [spread * float(1 - one.stays.waited(one.hypothesis).mean()) for one in told]
     dependent, factors, samples_of_law = _by_key(it, known, visits, stays, samples)
     grain = max(resolution, 1e-6)
-    made = services(samples_of_law, blurs, grain, max(resolution, JITTER), rounds, rng)
+    made = services(samples_of_law, blurs, grain, max(resolution, JITTER))
     backends = _backends(it, known, told, made, samples, courses)
     faults = tuple(
         trouble
@@ -107,7 +107,7 @@ def calibrate(
     )
     say("arrivals")
     arrivals = process(it.arrived, resolution)
-    popularity = keys(it.key, max(rounds // 6, 4), rng)
+    popularity = keys(it.key, max(rounds, 4), rng)
     result = Calibration(
         seen=it,
         backends=backends,

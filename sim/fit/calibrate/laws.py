@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
@@ -72,11 +72,6 @@ class Cells:
             return 0.0
         seen = np.cumsum(self.counts)[:-1] / self.number
         return float(np.abs(seen - below).max())
-
-    def again(self, rng: np.random.Generator) -> Cells:
-        """What another sample might have been."""
-        counts = rng.multinomial(round(self.number), self.counts / self.number).astype(float)
-        return replace(self, counts=counts)
 
 
 def _tail(sample: Floats) -> Floats:
@@ -151,7 +146,8 @@ def fit(sample: Floats, grain: float, jitter: float = 0.0) -> LawFit:
     """The law of a sample. `grain` is what clocks blur, `jitter` how far equal values spread."""
     good = sample[np.isfinite(sample)]
     mean = float(good.mean())
-    cells = Cells.of(good, max(2 * grain, STEADY * max(mean, 0.0)))
+    blurred = max(2 * grain, min(jitter, 0.05 * mean), STEADY * mean)
+    cells = Cells.of(good, blurred)
     allowed = BLUR + CERTAIN / math.sqrt(len(good))
     if (equal := _equal(good, max(grain, jitter))) is not None:
         return LawFit(equal, (), good, cells)
@@ -314,16 +310,31 @@ def _by_log(of: Callable[[float, float], float], mean: float, log_shape: float) 
     return of(mean, math.exp(log_shape))
 
 
-def shape_interval(found: LawFit, rounds: int, rng: np.random.Generator) -> Estimate:
-    """The figure of shape with its 95 % interval, by samples drawn again (Efron 1979)."""
+def shape_interval(found: LawFit) -> Estimate:
+    """The figure of shape with its 95 % interval, by the curvature of its likelihood where the mean
+    is the likeliest with each shape; of a whole number by those that are about as likely.
+    """
     family = next((one for one in FAMILIES if one.name == found.best.name), None)
-    value = found.best.shape
-    if family is None or rounds < 2 or family.shapes[0] == family.shapes[1]:
+    value, cells = found.best.shape, found.cells
+    if family is None or family.shapes[0] == family.shapes[1]:
         return Estimate(value, None, None)
-    shapes = [fit_of(family, found.cells.again(rng), 1.0).shape for _ in range(rounds)]
-    logs = np.log(np.maximum(shapes, 1e-9))
-    half = 1.96 * float(logs.std(ddof=1)) * math.sqrt(rounds / max(rounds - 1, 1))
-    return Estimate(value, value * math.exp(-half), value * math.exp(half))
+
+    def height(shape: float) -> float:
+        def of(times: float) -> float:
+            return cells.log_likelihood(family.below(cells.edges, cells.mean * times, shape))
+
+        return of(_highest(of, *_leeway(cells, shape, family), grid=7))
+
+    top = height(value)
+    if family.name == "erlang":
+        near = [k for k in range(max(round(value) - 3, 1), round(value) + 4)]
+        held = [k for k in near if height(float(k)) > top - 1.92]
+        return Estimate(value, min(held), max(held))
+    step = 0.04
+    bend = 2 * top - height(value * math.exp(step)) - height(value * math.exp(-step))
+    half = 1.96 * step / math.sqrt(max(bend, 1e-4))
+    low = max(value * math.exp(-min(half, 2.0)), family.shapes[0])
+    return Estimate(value, low, min(value * math.exp(min(half, 2.0)), family.shapes[1]))
 
 
 def cv_interval(sample: Floats) -> Estimate:

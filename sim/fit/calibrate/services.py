@@ -60,8 +60,6 @@ def services(
     blurs: Sequence[float],
     grain: float,
     jitter: float,
-    rounds: int,
-    rng: np.random.Generator,
 ) -> list[Service]:
     """Of each backend; see `laws.fit` for `grain` and `jitter`, here in seconds. `blurs` is half of
     the interval that its mean owes to the overhead.
@@ -75,7 +73,7 @@ def services(
         together = fit(np.concatenate(unit), grain * max(steps), jitter * max(steps))
     shared = len(unit) > 1 and _one_law(unit, own, together)
     laws = [together] * len(unit) if shared else own
-    shapes = {id(law): shape_interval(law, rounds, rng) for law in laws}
+    shapes = {id(law): shape_interval(law) for law in laws}
     cvs = [cv_interval(np.concatenate(unit) if shared else one) for one in unit]
     return [
         Service(mean, law, shapes[id(law)], cv, shared)

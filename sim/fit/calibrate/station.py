@@ -20,6 +20,8 @@ from sim.model.laws import Floats
 TELLING = 4.0
 """Of the logarithm of a likelihood: half of 3.84 would be an interval of 95 % if densities were
 known; what their estimate moves is as much again."""
+BLUR = 0.0015
+"""Seconds that clocks and timers of one machine may be off."""
 MOST_TRIED = 40
 """Numbers of workers that are tried one by one; beyond, every tenth part more."""
 WAYS = 13
@@ -114,8 +116,14 @@ def overheads(stays: list[Stays]) -> Floats:
 
 
 def profile(stays: Stays, best: Hypothesis, tried: Floats) -> Floats:
-    """The logarithm of the likelihood at each overhead; shape (len(tried),)."""
-    return np.array([stays.log_likelihood(replace(best, overhead=float(it))) for it in tried])
+    """The logarithm of the likelihood at each overhead; shape (len(tried),).
+
+    Densities are smooth over what clocks and timers blur: that differs between those who waited and
+    those who did not, and sharper ones would take one for the other.
+    """
+    typical = float(np.median(stays.sojourn[stays.whole]))
+    blurred = replace(stays, floor=max(stays.floor, min(BLUR, 0.15 * typical)))
+    return np.array([blurred.log_likelihood(replace(best, overhead=float(it))) for it in tried])
 
 
 def slowed(stays: Stays, ranked: list[Scored]) -> Scored:
