@@ -41,6 +41,8 @@ IDENTIFIED = 2.0
 """By how much likelier an overhead must be than none, as a logarithm."""
 JITTER = 0.0008
 """Seconds of spread that timers and networks of one machine give equal work."""
+NOISE = 0.0001
+"""Seconds by which timers and clocks of a machine lead astray what is told of ways, at least."""
 ROUNDS = 10
 """Samples drawn again for the intervals of keys."""
 REPLAYS = 5
@@ -180,8 +182,8 @@ def _overhead(stays: list[Stays], own: list[Hypothesis]) -> Way:
     tried = stations.overheads(stays)
     values = sum(stations.profile(one, best, tried) for one, best in zip(stays, own, strict=True))
     at = int(np.argmax(values))
-    low, high = float(tried[max(at - 1, 0)]), float(tried[min(at + 1, len(tried) - 1)])
-    finer = np.unique(np.concatenate([tried, np.linspace(low, high, 13)]))
+    around = float(tried[max(at - 1, 0)]), float(tried[min(at + 1, len(tried) - 1)])
+    finer = np.unique(np.concatenate([tried, np.linspace(*around, 13)]))
     more = sum(stations.profile(one, best, finer) for one, best in zip(stays, own, strict=True))
     heights = np.asarray(more)
     top = float(heights.max())
@@ -189,7 +191,9 @@ def _overhead(stays: list[Stays], own: list[Hypothesis]) -> Way:
     if top < float(heights[0]) + IDENTIFIED:
         return Way(Estimate(0.0, 0.0, float(near[-1])), identified=False)
     value = float(finer[int(np.argmax(heights))])
-    return Way(Estimate(value, float(near[0]), float(near[-1])), identified=True)
+    noise = max(NOISE, 0.25 * value)
+    low, high = math.hypot(value - near[0], noise), math.hypot(near[-1] - value, noise)
+    return Way(Estimate(value, max(value - low, 0.0), value + high), identified=True)
 
 
 def _by_key(

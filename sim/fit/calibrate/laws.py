@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 
-from lb.config import Bimodal, BoundedPareto, Deterministic, LawTable
+from lb.config import Bimodal, BoundedPareto, LawTable
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.cdfs import FAMILIES, Family
-from sim.fit.seen import Ints
+from sim.fit.calibrate.few import STEADY, few_values
 from sim.model.laws import Floats
 
 CELLS = 60
@@ -25,10 +25,6 @@ BLUR = 0.02
 """Of a distribution, what noise and rounding may move."""
 CERTAIN = 1.36
 """Of Kolmogorov's distance times the root of the sample's size, what chance exceeds once in 20."""
-STEADY = 0.02
-"""Spread over mean below which values are taken for equal."""
-MOST_KINDS = 4
-"""Of equal values that a bimodal law is made of."""
 EMPIRICAL = "empirical"
 KEPT = 1000
 """Values of a sample that is kept: its quantiles, evenly."""
@@ -149,8 +145,8 @@ def fit(sample: Floats, grain: float, jitter: float = 0.0) -> LawFit:
     blurred = max(2 * grain, min(jitter, 0.05 * mean), STEADY * mean)
     cells = Cells.of(good, blurred)
     allowed = BLUR + CERTAIN / math.sqrt(len(good))
-    if (equal := _equal(good, max(grain, jitter))) is not None:
-        return LawFit(equal, (), good, cells)
+    if (few := few_values(good, max(grain, jitter))) is not None:
+        return LawFit(Fit(few.law, few, 2, 0.0, 0.0, 0.0), (), good, cells)
     found = [fit_of(family, cells, allowed) for family in FAMILIES]
     found.append(_pareto(cells, good, allowed))
     number = len(good)
@@ -227,47 +223,6 @@ def _highest(value: Callable[[float], float], low: float, high: float, grid: int
     return best if value(best) >= heights[at] else float(places[at])
 
 
-def _equal(sample: Floats, jitter: float) -> Fit | None:
-    """A law of one value or a few, where the sample keeps to them; None where it does not."""
-    mean = float(sample.mean())
-    width = max(STEADY * mean, min(jitter, 0.1 * mean))
-    middle = float(np.median(sample))
-    inner = np.quantile(sample, [0.05, 0.95])
-    if inner[1] - inner[0] <= 3.3 * width and abs(middle - mean) <= 2 * width:
-        law = Deterministic(law="deterministic", mean=mean)
-        return Fit("deterministic", law, 1, 0.0, 0.0, 0.0)
-    for kinds in range(2, MOST_KINDS + 1):
-        centres, member = _clustered(sample, kinds)
-        widths = np.maximum(STEADY * centres, min(jitter, 0.1 * float(centres.min())))
-        off = np.abs(sample - centres[member]) > 3 * widths[member]
-        shares = np.bincount(member, minlength=kinds) / len(sample)
-        if off.mean() < 0.02 and shares.min() > 0.002 and np.diff(centres).min() > 6 * widths.max():
-            means = np.array([sample[member == kind].mean() for kind in range(kinds)])
-            few = Bimodal(
-                law="bimodal",
-                values=tuple(float(f"{value:.6g}") for value in means),
-                weights=tuple(float(f"{share:.5g}") for share in shares),
-            )
-            return Fit("bimodal", few, 2 * kinds - 1, 0.0, 0.0, 0.0)
-    return None
-
-
-def _clustered(sample: Floats, kinds: int) -> tuple[Floats, Ints]:
-    """Centres, ascending, and whose each value is: cut where the sorted values lie furthest apart
-    on a logarithmic scale, a few stray ones aside.
-    """
-    ordered = np.sort(np.maximum(sample, 1e-9))
-    stray = max(len(ordered) // 500, 1)
-    logs = np.log(ordered[stray:-stray] if len(ordered) > 4 * stray else ordered)
-    cuts = np.sort(np.argsort(np.diff(logs))[-(kinds - 1) :])
-    borders = np.exp((logs[cuts] + logs[cuts + 1]) / 2)
-    member = np.searchsorted(borders, sample)
-    centres = np.array(
-        [np.median(sample[member == k]) if (member == k).any() else np.inf for k in range(kinds)]
-    )
-    return centres, member
-
-
 def _pareto(cells: Cells, sample: Floats, allowed: float) -> Fit:
     """A bounded power law, by its exponent, the ratio of its ends and its mean."""
 
@@ -310,9 +265,10 @@ def _by_log(of: Callable[[float, float], float], mean: float, log_shape: float) 
     return of(mean, math.exp(log_shape))
 
 
-def shape_interval(found: LawFit) -> Estimate:
+def shape_interval(found: LawFit, shift: float = 0.0) -> Estimate:
     """The figure of shape with its 95 % interval, by the curvature of its likelihood where the mean
-    is the likeliest with each shape; of a whole number by those that are about as likely.
+    is the likeliest with each shape; of a whole number by those that are about as likely. It is as
+    much wider as the shape changes where all values are too small or too large by `shift`.
     """
     family = next((one for one in FAMILIES if one.name == found.best.name), None)
     value, cells = found.best.shape, found.cells
@@ -327,12 +283,15 @@ def shape_interval(found: LawFit) -> Estimate:
 
     top = height(value)
     if family.name == "erlang":
-        near = [k for k in range(max(round(value) - 3, 1), round(value) + 4)]
+        near = range(max(round(value) - 3, 1), round(value) + 4)
         held = [k for k in near if height(float(k)) > top - 1.92]
         return Estimate(value, min(held), max(held))
     step = 0.04
     bend = 2 * top - height(value * math.exp(step)) - height(value * math.exp(-step))
     half = 1.96 * step / math.sqrt(max(bend, 1e-4))
+    for off in (-shift, shift) if shift else ():
+        moved = replace(cells, edges=cells.edges + off, mean=cells.mean + off)
+        half = math.hypot(half, math.log(fit_of(family, moved, 1.0).shape / value) / math.sqrt(2))
     low = max(value * math.exp(-min(half, 2.0)), family.shapes[0])
     return Estimate(value, low, min(value * math.exp(min(half, 2.0)), family.shapes[1]))
 

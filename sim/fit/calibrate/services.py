@@ -73,7 +73,8 @@ def services(
         together = fit(np.concatenate(unit), grain * max(steps), jitter * max(steps))
     shared = len(unit) > 1 and _one_law(unit, own, together)
     laws = [together] * len(unit) if shared else own
-    shapes = {id(law): shape_interval(law) for law in laws}
+    shift = max(blur / one.value for blur, one in zip(blurs, means, strict=True))
+    shapes = {id(law): shape_interval(law, shift) for law in laws}
     cvs = [cv_interval(np.concatenate(unit) if shared else one) for one in unit]
     return [
         Service(mean, law, shapes[id(law)], cv, shared)

@@ -20,7 +20,7 @@ from sim.model.laws import Floats
 TELLING = 4.0
 """Of the logarithm of a likelihood: half of 3.84 would be an interval of 95 % if densities were
 known; what their estimate moves is as much again."""
-BLUR = 0.0015
+BLUR = 0.0004
 """Seconds that clocks and timers of one machine may be off."""
 MOST_TRIED = 40
 """Numbers of workers that are tried one by one; beyond, every tenth part more."""
@@ -122,7 +122,7 @@ def profile(stays: Stays, best: Hypothesis, tried: Floats) -> Floats:
     those who did not, and sharper ones would take one for the other.
     """
     typical = float(np.median(stays.sojourn[stays.whole]))
-    blurred = replace(stays, floor=max(stays.floor, min(BLUR, 0.15 * typical)))
+    blurred = replace(stays, floor=max(stays.floor, min(BLUR, 0.03 * typical)))
     return np.array([blurred.log_likelihood(replace(best, overhead=float(it))) for it in tried])
 
 
