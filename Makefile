@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest -n auto $(ONLY)
 REACHED = $(BIN)/coverage report --fail-under=100 --include='lb/strategies/*,lb/balancing/*' && \
 	$(BIN)/coverage report --fail-under=95 --include='sim/model/*,sim/engine/*,sim/analysis/*'
 
-.PHONY: build wheels demo test cover lint bench chaos honesty teeth fidelity soak fuzz mutants clean help
+.PHONY: build wheels demo test cover lint bench chaos honesty predictions teeth fidelity soak fuzz mutants clean help
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/'
@@ -55,6 +55,9 @@ chaos: build     ## 1,000 random fault schedules simulated, ten live: does every
 
 honesty: build    ## do honest runs pass? 200 rehearsals of each shipped scenario; about an hour of one core
 	$(BIN)/python -m sim.checks.honesty
+
+predictions: build ## do predictions keep their word? 300 synthetic worlds; about ten minutes of one core
+	$(BIN)/python -m sim.checks.predictions
 
 teeth: build     ## does the verdict pass when it should and fail when it must? about ten minutes
 	$(BIN)/python loadtests/_teeth.py

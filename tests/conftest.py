@@ -38,7 +38,12 @@ ONCE = (
         "cli/test_top.py",
     ),
     "cli/test_init_grafana.py",
-    *("cli/test_predict.py", "sim/test_predict.py", "sim/test_predict_doubt.py"),
+    *(
+        "cli/test_predict.py",
+        "sim/test_predict.py",
+        "sim/test_predict_doubt.py",
+        "sim/test_predictions_check.py",
+    ),
     "sim/test_whatif.py",
     "cli/test_recommend.py",
     *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -154,8 +155,8 @@ def predict(
         eject or [],
         balancers,
     )
-    for it in asked:
-        it.applied(scenario)  # what cannot be meant is told before a long file is read
+    for it in asked:  # what cannot be meant is told before a long file is read
+        replace(it, rate_times=1.0).applied(scenario)
     if out is not None:
         try_directory(out, FILES)
     seen = None if recording is None else observe(str(recording), scenario.key, fields or None)

@@ -78,8 +78,10 @@ class WhatIf:
         keys |= {_numbered(scenario, path): value for path, value in self.keys.items()}
         for name, weight in self.weights.items():
             keys[f"backend.{place(scenario, name)}.weight"] = weight
-        if self.balancers is not None:
-            keys["run.balancers"] = self.balancers
+        workers = keys.get("server.workers")
+        balancers = workers if isinstance(workers, int) else self.balancers
+        if balancers is not None:  # each worker balances the requests that come to it
+            keys["run.balancers"] = balancers
         there = changed(scenario, keys)
         for name in self.more:
             there = enlarged(there, place(scenario, name))

@@ -81,6 +81,11 @@ def test_times_the_traffic(file: Scenario) -> None:
     assert WhatIf(rate_times=1.5).applied(file).rate == pytest.approx(2.25)
 
 
+def test_workers_of_the_proxy_are_balancers(file: Scenario) -> None:
+    there = WhatIf(keys={"server.workers": 4}).applied(file)
+    assert (there.run.balancers, there.server.workers) == (4, 4)
+
+
 def test_several_at_once_and_their_name(file: Scenario) -> None:
     asked = WhatIf("random", {"retries.max": 0}, {"a": 2}, ("a",), ("b",), (Loss("a-2", 3),), 2, 3)
     there = asked.applied(file)

@@ -103,6 +103,9 @@ class _Work:
             )
         if self._now.faults:
             remarks.append("the faults of the file strike in every replay")
+        self._applied = [it.applied(self._now) for it in self._asked]
+        told = (note for there in (self._now, *self._applied) for note in there.notes())
+        remarks += dict.fromkeys([*told, *self._now.notes_of_runs()])
         self._setting = setting
         self._told = Told(
             setting,
@@ -111,7 +114,6 @@ class _Work:
             0.0 if self._seen is None else self._seen.seconds,
             tuple(remarks),
         )
-        self._applied = [it.applied(self._now) for it in self._asked]
         self._check()
         length = len(seen) if seen is not None else int(self._now.length * self._now.rate)
         most = max(FEWEST, min(REPLICATIONS, MANY // max(length, 1)))
