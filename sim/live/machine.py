@@ -18,6 +18,9 @@ EVERY = 1.0
 """Seconds between two looks."""
 FULL = 0.97
 """Share of the processors' time from which on they have nothing left."""
+PRESSING = 0.7
+"""Share that work at ordinary priority takes, from which on work that should give way to it is in
+its way: it still gets some of the time."""
 MOST_FULL, MOST_STOLEN = 0.5, 0.1
 """Share of the looks that may find them so, and of their time that may go to other guests of the
 host, before nothing that was measured can be trusted."""
@@ -26,57 +29,62 @@ host, before nothing that was measured can be trusted."""
 class Ticks(NamedTuple):
     """Time of all processors since the machine started, in the kernel's unit."""
 
-    busy: int
+    ordinary: int
+    polite: int
+    """Of work at low priority."""
     stolen: int
     whole: int
 
 
-def ticks(text: str, *, polite: bool) -> Ticks:
-    """From the first line of /proc/stat; see proc(5).
-
-    Work at low priority gives way to ours, unless ours is as `polite`.
-    """
+def ticks(text: str) -> Ticks:
+    """From the first line of /proc/stat; see proc(5)."""
     user, nice, system, idle, waiting, hard, soft, stolen = map(int, text.split()[1:9])
     whole = user + nice + system + idle + waiting + hard + soft + stolen
-    spare = idle + waiting + (0 if polite else nice)
-    return Ticks(whole - spare, stolen, whole)
+    return Ticks(user + system + hard + soft + stolen, nice, stolen, whole)
 
 
 class Machine:
     """Looks at the machine once a second; whoever has a clock calls `look`."""
 
-    def __init__(self, stat: Path = STAT) -> None:
+    def __init__(self, stat: Path = STAT, *, polite: bool | None = None) -> None:
+        """`polite`: this process has low priority itself; the system says so unless given."""
         self._stat = stat
-        self._polite = hasattr(os, "nice") and os.nice(0) > 0
+        self._polite = hasattr(os, "nice") and os.nice(0) > 0 if polite is None else polite
         self._rows: list[Ticks] = []
-
-    @property
-    def watched(self) -> bool:
-        """Whether there is anything to look at."""
-        return bool(self._rows)
 
     def look(self) -> None:
         """Take down what the kernel says now."""
         try:
             with self._stat.open(encoding="ascii") as file:
-                self._rows.append(ticks(file.readline(), polite=self._polite))
+                self._rows.append(ticks(file.readline()))
         except (OSError, ValueError):
             pass  # another kernel
 
     @property
     def busy(self) -> Floats | None:
-        """Share of the processors' time that was used between two looks; None without any."""
-        return self._share(0)
+        """Share of the processors' time that was used between two looks; None without any.
+
+        Work at low priority counts where it may be in our way.
+        """
+        if (steps := self._steps()) is None:
+            return None
+        ordinary, polite, _, whole = steps.T
+        pressed = (ordinary >= PRESSING * whole) | self._polite
+        used: Floats = (ordinary + polite * pressed) / whole
+        return used
 
     @property
     def stolen(self) -> Floats | None:
         """The share that the host gave to others."""
-        return self._share(1)
+        if (steps := self._steps()) is None:
+            return None
+        shares: Floats = steps[:, 2] / steps[:, 3]
+        return shares
 
-    def _share(self, column: int) -> Floats | None:
-        steps = np.diff(np.array(self._rows, dtype=float).reshape(-1, 3), axis=0)
-        steps = steps[steps[:, 2] > 0]
-        return steps[:, column] / steps[:, 2] if len(steps) else None
+    def _steps(self) -> Floats | None:
+        steps = np.diff(np.array(self._rows, dtype=float).reshape(-1, 4), axis=0)
+        steps = steps[steps[:, 3] > 0]
+        return steps if len(steps) else None
 
 
 def saturated(busy: Floats | None, stolen: Floats | None) -> str:

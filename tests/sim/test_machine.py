@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.live.machine import Machine, saturated, ticks
+from sim.live.machine import Machine, saturated
 from sim.live.verdict import Judgement, judge
 from tests.sim.live_runs import Case, changed
 
@@ -17,7 +17,7 @@ LINE = "cpu  {} {} {} {} {} {} {} {} 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
 
 def test_shares_between_two_looks(tmp_path: Path) -> None:
     stat = tmp_path / "stat"
-    machine = Machine(stat)
+    machine = Machine(stat, polite=False)
     assert machine.busy is None
     machine.look()  # there is no such file
     assert machine.busy is None
@@ -37,10 +37,20 @@ def test_shares_between_two_looks(tmp_path: Path) -> None:
     np.testing.assert_allclose(machine.stolen, [0.0, 0.0, 0.75])
 
 
-def test_work_at_low_priority_counts_where_ours_is_as_low() -> None:
-    text = LINE.format(10, 20, 0, 70, 0, 0, 0, 0)
-    assert ticks(text, polite=False) == (10, 0, 100)
-    assert ticks(text, polite=True) == (30, 0, 100)
+@pytest.mark.parametrize(
+    ("ordinary", "polite", "ours", "busy"),
+    [(30, 70, False, 0.3), (30, 70, True, 1.0), (80, 20, False, 1.0), (80, 0, False, 0.8)],
+)
+def test_work_at_low_priority_counts_where_it_is_in_the_way(
+    ordinary: int, polite: int, ours: bool, busy: float, tmp_path: Path
+) -> None:
+    stat = tmp_path / "stat"
+    machine = Machine(stat, polite=ours)
+    for row in ((0, 0, 0), (ordinary, polite, 100 - ordinary - polite)):
+        stat.write_text(LINE.format(row[0], row[1], 0, row[2], 0, 0, 0, 0))
+        machine.look()
+    assert machine.busy is not None
+    assert machine.busy.tolist() == [busy]
 
 
 @pytest.mark.parametrize(
