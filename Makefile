@@ -53,13 +53,14 @@ chaos: build     ## 1,000 random fault schedules simulated, ten live: does every
 	$(BIN)/python -m sim.checks.chaos
 	$(BIN)/python -m sim.live.chaos
 
-honesty: build    ## do honest runs pass? 200 rehearsals of each shipped scenario; about an hour of one core
+honesty: build    ## do honest runs pass, is a backend 30 % slower found? rehearsals of each shipped scenario; two hours of one core
 	$(BIN)/python -m sim.checks.honesty
+	$(BIN)/python -m sim.checks.honesty --slower 1.3 --seconds 60 --runs 20
 
 predictions: build ## do predictions keep their word? 300 synthetic worlds; about ten minutes of one core
 	$(BIN)/python -m sim.checks.predictions
 
-teeth: build     ## does the verdict pass when it should and fail when it must? about ten minutes
+teeth: build     ## does the verdict pass when it should and fail when it must? about twenty minutes
 	$(BIN)/python loadtests/_teeth.py
 
 fidelity: build   ## predictions beside live runs, thirteen scenarios and five algorithms; about an hour; README's table; FIDELITY="--quick"

@@ -28,6 +28,8 @@ ONCE = (
     *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),
     *("sim/test_calibrate.py", "sim/test_seen.py", "sim/test_teeth.py", "sim/test_verify.py"),
+    *("sim/test_cause.py", "sim/test_judge_users.py", "sim/test_phases.py", "sim/test_too_few.py"),
+    *("sim/test_machine.py", "sim/test_distances.py", "sim/test_sharpness.py"),
     *("cli/test_text.py", "cli/test_sweep.py", "cli/test_axes.py", "cli/test_verify.py"),
     *("cli/test_check.py", "cli/test_check_prints.py", "cli/test_simulate_output.py"),
     *(
