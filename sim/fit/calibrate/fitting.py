@@ -22,9 +22,11 @@ from sim.fit.calibrate import station as stations
 from sim.fit.calibrate.arrivals import Process, process
 from sim.fit.calibrate.calibration import Calibration
 from sim.fit.calibrate.doubts import consistency
+from sim.fit.calibrate.edges import LONGEST, begins
 from sim.fit.calibrate.keys import Keys, keys, work_by_key
 from sim.fit.calibrate.model import Backend, Way
 from sim.fit.calibrate.replay import replay
+from sim.fit.calibrate.sampled import station_of_sample
 from sim.fit.calibrate.services import Service, services
 from sim.fit.calibrate.speeds import at_speed, speeds
 from sim.fit.calibrate.station import Station
@@ -41,6 +43,8 @@ IDENTIFIED = 2.0
 """By how much likelier an overhead must be than none, as a logarithm."""
 JITTER = 0.0008
 """Seconds of spread that timers and networks of one machine give equal work."""
+USUAL = 0.0005
+"""Seconds that ways take where nothing is known of them: long ones need the more evidence."""
 NOISE = 0.0001
 """Seconds by which timers and clocks of a machine lead astray what is told of ways, at least."""
 ROUNDS = 10
@@ -85,10 +89,18 @@ def calibrate(
     known = [n for n, one in enumerate(stays) if np.count_nonzero(one.whole) >= stations.FEWEST]
     if not known:
         raise ConfigError([f"{it.observed.source}: {_too_few(len(it.latency))}"])
-    way, found = _stations([_head(stays[n]) for n in known], usl=not quick)
-    told = [replace(one, stays=stays[n]) for n, one in zip(known, found, strict=True)]
+    if it.observed.share < 1.0:
+        way, told = (
+            Way(Estimate(0.0, 0.0, 0.0), identified=False),
+            _sampled(it, known, visits, stays),
+        )
+    else:
+        way, found = _stations([_head(stays[n]) for n in known], usl=not quick)
+        told = [replace(one, stays=stays[n]) for n, one in zip(known, found, strict=True)]
+    if not (quick or way.identified):
+        way, told = _by_beginning(way, told)
     say("services")
-    begun = [stays[n].arrived[stays[n].whole] for n in known]
+    begun = [one.stays.arrived[one.stays.whole] for one in told]
     raw = [one.services for one in told]
     courses = [
         speeds(at, one, stays[n].floor) for at, one, n in zip(begun, raw, known, strict=True)
@@ -109,6 +121,8 @@ def calibrate(
     )
     say("arrivals")
     arrivals = process(it.arrived, resolution)
+    if it.observed.share < 1.0:
+        arrivals = arrivals.quickened(1 / it.observed.share)
     popularity = keys(it.key, max(rounds, 4), rng)
     result = Calibration(
         seen=it,
@@ -121,7 +135,7 @@ def calibrate(
         faults=faults,
         remarks=(*it.observed.remarks, *_remarks(it, arrivals, popularity, backends)),
     )
-    if quick or replays < 1:
+    if quick or replays < 1 or it.observed.share < 1.0:
         return result
     say("replay")
     return replace(result, replayed=replay(result, result.scenario, replays))
@@ -177,15 +191,39 @@ def _stations(stays: list[Stays], *, usl: bool) -> tuple[Way, list[Station]]:
     return way, found
 
 
+def _sampled(
+    seen: Seen, known: list[int], visits: list[Visits], stays: list[Stays]
+) -> list[Station]:
+    """What the backends are of which but a sample of the requests is known."""
+    numbers = np.asarray(seen.observed.attempts.in_flight, dtype=np.int64)
+    found = []
+    for n in known:
+        rows = visits[n].rows[visits[n].worked]
+        held = numbers[rows] if len(rows) == len(stays[n]) else np.zeros(len(stays[n]), np.int64)
+        found.append(station_of_sample(stays[n], np.maximum(held, 0)))
+    return found
+
+
+def _by_beginning(way: Way, found: list[Station]) -> tuple[Way, list[Station]]:
+    """What ways take where only the laws can tell, by the backend of which most is known."""
+    most = max(found, key=lambda one: int(np.count_nonzero(one.stays.whole)))
+    seconds = begins(most.services, way.overhead.high or LONGEST)
+    if not seconds:
+        return way, found
+    told = Way(Estimate(seconds, 0.0, max(2 * seconds, way.overhead.high or 0.0)), identified=True)
+    moved = [replace(it, hypothesis=replace(it.hypothesis, overhead=seconds)) for it in found]
+    return told, moved
+
+
 def _overhead(stays: list[Stays], own: list[Hypothesis]) -> Way:
     """The seconds of each stay that no worker is busy with, likeliest for all backends together."""
     tried = stations.overheads(stays)
     values = sum(stations.profile(one, best, tried) for one, best in zip(stays, own, strict=True))
-    at = int(np.argmax(values))
+    at = int(np.argmax(values - tried / USUAL))
     around = float(tried[max(at - 1, 0)]), float(tried[min(at + 1, len(tried) - 1)])
     finer = np.unique(np.concatenate([tried, np.linspace(*around, 13)]))
     more = sum(stations.profile(one, best, finer) for one, best in zip(stays, own, strict=True))
-    heights = np.asarray(more)
+    heights = np.asarray(more) - finer / USUAL
     top = float(heights.max())
     near = finer[heights > top - stations.TELLING / 2]
     if top < float(heights[0]) + IDENTIFIED:
@@ -264,6 +302,8 @@ def _remarks(
     seen: Seen, arrivals: Process, popularity: Keys | None, backends: tuple[Backend, ...]
 ) -> list[str]:
     told = list(arrivals.remarks)
+    if seen.observed.share < 1.0:
+        told.append("a sample does not tell who waited for whom: its model is a rough one")
     for row in backends:
         if row.guessed:
             told.append(f"hardly anything was seen of {row.name}: its model is another backend's")
