@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from sim.analysis.distances import Distance
-from sim.analysis.forecast import level_of_each
+from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
-from sim.fit.predict.doubt import logs, quantile, variance_of_one
+from sim.fit.predict.doubt import logs
 from sim.fit.predict.sample import FIGURES, Sample, fewest
 from sim.model.laws import Floats
 
@@ -24,6 +24,7 @@ what chance alone makes of a minute at 100 requests per second and a load of 0.8
 SHARE, FAILED = 0.05, 0.02
 """The same of a backend's share of the answers and of the share of failed requests, in points."""
 LEVEL = 0.95
+ROUNDING = 1e-9
 
 
 class Answer(Enum):
@@ -165,22 +166,33 @@ def _latency(name: str, seen: Sample, replays: Sequence[Sample], bound: float, l
     if len(seen.latency) < needs or not math.isfinite(modelled):
         short = needs if len(seen.latency) < needs else 0
         return Gap(math.nan, modelled, Estimate(math.nan, None, None), bound, short)
-    paper = logs(runs)
-    d = float(paper.mean()) - float(logs([value])[0])
-    deviation = math.sqrt(variance_of_one(paper))
-    half = quantile(LEVEL, len(runs)) * deviation
-    error = Estimate(math.expm1(d), math.expm1(d - half), math.expm1(d + half))
-    surely = abs(d) > quantile(level, len(runs)) * deviation
-    return Gap(value, modelled, error, bound, surely=surely)
+    d = math.log(modelled / value) if modelled > 0 and value > 0 else 0.0
+    chance = forecast(runs.tolist(), LEVEL)
+    low, high = (
+        None
+        if end is None or not end > 0 or not modelled > 0
+        else math.expm1(d + math.log(end / modelled))
+        for end in (chance.low, chance.high)
+    )
+    error = Estimate(math.expm1(d), low, high)
+    return Gap(value, modelled, error, bound, surely=_outside(value, runs, level))
+
+
+def _outside(value: float, runs: Floats, level: float) -> bool:
+    """Whether it is none of what one more run shows with that probability."""
+    some = forecast(runs.tolist(), level)
+    if some.low is None or some.high is None:
+        return False
+    return not some.low - ROUNDING <= value <= some.high + ROUNDING
 
 
 def _points(value: float, runs: Floats, bound: float, level: float) -> Gap:
     """Of a share: differences are in points."""
-    d = float(runs.mean()) - value
-    deviation = math.sqrt(variance_of_one(runs))
-    half = quantile(LEVEL, len(runs)) * deviation
-    surely = abs(d) > quantile(level, len(runs)) * deviation
-    return Gap(value, float(runs.mean()), Estimate(d, d - half, d + half), bound, surely=surely)
+    mean = float(runs.mean())
+    chance = forecast(runs.tolist(), LEVEL)
+    ends = (None if end is None else end - value for end in (chance.low, chance.high))
+    error = Estimate(mean - value, *ends)
+    return Gap(value, mean, error, bound, surely=_outside(value, runs, level))
 
 
 def _verdict(
