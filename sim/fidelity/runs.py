@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lb.config import Scenario, effective_text
-from sim.analysis.forecast import forecast, forecast_count
+from sim.analysis.forecast import forecast, forecast_count, level_of_each
 from sim.analysis.record import Record
 from sim.analysis.statistics import latency_metrics
 from sim.engine.users import ClosedLoop
@@ -93,10 +93,11 @@ def figures(live: Floats, predicted: Sequence[Floats]) -> dict[str, Row]:
 
 
 def shares(scenario: Scenario, live: Any, predicted: Sequence[Record]) -> dict[str, Row]:
-    """Of the good answers, from each backend."""
+    """Of the good answers, from each backend; chance leaves all of them within together."""
     found = {}
+    level = level_of_each(len(scenario.backends))
     for place, row in enumerate(scenario.backends):
-        told = forecast([float(np.mean(one.backend == place)) for one in predicted], LEVEL)
+        told = forecast([float(np.mean(one.backend == place)) for one in predicted], level)
         seen = float(np.mean(live == place)) if len(live) else 0.0
         found[row.label] = {
             "measured": seen,

@@ -9,7 +9,7 @@ from typing import Any
 
 from lb.system import writing
 from lb.terminal import Terminal, counted
-from sim.fidelity.findings import SHARE, share_error
+from sim.fidelity.findings import SHARE, by_chance, share_error
 from sim.fidelity.runs import FIGURES, Row
 
 Told = Mapping[str, Any]
@@ -49,12 +49,13 @@ def _cell(row: Row, name: str) -> str:
     figure = row["figures"].get(name)
     if figure is None:
         return "-"
-    predicted, measured = _ms(figure["predicted"]), _ms(figure["measured"])
+    predicted, measured = _ms(figure["predicted"], 0.00995), _ms(figure["measured"], 0.00995)
     return f"{predicted}/{measured} {100 * figure['error']:+.1f}"
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.{1 if seconds < 0.0995 else 0}f}"
+def _ms(seconds: float, small: float) -> str:
+    """With a decimal below `small`."""
+    return f"{seconds * 1e3:.{1 if seconds < small else 0}f}"
 
 
 def _medians(told: Told) -> tuple[list[str], list[list[str]]]:
@@ -88,7 +89,8 @@ def sentences(told: Told) -> Iterator[str]:
     for row in wide:
         yield (
             f"{row['scenario']}, {row['algorithm']}: a share was "
-            f"{100 * share_error(row):.1f} points off{_by_chance(row)}"
+            f"{100 * share_error(row):.1f} points off"
+            + (", which chance alone gives" if by_chance(row) else "")
         )
     yield from filter(None, map(_losses, rows))
     for one in told["far"]:
@@ -113,14 +115,6 @@ def _losses(row: Row) -> str:
         f"{row['scenario']}, {row['algorithm']}: {failed['measured']} requests failed, {low:.4g} "
         f"to {high:.4g} by chance alone"
     )
-
-
-def _by_chance(row: Row) -> str:
-    """Whether chance explains the largest error of a share."""
-    one = max(row["shares"].values(), key=lambda one: abs(one["measured"] - one["predicted"]))
-    if one["low"] is not None and one["low"] <= one["measured"] <= one["high"]:
-        return ", which chance alone gives"
-    return ""
 
 
 def _why(row: Row) -> str:
@@ -162,7 +156,7 @@ def _long(row: Row, name: str) -> str:
     figure = row["figures"].get(name)
     if figure is None:
         return "-"
-    predicted, measured = _ms(figure["predicted"]), _ms(figure["measured"])
+    predicted, measured = _ms(figure["predicted"], 0.0995), _ms(figure["measured"], 0.0995)
     told = f"{predicted} / {measured}, {100 * figure['error']:+.1f} %"
     if figure.get("low") is None:
         return told

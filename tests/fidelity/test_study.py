@@ -115,6 +115,10 @@ def test_medians_and_what_is_far() -> None:
     assert findings.kept([row()])
     assert findings.kept([row(), row(), row(errors={"p50": 0.2}, chance=0.25)])
     assert not findings.kept([row(share=0.02)])
+    short = row(share=0.02)
+    for one in short["shares"].values():
+        one.update(low=0.4, high=0.6)
+    assert findings.kept([short]), "chance gives as much in a short run"
 
 
 def parts(proxy: float) -> dict[str, Any]:
