@@ -22,6 +22,8 @@ MATTERS = 0.4
 """Share of what a run is off that a part must make up to be its cause."""
 AS_GOT = 0.05
 """By how much backends may keep the requests that they got longer than their models, relative."""
+MOST = 3
+"""Figures that one sentence names."""
 OF_BACKENDS = (Kind.SERVER_ERROR.label, Kind.RESET.label, Kind.TIMEOUT.label)
 """Failures that come from there."""
 
@@ -50,8 +52,12 @@ class Witnesses:
     backends: Mapping[str, Mapping[str, Line]]
     shares: Mapping[str, Line]
     errors: Mapping[str, Line]
+    as_predicted: bool
+    """Whether nothing is missed but objectives."""
     out: Sequence[str]
     """Backends whose time out of rotation is off."""
+    off: Sequence[str]
+    """All that is, by name."""
     slow_body: bool
     """Whether a median is off, and not the tail alone."""
     latency_off: bool
@@ -59,6 +65,8 @@ class Witnesses:
 
 def cause(it: Witnesses) -> Cause:
     """Of a miss that neither a late generator nor a busy machine explains."""
+    if it.as_predicted:
+        return Cause(MODEL, "all is as predicted: what [expect] asks for is more than that")
     if found := _working(it.backends):
         return found
     if it.parts is not None and it.latency_off and (found := _waiting(it.parts, it.slow_body)):
@@ -79,7 +87,8 @@ def cause(it: Witnesses) -> Cause:
         return Cause(PROXY, says, {"share": {"backend": name, **line.as_dict()}})
     if it.parts is None and it.latency_off:
         return _unheard(it.backends)
-    return Cause(MODEL, "backends, proxy and generator each did as modelled, and yet it is off")
+    told = ", ".join(it.off[:MOST]) + (" and more" if len(it.off) > MOST else "")
+    return Cause(MODEL, f"backends, proxy and generator each did as modelled; off: {told}")
 
 
 def excuse(why: str) -> Cause:

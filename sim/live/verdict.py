@@ -45,6 +45,10 @@ ENOUGH = 0.9
 stopped."""
 
 
+OUT = "out: "
+"""Begins the name of a backend's time out of rotation."""
+
+
 class Judgement(Enum):
     """What a live run says of its prediction."""
 
@@ -254,7 +258,7 @@ def _judged(
     elif busy := doubt(found, seen, lambda other: held(other, names)):
         why = busy
         verdict = replace(verdict, cause=excuse(busy))
-    elif verdict.off:
+    elif verdict.off and not why:
         verdict = replace(verdict, cause=cause(_witnesses(seen, found, verdict)))
     return replace(verdict, invalid=[why] if why else [])
 
@@ -268,7 +272,9 @@ def _witnesses(seen: Seen, found: Held, verdict: Verdict) -> Witnesses:
         backends=found.backends,
         shares=found.shares,
         errors=found.errors,
-        out=[name.removeprefix("out: ") for name, line in found.trouble.items() if not line.ok],
+        as_predicted=not verdict.misses,
+        out=[name.removeprefix(OUT) for name in found.others_missed if name.startswith(OUT)],
+        off=verdict.off,
         slow_body=bool(far) or any(name.startswith("p50") for name in slow),
         latency_off=bool(slow or far),
     )

@@ -164,3 +164,4 @@ def test_where_everybody_did_as_modelled_the_model_is_left() -> None:
     assert verdict.off == ["objective p50"]
     assert verdict.cause is not None
     assert verdict.cause.who == "model"
+    assert "what [expect] asks for" in verdict.cause.says
