@@ -10,12 +10,12 @@ import pytest
 from lb.config import changed
 from lb.traces.observed import Observing
 from sim import predict
-from sim.fit.predict import doubt
+from sim.fit.predict import doubt, replayed, sample
 from sim.fit.predict.parameters import sets, unknowns, variances
 from sim.fit.predict.runs import coupled
 from sim.fit.witnessed import witnessed
 from sim.model.arrivals import Schedule
-from tests.sim.test_predict import file
+from tests.sim.test_predict import file, recorded
 
 
 def test_parameters_are_drawn_by_their_intervals() -> None:
@@ -107,3 +107,12 @@ def test_a_sample_is_held_against_samples() -> None:
     assert any("sample" in remark for remark in told.told.remarks)
     sampled = np.mean([len(one) for one in told.samples[""]])
     assert sampled == pytest.approx(len(rows) * 0.9, rel=0.1)
+
+
+def test_of_a_long_recording_the_first_part_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sample, replayed):
+        monkeypatch.setattr(module, "MOST", 1000)
+    told = predict(file(), [], recorded(), metric="mean", replications=12)
+    assert "the first 1,000 of 2,500 requests are replayed" in told.told.remarks[0]
+    assert len(told.measured) == pytest.approx(920, abs=40)
+    assert all(len(one) == len(told.measured) for one in told.samples[""])

@@ -24,7 +24,7 @@ from sim.fit.predict.gate import Answer, Gate, by_the_file, judged
 from sim.fit.predict.prediction import Prediction, Told
 from sim.fit.predict.replayed import on_its_own, replayed
 from sim.fit.predict.runs import Plan, Setting
-from sim.fit.predict.sample import FIGURES, Sample, Window, measured, window_of
+from sim.fit.predict.sample import FIGURES, MOST, Sample, Window, measured, window_of
 from sim.fit.seen import Seen
 from sim.fit.whatif import WhatIf
 
@@ -115,7 +115,9 @@ class _Work:
             tuple(remarks),
         )
         self._check()
-        length = len(seen) if seen is not None else int(self._now.length * self._now.rate)
+        length = (
+            min(len(seen), MOST) if seen is not None else int(self._now.length * self._now.rate)
+        )
         most = max(FEWEST, min(REPLICATIONS, MANY // max(length, 1)))
         self._replications = most if replications is None else max(replications, 2)
 

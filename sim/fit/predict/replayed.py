@@ -10,6 +10,7 @@ import numpy as np
 from lb.config import Poisson, Run, Scenario, Trace, Traffic
 from lb.system import writing
 from lb.traces.observed import UNKNOWN
+from sim.fit.predict.sample import MOST
 from sim.fit.seen import Seen
 from sim.model.arrivals import streams
 
@@ -42,7 +43,7 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
             "the file says users: they send when they have their answers, so the replay lets them, "
             "and the recorded arrivals are not used"
         )
-        run = run.model_copy(update={"duration": max(seen.seconds, 1e-3)})
+        run = run.model_copy(update={"duration": _seconds(seen)})
         return now.model_copy(update={"run": run}), remarks
     if seen.observed.share < 1.0:
         return _in_their_place(now, seen, run, remarks)
@@ -62,7 +63,7 @@ def _in_their_place(
 ) -> tuple[Scenario, list[str]]:
     """With arrivals that are drawn, where a recording holds a sample of them only."""
     rate = len(seen) / seen.observed.share / max(seen.seconds, 1e-3)
-    run = run.model_copy(update={"duration": max(seen.seconds, 1e-3)})
+    run = run.model_copy(update={"duration": _seconds(seen)})
     there = now.model_copy(update={"run": run})
     if now.traffic is None:
         poisson = Traffic(arrivals=Poisson(process="poisson", rate=rate))
@@ -73,6 +74,11 @@ def _in_their_place(
         f"in a sample not all arrivals are there: those of the model are drawn, {rate:.4g}/s"
     )
     return there, remarks
+
+
+def _seconds(seen: Seen) -> float:
+    """How long what is replayed of it is."""
+    return max(float(seen.arrived[min(len(seen), MOST) - 1]), 1e-3)
 
 
 def on_its_own(now: Scenario) -> tuple[Scenario, float]:
@@ -92,7 +98,7 @@ def _ends(now: Scenario) -> bool:
 
 
 def _write(seen: Seen, path: Path, seed: int) -> list[str]:
-    times, remarks = seen.arrived, []
+    times, remarks = seen.arrived[:MOST], []
     order = np.arange(len(times))
     resolution = seen.observed.resolution
     if resolution > COARSE:

@@ -20,6 +20,8 @@ COLD, TAIL = 0.05, 0.05
 record; and at most at its end, where the replay has no later arrivals that slow others down."""
 SLOWEST = 3.0
 """Times the p99 that is left out at the end, where that is less."""
+MOST = 100_000
+"""Requests of a recording that are replayed: what more of them would tell takes too long."""
 CARRIES = 10
 """Requests beyond a quantile without which one run does not tell it."""
 
@@ -116,12 +118,15 @@ def window_of(seen: Seen, warmup: float | None) -> tuple[Window, list[str]]:
         why = f"it does not say {', '.join(lacking)}" if lacking else "all requests failed"
         hint = "a log with the time each took is needed; see lb calibrate --help"
         raise ConfigError([f"{source}: no good answer with its time: {why}; {hint}"])
-    length = seen.seconds
+    length = float(seen.arrived[min(len(seen), MOST) - 1])
     latency = seen.latency
     cool = min(TAIL * length, SLOWEST * float(np.quantile(latency, 0.99)))
     since, until = (COLD * length if warmup is None else warmup), length - cool
     remarks = []
+    if len(seen) > MOST:
+        remarks.append(f"the first {MOST:,} of {len(seen):,} requests are replayed, {length:.4g} s")
     open_ = np.isnan(seen.ended)
+    open_ &= seen.arrived <= length
     if open_.any():
         first = float(seen.arrived[open_][0])
         if first >= (1 - 2 * TAIL) * length:
