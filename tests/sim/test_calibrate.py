@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from lb.config import Scenario
+from lb.config import Exponential, Scenario
 from lb.errors import ConfigError
+from lb.traces.observed import OUTCOMES, Observing
 from sim import calibrate
 from sim.fit.calibrate import Calibration
+from sim.fit.calibrate.limits import completed, patience, time_limit
+from sim.fit.seen import Seen
 from tests.sim.observations import recorded, scenario
 
 EXPONENTIAL = '{ service = "exponential:20ms", workers = 2 }'
@@ -102,3 +106,53 @@ def test_too_little_is_refused_with_what_it_takes() -> None:
     few = recorded(scenario(EXPONENTIAL, rate=10, seconds=5))
     with pytest.raises(ConfigError, match=r"made.rec: \d+ answered requests; a model takes 200"):
         calibrate(few)
+
+
+def test_services_that_were_cut_short_count_for_what_they_would_have_been() -> None:
+    rng = np.random.default_rng(3)
+    whole = rng.exponential(1.0, 20_000)
+    limit = rng.uniform(0.5, 3.0, 20_000)
+    kept, cut = whole[whole <= limit], limit[whole > limit]
+    assert kept.mean() < 0.8
+    mended = completed(kept, cut, rng)
+    assert len(mended) == len(whole)
+    assert math.isclose(mended.mean(), 1.0, rel_tol=0.05)
+
+
+def test_a_time_limit_and_patience_show_in_what_was_broken_off() -> None:
+    rows = Observing("made.rec")
+    rng = np.random.default_rng(5)
+    for n in range(2000):
+        at = n * 0.01
+        wait, service = float(rng.exponential(1.0)), float(rng.exponential(0.2))
+        if service > 0.5:
+            request = rows.request(at, at + 0.5, outcome=OUTCOMES.index("timeout"))
+            rows.attempt(request, "a", at, ended=at + 0.5, outcome=OUTCOMES.index("timeout"))
+        elif wait < service:
+            request = rows.request(at, at + wait, outcome=OUTCOMES.index("client_gone"))
+            rows.attempt(request, "a", at, ended=at + wait, outcome=OUTCOMES.index("client_gone"))
+        else:
+            request = rows.request(at, at + service)
+            rows.attempt(request, "a", at, at, at + service, at + service)
+    seen = Seen.of(rows.done())
+    assert time_limit(seen) == 0.5
+    found = patience(seen)
+    assert isinstance(found, Exponential)
+    assert math.isclose(found.mean, 1.0, rel_tol=0.25)  # some 250 left
+
+
+def test_a_sample_tells_workers_as_a_range_and_the_whole_rate() -> None:
+    whole = recorded(scenario(EXPONENTIAL, rate=75, seconds=80), 0.0002)
+    seen, some = Seen.of(whole), np.random.default_rng(2).random(len(whole)) < 0.5
+    rows = Observing("sampled.rec")
+    for n in np.flatnonzero(some).tolist():
+        request = rows.request(whole.arrived[n], whole.ended[n])
+        started, ended = whole.attempts.started[n], whole.attempts.ended[n]
+        rows.attempt(request, "b0", started, started, ended, ended, in_flight=int(seen.found[n]))
+    found = calibrate(rows.done(share=0.5), replays=0)
+    assert math.isclose(found.arrivals.rate.value, 75, rel_tol=0.06)
+    (backend,) = found.backends
+    assert math.isclose(backend.service.mean.value, 0.020, rel_tol=0.1)
+    assert backend.station.fewest <= 2 <= (backend.station.most or 1000)
+    assert len(backend.station.disciplines) == 2
+    assert any("sample" in remark for remark in found.remarks)

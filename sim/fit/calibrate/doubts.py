@@ -20,7 +20,10 @@ LITTLE = 0.04
 def consistency(station: Station, sample: Floats) -> str:
     """A sentence where services depend on the load that was seen; empty where they do not."""
     whole = station.stays.whole
+    if float(whole.mean()) < 0.95:
+        return ""  # what is cut short is not alike
     found = station.stays.found[whole]
+    sample = sample[: len(found)]
     low, high = np.quantile(found, [0.3, 0.7]) if len(found) else (0, 0)
     busy, idle = sample[found > high], sample[found <= low]
     if len(busy) < 100 or len(idle) < 100:

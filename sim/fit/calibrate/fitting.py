@@ -24,6 +24,7 @@ from sim.fit.calibrate.calibration import Calibration
 from sim.fit.calibrate.doubts import consistency
 from sim.fit.calibrate.edges import LONGEST, begins
 from sim.fit.calibrate.keys import Keys, keys, work_by_key
+from sim.fit.calibrate.limits import completed, patience, time_limit
 from sim.fit.calibrate.model import Backend, Way
 from sim.fit.calibrate.replay import replay
 from sim.fit.calibrate.sampled import station_of_sample
@@ -111,6 +112,10 @@ def calibrate(
     spread = 0.5 * ((way.overhead.high or 0.0) - (way.overhead.low or 0.0))
     blurs = [spread * float(1 - one.stays.waited(one.hypothesis).mean()) for one in told]
     dependent, factors, samples_of_law = _by_key(it, known, visits, stays, samples)
+    samples, samples_of_law = (
+        [completed(one, it.cut_short, rng) for one, it in zip(each, told, strict=True)]
+        for each in (samples, samples_of_law)
+    )
     grain = max(resolution, 1e-6)
     made = services(samples_of_law, blurs, grain, max(resolution, JITTER))
     backends = _backends(it, known, told, made, samples, courses)
@@ -133,6 +138,8 @@ def calibrate(
         work_by_key=dependent,
         factors=factors,
         faults=faults,
+        time_limit=time_limit(it),
+        patience=patience(it),
         remarks=(*it.observed.remarks, *_remarks(it, arrivals, popularity, backends)),
     )
     if quick or replays < 1 or it.observed.share < 1.0:
@@ -318,6 +325,9 @@ def _remarks(
         )
     if popularity is not None and popularity.distance > 0.1:
         told.append("keys are not as Zipf's law has them; replay the recording for hash algorithms")
+    short = max(float(1 - row.station.stays.whole.mean()) for row in backends)
+    if short > 0.2:
+        told.append(f"{short:.0%} of the attempts were cut short: services are of those answered")
     broken = int(np.count_nonzero(~seen.good))
     lost = broken / max(len(seen), 1)
     if lost > 0.02:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from lb.config import Unknown
+from lb.config import Deterministic, Exponential, Unknown
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.arrivals import Process
 from sim.fit.calibrate.keys import Keys
@@ -57,6 +57,10 @@ class Fitted:
     """What the work of each key is multiplied by, by its number in `seen`; None where keys bring
     the same."""
     faults: tuple[Trouble, ...]
+    time_limit: float | None = None
+    """Seconds after which an attempt is given up; None where none was."""
+    patience: Exponential | Deterministic | None = None
+    """How long clients wait; None where hardly any leaves."""
     remarks: tuple[str, ...] = ()
     """What somebody should know, a sentence each."""
 

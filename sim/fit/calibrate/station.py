@@ -28,6 +28,8 @@ WAYS = 13
 """Overheads that are tried."""
 UNBOUNDED = 1000
 """Workers that stand for as many as one likes."""
+MOST_WHOLE = 0.8
+"""The share of stays that were not broken off, below which nothing is made of those that were."""
 FEWEST = 50
 """Answers of a backend from which anything is said of it."""
 
@@ -60,6 +62,14 @@ class Station:
     def services(self) -> Floats:
         """Seconds of a worker alone, of whole stays, by arrival."""
         return self.stays.services(self.hypothesis)[self.stays.whole]
+
+    @property
+    def cut_short(self) -> Floats:
+        """How far services had come that were broken off, in seconds; 0 where none had begun."""
+        if float(self.stays.whole.mean()) < MOST_WHOLE:
+            return np.empty(0)  # who is worked at when is not known then
+        attained = self.stays.services(self.hypothesis)[~self.stays.whole]
+        return np.maximum(attained, 0.0)
 
     @property
     def never_more(self) -> int:

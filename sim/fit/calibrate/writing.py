@@ -23,7 +23,7 @@ from sim.model.laws import Floats
 
 DIGITS = 5
 """Of a figure in the file."""
-SETTINGS = ("algorithm", *POLICIES)
+SETTINGS = ("algorithm", "timeouts", *POLICIES)
 
 
 def scenario(fitted: Fitted, error: Mapping[str, float]) -> Scenario:
@@ -33,6 +33,7 @@ def scenario(fitted: Fitted, error: Mapping[str, float]) -> Scenario:
         **_settings(fitted.seen.observed.setup),
         backends=backends,
         traffic=_traffic(fitted),
+        **({} if fitted.time_limit is None else {"timeouts": {"attempt": fitted.time_limit}}),
         faults=[fault.table() for fault in fitted.faults],
         run={"duration": rounded(max(fitted.seen.seconds, 0.001)), "replications": 5},
         calibration=_origin(fitted, error),
@@ -137,6 +138,8 @@ def _traffic(fitted: Fitted) -> dict[str, Any]:
     if fitted.way.identified and fitted.way.overhead.value > 0:
         half = rounded(fitted.way.overhead.value / 2, 3)
         traffic["network"] = {"law": "constant", "mean": half}
+    if fitted.patience is not None:
+        traffic["patience"] = fitted.patience.model_dump()
     return traffic
 
 
@@ -234,6 +237,8 @@ def _readable(value: Any) -> Any:
 
 
 def _in_its_unit(value: float) -> str:
+    if not value or value >= 3600:
+        return duration(value)
     unit, size = next((row for row in UNITS if value >= row[1]), ("us", 1e-6))
     return f"{value / size:.{DIGITS}g}{unit}" if value / size < 10**DIGITS else duration(value)
 
