@@ -97,8 +97,8 @@ def shares(scenario: Scenario, live: Any, predicted: Sequence[Record]) -> dict[s
     found = {}
     level = level_of_each(len(scenario.backends))
     for place, row in enumerate(scenario.backends):
-        told = forecast([float(np.mean(one.backend == place)) for one in predicted], level)
-        seen = float(np.mean(live == place)) if len(live) else 0.0
+        told = forecast([_share(one.backend, place) for one in predicted], level)
+        seen = _share(live, place)
         found[row.label] = {
             "measured": seen,
             "predicted": told.value,
@@ -106,6 +106,10 @@ def shares(scenario: Scenario, live: Any, predicted: Sequence[Record]) -> dict[s
             "high": told.high,
         }
     return found
+
+
+def _share(backend: Any, place: int) -> float:
+    return float(np.count_nonzero(backend == place)) / max(len(backend), 1)
 
 
 def failures(measured: Measurement, records: Sequence[Record]) -> Row:
