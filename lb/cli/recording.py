@@ -1,7 +1,8 @@
-"""What `lb serve` is asked to record."""
+"""What `lb serve` is asked to record, and to try on what is recorded."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,3 +84,19 @@ def recording(
     if share is not None and not 0.0 < share <= 1.0:
         raise UsageError(f"--record-sample {share:g}: a share is above 0 and at most 1")
     return Recording(file, most, keep, 1.0 if share is None else share)
+
+
+def shadows(given: Sequence[str], recording: Recording | None) -> list[str]:
+    """What `--shadow` asks for. Raises UsageError."""
+    from lb.cli.options import algorithms
+    from lb.strategies import parse
+
+    found = algorithms(given)
+    for text in found:
+        try:
+            parse(text)
+        except UsageError as error:
+            raise UsageError(f"--shadow: {error}") from None
+    if found and recording is not None and recording.share < 1.0:
+        raise UsageError("--shadow has to see all requests; leave --record-sample out")
+    return found

@@ -16,6 +16,7 @@ from lb.cli.options import (
 )
 from lb.cli.recording import Record, RecordKeep, RecordSample, RecordSize
 from lb.cli.recording import recording as wanted
+from lb.cli.recording import shadows as shadows_of
 from lb.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +69,15 @@ def serve(
     record_size: RecordSize = None,
     record_keep: RecordKeep = None,
     record_sample: RecordSample = None,
+    shadow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shadow",
+            metavar="NAME",
+            envvar="LB_SHADOW",
+            help="Show in /lb-stats what this algorithm would give; repeat, or put commas between.",
+        ),
+    ] = None,
     replace: Annotated[
         bool,
         typer.Option(
@@ -94,7 +104,8 @@ def serve(
         return read()
 
     recording = wanted(record, record_size, record_keep, record_sample)
-    run(read(), recording, None if config is None else again, replace)
+    shadows = shadows_of(shadow or [], recording)
+    run(read(), recording, None if config is None else again, replace, shadows)
 
 
 def _with_flags(

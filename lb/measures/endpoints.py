@@ -50,6 +50,7 @@ def stats(report: Report) -> Told:
         "workers": workers(report),
         "backends": [row(backend) for backend in snapshot.backends],
         "departed": departed(snapshot),
+        **({} if report.shadow is None else {"shadow": report.shadow}),
     }
 
 

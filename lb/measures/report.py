@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lb.balancing import BackendView, Pick, Snapshot
 from lb.balancing.departures import joined
@@ -69,6 +70,8 @@ class Report:
     connections_refused: Mapping[str, int] = field(default_factory=dict)
     """Of clients, which came to nothing before any HTTP, by reason."""
 
+    shadow: Mapping[str, Any] | None = None
+    """What other algorithms would give, see `lb.workers.shadow`; None where nobody asks."""
     picks: tuple[Pick, ...] = ()
     """Why the last ones fell as they did, the oldest first, while somebody wants to know. `now` is
     the time of an event loop, which all processes of a machine share."""

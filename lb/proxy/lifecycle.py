@@ -6,10 +6,11 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from time import monotonic
+from typing import Any
 
 from lb import BUILD
 from lb.aside import Lookup, system_lookup
@@ -79,6 +80,8 @@ class Proxy:
         self._key = scenario.key
         self._part = part
         self._recorder = recorder
+        self.shadow: Callable[[], Mapping[str, Any]] | None = None
+        """Tells what other algorithms would give."""
         self._telling = Telling(context, log)
         self._telling.adopt(self._telling.prepared(scenario))
         self.names = Names(log, lookup)
@@ -238,6 +241,7 @@ class Proxy:
             connections_refused=dict(self.context.refusals.counts),
             dropped=self._telling.dropped,
             certificates=self.context.credentials.expiry,
+            shadow=None if self.shadow is None else self.shadow(),
         )
 
     # --- life

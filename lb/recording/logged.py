@@ -33,6 +33,11 @@ APART = -1
 """The number of a call that is not in a sample."""
 
 
+def sealed(events: bytes) -> bytes:
+    """A block."""
+    return BLOCK.pack(len(events), len(events) ^ 0xFFFFFFFF, crc32(events)) + events
+
+
 class RecordedLease(Lease[C]):
     """An attempt, as the log names it; its end is logged."""
 
@@ -76,7 +81,6 @@ class Logged(Balancer[C]):
         self._seed, self._since, self._at, self._share = seed, now, at, share
         self._draws = draws
         self._gap = self._next_gap()
-        self._part = 0
         self._sink = sink
         self._log = bytearray()
         self._failing: Lease[C] | None = None  # its end is part of an event of its own
@@ -85,7 +89,7 @@ class Logged(Balancer[C]):
         super().__init__(setup, rng, now)
         self.lease_type = RecordedLease
         self._names = [backend.name for backend in self.pool.backends]  # by order
-        self.begin_part()
+        sink(self.header())
         self.recording = True
 
     @abstractmethod
@@ -101,34 +105,28 @@ class Logged(Balancer[C]):
 
     # --- parts and blocks
 
-    def begin_part(self) -> None:
-        """Hand the header of a part to the sink."""
-        self._part += 1
+    def header(self, part: int = 1) -> bytes:
+        """What a part begins with that goes on with the block that is handed out next."""
         header: dict[str, object] = {
             "lb": __version__,
             "seed": self._seed,
             "now": self._since,
             "at": self._at,
-            "part": self._part,
+            "part": part,
             "share": self._share,
             "setup": self.setup.as_dict(),
         }
-        if self._part > 1:
+        if part > 1:
             under_way = sum(backend.active for backend in self.pool.backends)
             header |= {"calls": self.admitted, "names": self._names, "under_way": under_way}
         text = json.dumps(header).encode()
-        self._sink(HEAD.pack(MAGIC, VERSION, len(text), crc32(text)) + text)
-
-    def end_part(self) -> None:
-        """Say that the recording goes on in another part, see `begin_part`."""
-        self._log.append(Kind.CONTINUED)
-        self.flush()
+        return HEAD.pack(MAGIC, VERSION, len(text), crc32(text)) + text
 
     def flush(self) -> None:
         """Hand what has been logged since the last block to the sink."""
         if self._log:
             log, self._log = bytes(self._log), bytearray()
-            self._sink(BLOCK.pack(len(log), len(log) ^ 0xFFFFFFFF, crc32(log)) + log)
+            self._sink(sealed(log))
 
     def close(self) -> None:
         """Say that the recording ends here, and log nothing more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from math import inf, isnan, nan
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lb.recording.reader import NONE, Entry, Log
 from lb.strategies import Outcome
 from lb.system import reason
 from lb.traces.observed import UNKNOWN, Observed, Observing
+from lb.traces.visits import Into, Try, Visit
 
 TELLS = 3
 """The first format that says what became of requests."""
@@ -34,7 +35,8 @@ def observed(source: str) -> Observed:
 
     Raises ConfigError: `run.rec: byte 1207: why`.
     """
-    reading = _Reading(source)
+    observing = Observing(source)
+    reading = Reading(observing)
     try:
         for path in parts(Path(source)):
             try:
@@ -43,50 +45,20 @@ def observed(source: str) -> Observed:
                 raise ConfigError([f"{path}: {error}"]) from None
     except OSError as error:
         raise ConfigError([f"{source}: cannot be read: {reason(error)}"]) from None
-    return reading.done()
+    return reading.done(observing)
 
 
-class _Try:
-    """An attempt."""
-
-    __slots__ = ("connected", "ended", "first_byte", "in_flight", "order", "outcome", "started")
-
-    def __init__(self, order: int, started: float, in_flight: int = UNKNOWN) -> None:
-        self.order = order
-        self.started = started
-        self.connected = self.first_byte = self.ended = nan
-        self.outcome = OK
-        self.in_flight = in_flight
-
-
-class _Visit:
-    """A request."""
-
-    __slots__ = ("arrived", "ended", "key", "outcome", "told", "tries", "under_way")
-
-    def __init__(self, arrived: float, key: str) -> None:
-        self.arrived = arrived
-        self.key = key
-        self.ended = nan
-        self.outcome = REFUSED
-        self.tries: dict[int, _Try] = {}
-        """By number of the attempt."""
-        self.under_way: set[int] = set()
-        self.told: tuple[int, int, int] | None = None
-        """Its status, and bytes of its body and of the answer's, once it is told how it ended."""
-
-
-class _Reading:
+class Reading:
     """Takes down what a recording says, part by part."""
 
-    def __init__(self, source: str) -> None:
-        self._observing = Observing(source)
+    def __init__(self, into: Into) -> None:
+        self._into = into
         self._remarks: list[str] = []
         self._header: Header | None = None
         self._first: Header | None = None
         self._names: list[str] = []  # by order, those that have left too
         self._present: set[tuple[str, str]] = set()  # by name and address
-        self._visits: dict[int, _Visit] = {}
+        self._visits: dict[int, Visit] = {}
         self._next = 0
         self._in_flight = UNKNOWN  # at the backend of the next call, in a sample
         self._now = -inf
@@ -110,9 +82,9 @@ class _Reading:
         """One part. Raises BadRecording."""
         log = Log(recording)
         header = log.header()
-        self._begin(header, place)
+        self.begin(header, place)
         for entry in log.events():
-            self._take(entry, place)
+            self.take(entry, place)
         if not log.complete and not log.continued:
             self._remarks.append(
                 f"{place}: not closed (a crash, or it is still being written): read up to its "
@@ -120,8 +92,8 @@ class _Reading:
             )
             self._lost = True  # should there be another part
 
-    def done(self) -> Observed:
-        """All that was read."""
+    def done(self, observing: Observing) -> Observed:
+        """All that was read, which went into `observing`."""
         for number in list(self._visits):
             self._keep(number, self._visits[number])
         first = self._first
@@ -129,14 +101,14 @@ class _Reading:
         if self._changes:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self._changes.items())
             self._remarks.append(f"{self._changed}: changed while it ran ({kinds})")
-        return self._observing.done(
+        return observing.done(
             setup=first.setup,
             lacking=frozenset() if first.version >= TELLS else NOT_TOLD,
             share=first.share,
             remarks=tuple(self._remarks),
         )
 
-    def _begin(self, header: Header, place: str) -> None:
+    def begin(self, header: Header, place: str) -> None:
         before, self._header = self._header, header
         if before is None:
             self._first = header
@@ -158,7 +130,7 @@ class _Reading:
             self._present = {(row.label, row.address) for row in header.setup.backends}
             self._next = header.calls
 
-    def _take(self, entry: Entry, place: str) -> None:
+    def take(self, entry: Entry, place: str) -> None:
         now = entry.now
         if now < self._now:
             if self._now - now >= BACK:
@@ -189,21 +161,21 @@ class _Reading:
     def _time(self, time: float) -> float:
         return time + self._back
 
-    def _visit(self, entry: Entry, number: int) -> _Visit | None:
+    def _visit(self, entry: Entry, number: int) -> Visit | None:
         visit = self._visits.get(number)
         if visit is None and not self._lost:
             raise BadRecording(entry.offset, f"call {number} is not under way")
         return visit
 
-    def _begun(self, entry: Entry, visit: _Visit, attempt: int, order: int) -> None:
+    def _begun(self, entry: Entry, visit: Visit, attempt: int, order: int) -> None:
         if order >= len(self._names):
             raise BadRecording(entry.offset, f"there is no backend {order}")
         in_flight, self._in_flight = self._in_flight, UNKNOWN
         started = self._time(self._now)
-        visit.tries[attempt] = _Try(order, started, in_flight)
+        visit.tries[attempt] = Try(order, started, in_flight)
         visit.under_way.add(attempt)
 
-    def _over(self, number: int, visit: _Visit, ended: float) -> None:
+    def _over(self, number: int, visit: Visit, ended: float) -> None:
         """The balancer has no more to do with it; how it ended may be told yet."""
         if isnan(visit.ended):
             visit.ended = ended
@@ -211,14 +183,14 @@ class _Reading:
         if visit.told is not None or self._header.version < TELLS:
             self._keep(number, visit)
 
-    def _keep(self, number: int, visit: _Visit) -> None:
+    def _keep(self, number: int, visit: Visit) -> None:
         del self._visits[number]
         status, taken, passed = visit.told or (UNKNOWN, UNKNOWN, UNKNOWN)
-        row = self._observing.request(
+        row = self._into.request(
             visit.arrived, visit.ended, visit.outcome, status, visit.key, taken, passed
         )
         for one in visit.tries.values():
-            self._observing.attempt(
+            self._into.attempt(
                 row,
                 self._names[one.order],
                 one.started,
@@ -236,7 +208,7 @@ class _Reading:
 
     def _admit(self, entry: Entry) -> None:
         key, *_, order = entry.body
-        visit = _Visit(self._time(entry.now), key.decode("utf-8", "backslashreplace"))
+        visit = Visit(self._time(entry.now), key.decode("utf-8", "backslashreplace"))
         self._visits[self._next] = visit
         self._next += 1
         if order != NONE:

@@ -51,6 +51,8 @@ class Begin:
     """Picks that it begins behind, so that workers do not march in step."""
     record: Recording | None = None
     """Where it records, if it does."""
+    feed: str | None = None
+    """The socket of a shadow, which is to hear what it does."""
 
 
 @dataclass(frozen=True, slots=True)

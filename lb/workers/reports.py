@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from lb import BUILD
 from lb.balancing import Snapshot
@@ -19,10 +21,16 @@ PATIENCE = 1.0
 class Reports:
     """Of all workers."""
 
-    def __init__(self, seen: Callable[[], Snapshot], present: Callable[[], Sequence[Hand]]) -> None:
+    def __init__(
+        self,
+        seen: Callable[[], Snapshot],
+        present: Callable[[], Sequence[Hand]],
+        shadow: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
         """`seen` is what the main process knows, `present` those who serve."""
         self._seen = seen
         self._present = present
+        self._shadow = shadow
         self._former: Report | None = None
         """What those have counted that are no more."""
         self._coming: asyncio.Task[Report] | None = None
@@ -43,4 +51,5 @@ class Reports:
             self._coming = None
             await asyncio.gather(*(hand.ask(Tell, PATIENCE) for hand in self._present()))
             reports = [hand.report for hand in self._present() if hand.report is not None]
-            return together(self._seen(), BUILD.name, reports, self._former)
+            whole = together(self._seen(), BUILD.name, reports, self._former)
+            return whole if self._shadow is None else replace(whole, shadow=self._shadow())

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from lb.config import Scenario
@@ -17,6 +17,7 @@ from lb.proxy.logs.log import LineLog, Told, open_log
 from lb.proxy.logs.recorder import Recorder, writable
 from lb.recording.wanted import Recording
 from lb.workers import signals
+from lb.workers.beside import Beside
 from lb.workers.chronicle import Chronicle
 from lb.workers.crew import Alone, Crew
 from lb.workers.division import workers
@@ -24,6 +25,7 @@ from lb.workers.exposure import exposed
 from lb.workers.handover import Predecessor
 from lb.workers.main import Main
 from lb.workers.rereading import Read
+from lb.workers.shadow import Shadow
 from lb.workers.successor import PREDECESSOR, command_line
 from lb.workers.supervisor import Supervisor
 
@@ -38,10 +40,12 @@ def serve(
     record: Recording | None = None,
     read: Read | None = None,
     replace: bool = False,
+    shadows: Sequence[str] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until a successor does. Raises CannotListen, CannotRecord.
 
-    `read` reads the file again; `replace` takes over from whoever serves at the same address.
+    `read` reads the file again; `replace` takes over from whoever serves at the same address;
+    `shadows` are algorithms that are tried beside the one that picks.
     """
     signals.ignore_silently()
     raise_limit()
@@ -50,7 +54,8 @@ def serve(
     logging.getLogger().addHandler(told)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(scenario, log, record, read, _predecessor(scenario, replace)))
+            predecessor = _predecessor(scenario, replace)
+            runner.run(_serve(scenario, log, record, read, predecessor, shadows))
     finally:
         signals.ignore_silently()  # a loop that is closed gives them their first meaning back
         logging.getLogger().removeHandler(told)
@@ -71,6 +76,7 @@ async def _serve(
     record: Recording | None,
     read: Read | None,
     predecessor: Predecessor | None,
+    shadows: Sequence[str],
 ) -> None:
     log = Chronicle(line_log)
     if record is not None and predecessor is not None:
@@ -80,15 +86,24 @@ async def _serve(
     if several and record is not None:
         for number in range(workers(scenario)):
             writable(record.of_worker(number + 1).file)
-    recorder = None if record is None or several else Recorder(record, log)
+    shadow = Shadow(shadows, log) if shadows else None
+    beside = Beside(record, shadow)
 
     def crew(scenario: Scenario) -> Crew:
         if several:
-            return Supervisor(scenario, log, record)
-        return Alone(Proxy(scenario, log, recorder=recorder))
+            return Supervisor(scenario, log, beside)
+        proxy = Proxy(scenario, log, recorder=Recorder.of(record, log, beside.path))
+        proxy.shadow = beside.told
+        return Alone(proxy)
 
-    with in_small_portions():
-        await _live(Main(scenario, log, crew, read, predecessor), scenario, log)
+    try:
+        if shadow is not None:
+            shadow.start()
+        with in_small_portions():
+            await _live(Main(scenario, log, crew, read, predecessor), scenario, log)
+    finally:
+        if shadow is not None:
+            await shadow.close()
 
 
 async def _live(main: Main, scenario: Scenario, log: Chronicle) -> None:

@@ -20,8 +20,8 @@ from lb.measures import Report
 from lb.proxy.listening import Bound
 from lb.proxy.logs.log import Log
 from lb.proxy.tls.credentials import Credentials
-from lb.recording.wanted import Recording
 from lb.system import reason
+from lb.workers.beside import Beside
 from lb.workers.division import change_of, offset_of, scenario_of, setup_of, workers
 from lb.workers.drained import Drained
 from lb.workers.gate import Gate
@@ -68,18 +68,18 @@ MARGIN = 3.0
 class Supervisor:
     """A `Crew`."""
 
-    def __init__(self, scenario: Scenario, log: Log, record: Recording | None = None) -> None:
+    def __init__(self, scenario: Scenario, log: Log, beside: Beside) -> None:
         """Must be made inside a running event loop. Raises ConfigError, UsageError."""
         self._loop = asyncio.get_running_loop()
         self._scenario = scenario
         self._log = log
-        self._record = record  # each worker, into a file of its own
+        self._beside = beside
         self._count = workers(scenario)
         self._drained = Drained(self._present, lambda: self._watch.draining, log)
         self._watch = Watch(scenario, log, self._tell_all, self._drained.wait_for)
         self._hands: dict[int, Hand] = {}
         self._keepers: dict[int, asyncio.Task[None]] = {}
-        self._reports = Reports(self._watch.snapshot, self._present)
+        self._reports = Reports(self._watch.snapshot, self._present, beside.told)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bound: Bound = []
         self._gate = Gate([], self._present, log)
@@ -294,7 +294,7 @@ class Supervisor:
             watch.known,
             tuple(listener for listener, _ in self._bound),
             offset_of(setup, number, count),
-            self._record and self._record.of_worker(number + 1),
+            *self._beside.of_worker(number + 1),
         )
 
     # --- talk

@@ -146,8 +146,8 @@ class Worker:
             self._known[heard.backend, heard.address] = heard.result
         part = Part(begin.setup, self._health, self._whole)
         try:
-            record = begin.record
-            recorder = None if record is None else Recorder(record.unused(), self._log)
+            record = None if begin.record is None else begin.record.unused()
+            recorder = Recorder.of(record, self._log, begin.feed)
             proxy = Proxy(begin.scenario, self._log, recorder=recorder, part=part)
             self._proxy = proxy
             for change in begin.changes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lb.cli.recording import recording
+from lb.cli.recording import recording, shadows
 from lb.errors import UsageError
 from lb.recording.wanted import SIZE, Recording
 
@@ -38,3 +38,16 @@ def test_what_cannot_be_meant(
 ) -> None:
     with pytest.raises(UsageError, match=why.replace("?", r"\?")):
         recording(*given)
+
+
+def test_algorithms_of_a_shadow() -> None:
+    assert shadows([], None) == []
+    assert shadows(["p2c:choices=3,peak_ewma", "random"], Recording(FILE)) == [
+        "p2c:choices=3",
+        "peak_ewma",
+        "random",
+    ]
+    with pytest.raises(UsageError, match="--shadow: unknown algorithm 'p2d': did you mean 'p2c'"):
+        shadows(["random,p2d"], None)
+    with pytest.raises(UsageError, match="leave --record-sample out"):
+        shadows(["p2c"], Recording(FILE, share=0.5))

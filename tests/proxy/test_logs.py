@@ -320,8 +320,9 @@ def test_a_disk_that_takes_nothing_holds_neither_the_loop_nor_the_end(tmp_path: 
         it.close()
         go_on.set()
     assert said == [{"file": str(path), "reason": "the file takes less than there is to record"}]
-    it._writer.close(within=10.0)
-    os.close(it._file)
+    assert it._file is not None
+    it._file._writer.close(within=10.0)
+    os.close(it._file._file)
 
 
 def test_a_stop_does_not_wait_for_a_disk_that_takes_no_more(tmp_path: Path) -> None:
@@ -341,5 +342,6 @@ def test_a_stop_does_not_wait_for_a_disk_that_takes_no_more(tmp_path: Path) -> N
         it.close()
         go_on.set()
     assert said == [{"file": str(path), "reason": "the file takes no more"}]
-    it._writer.close(within=10.0)
-    os.close(it._file)
+    assert it._file is not None
+    it._file._writer.close(within=10.0)
+    os.close(it._file._file)

@@ -16,6 +16,7 @@ import pytest
 from lb.balancing import Outcome, QueuePolicy, RetryPolicy, Settings, Setup
 from lb.errors import ConfigError
 from lb.recording.format import BLOCK, HEAD, Kind
+from lb.recording.logged import sealed
 from lb.recording.parts import part_of, parts
 from lb.recording.writer import RecordedBalancer
 from lb.traces.observed import OUTCOMES, UNKNOWN, Observed
@@ -50,10 +51,10 @@ class Played:
         self.balancer.telling = True
 
     def turn(self) -> None:
-        self.balancer.end_part()
-        self.part = []
+        self.balancer.flush()
+        self.part.append(sealed(bytes([Kind.CONTINUED])))
+        self.part = [self.balancer.header(len(self.parts) + 1)]
         self.parts.append(self.part)
-        self.balancer.begin_part()
 
     def written(self, *, closed: bool = True) -> Path:
         if closed:
@@ -303,11 +304,6 @@ def changed(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes
         return head + text + recording[HEAD.size + length :]
 
     return forged
-
-
-def sealed(*events: bytes) -> bytes:
-    log = b"".join(events)
-    return BLOCK.pack(len(log), len(log) ^ 0xFFFFFFFF, crc32(log)) + log
 
 
 def test_a_clock_that_goes_back_is_told_with_its_place(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from lb.balancing import SetState, SetWeight, State
 from lb.config import Scenario
 from lb.errors import LbError
 from lb.workers import supervisor
+from lb.workers.beside import Beside
 from lb.workers.messages import Begin, Said
 from lb.workers.passing import Accepted
 from lb.workers.supervisor import Supervisor
@@ -87,7 +88,7 @@ class Place:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, Any]]] = []
-        self.crew = Supervisor(Scenario.parse(TEXT), self._log)
+        self.crew = Supervisor(Scenario.parse(TEXT), self._log, Beside())
 
     def _log(self, level: str, event: str, **fields: object) -> None:
         self.lines.append((event, fields))

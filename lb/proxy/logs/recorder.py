@@ -19,8 +19,11 @@ from typing import Any
 
 from lb.balancing import Setup
 from lb.errors import CannotRecord
+from lb.proxy.logs.feed import Feed
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.writing import WriterThread
+from lb.recording.format import Kind
+from lb.recording.logged import sealed
 from lb.recording.parts import part_of, stale
 from lb.recording.wanted import Recording
 from lb.recording.writer import RecordedBalancer
@@ -67,42 +70,39 @@ def _told(path: Path) -> Iterator[None]:
 
 
 class Recorder:
-    """Owns the file; makes the balancer that fills it."""
+    """Owns the file; makes the balancer that fills it, and feeds a shadow, if there is one."""
 
     def __init__(
         self,
-        recording: Recording,
+        recording: Recording | None,
         log: Log,
         *,
+        feed: Feed | None = None,
         behind: int = BEHIND,
         seed: int | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Replaces what was in the file, and its parts. Raises CannotRecord."""
-        self._recording = recording
-        self._path = path = recording.file
-        self._log = log
+        self._feed = feed
         self._seed = SystemRandom().getrandbits(64) if seed is None else seed
         self._wall = wall
-        self._size = 0
-        self._part = 1
-        self._turning = False
+        self._share = 1.0 if recording is None else recording.share
         self._balancer: RecordedBalancer[Any] | None = None
-        with _told(path):
-            self._file = _opened(path)
-            if recording.keep is not None and not stat.S_ISREG(os.fstat(self._file).st_mode):
-                os.close(self._file)
-                raise CannotRecord(f"cannot record parts to {path}: not a regular file")
-            for old in stale(path):
-                old.unlink()
-        self._taking = True
-        self._error: OSError | None = None  # set by the writer's thread
-        self._full = 1  # number of the part that the writer's thread fills
-        self._writer = WriterThread("recorder", self._append, behind)
+        self._file = None if recording is None else _File(recording, log, behind)
+
+    @classmethod
+    def of(cls, recording: Recording | None, log: Log, path: str | None) -> Recorder | None:
+        """One that records, feeds the shadow at this path, or both; None for neither.
+
+        Raises CannotRecord.
+        """
+        if recording is None and not path:
+            return None
+        return cls(recording, log, feed=Feed(path, log) if path else None)
 
     def balancer(self, setup: Setup, now: float) -> RecordedBalancer[Any]:
         """The balancer of this setup; what it is told goes to the file."""
-        share = self._recording.share
+        share = self._share
         balancer: RecordedBalancer[Any] = RecordedBalancer(
             setup,
             Random(self._seed),
@@ -119,60 +119,99 @@ class Recorder:
 
     def flush(self) -> None:
         """Hand on what has been logged; say so when it cannot be written. Call it on every tick."""
-        if self._balancer is not None:
-            self._balancer.flush()
-        if self._error is not None:
-            self._end("error", reason(self._error))
+        balancer, file = self._balancer, self._file
+        if balancer is not None:
+            balancer.flush()
+        if file is not None:
+            file.look()
+            if not file.open and balancer is not None and self._feed is None:
+                balancer.close()  # for nobody
+        if self._feed is not None:
+            self._feed.flush()
 
     def close(self) -> None:
         if self._balancer is not None:
             self._balancer.close()
-        if self._writer.close(LAST_BLOCKS):
-            self.flush()
-            os.close(self._file)
-        else:  # the file stays the thread's
-            self._end("error", "the file takes no more")
+        if self._file is not None:
+            self._file.close()
+        if self._feed is not None:
+            self._feed.close()
 
     def _take(self, block: bytes) -> None:
-        if not self._taking:
-            return
-        self._size += len(block)
         balancer = self._balancer
+        if self._file is not None:
+            self._file.take(block, balancer)
+        if self._feed is not None and balancer is not None:
+            self._feed.take(block, balancer)
+
+
+class _File:
+    """The file of a recording, in parts."""
+
+    def __init__(self, recording: Recording, log: Log, behind: int) -> None:
+        """Raises CannotRecord."""
+        self._recording = recording
+        self._path = path = recording.file
+        self._log = log
+        self._size = 0
+        self._part = 1
+        with _told(path):
+            self._file = _opened(path)
+            if recording.keep is not None and not stat.S_ISREG(os.fstat(self._file).st_mode):
+                os.close(self._file)
+                raise CannotRecord(f"cannot record parts to {path}: not a regular file")
+            for old in stale(path):
+                old.unlink()
+        self.open = True
+        self._error: OSError | None = None  # set by the writer's thread
+        self._full = 1  # number of the part that the writer's thread fills
+        self._writer = WriterThread("recorder", self._append, behind)
+
+    def take(self, block: bytes, balancer: RecordedBalancer[Any] | None) -> None:
+        """Write a block, soon."""
+        if not self.open:
+            return
+        most, keep = self._recording.size, self._recording.keep
+        self._size += len(block)
         if not self._writer.put(block):
             self._end("error", "the file takes less than there is to record")
-        elif balancer is not None and balancer.recording and not self._turning:
-            self._look(balancer)
-
-    def _look(self, balancer: RecordedBalancer[Any]) -> None:
-        """See whether the part is full."""
-        most, keep = self._recording.size, self._recording.keep
-        if self._size < most:
-            return
-        if keep is None:
-            balancer.close()  # its last block is taken yet
+        elif self._size < most or balancer is None or not balancer.recording:
+            pass
+        elif keep is None:
+            self._writer.put(sealed(bytes([Kind.END])))
             self._end("warning", f"the limit of {most} bytes is reached")
         else:
             self._turn(balancer, keep)
 
     def _turn(self, balancer: RecordedBalancer[Any], keep: int) -> None:
         """Go on in another part."""
-        self._turning = True
-        balancer.end_part()
-        self._writer.put(NEXT)  # where there was room for the block before, there is for this
-        self._size = 0
-        balancer.begin_part()
-        self._turning = False
         full, gone = part_of(self._path, self._part), self._part - keep + 1
+        self._part += 1
+        header = balancer.header(self._part)
+        self._size = len(header)
+        turning = (sealed(bytes([Kind.CONTINUED])), NEXT, header)
+        if not all(map(self._writer.put, turning)):
+            self._end("error", "the file takes less than there is to record")
+            return
         more = {"dropped": str(part_of(self._path, gone))} if gone > 0 else {}
         self._log("info", "recording goes on in another part", full=str(full), **more)
-        self._part += 1
+
+    def look(self) -> None:
+        """Say so when it cannot be written."""
+        if self._error is not None:
+            self._end("error", reason(self._error))
+
+    def close(self) -> None:
+        if self._writer.close(LAST_BLOCKS):
+            self.look()
+            os.close(self._file)
+        else:  # the file stays the thread's
+            self._end("error", "the file takes no more")
 
     def _end(self, level: str, why: str) -> None:
-        if self._taking:
-            self._taking = False
+        if self.open:
+            self.open = False
             self._log(level, "recording ends", file=str(self._path), reason=why)
-            if self._balancer is not None:
-                self._balancer.close()
 
     # --- on the writer's thread
 
