@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lb.cli.interrupts import Heard, terminable
+from lb.cli.invocation import again
 from lb.cli.options import (
     Algorithms,
     AsJson,
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
+NOT_MEANT = ("out", "workers", "as_json", "quiet")
+"""What changes nothing of what is found."""
+
+
 def recommend(
+    context: typer.Context,
     config: ConfigFile = None,
     objective: Annotated[
         list[str] | None,
@@ -61,7 +67,7 @@ def recommend(
         typer.Option(
             metavar="DIR",
             envvar="LB_OUT",
-            help="Where recommend.json, recommended.toml and a picture go [nowhere].",
+            help="Where recommend.json, recommended.toml, report.html and a picture go [nowhere].",
         ),
     ] = None,
     workers: Workers = "auto",
@@ -82,12 +88,8 @@ def recommend(
     from sim import scenarios
     from sim.analysis.objectives import Answer
     from sim.fit.recommend import Interrupted
-    from sim.output.recommended import (
-        REPORT,
-        budget_told,
-        print_recommendation,
-        write_recommendation,
-    )
+    from sim.output.recommended import budget_told, print_recommendation
+    from sim.output.recommended_files import REPORT, write_recommendation
 
     hands = number_of_workers(workers)
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
@@ -123,7 +125,7 @@ def recommend(
     print_recommendation(found, terminal)
     if out is not None:
         try:
-            write_recommendation(found, out)
+            write_recommendation(found, out, again(context, NOT_MEANT))
             terminal.say(f"Everything is in {out}/")
         except LbError as error:
             failure = error  # what took long is not lost for want of a place

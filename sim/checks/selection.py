@@ -146,7 +146,7 @@ def outcomes(
             sampler = Sampler(crew, budget / RANKED)
             field = contenders(there, case.algorithms).contenders
             field = [it for it in field if it.text in case.algorithms]
-            selection, _ = rank(sampler, there, aims, field, RANKED)
+            selection, _, _ = rank(sampler, there, aims, field, RANKED)
             yield Outcome(case.name, best, selection.left, selection.leader)
 
 

@@ -1,15 +1,11 @@
-"""A recommendation for a person: a table, sentences that give reasons, and a directory of files."""
+"""A recommendation for a person: a table, and sentences that give reasons."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
-from lb.config.effective import effective_text
-from lb.system import writing
 from lb.terminal import Terminal, counted
 from sim.analysis.objectives import Answer
 from sim.analysis.statistics import Estimate
@@ -20,13 +16,9 @@ from sim.fit.recommend.numbers import Number
 from sim.fit.recommend.recommendation import WORDS, Recommendation, Row
 from sim.fit.recommend.searching import own_algorithm
 from sim.fit.recommend.selection import ERROR
-from sim.fit.recommend.variations import weighted
 from sim.fit.recommend.weights import Weights
 from sim.output.words import milliseconds
 
-DOCUMENT, PICTURE, FILE = "recommend.json", "headroom.png", "recommended.toml"
-REPORT = (DOCUMENT, PICTURE, FILE)
-"""Files that `write_recommendation` may leave."""
 MET = {
     Answer.MET: "is met",
     Answer.MISSED: "is missed",
@@ -42,24 +34,9 @@ def print_recommendation(found: Recommendation, terminal: Terminal) -> None:
     """The table of the best, and what follows."""
     shown = _shown(found)
     if shown:
-        aims = found.aims
-        header = ["algorithm", *map(_head, aims), "objective", "safe load", "one lost"]
-        rows = [
-            [
-                f"{'*' if row.in_set else ' '} {row.algorithm}",
-                *(told(row.figures[aim.metric], aim, steady=row.steady) for aim in aims),
-                WORDS[row.answer],
-                times(row.headroom),
-                times(row.one_lost),
-            ]
-            for row in shown
-        ]
         more = len(found.rows) - len(shown)
-        title = (
-            f"{', '.join(map(str, aims))}; 95 % intervals; * cannot be told from the best; loads "
-            f"in times today's{f'; {more} more in --json' if more else ''}"
-        )
-        terminal.table(title, header, rows)
+        left_out = f"; {more} more in --json" if more else ""
+        terminal.table(title(found) + left_out, header(found), table_rows(found, shown))
     for sentence in sentences(found):
         terminal.say(sentence)
     texts: dict[str, list[str]] = {}
@@ -68,6 +45,33 @@ def print_recommendation(found: Recommendation, terminal: Terminal) -> None:
             texts.setdefault(one.toml(found.scenario), []).append(one.algorithm)
     for text, names in texts.items():
         terminal.say(f"\n# weights for {' and '.join(names)}, to paste\n{text.rstrip()}")
+
+
+def title(found: Recommendation) -> str:
+    """Of the table."""
+    return (
+        f"{', '.join(map(str, found.aims))}; 95 % intervals; * cannot be told from the best; loads "
+        "in times today's"
+    )
+
+
+def header(found: Recommendation) -> list[str]:
+    """Of its columns."""
+    return ["algorithm", *map(_head, found.aims), "objective", "safe load", "one lost"]
+
+
+def table_rows(found: Recommendation, shown: list[Row]) -> list[list[str]]:
+    """One for each of `shown`."""
+    return [
+        [
+            f"{'*' if row.in_set else ' '} {row.algorithm}",
+            *(told(row.figures[aim.metric], aim, steady=row.steady) for aim in found.aims),
+            WORDS[row.answer],
+            times(row.headroom),
+            times(row.one_lost),
+        ]
+        for row in shown
+    ]
 
 
 def _shown(found: Recommendation) -> list[Row]:
@@ -305,37 +309,3 @@ def budget_told(found: Recommendation) -> str:
     why = ", more than the budget, for one round of all of them takes so many" if over else ""
     spent = f"{found.spent / 1e6:.3g} million requests"
     return f"{contenders}, {spent}, seed {found.scenario.run.seed}{why}."
-
-
-def write_recommendation(found: Recommendation, directory: Path) -> list[Path]:
-    """recommend.json, the file as recommended, and a picture. Raises CannotWrite."""
-    from sim.output.plots.headroom import headroom_picture
-    from sim.output.plots.pictures import save
-
-    written = [directory / DOCUMENT]
-    with writing(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(found.as_dict(), indent=1) + "\n"
-        (directory / DOCUMENT).write_text(text, encoding="utf-8")
-        if (file := recommended_file(found)) is not None:
-            written.append(directory / FILE)
-            written[-1].write_text(file, encoding="utf-8")
-        if any(row.headroom is not None for row in found.rows):
-            written.append(directory / PICTURE)
-            save(headroom_picture(found), written[-1])
-        for name in set(REPORT) - {path.name for path in written}:
-            (directory / name).unlink(missing_ok=True)
-    return written
-
-
-def recommended_file(found: Recommendation) -> str | None:
-    """The scenario file with what is suggested in it; None where nothing is."""
-    if found.suggested is None:
-        return None
-    algorithm = found.suggested.algorithm
-    there = found.scenario.model_copy(update={"algorithm": found.scenario.chosen(algorithm)})
-    name = algorithm.partition(":")[0]
-    for one in found.weights:
-        if one.algorithm == name:
-            there = weighted(there, one.weights)
-    return effective_text(there)

@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from lb.config import Scenario
+from sim.fit.recommend.sampling import Sampler
 from tests.cli.conftest import lb, on_a_terminal
 from tests.cli.test_simulate import here
 
@@ -52,6 +53,9 @@ def test_files_that_it_leaves(here: Path) -> None:
     assert "Suggested: p2c." in shown
     assert Scenario.load(here / "there/recommended.toml").algorithm.name == "p2c"
     assert json.loads((here / "there/recommend.json").read_text())["suggested"] == "p2c"
+    page = (here / "there/report.html").read_text()
+    assert "<svg" in page
+    assert "lb recommend --config lb.toml --objective" in page
     assert (here / "there/headroom.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -102,6 +106,18 @@ def test_ctrl_c_leaves_what_is_known() -> None:
     document = json.loads(result.stdout)
     assert document["interrupted"] is True
     assert document["suggested"]
+    rounds = mock.Mock(side_effect=[mock.DEFAULT, KeyboardInterrupt])
+    observe = Sampler.observe
+
+    def once(self: Sampler, *given: Any) -> Any:
+        rounds()
+        return observe(self, *given)
+
+    with mock.patch.object(Sampler, "observe", once):  # amid the second round of the ranking
+        result = lb("recommend", "-c", "lb.toml", *AIM, "-a", "p2c,random", "--budget", "1M")
+    assert result.returncode == 130
+    assert "Suggested: " in result.stdout
+    assert "interrupted" in result.stdout
     with mock.patch("sim.fit.recommend.searching.rank", stopped):
         result = lb("recommend", "-c", "lb.toml", *AIM, *FEW)
     assert (result.returncode, result.stdout) == (130, "")

@@ -22,7 +22,8 @@ from sim.fit.recommend.scores import figure, score
 from sim.fit.recommend.searching import budget_of, rank
 from sim.fit.recommend.variations import kinds, losses, of_number, scaled
 from sim.fit.recommend.weights import best_weights
-from sim.output.recommended import recommended_file, sentences
+from sim.output.recommended import sentences
+from sim.output.recommended_files import recommended_file
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
 TWICE = '{ law = "exponential", mean = "0.5s" }'
@@ -263,7 +264,7 @@ def test_settings_that_change_nothing_are_said_to() -> None:
     names = ["random", "weighted_round_robin"]
     with Crew() as crew:
         field = contenders(there, names).contenders
-        _, rows = rank(Sampler(crew, 1e5), there, [Aim("mean", 9.0)], field, 0.5)
+        _, rows, _ = rank(Sampler(crew, 1e5), there, [Aim("mean", 9.0)], field, 0.5)
     assert {row.algorithm: row.same_as for row in rows} == {
         "random": "",
         "weighted_round_robin": "",

@@ -187,14 +187,19 @@ class Sampler:
         ]
         expected = min((cost(task.setting.scenario) for task in todo), default=0.0) * QUICKEST
         done: dict[int, Observation] = {}
-        with closing(self.crew.as_done(Observer(), todo, expected)) as settled:
-            for place, future in settled:
-                done[place] = result(future)
-                self.spent += done[place].requests
-                if self.on_progress is not None:
-                    self.on_progress(min(self.spent / max(self.whole, 1.0), 1.0))
-        for place, task in enumerate(todo):
-            self._seen.setdefault(task.setting, []).append(done[place])
+        try:
+            with closing(self.crew.as_done(Observer(), todo, expected)) as settled:
+                for place, future in settled:
+                    done[place] = result(future)
+                    self.spent += done[place].requests
+                    if self.on_progress is not None:
+                        self.on_progress(min(self.spent / max(self.whole, 1.0), 1.0))
+        finally:
+            # Those up to the first that is missing: any other choice favours what is quickly made.
+            for place, task in enumerate(todo):
+                if place not in done:
+                    break
+                self._seen.setdefault(task.setting, []).append(done[place])
         return [self.seen(setting)[:replications] for setting in settings]
 
     def drop(self, setting: Setting) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -124,7 +124,9 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
         return
     variants = _ends(scenario)
     ranked = RANKED / (1 + AT_ENDS * len(variants))
-    found.selection, found.rows = rank(sampler, scenario, aims, field.contenders, ranked)
+    found.selection, found.rows, stopped = rank(sampler, scenario, aims, field.contenders, ranked)
+    if stopped:
+        raise KeyboardInterrupt
     for settings, there in variants:
         until = min(sampler.spent / max(sampler.whole, 1) + AT_ENDS * ranked, RANKED)
         found.ends.append(_at_end(found, sampler, field, settings, there, until))
@@ -145,13 +147,23 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
             found.weights.append(weights)
 
 
+class Ranking(NamedTuple):
+    """What came of a selection."""
+
+    selection: Selection
+    rows: list[Row]
+    """The set first, simplest first; then the others, best first."""
+    stopped: bool
+    """Whether Ctrl-C ended it, after rounds that are complete."""
+
+
 def rank(
     sampler: Sampler,
     scenario: Scenario,
     aims: Sequence[Aim],
     field: Sequence[Contender],
     until: float,
-) -> tuple[Selection, list[Row]]:
+) -> Ranking:
     """The selection, and a row for each; `until` is the share of the whole budget to spend at most.
 
     The first round is always played; where the budget is small its replications are shorter.
@@ -162,13 +174,26 @@ def rank(
         there = of_length(scenario, max(int(min(each / 2, there.run.requests or each)), 500))
     settings = {it.text: Setting(there, it.text) for it in field}
 
+    stopped = False
+
     def rounds(names: Sequence[str], replications: int) -> Mapping[str, Score] | None:
+        nonlocal stopped
+        if stopped:
+            return None
         asked = [settings[name] for name in names]
         done = len(sampler.seen(asked[0]))
         costs = (replications - done) * len(names) * _cost(sampler, settings, there)
         if done and costs > sampler.left(until):
             return None
-        seen = sampler.observe(asked, replications)
+        try:
+            seen = sampler.observe(asked, replications)
+        except KeyboardInterrupt:
+            stopped, whole = True, min(len(sampler.seen(it)) for it in asked)
+            if whole < 2:
+                raise
+            if done:
+                return None  # rounds that are complete say what they say
+            seen = [sampler.seen(it)[:whole] for it in asked]
         return {name: score(mine, aims) for name, mine in zip(names, seen, strict=True)}
 
     selection = select([it.text for it in field], rounds)
@@ -183,9 +208,8 @@ def rank(
         same = _same(one.text, selection, [row.algorithm for row in rows])
         rows.append(Row(one, figures, answers, used, len(seen), calm, among, same))
         sampler.drop(settings[one.text])
-    return selection, sorted(
-        rows, key=lambda row: (not row.in_set, 0.0 if row.in_set else row.used)
-    )
+    rows.sort(key=lambda row: (not row.in_set, 0.0 if row.in_set else row.used))
+    return Ranking(selection, rows, stopped)
 
 
 def _same(text: str, selection: Selection, simpler: Sequence[str]) -> str:
@@ -237,7 +261,9 @@ def _at_end(
     there: Scenario,
     until: float,
 ) -> End:
-    selection, rows = rank(sampler, there, found.aims, field.contenders, until)
+    selection, rows, stopped = rank(sampler, there, found.aims, field.contenders, until)
+    if stopped:
+        raise KeyboardInterrupt
     mine = found.suggested or found.nearest
     name = None if mine is None else mine.algorithm
     answer: Answer | None = next((row.answer for row in rows if row.algorithm == name), None)
