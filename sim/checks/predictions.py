@@ -3,7 +3,8 @@
 Each world is a pool drawn at random, recorded for one run under one setting, and asked what another
 one would give; then the other is simulated many times on the same arrivals. Intervals should cover
 what comes of it in 95 of 100 worlds, whether the model is the world itself, one whose parameters
-were estimated (as its calibration says), or one that lacks something (a network).
+were estimated (as its calibration says), one that lacks something (a network), or the one that a
+calibration makes of the very recording.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lb.errors import LbError
 from lb.terminal import Terminal
 from lb.traces.observed import Observed
 from sim.crew import Crew
+from sim.fit.calibrate import calibrate
 from sim.fit.predict import Prediction, predict
 from sim.fit.predict.doubt import logs
 from sim.fit.predict.replayed import replayed
@@ -41,7 +43,7 @@ LAWS = (
     '{ law = "deterministic", mean = "%gms" }',
 )
 ALGORITHMS = ("weighted_round_robin", "random", "p2c", "least_connections", "peak_ewma")
-KINDS = ("the world itself", "estimated", "without its network")
+KINDS = ("the world itself", "estimated", "without its network", "calibrated")
 RUNS = 16
 """Simulations of what comes of a change."""
 ELSEWHERE = 777_777
@@ -155,7 +157,10 @@ def study(kind: str, worlds: int) -> Counter[str]:
     for number in range(worlds):
         one = case(number, kind)
         seen = witnessed(one.world, 9, f"world {number}")
-        told = predict(one.model, [one.change], seen, replications=20)
+        model = one.model
+        if kind == "calibrated":
+            model = changed(calibrate(seen, replays=0).scenario, {"run.seed": model.run.seed})
+        told = predict(model, [one.change], seen, replications=20)
         found["refused"] += not told.gate.passed
         if told.current is None or not told.changes[-1].outlook.latency:
             continue
@@ -169,11 +174,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Study them all; the exit status is 1 where intervals cover too little for chance."""
     parser = argparse.ArgumentParser(prog="python -m sim.checks.predictions", description=__doc__)
     parser.add_argument("--worlds", type=int, default=100, help="of each kind [100]")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="of model [all]")
     given = parser.parse_args(arguments)
     rows: list[list[str]] = []
     poor = False
     try:
-        for kind in KINDS:
+        for kind in given.kind or KINDS:
             seen = study(kind, given.worlds)
             several = len(FIGURES) * seen["all"]
             shares = {name: seen[name] / max(seen["all"], 1) for name in FIGURES}

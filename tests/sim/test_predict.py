@@ -186,6 +186,13 @@ def test_without_a_recording_the_file_vouches_or_nobody() -> None:
     assert told.gate.answer is Answer.FAILED
 
 
+def test_a_model_made_from_the_very_recording_is_told_so() -> None:
+    known = {"from": "old/day.rec", "requests": len(recorded()), "seconds": 25.0}
+    (remark,) = predicted(seen=recorded(), calibration=known).told.remarks
+    assert "made from this very recording" in remark
+    assert not predicted(seen=recorded(), calibration={**known, "requests": 9}).told.remarks
+
+
 # --- what is not sure
 
 

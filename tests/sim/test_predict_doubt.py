@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lb.config import changed
+from lb.config import Calibration, changed
 from lb.traces.observed import Observing
 from sim import predict
 from sim.fit.predict import doubt, replayed, sample
@@ -31,6 +31,19 @@ def test_parameters_are_drawn_by_their_intervals() -> None:
     values = np.array([one["backend.0.model.service.mean"] for one in found.keys], float)
     assert 0.0065 < values.min() < 0.010 < values.max() < 0.0125
     assert (found.luck[::2] == -found.luck[1::2]).all()
+
+
+def test_what_was_estimated_together_is_drawn_together() -> None:
+    rows = [
+        {"key": f"backend.{at}.model.service.mean", "value": 0.010, "low": 0.009, "high": high}
+        for at, high in enumerate((0.011, 0.011, 0.012))
+    ]
+    known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "estimate": rows}
+    found = sets(Calibration.model_validate(known), 1)
+    assert found.luck.shape == (60, 2)
+    for keys in found.keys:
+        one, same, other = keys.values()
+        assert one == same != other
 
 
 def test_unknowns_of_one_kind_go_together() -> None:

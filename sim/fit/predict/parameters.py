@@ -43,13 +43,17 @@ class Sets:
 
 
 def sets(calibration: Calibration | None, seed: int) -> Sets:
-    """By the calibration's intervals, taken to be independent of each other."""
+    """By the calibration's intervals, taken to be independent of each other.
+
+    Several backends' parameters of one kind that are the same to the last digit were estimated
+    together, and are drawn together.
+    """
     rows = () if calibration is None else calibration.estimate
-    known = [
-        (row.key, *numbers)
-        for row in rows
-        if (numbers := _ordered(row.low, row.value, row.high)) is not None
-    ]
+    known: dict[tuple[str, float, float, float], list[str]] = {}
+    for row in rows:
+        numbers = _ordered(row.low, row.value, row.high)
+        if numbers is not None:
+            known.setdefault((kind_of(row.key), *numbers), []).append(row.key)
     if not known:
         return Sets()
     rng = Random(f"parameters {seed}")
@@ -57,10 +61,19 @@ def sets(calibration: Calibration | None, seed: int) -> Sets:
     half = [[rng.gauss(0.0, 1.0) for _ in known] for _ in range(pairs)]
     luck = np.array([side for row in half for side in (row, [-z for z in row])])
     drawn: list[Keys] = [
-        {key: _at(z, *three) for z, (key, *three) in zip(row, known, strict=True)}
+        {
+            key: _at(z, *three)
+            for z, ((_, *three), keys) in zip(row, known.items(), strict=True)
+            for key in keys
+        }
         for row in luck.tolist()
     ]
     return Sets(drawn, luck)
+
+
+def kind_of(key: str) -> str:
+    """A path without the numbers in it."""
+    return ".".join(part for part in key.split(".") if not part.isdigit())
 
 
 def _ordered(*three: object) -> tuple[float, float, float] | None:
@@ -83,8 +96,7 @@ def unknowns(calibration: Calibration | None) -> list[tuple[Keys, Keys]]:
     """Low and high ends; those of one kind at several backends go together."""
     kinds: dict[str, tuple[Keys, Keys]] = {}
     for row in () if calibration is None else calibration.unknown:
-        kind = ".".join(part for part in row.key.split(".") if not part.isdigit())
-        low, high = kinds.setdefault(kind, ({}, {}))
+        low, high = kinds.setdefault(kind_of(row.key), ({}, {}))
         low[row.key], high[row.key] = row.low, row.high
     return list(kinds.values())
 

@@ -14,6 +14,7 @@ import numpy as np
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError, nearest
 from lb.traces.observed import Observed
+from lb.traces.observing import observe
 from sim.analysis.distances import distance
 from sim.crew import Crew, Workers
 from sim.fit.predict import doubt
@@ -37,7 +38,7 @@ MANY = 3_000_000
 def predict(
     scenario: Scenario,
     changes: Sequence[WhatIf | str] = (),
-    seen: Observed | None = None,
+    seen: Observed | str | Path | None = None,
     *,
     metric: str = "p99",
     max_error: Mapping[str, float] | None = None,
@@ -47,10 +48,11 @@ def predict(
 ) -> Prediction:
     """What `changes`, algorithms or more, would do to the service that `scenario` models.
 
-    `seen` is a recording of the current setting, which the model has to tell first; without one the
-    file's own [calibration] says how far it is off. `metric`: mean, p50, p95 or p99, what a gain is
-    told by. `max_error`: relative errors by figure from which the model is not believed. All
-    settings see the same requests. `workers`: see `simulate`. `on_replication` is called after each
+    `seen` is a recording of the current setting, or a file that holds one (`lb.traces.observing`
+    says which), that the model has to tell first; without one the file's own [calibration] says how
+    far it is off. `metric`: mean, p50, p95 or p99, what a gain is told by. `max_error`: relative
+    errors by figure from which the model is not believed. All settings see the same requests.
+    `workers`: see `simulate`. `on_replication` is called after each
     replication with how many there will be, as far as is known.
 
     >>> from sim import Scenario, predict
@@ -67,6 +69,8 @@ def predict(
         if asked.count(it) > 1:
             raise UsageError(f"{it} is asked twice")
     scenario.modelled()
+    if isinstance(seen, str | Path):
+        seen = observe(str(seen), scenario.key)
     setting = current(scenario, seen)
     with TemporaryDirectory(prefix="lb-predict-") as directory, Crew(workers) as crew:
         work = _Work(setting, asked, seen, Path(directory), metric, max_error or {}, replications)
@@ -100,6 +104,10 @@ class _Work:
             remarks.append(
                 f"{times:g} times the traffic is the same requests in as much less time: bursts "
                 "keep their size, and are as much shorter"
+            )
+        if _made_from(self._now, seen):
+            remarks.append(
+                "the model was made from this very recording: another one may show a larger error"
             )
         if self._now.faults:
             remarks.append("the faults of the file strike in every replay")
@@ -287,6 +295,14 @@ def _loads(setting: Setting) -> list[tuple[Any, float]]:
         capacity = scenario.capacity_of(model, length)
         found.append((row, 0.0 if limited else sent * rate * work / capacity))
     return found
+
+
+def _made_from(scenario: Scenario, seen: Observed | None) -> bool:
+    """Whether that is what the model was calibrated from."""
+    made = scenario.calibration
+    if made is None or seen is None:
+        return False
+    return (Path(made.source).name, made.requests) == (Path(seen.source).name, len(seen))
 
 
 def _keyed(seen: Seen | None) -> bool:
