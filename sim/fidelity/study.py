@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from lb import BUILD, __version__
 from lb.errors import LbError, UsageError
+from lb.system import cores
 from sim.fidelity import findings, overhead
 from sim.fidelity.cases import SCENARIOS, Case, Target
 from sim.fidelity.overhead import Overhead
@@ -104,12 +107,24 @@ class Study:
             "target": target.name,
             "seconds": self.cases[0].seconds,
             "cases": len(self.cases),
+            "machine": machine(),
             "overhead": median(row["overhead"]["mean"] for row in self.done) if self.done else None,
             **findings.as_dict(self.done),
             "left_out": {name: why for name, why in target.left_out.items() if name not in names},
             "scenarios": {name: SCENARIOS.get(name, name) for name in sorted(names)},
             "runs": self.done,
         }
+
+
+def machine() -> dict[str, Any]:
+    """What it runs on."""
+    return {
+        "lb": __version__,
+        "build": BUILD.name,
+        "python": platform.python_version(),
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.release()}",
+    }
 
 
 def opened(cases: Sequence[Case], directory: Path | None) -> Study:

@@ -73,11 +73,12 @@ def _percent(share: float) -> str:
 
 def sentences(told: Told) -> Iterator[str]:
     """What stands below the tables."""
-    rows = told["runs"]
+    rows, machine = told["runs"], told["machine"]
     invalid = len(rows) - told["judged"]
     yield (
         f"{counted(str(told['judged']), 'run')} of {told['seconds']:g} s judged, {told['passed']} "
-        f"passed."
+        f"passed, on {machine['cores']} cores of {machine['system']}; lb {machine['lb']}, "
+        f"{machine['build']}, Python {machine['python']}."
         + (f" {counted(str(invalid), 'run')} said nothing, after all tries." if invalid else "")
     )
     if told["overhead"] is not None:

@@ -159,7 +159,8 @@ def test_a_study_as_people_read_it(
     assert "crash: a backend is killed and restarted" in said
     assert "300/180 -40.0" in said
     words = " ".join(said.split())
-    assert "7 runs of 60 s judged, 6 passed. 1 run said nothing, after all tries." in words
+    assert "7 runs of 60 s judged, 6 passed, on " in words
+    assert ". 1 run said nothing, after all tries." in words
     assert "crash, roundrobin: a share was 3.0 points off" in words
     assert f"crash, roundrobin: p95 -40.0%: {findings.UNEXPLAINED}" in words
     assert "crash, static-rr: invalid: this machine was busy" in words

@@ -33,6 +33,7 @@ def a_study(target: str = "lb", cases: int = 2) -> dict[str, Any]:
         "target": target,
         "seconds": 60.0,
         "cases": cases,
+        "machine": {"lb": "1", "build": "pure", "python": "3", "cores": 2, "system": "Linux 6"},
         "overhead": 0.001,
         **findings.as_dict(runs),
         "left_out": {},
