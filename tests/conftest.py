@@ -29,6 +29,7 @@ ONCE = (
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),
     *(
         "sim/test_calibrate.py",
+        "sim/test_calibrate_picks.py",
         "sim/test_seen.py",
         "sim/test_shadow.py",
         "sim/test_teeth.py",

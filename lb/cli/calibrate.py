@@ -63,7 +63,7 @@ def calibrate(
             "--algorithm",
             metavar="NAME",
             envvar="LB_ALGORITHM",
-            help="What balanced, where FILE does not say it: an access log.",
+            help="What balanced, where FILE, an access log, does not say it [what its picks tell].",
         ),
     ] = None,
     replays: Annotated[
@@ -85,6 +85,8 @@ def calibrate(
     """
     if output == STDOUT and as_json:
         raise UsageError("-o - and --json both print on stdout; give one of them")
+    if output is not None and output != STDOUT and output.resolve() == file.resolve():
+        raise UsageError(f"-o {output}: that is the recording itself; give another name")
     fields = dict(map(_pair, field or []))
 
     from lb.system import try_directory

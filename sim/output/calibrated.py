@@ -88,6 +88,8 @@ def write_scenario(calibration: Calibration, path: Path) -> list[Path]:
     beside: dict[str, Floats] = {}
     text = calibration.text(beside)
     written = [path]
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     for name, values in beside.items():
         own = f"{path.stem}-{name}"
         text = text.replace(f'file = "{name}"', f'file = "{own}"')

@@ -26,6 +26,7 @@ from sim.fit.calibrate.edges import LONGEST, begins
 from sim.fit.calibrate.keys import Keys, keys, work_by_key
 from sim.fit.calibrate.limits import completed, patience, time_limit
 from sim.fit.calibrate.model import Backend, Way
+from sim.fit.calibrate.picks import guessed
 from sim.fit.calibrate.replay import replay
 from sim.fit.calibrate.sampled import station_of_sample
 from sim.fit.calibrate.services import Service, services
@@ -66,15 +67,18 @@ def calibrate(
 ) -> Calibration:
     """The model of what was seen, with intervals of 95 %.
 
-    `algorithm` is what balanced, where the source does not say it.
+    `algorithm` is what balanced; where neither it nor the source says so, the picks tell.
 
     `quick` leaves out what takes long: samples drawn again, slow-down of workers by each other, and
     the replay of the recording. `on_step` is told what is done next. Raises ConfigError where the
     source lacks timings, or too little was seen.
     """
     it = seen if isinstance(seen, Seen) else Seen.of(seen)
-    if algorithm is not None:
-        it = _balanced_by(it, algorithm)
+    guess = None
+    if algorithm is None and it.observed.setup is None:
+        guess = guessed(it)
+    if algorithm is not None or guess is not None:
+        it = _balanced_by(it, algorithm or (guess.name if guess else ""))
     say = on_step or (lambda _: None)
     _check(it)
     rng = np.random.default_rng(seed)
@@ -140,7 +144,11 @@ def calibrate(
         faults=faults,
         time_limit=time_limit(it),
         patience=patience(it),
-        remarks=(*it.observed.remarks, *_remarks(it, arrivals, popularity, backends)),
+        remarks=(
+            *it.observed.remarks,
+            *(() if guess is None else (f"it seems that {guess.name} balanced: {guess.why}",)),
+            *_remarks(it, arrivals, popularity, backends),
+        ),
     )
     if quick or replays < 1 or it.observed.share < 1.0:
         return result
@@ -319,10 +327,6 @@ def _remarks(
             told.append(f"{row.name} changes its speed: {changes}")
         if row.doubt:
             told.append(f"{row.name}: {row.doubt}")
-    if seen.observed.setup is None:
-        told.append(
-            "the source does not say which algorithm balanced (-a does): round_robin stands there"
-        )
     if popularity is not None and popularity.distance > 0.1:
         told.append("keys are not as Zipf's law has them; replay the recording for hash algorithms")
     short = max(float(1 - row.station.stays.whole.mean()) for row in backends)
