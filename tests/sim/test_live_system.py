@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lb import wire
 from lb.config import Run, Scenario
 from lb.errors import LbError
 from sim.live.system import LiveSystem, relocated, with_run
@@ -128,6 +129,11 @@ def test_it_is_up_inside_and_gone_afterwards(
         answers = [get(system.url) for _ in range(4)]
         assert [answer["server"] for answer in answers] == ["one", "two", "one", "two"]
         assert {answer["service_ms"] for answer in answers} == {30}
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(system.url, timeout=10) as answer:
+            served = wire.read_served(answer.headers[wire.SERVED])
+        assert served.backend == Scenario.load(file).backends[0].address
+        assert served.service == served.sojourn == 0.03
         running = processes(system)
         assert {process.poll() for process in running.values()} == {None}
     assert {name: process.returncode for name, process in running.items()} == {
