@@ -64,7 +64,7 @@ def moment(value: object) -> tuple[float, float]:
         try:
             number = float(text)
         except ValueError:
-            at = datetime.fromisoformat(text)
+            at = _iso(text)
             exact = _exact(text) if "." in text else 1.0
             return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp(), exact
         whole = "." not in text
@@ -77,6 +77,13 @@ def moment(value: object) -> tuple[float, float]:
     while abs(number) > LARGEST:
         number, exact = number / 1e3, exact / 1e3
     return number, exact
+
+
+def _iso(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time") from None
 
 
 def _exact(text: str) -> float:

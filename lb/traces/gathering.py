@@ -153,6 +153,9 @@ class _Gathering:
                 why += f": it is {other}; one file holds one format"
             count = f"{len(self._broken)} of {self._lines} lines are not {self._form.name}"
             raise wrong(self._source, line, f"{why}; {count}, and at most {BROKEN:.0%} may be")
+        if not self._requests and self._broken:
+            line, why, _ = self._broken[0]
+            raise wrong(self._source, line, why)
         if not self._requests:
             why = "; ".join(f"{count} {what}" for what, count in self._others.items())
             raise ConfigError([f"{self._source}: holds no request that came to a backend: {why}"])

@@ -25,7 +25,7 @@ from lb.traces.sighting import (
 )
 
 LINE = re.compile(
-    r"(?P<client>\S+):\d+ \[(?P<at>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d\.\d+)\] "
+    r"(?<!\S)(?P<client>\S+):\d+ \[(?P<at>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d\.\d+)\] "
     r"(?P<frontend>\S+) (?P<backend>\S+?)/(?P<server>\S+) "
     r"(?P<TR>-?\d+)/(?P<Tw>-?\d+)/(?P<Tc>-?\d+)/(?P<Tr>-?\d+)/\+?(?P<Ta>-?\d+) "
     r"(?P<status>-1|\d{3}) \+?(?P<bytes>\d+) (?P<asked>\S+) (?P<set>\S+) (?P<state>\S{4}) "
@@ -33,7 +33,8 @@ LINE = re.compile(
     r"(?: \{(?P<first>[^}]*)\})?(?: \{(?P<second>[^}]*)\})? \"(?P<request>[^\"]*)"
 )
 CLF_LINE = re.compile(
-    r"(?P<client>\S+) - - \[(?P<at>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d)(?: [+-]\d{4})?\] "
+    r"(?<!\S)(?P<client>\S+) - - "
+    r"\[(?P<at>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d)(?: [+-]\d{4})?\] "
     r"\"(?P<request>[^\"]*)\" (?P<status>-1|\d{3}) \+?(?P<bytes>\d+) \"\" \"\" \d+ (?P<ms>\d{1,3}) "
     r"\"(?P<frontend>[^\"]*)\" \"(?P<backend>[^\"]*)\" \"(?P<server>[^\"]*)\" "
     r"(?P<TR>-?\d+) (?P<Tw>-?\d+) (?P<Tc>-?\d+) (?P<Tr>-?\d+) \+?(?P<Ta>-?\d+) "
@@ -42,7 +43,8 @@ CLF_LINE = re.compile(
 )
 """`option httplog clf`; its first captured fields are not read."""
 TCP = re.compile(
-    r"\S+:\d+ \[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:.]+\] \S+ \S+?/\S+ -?\d+/-?\d+/\+?-?\d+ \+?\d+ \S\S "
+    r"(?<!\S)\S+:\d+ \[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:.]+\] \S+ \S+?/\S+ "
+    r"-?\d+/-?\d+/\+?-?\d+ \+?\d+ \S\S "
 )
 CONNECTED = re.compile(r"Connect from \S+:\d+ to ")
 NOTICE = re.compile(

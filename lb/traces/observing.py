@@ -22,6 +22,8 @@ from lb.traces.recorded import observed
 from lb.traces.rows import wrong
 
 GZIP = b"\x1f\x8b"
+LONGEST = 1 << 16
+"""Bytes of a line; what is longer is broken off there."""
 LOOKED_AT = 20
 """Lines at the beginning by which the form is found."""
 FORMAT = "log_format"
@@ -56,10 +58,16 @@ def _lines(path: str, file: BinaryIO, *, compressed: bool) -> Iterator[Line]:
     source = gzip.GzipFile(fileobj=file) if compressed else file
     number = 0
     try:
-        for raw in source:
+        while raw := source.readline(LONGEST):
             number += 1
+            whole = raw.endswith(b"\n")
+            while len(raw) == LONGEST and not whole:
+                more = source.readline(LONGEST)
+                whole = more.endswith(b"\n")
+                if whole or not more:
+                    break
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
-            yield number, text.rstrip("\r\n"), text.endswith("\n")
+            yield number, text.rstrip("\r\n"), whole
     except (EOFError, zlib.error, gzip.BadGzipFile):
         if not number:
             raise ConfigError([f"{path}: is no archive that gzip could unpack"]) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import isnan, nan
+from math import inf, isnan, nan
 from typing import NamedTuple
 
 from lb.traces.observed import OK, OUTCOMES, UNKNOWN
@@ -223,7 +223,10 @@ def _duration(told: Told, name: str) -> float:
 def _durations(told: Told, name: str) -> list[float]:
     unit = told.units.get(name, 1.0)
     texts = parts(told.texts.get(name))
-    return [nan if text in NOBODY else float(text) * unit for text in texts]
+    found = [nan if text in NOBODY else float(text) * unit for text in texts]
+    if any(it < 0 or it == inf for it in found):
+        raise ValueError(f"{name} {told.texts[name]} is no time that anything takes")
+    return found
 
 
 def _at(values: list[float], place: int) -> float:

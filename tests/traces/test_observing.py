@@ -274,14 +274,23 @@ def test_gaps_are_told(tmp_path: Path) -> None:
     )
 
 
+def test_a_line_without_end_is_one_that_is_broken(tmp_path: Path) -> None:
+    """Whatever it holds: no pattern takes longer than it is long."""
+    for letter in ("x", "x ", "a:1 ", "a=", '"'):
+        found = seen(tmp_path, HAPROXY, letter * 100_000, HAPROXY)
+        assert len(found) == 2
+        assert found.remarks == ("line 2: not a line of HAProxy's httplog: left out",)
+        assert len(seen(tmp_path, TIMED, letter * 100_000, f"{TIMED} {letter * 30_000}")) == 2
+
+
 def test_archives_are_unpacked_even_broken_ones(tmp_path: Path) -> None:
     file = tmp_path / "access.log.gz"
-    whole = gzip.compress("".join(f"{TIMED}{it}\n" for it in range(5000)).encode())
+    whole = gzip.compress("".join(f"{TIMED}{it}\n" for it in range(500)).encode())
     file.write_bytes(whole)
-    assert len(observe(str(file))) == 5000
+    assert len(observe(str(file))) == 500
     file.write_bytes(whole[: len(whole) // 2])
     broken = observe(str(file))
-    assert 0 < len(broken) < 5000
+    assert 0 < len(broken) < 500
     assert "cut short" in broken.remarks[-1]
 
 
@@ -293,6 +302,9 @@ def test_archives_are_unpacked_even_broken_ones(tmp_path: Path) -> None:
         (["hello"], "client_ip", {}, ":1: what this is does not show; known: HAProxy's"),
         ([], "client_ip", {}, ": holds no request"),
         (["{"], "client_ip", {}, ":1: not a JSON object"),
+        (['{"ts": "noon", "d_ms": 1}'], "client_ip", {"total": "d_ms"}, ":1: 'noon' is no time"),
+        (['{"ts": 1, "took_ms": -1, "backend": "a"}'], "client_ip", {}, ":1: total -1 is no time"),
+        ([HAPROXY.replace(":12:", ":99:")], "client_ip", {}, ":1: hour must be in 0..23"),
         (['{"a": 1}'], "client_ip", {}, ":1: ended, total, backend: in no field; say in which: "),
         (['{"ts": 1, "x": 1, "backend": 1}'], "client_ip", {}, ":1: total: in no field; say in"),
         (['{"ts": 1, "took": 1, "backend": 1}'], "client_ip", {}, ":1: field 'took' has no unit"),
