@@ -206,7 +206,9 @@ class Together:
         }
         for worker in sorted(set(self._workers) - here - self._done):
             self._done.add(worker)
-            self.trouble.append(f"worker {worker} died, and what it was to send with it")
+            self.trouble.append(
+                f"worker {worker} died or fell silent, and with it what it was to send"
+            )
             self._end()
         return here
 

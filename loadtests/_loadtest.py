@@ -38,17 +38,24 @@ class LoadTest:
             gevent.spawn(self._conduct)
 
     def _conduct(self) -> None:
-        if self._prediction is not None:
-            self._prediction.wait()
-        if not self._stopping:
-            self.hands.play()
-        self.over = True
-        environment = self._environment
+        try:
+            if self._prediction is not None:
+                self._prediction.wait()
+            if not self._stopping:
+                self.hands.play()
+        except LbError as error:
+            self.hands.trouble.append(str(error))
+        finally:
+            self.over = True
+            self._end()
+
+    def _end(self) -> None:
         if self._stopping:
             return  # somebody else ends it
         # The web UI stays open for a look.
-        runner = environment.runner
-        gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
+        runner = self._environment.runner
+        headless = self._environment.parsed_options.headless
+        gevent.spawn(runner.quit if headless else runner.stop)
 
     def stop(self) -> None:
         """Somebody wants it to end, or it has."""

@@ -41,6 +41,11 @@ DEFAULT = "round_robin"
 TARGETS = ("lb", "haproxy", "nginx", "other")
 HEARD_FROM_WORKERS = ("lb_ready", "lb_pong", "lb_seen")
 HEARD_FROM_MASTER = ("lb_deal", "lb_ping", "lb_start", "lb_stop")
+CONTRADICTIONS = {
+    ("--master", "--worker"): "are two processes; give one of them",
+    ("--master", "--processes"): "say the same: workers of this machine have their master",
+}
+"""Options that locust would not refuse, or not with status 2."""
 
 
 class State:
@@ -63,8 +68,10 @@ class Client(User):
 
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
-    if {"--master", "--worker"} <= set(sys.argv):
-        _refuse("--master and --worker are two processes; give one of them", 2)
+    given = {argument.partition("=")[0] for argument in sys.argv[1:]}
+    for pair, why in CONTRADICTIONS.items():
+        if given >= set(pair):
+            _refuse(f"{pair[0]} and {pair[1]} {why}", 2)
     group = parser.add_argument_group("lb")
 
     def option(name: str, **more: Any) -> None:
