@@ -183,6 +183,14 @@ class Outputs:
         """Print and write the verdict; the exit status. `invalid`: what speaks against judging."""
         verdict = judged(plan, measured, predicted)
         verdict = replace(verdict, invalid=[*invalid, *verdict.invalid])
+        try:
+            self._write(plan, measured, verdict)
+        finally:  # what cannot be written is said all the same
+            print_verdict(verdict, self._terminal)
+        self._terminal.say(f"Written to {self.verdict}; raw times and the schedule are beside it.")
+        return verdict.judgement.exit_status
+
+    def _write(self, plan: Plan, measured: Measurement, verdict: Verdict) -> None:
         write_verdict(verdict, self.verdict, plan.schedule, measured)
         if verdict.distribution is not None:
             draw_distributions(verdict, self.verdict)
@@ -191,9 +199,6 @@ class Outputs:
             write_junit([outcome], self.junit)
         if self.summary is not None:
             append_summary([outcome], self.summary)
-        print_verdict(verdict, self._terminal)
-        self._terminal.say(f"Written to {self.verdict}; raw times and the schedule are beside it.")
-        return verdict.judgement.exit_status
 
 
 def judged(plan: Plan, measured: Measurement, predicted: Result | None) -> Verdict:
