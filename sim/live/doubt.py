@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
+from sim.analysis.statistics import latency_metrics
 from sim.live.held import Held
 from sim.live.lateness import Lateness
 from sim.live.line import Line, needed
@@ -81,6 +84,10 @@ def busy(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
             for name in worst
         )
         return f"this machine was busy: the load generator was late by {told}"
+    served = np.nan_to_num(seen.column("late"))
+    if any(held.misses) and (worst := Lateness(seen.live.arrived, served).beyond(judged)):
+        told = ", ".join(f"{latency_metrics(served)[name] * 1e3:.3g} ms ({name})" for name in worst)
+        return f"this machine was busy: its backends were late to answer by {told}"
     what = explained(held, seen, again)
     if not what:
         return ""

@@ -87,3 +87,17 @@ def test_backends_that_say_they_work_longer_do_so_on_any_machine(case: Case) -> 
     slow = changed(measured, service=1.5 * measured.service, ended=measured.ended + 1.0)
     verdict = judge(of, schedule, replace(slow, busy=np.full(20, 0.99)), predicted)
     assert verdict.judgement is Judgement.MISSED
+
+
+def test_backends_that_were_late_to_answer_excuse_a_miss(case: Case) -> None:
+    of, schedule, measured, predicted = case
+    late = changed(measured, late=np.full(1000, 0.5), ended=measured.ended + 0.5)
+    verdict = judge(of, schedule, late, predicted)
+    assert verdict.judgement is Judgement.INVALID
+    assert verdict.invalid[0].startswith(
+        "this machine was busy: its backends were late to answer by 500 ms (mean), 500 ms (p50)"
+    )
+    assert verdict.cause is not None
+    assert verdict.cause.who == "machine"
+    punctual = changed(measured, ended=measured.ended + 0.5)
+    assert judge(of, schedule, punctual, predicted).judgement is Judgement.MISSED
