@@ -24,8 +24,8 @@ MET = {
     Answer.MISSED: "is missed",
     Answer.UNCLEAR: "cannot be told to be met",
 }
-OTHERS = 5
-"""Contenders outside of the set that are shown."""
+FIRST, OTHERS = 12, 5
+"""Contenders that are shown of the set, and outside of it."""
 NAMED = 6
 """Of a long list."""
 
@@ -79,7 +79,9 @@ def _shown(found: Recommendation) -> list[Row]:
     others = [row for row in found.rows if not row.in_set and not row.same_as]
     kept = others[:OTHERS]
     kept += [row for row in others if row.algorithm == own and row not in kept]
-    return [*_differing(found), *kept]
+    best = _differing(found)
+    told_of = [row for row in best[FIRST:] if row is found.suggested or row.algorithm == own]
+    return [*best[:FIRST], *told_of, *kept]
 
 
 def _differing(found: Recommendation) -> list[Row]:

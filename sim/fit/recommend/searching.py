@@ -19,7 +19,7 @@ from sim.fit.recommend.numbers import number
 from sim.fit.recommend.recommendation import End, Recommendation, Row
 from sim.fit.recommend.sampling import Sampler, Setting, of_length, steady
 from sim.fit.recommend.scores import Score, estimates, score
-from sim.fit.recommend.selection import FIRST, Selection, select
+from sim.fit.recommend.selection import FEWEST, FIRST, Selection, select
 from sim.fit.recommend.weights import ALGORITHMS, best_weights
 
 BUDGET = 12e6
@@ -32,7 +32,7 @@ FOR_BEST = 0.5
 """Of what all safe loads may take, for that of the suggested one."""
 SHOWN = 4
 """Of the set, whose safe load is looked for; and the file's own algorithm."""
-FEWEST = 1e4
+LEAST = 1e4
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kM]|s|m|)", re.IGNORECASE)
 
 
@@ -110,8 +110,8 @@ def budget_of(given: str | float) -> tuple[float, float | None]:
                 raise UsageError(f"--budget: {given!r} is too short; give 1s at least")
         else:
             requests = number * {"": 1, "k": 1e3, "K": 1e3, "M": 1e6}[unit]
-    if seconds is None and not FEWEST <= requests < 1e12:
-        raise UsageError(f"--budget: {requests:g} requests; give from {FEWEST:,.0f} to 1e12")
+    if seconds is None and not LEAST <= requests < 1e12:
+        raise UsageError(f"--budget: {requests:g} requests; give from {LEAST:,.0f} to 1e12")
     return requests, seconds
 
 
@@ -196,7 +196,11 @@ def rank(
             seen = [sampler.seen(it)[:whole] for it in asked]
         return {name: score(mine, aims) for name, mine in zip(names, seen, strict=True)}
 
-    selection = select([it.text for it in field], rounds)
+    first = FIRST
+    if there.run.requests is None:  # their length is the file's own
+        affordable = sampler.left(until) / (len(field) * there.length * there.rate)
+        first = int(min(max(affordable, FEWEST), FIRST))
+    selection = select([it.text for it in field], rounds, first)
     rows: list[Row] = []
     for one in field:
         seen = sampler.seen(settings[one.text])

@@ -29,9 +29,10 @@ ERROR = 0.05
 """How often the best of all may not be in the set that is left."""
 ROUNDS = 8
 """Looks at most: the replications of the last are `FIRST` times 2 ** (ROUNDS - 1)."""
-FIRST = 10
+FIRST, FEWEST = 10, 4
 """Replications of each in the first round. With 10 a t of 1 in 5,000 is 5.6, where it is 3.5
-without end: fewer would decide nothing, more would be wasted on those that are far off."""
+without end: fewer would decide nothing, more would be wasted on those that are far off. So few as
+`FEWEST` only where long replications would take more than the budget."""
 ALIKE = 0.01
 """Share of the best score that nobody cares about: rounds end when all are surely that near."""
 
@@ -69,12 +70,15 @@ Rounds = Callable[[Sequence[str], int], Mapping[str, Score] | None]
 """The scores of these after so many replications each; None when the budget is spent."""
 
 
-def select(names: Sequence[str], rounds: Rounds) -> Selection:
-    """The best of `names`, or those that it cannot be told from."""
+def select(names: Sequence[str], rounds: Rounds, first: int = FIRST) -> Selection:
+    """The best of `names`, or those that it cannot be told from.
+
+    The first round is of `first` replications of each.
+    """
     left, scores, done = list(names), dict[str, Score](), 0
     leader = names[0]
     for look in range(ROUNDS):
-        told = rounds(left, FIRST * 2**look)
+        told = rounds(left, first * 2**look)
         if told is None:
             break
         done += 1
