@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lb.config import BackendTable, Listener, Scenario, host_and_port
 from lb.config.health import HealthTable
+from lb.config.places import Place
 from lb.config.values import AUTO
 from lb.foreign import common, gaps
 from lb.foreign.common import milliseconds as ms
@@ -146,11 +147,15 @@ def _bind(one: Listener, lacks: Lacks) -> str:
         words.append("ssl")
         for inside, certificate, key in one.tls.pairs():
             words += ["crt", certificate]
-            if key not in (certificate, f"{certificate}.key"):
-                why = f"it is looked for beside the certificate: ln -s {key} {certificate}.key"
-                lacks.add((*one.place, *inside, "key"), why)
+            _beside(certificate, key, (*one.place, *inside, "key"), lacks)
         words += ["ssl-min-ver", f"TLSv{one.tls.min_version}", "alpn", "http/1.1"]
     return " ".join(words)
+
+
+def _beside(certificate: str, key: str, place: Place, lacks: Lacks) -> None:
+    if key not in (certificate, f"{certificate}.key"):
+        why = f"it is looked for beside the certificate: ln -s {key} {certificate}.key"
+        lacks.add(place, why)
 
 
 def _proxied(one: Listener) -> Iterator[str]:
@@ -278,15 +283,15 @@ def _servers(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
     if file.slow_start.duration:
         common_words.append(f"slowstart {ms(file.slow_start.duration)}")
     yield f"default-server {' '.join(common_words)}"
-    for row, name, weight, rank in zip(
-        file.backends, labels, weights, common.priorities(file), strict=True
+    for number, (row, name, weight, rank) in enumerate(
+        zip(file.backends, labels, weights, common.priorities(file), strict=True)
     ):
         path = common.unix_path(row.address)
         words = ["server", name, f"unix@{path}" if path else row.address, f"weight {weight}"]
         if isinstance(row.max_in_flight, int):
             words.append(f"maxconn {row.max_in_flight}")
         words += _check_words(row.checked_by(file.health))
-        words += _tls(row)
+        words += _tls(row, lacks, number)
         if row.proxy_protocol:
             words.append("send-proxy" if row.proxy_protocol == "v1" else "send-proxy-v2")
         if rank:
@@ -296,7 +301,7 @@ def _servers(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
         yield " ".join(words)
 
 
-def _tls(row: BackendTable) -> Iterator[str]:
+def _tls(row: BackendTable, lacks: Lacks, number: int) -> Iterator[str]:
     tls = row.tls
     if tls is None:
         return
@@ -309,3 +314,4 @@ def _tls(row: BackendTable) -> Iterator[str]:
         yield "verify none"
     if tls.certificate is not None:
         yield f"crt {tls.certificate}"
+        _beside(tls.certificate, str(tls.key), ("backend", number, "tls", "key"), lacks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from lb.recording.format import MAGIC
 from lb.system import reason
 from lb.traces.access_log import LINE, OURS, access_log, json_access_log
 from lb.traces.calls import calls
-from lb.traces.rows import Rows, collected
+from lb.traces.haproxy_log import LINE as TIMED
+from lb.traces.observing import observe
+from lb.traces.rows import Row, Rows, collected
 from lb.traces.tables import COLUMNS, comma_separated, json_lines
 
 FORMS = f"a header such as {','.join(COLUMNS)}, JSON lines, an access log, a recording of lb"
+FINE = re.compile(r" msec=\d+\.\d+ .*\b(ua|upstream_addr)=")
+"""nginx's lines that say when they ended to the millisecond, and all else."""
 GZIP = b"\x1f\x8b"
 
 
@@ -31,6 +36,16 @@ def read(path: str, key: str = "client_ip") -> Rows:
         raise ConfigError([f"{path}: cannot be read: not UTF-8 text"]) from None
 
 
+def _observed(path: str, key: str) -> Rows:
+    """The arrivals of a log that tells more of its requests, to the millisecond."""
+    seen = observe(path, key)
+    rows = (
+        Row(number + 1, at, None, seen.texts[text] if text >= 0 else "")
+        for number, (at, text) in enumerate(zip(seen.arrived, seen.key, strict=True))
+    )
+    return collected(path, rows)
+
+
 @lru_cache(maxsize=4)
 def _read(path: str, key: str, _changed: int, _size: int) -> Rows:
     """Every replication asks for it, and it may be long."""
@@ -44,7 +59,11 @@ def _read(path: str, key: str, _changed: int, _size: int) -> Rows:
     # Whoever writes to a log may send any bytes; what is not text there is no matter of ours.
     with Path(path).open(encoding="utf-8-sig", errors="replace") as lines:
         first = next(filter(str.strip, lines), "")
+        if TIMED.search(first):
+            return _observed(path, key)
         if LINE.match(first):
+            if FINE.search(first):
+                return _observed(path, key)
             lines.seek(0)
             return collected(path, access_log(path, lines, key), ordered=False, whole_seconds=True)
     with Path(path).open(encoding="utf-8-sig", newline="") as lines:

@@ -244,3 +244,27 @@ def test_what_is_wrong_with_a_trace(trace: Trace, content: str | bytes, why: str
 def test_a_trace_that_cannot_be_read(trace: Trace) -> None:
     with pytest.raises(ConfigError, match=r"t: cannot be read: no such file or directory"):
         read(str(trace.path))
+
+
+def test_logs_with_times_tell_arrivals_to_the_millisecond(tmp_path: Path) -> None:
+    line = (
+        "10.0.1.2:33317 [06/Feb/2026:12:14:{at}] web pool/a 10/20/30/40/109 200 2750 - - "
+        '---- 1/1/1/1/0 0/0 "GET /{at} HTTP/1.1"\n'
+    )
+    file = tmp_path / "haproxy.log"
+    file.write_text(line.format(at="14.655") + line.format(at="14.905"))
+    rows = read(str(file), "path")
+    assert [round(it, 6) for it in rows.times] == [0, 0.25]
+    assert rows.texts == ("/14.655", "/14.905")
+    assert not rows.whole_seconds
+    timed = tmp_path / "nginx.log"
+    timed.write_text(
+        "".join(
+            f'1.2.3.4 - - [29/Nov/2026:03:43:23 +0000] "GET /{at} HTTP/1.1" 200 1 "-" "-" '
+            f'msec=1764387803.{at} rt=0.100 ua="a:1"\n'
+            for at in (500, 250)
+        )
+    )
+    rows = read(str(timed), "path")
+    assert [round(it, 6) for it in rows.times] == [0, 0.25]
+    assert rows.texts == ("/250", "/500"), "by arrival"
