@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from sim.fit.calibrate.replay import Replayed
 from sim.fit.calibrate.station import Station
 from sim.model.laws import Floats
 
@@ -13,6 +14,8 @@ UNLIKE = 0.12
 """Kolmogorov distance between services of those who waited and of the others from which something
 else goes on at a backend."""
 
+MISSED = 0.03
+"""Of a latency, by which a replay may be off without a word."""
 LITTLE = 0.04
 """Of the mean service, by which times may be off."""
 
@@ -43,6 +46,21 @@ def consistency(station: Station, sample: Floats) -> str:
         f"services depend on the load ({ratio:.2f} times as long when busy), in no way that workers"
         " explain: it may have other traffic that is not in the recording"
     )
+
+
+def misfits(replayed: Replayed) -> list[str]:
+    """A sentence where the recording lies outside of what its replays make likely."""
+    off = []
+    for name in ("mean", "p50", "p95"):
+        again, was = replayed.replayed[name], replayed.recorded[name]
+        if again.low is None or again.high is None or abs(replayed.error.get(name, 0.0)) < MISSED:
+            continue
+        if not again.low <= was <= again.high:
+            off.append(f"{name} {replayed.error[name]:+.0%}")
+    if not off:
+        return []
+    why = "something goes on that it has no words for, other traffic at the backends, say"
+    return [f"the model does not replay its recording ({', '.join(off)}): {why}"]
 
 
 def _below(sample: Floats, edges: Floats) -> Floats:

@@ -21,7 +21,7 @@ from sim.analysis.statistics import Estimate
 from sim.fit.calibrate import station as stations
 from sim.fit.calibrate.arrivals import Process, process
 from sim.fit.calibrate.calibration import Calibration
-from sim.fit.calibrate.doubts import consistency
+from sim.fit.calibrate.doubts import consistency, misfits
 from sim.fit.calibrate.edges import LONGEST, begins
 from sim.fit.calibrate.keys import Keys, keys, work_by_key
 from sim.fit.calibrate.limits import completed, patience, time_limit
@@ -153,7 +153,8 @@ def calibrate(
     if quick or replays < 1 or it.observed.share < 1.0:
         return result
     say("replay")
-    return replace(result, replayed=replay(result, result.scenario, replays))
+    replayed = replay(result, result.scenario, replays)
+    return replace(result, replayed=replayed, remarks=(*result.remarks, *misfits(replayed)))
 
 
 def _balanced_by(seen: Seen, algorithm: str) -> Seen:

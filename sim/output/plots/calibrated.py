@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lb.config import Profile
 from sim.fit.calibrate import Backend, Calibration
@@ -83,6 +84,7 @@ def calibrated_stays(calibration: Calibration) -> Figure:
         ax.axhline(alone, color=FAINT, linewidth=1, label="mean service")
         most = float(np.quantile(sojourn, 0.995))
         latency_axis(ax, "y", 0.0, float(np.median(sojourn)), most)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel(f"{shortened(row.name)}: {own.discipline}, {own.workers} workers")
     panels[0].set_ylabel("stay")
     only(panels, len(rows), columns)
