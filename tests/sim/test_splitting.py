@@ -45,5 +45,9 @@ def test_where_it_is_exact() -> None:
     assert applies(scenario(serves(EXPONENTIAL), serves(EXPONENTIAL)))
     assert not applies(scenario(serves(EXPONENTIAL), serves(CONSTANT)))
     assert not applies(scenario(serves(EXPONENTIAL, workers=2)))
-    assert not applies(scenario(serves(EXPONENTIAL, discipline="ps")))
+    assert applies(
+        scenario(serves(EXPONENTIAL, discipline="ps"), serves(CONSTANT, discipline="ps"))
+    )
+    assert not applies(scenario(serves(EXPONENTIAL, queue=9)))
+    assert not applies(scenario(serves(EXPONENTIAL), traffic=f"patience = {EXPONENTIAL}"))
     assert not applies(scenario(serves(EXPONENTIAL), process="deterministic"))

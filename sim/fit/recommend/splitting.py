@@ -5,7 +5,8 @@ when server i is sent m_i - sqrt(m_i) (sum m - L) / sum sqrt(m), over those serv
 something; the slowest others are sent nothing (Bell & Stidham, "Individual versus social
 optimization in the allocation of customers to alternative servers", Management Science 29, 1983;
 Tantawi & Towsley, "Optimal static load balancing in distributed computer systems", Journal of the
-ACM 32, 1985).
+ACM 32, 1985). Under processor sharing the mean follows from the rate alone, whatever the law, as if
+it were exponential (Kleinrock, "Queueing Systems" II, 1976, 4.4): the rule is the same.
 """
 
 from __future__ import annotations
@@ -54,11 +55,19 @@ def applies(scenario: Scenario) -> bool:
     and the mean is what counts.
     """
     traffic = scenario.offered()
-    return isinstance(traffic.arrivals, Poisson) and all(
-        isinstance(model.service, Exponential)
-        and model.discipline == "fifo"
-        and model.workers == 1
-        and model.plain
-        and model.queue is None
-        for _, model in scenario.modelled()
+    plain = traffic.patience is None and scenario.hedging.after is None
+    return (
+        isinstance(traffic.arrivals, Poisson)
+        and plain
+        and scenario.server.model is None
+        and not scenario.changing
+        and all(
+            (isinstance(model.service, Exponential) or model.discipline == "ps")
+            and model.workers == 1
+            and model.plain
+            and model.then is None
+            and model.queue is None
+            and row.max_in_flight is None
+            for row, model in scenario.modelled()
+        )
     )
