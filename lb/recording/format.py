@@ -67,6 +67,7 @@ class Kind(IntEnum):
     APPLY = 23
     LAGGED = 24
     STEPPED = 25
+    LOADED = 26
 
 
 TOLD = frozenset({Kind.CONNECTED, Kind.SERVED, Kind.ENDED, Kind.SAMPLED})
@@ -96,12 +97,16 @@ SERVED = Struct("<BIHI")
 came, and ended with its attempt, just before."""
 ENDED = Struct("<BddIBHQQ")
 """Kind, now, time it came, call, end (of `ENDS`), status, bytes of its body and of the answer's."""
+LOADED = Struct("<BdI5d")
+"""Kind, now, order of the backend, figures of its report (NaN: not told); REPORTED in short."""
 SAMPLED = Struct("<BII")
 """Kind, number of the call admitted next, in flight at its backend before it (NOBODY: unknown)."""
 WAKE = Struct("<Bd")
 JSON = Struct("<BdI")
 """Kind, now, length of the JSON that follows."""
 
+FIGURES = ("in_flight", "latency", "utilisation", "rate", "errors")
+"""Of a load report."""
 OUTCOMES = (
     Outcome.OK,
     Outcome.CONNECT,

@@ -29,9 +29,11 @@ from lb.recording.format import (
     ENDED,
     ENDS,
     FAILED,
+    FIGURES,
     HEAD,
     IDEMPOTENT,
     JSON,
+    LOADED,
     MAGIC,
     NOBODY,
     OUTCOMES,
@@ -197,6 +199,8 @@ def _event(block: bytes, at: int, start: int) -> tuple[Entry, int]:
         raise _CutShortError from None
     except (ValueError, TypeError, IndexError) as error:
         raise BadRecording(offset, f"{kind.name.lower()}: {error}") from None
+    if kind is Kind.LOADED:
+        kind = Kind.REPORTED
     return Entry(offset, kind, now, body, decisions), at
 
 
@@ -260,6 +264,14 @@ def _ended(block: bytes, at: int) -> Body:
     return now, (call, arrived, ENDS[end], status, taken, passed), at + ENDED.size
 
 
+def _loaded(block: bytes, at: int) -> Body:
+    _, now, order, *figures = LOADED.unpack_from(block, at)
+    said = {n: None if isnan(it) else it for n, it in zip(FIGURES, figures, strict=True)}
+    if said["in_flight"] is not None:
+        said["in_flight"] = int(said["in_flight"])
+    return now, {"backend": order, **said}, at + LOADED.size
+
+
 def _sampled(block: bytes, at: int) -> Body:
     _, call, in_flight = SAMPLED.unpack_from(block, at)
     return _NAN, (call, _known(in_flight)), at + SAMPLED.size
@@ -286,6 +298,7 @@ _BODIES: dict[Kind, Callable[[bytes, int], Body]] = {
     Kind.SERVED: _served,
     Kind.ENDED: _ended,
     Kind.SAMPLED: _sampled,
+    Kind.LOADED: _loaded,
     Kind.ADMIT: _admit,
     Kind.DONE: _done,
     Kind.FAILED: _failed,

@@ -31,6 +31,7 @@ from lb.recording.format import (
     ENDS,
     FAILED,
     IDEMPOTENT,
+    LOADED,
     NOBODY,
     OUTCOMES,
     SAFE,
@@ -47,8 +48,6 @@ _ENDS = {code: number for number, code in enumerate(ENDS)} | {"too_late": ENDS.i
 _REFUSED, _GONE = ENDS.index("refused"), ENDS.index("client_gone")
 _NAN = float("nan")
 _NEVER = float("inf")
-FIGURES = ("in_flight", "latency", "utilisation", "rate", "errors")
-"""Of a load report."""
 _BLOCK_SIZE = 1 << 16
 _pack_admit, _pack_done = ADMIT.pack, DONE.pack
 _pack_both = Struct(DONE.format + SERVED.format.lstrip("<")).pack
@@ -198,10 +197,11 @@ class RecordedBalancer(Logged[C]):
             self._note_decisions(now, before)
             return
         if isinstance(result, ProbeResult):
-            kind, body = Kind.OBSERVED, asdict(result)
-        else:
-            kind, body = Kind.REPORTED, {name: getattr(result, name) for name in FIGURES}
-        self._note_json(kind, now, before, backend=backend.order, **body)
+            self._note_json(Kind.OBSERVED, now, before, backend=backend.order, **asdict(result))
+        elif self.recording:
+            said = (result.in_flight, result.latency, result.utilisation, result.rate)
+            figures = [_NAN if one is None else one for one in (*said, result.errors)]
+            self._note(LOADED.pack(Kind.LOADED, now, backend.order, *figures), before)
 
     def wake(self, now: float) -> None:
         before = len(self.out)
