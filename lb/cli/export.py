@@ -15,7 +15,7 @@ from lb.terminal import Terminal
 def export(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="haproxy, nginx or envoy.  [env var: LB_KIND]"),
+        typer.Argument(metavar="KIND", envvar="LB_KIND", help="haproxy, nginx or envoy."),
     ],
     config: ConfigFile = None,
     output: Annotated[

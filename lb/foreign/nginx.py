@@ -95,7 +95,7 @@ def _http(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Iterator[
     yield ""
     if "$lb_path" in method:
         yield 'map $request_uri $lb_path { "~^(?<before>[^?]*)" $before; }'
-    yield 'map $upstream_addr $lb_backend { "~(?<last>[^ ,]+)$" $last; }'
+    yield 'map $upstream_addr $lb_backend { "~(?<last>[^ ,]+:[^ ,]+)$" $last; }'
     yield from _upgrades(file)
     yield ""
     yield f"upstream {POOL} {{"

@@ -147,7 +147,7 @@ def _visits(
     status: int,
     outcome: int,
 ) -> tuple[Visit, ...]:
-    """Each backend's; a name without a port is that of a pool where nobody was left."""
+    """Each backend's; with nginx a name without a port is that of a pool where nobody was left."""
     wait, first = _duration(told, "wait"), _duration(told, "first_byte")
     answers = [number(it) for it in parts(told.texts.get("answer"))]
     started = arrived if isnan(wait) else arrived + wait
@@ -160,6 +160,8 @@ def _visits(
             first_byte = arrived + first
         done = ended if last and isnan(response) else min(started + response, ended)
         answer = answers[place] if place < len(answers) else UNKNOWN
+        if ":" not in backend and answer == BAD_GATEWAY and isnan(connect) and isnan(header):
+            continue
         if place < len(answers) or len(backends) > 1:
             became = judged(answer, connect, header, gone=last and status == GONE)
         else:

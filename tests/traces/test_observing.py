@@ -174,9 +174,18 @@ def test_what_nginx_answered_itself_and_who_left(tmp_path: Path) -> None:
     own = COMBINED + ' rt=0.000 ua="-" us="-" urt="-"'
     gone = COMBINED.replace(" 200 ", " 499 ") + ' rt=0.100 ua="a:1" us="-" uct="0.0" urt="0.1"'
     nobody = COMBINED.replace(" 200 ", " 503 ") + ' rt=0.000 ua="-" us="-" urt="-"'
-    found = seen(tmp_path, own, gone, nobody)
-    assert [OUTCOMES[it] for it in found.outcome] == ["client_gone", "refused"]
-    assert [row[-1] for row in tries(found)] == ["client_gone"]
+    left = COMBINED.replace(" 200 ", " 502 ") + ' rt=0.001 ua="{}" us="{}" uct="{}" urt="{}"'
+    alone = left.format("pool", "502", "-", "0.000")
+    after = left.format("b:1, pool", "502, 502", "-, -", "0.001, 0.000")
+    found = seen(tmp_path, own, gone, nobody, alone, after)
+    assert [OUTCOMES[it] for it in found.outcome] == [
+        *("client_gone", "refused", "refused"),
+        "connect",
+    ]
+    assert [(row[0], row[-1]) for row in tries(found)] == [
+        ("a:1", "client_gone"),
+        ("b:1", "connect"),
+    ]
     assert "left out: 1 requests answered without a backend" in found.remarks
 
 
