@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 
 from lb.config import DEFAULT_REQUESTS, Scenario
-from sim.analysis.distances import Distance
+from sim.analysis.distances import Distance, Error, errors
 from sim.analysis.fates import series
 from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.intervals import latency_estimates
@@ -88,6 +88,8 @@ class Verdict:
     """All that is off, by name, but objectives; None where it is told by the lines above."""
     distribution: Distance | None = None
     """Of all latencies together."""
+    quantiles: dict[str, Error] = field(default_factory=dict)
+    """How far their mean and quantiles are off, relative, each with its own 95 % interval."""
     backends: dict[str, dict[str, Line]] = field(default_factory=dict)
     """p50 and p95 of each backend's clients while all is calm, and the mean of its own work."""
     errors: dict[str, Line] = field(default_factory=dict)
@@ -132,7 +134,7 @@ class Verdict:
             "latency": _lines(self.latency),
             "shares": _lines(self.shares),
             "failed": self._failures_as_dict(),
-            "distribution": None if self.distribution is None else self.distribution.as_dict(),
+            "distribution": self._distribution_as_dict(),
             "backends": {name: _lines(lines) for name, lines in self.backends.items()},
             "errors": _lines(self.errors),
             "phases": [phase.as_dict() for phase in self.phases],
@@ -150,6 +152,12 @@ class Verdict:
                 if objective.answer is not Answer.MET
             ],
         }
+
+    def _distribution_as_dict(self) -> dict[str, Any] | None:
+        if self.distribution is None:
+            return None
+        told = {name: error.as_dict() for name, error in self.quantiles.items()}
+        return {**self.distribution.as_dict(), "quantiles": told}
 
     def _failures_as_dict(self) -> dict[str, Any]:
         line = self.failures.as_dict()
@@ -243,6 +251,7 @@ def _judged(
         timeline=_timeline(seen) if scenario.eventful else {},
         misses=tuple(found.misses),
         distribution=found.distribution,
+        quantiles=errors(seen.live.latency, [record.latency for record in seen.records]),
         backends=found.backends,
         errors=found.errors,
         phases=found.phases,

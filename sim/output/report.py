@@ -12,6 +12,7 @@ from pathlib import Path
 from lb.errors import CannotWrite
 from lb.system import writing
 from lb.terminal import Terminal, counted
+from sim.analysis.distances import Error
 from sim.live.line import Line
 from sim.live.measurement import Measurement
 from sim.live.verdict import Judgement, Verdict
@@ -157,6 +158,9 @@ def verdict_sentences(verdict: Verdict) -> Iterator[str]:
             f"The generator was late by {late['p50'] * 1e3:z.2f} ms at p50, "
             f"{late['p99'] * 1e3:z.2f} ms at p99."
         )
+    told = [_error(name, one) for name, one in verdict.quantiles.items()]
+    if told := [text for text in told if text]:
+        yield f"Error, and 95 % of it: {', '.join(told)}."
     for name, needs in verdict.untold.items():
         yield f"{name} is not judged: it takes {needs} answers at least."
     for reason in verdict.invalid:
@@ -201,6 +205,14 @@ def write_verdict(
             return [path, raw]
         schedule.save(drawn)
         return list(files)
+
+
+def _error(name: str, error: Error) -> str:
+    """Nothing where the run cannot tell it."""
+    if not math.isfinite(error.low):
+        return ""
+    percent = f"{error.error * 1e2:+.1f} % ({error.low * 1e2:+.1f} to {error.high * 1e2:+.1f})"
+    return f"{name} {percent}"
 
 
 def _what(name: str) -> str:

@@ -68,6 +68,15 @@ def test_the_document(case: Case, tmp_path: Path) -> None:
     assert list(document["latency"]) == ["p50", "p95", "p99"]
     assert list(document["latency"]["p50"]) == ["measured", "predicted", "tolerance", "ok"]
     assert list(document["latency"]["p50"]["predicted"]) == ["value", "low", "high"]
+    distribution = document["distribution"]
+    assert list(distribution["quantiles"]) == ["mean", "p50", "p90", "p95", "p99", "p999"]
+    p50 = document["latency"]["p50"]["measured"]
+    assert distribution["quantiles"]["p50"] == {
+        **dict.fromkeys(("measured", "predicted"), pytest.approx(p50)),
+        **dict.fromkeys(("error", "low", "high"), pytest.approx(0.0, abs=1e-12)),
+    }
+    assert distribution["quantiles"]["p999"]["needs"] == 5000
+    assert distribution["ok"] is True
     assert document["failed"] == {
         "measured": 0,
         "predicted": 0,
