@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -23,19 +24,22 @@ from sim.live.dealing import (
     Offset,
     Packed,
     offset,
+    pack,
     pack_schedule,
     part,
     unpack,
     unpack_schedule,
 )
 from sim.live.load import LEAD
-from sim.live.machine import saturated
 from sim.live.measurement import Measurement
+from sim.model.laws import Floats
 
 ROUNDS = 10
 """Round trips by which a worker's clock is compared."""
 READY_WITHIN = 60.0
 """Seconds for workers to draw and unpack what is dealt to them."""
+GRACE = 30.0
+"""Seconds more than a run can take, before a worker that does not end is given up."""
 REPORTS = 0.5
 """Seconds from one report of a worker to the next."""
 ALIGNED = 0.05
@@ -85,6 +89,8 @@ class Together:
         self._pong = gevent.event.AsyncResult()
         of, schedule = len(self._workers), plan.schedule
         self._gathered = Gathered(of, None if schedule is None else len(schedule))
+        self._machines: list[dict[str, Floats]] = []
+        """How busy workers were, those who know."""
         self._stopping = False
         self.trouble: list[str] = []
         self.start = 0.0
@@ -106,7 +112,9 @@ class Together:
         for worker, one in offsets.items():
             self._send("lb_start", worker, {"start": self.start + one.ahead})
         self._looking.start(self.start)
-        self._wait(self._over)
+        if not self._wait(self._over, self._most):
+            late = [worker for worker in self._workers if worker not in self._done]
+            self.trouble += [f"worker {worker} did not come to an end" for worker in late]
         self._looking.stop()
         self._judge_clocks(offsets)
 
@@ -122,7 +130,11 @@ class Together:
         people = self._plan.people
         if people is not None and people.requests is not None:
             told = told.head(people.requests)  # what left while the last one was told of is no part
-        return self._looking.seen(told)
+        seen = self._looking.seen(told)
+        for machine in self._machines:  # the busiest of all decides
+            if seen.busy is None or machine["busy"].mean() > seen.busy.mean():
+                seen = replace(seen, **machine)
+        return seen
 
     def connected(self, worker: str) -> None:
         """Another one is there."""
@@ -147,8 +159,16 @@ class Together:
                 self._gathered.add(self._workers.index(worker), unpack(data["seen"]))
                 if data["last"]:
                     self._done.add(worker)
-                    if data["busy"]:
-                        self.trouble.append(f"worker {worker}: {data['busy']}")
+                    if machine := unpack(data["machine"]):
+                        self._machines.append(machine)
+
+    @property
+    def _most(self) -> float:
+        """Seconds from now in which all are over, where that is known."""
+        people = self._plan.people
+        if people is not None and people.duration is None:
+            return float("inf")
+        return LEAD + self._plan.length + self._limit + GRACE
 
     def _deal(self, number: int) -> dict[str, Any]:
         schedule, of = self._plan.schedule, len(self._workers)
@@ -262,10 +282,11 @@ class Worker:
             self._tell(player.report())
         playing.join()
         looking.stop()
-        machine = looking.machine
-        self._tell(
-            player.report(last=True), last=True, busy=saturated(machine.busy, machine.stolen)
-        )
+        seen = {"busy": looking.machine.busy, "stolen": looking.machine.stolen}
+        known = {name: column for name, column in seen.items() if column is not None}
+        self._tell(player.report(last=True), machine=pack(known))
 
-    def _tell(self, seen: Packed, *, last: bool = False, busy: str = "") -> None:
-        self._runner.send_message("lb_seen", {"seen": seen, "last": last, "busy": busy})
+    def _tell(self, seen: Packed, machine: Packed | None = None) -> None:
+        """`machine` comes with the last report."""
+        last = machine is not None
+        self._runner.send_message("lb_seen", {"seen": seen, "last": last, "machine": machine or {}})
