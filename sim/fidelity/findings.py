@@ -13,6 +13,8 @@ TARGETS = {"mean": 0.02, "p50": 0.02, "p95": 0.04, "p99": 0.08}
 """What the median error of each figure is to be at most, relative."""
 FAR = 3.0
 """Times the target: beyond that a run's error is told with what explains it."""
+ENOUGH = 0.9
+"""Share of the runs that must say something."""
 SHARE = 0.01
 """What the largest error of a share is to be at most, at the median."""
 BESIDE = ("generator", "proxy", "machine")
@@ -99,8 +101,11 @@ def _beside(row: Row, off: float) -> str:
 def kept(rows: Sequence[Row]) -> bool:
     """Whether all medians are within their targets, and whatever is far off is explained.
 
-    Shares that chance explains, as in short runs, are within theirs.
+    Shares that chance explains, as in short runs, are within theirs. Where a busy machine has left
+    too little to judge nothing is known to be kept.
     """
+    if len(judged(rows)) < ENOUGH * max(len(rows), 1):
+        return False
     found = medians(rows)
     within = all(found[name] <= most for name, most in TARGETS.items() if name in found)
     excess = [0.0 if by_chance(row) else share_error(row) for row in judged(rows)]

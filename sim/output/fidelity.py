@@ -14,7 +14,7 @@ from sim.fidelity.runs import FIGURES, Row
 
 Told = Mapping[str, Any]
 """The object of fidelity.json."""
-HEADER = ("algorithm", *FIGURES, "")
+HEADER = ("algorithm", *FIGURES)
 MEANING = "predicted/measured in ms, and the error in %"
 
 
@@ -32,17 +32,14 @@ def print_study(told: Told, terminal: Terminal) -> None:
     for name, rows in groupby(told["runs"], key=lambda row: str(row["scenario"])):
         about = told["scenarios"][name]
         terminal.table(f"{name}: {about}; {MEANING}", HEADER, [_cells(row) for row in rows])
-    terminal.table("Medians over all runs, of the size of the error", *_medians(told))
+    if told["medians"]:
+        terminal.table("Medians over all runs, of the size of the error", *_medians(told))
     for sentence in sentences(told):
         terminal.say(sentence)
 
 
 def _cells(row: Row) -> list[str]:
-    return [row["algorithm"], *(_cell(row, name) for name in FIGURES), _word(row)]
-
-
-def _word(row: Row) -> str:
-    return "" if row["verdict"] == "passed" else str(row["verdict"])
+    return [row["algorithm"], *(_cell(row, name) for name in FIGURES)]
 
 
 def _cell(row: Row, name: str) -> str:
@@ -120,7 +117,7 @@ def _losses(row: Row) -> str:
 
 def _why(row: Row) -> str:
     told = [*row["why"], *([row["cause"]] if row.get("cause") else [])]
-    return "; ".join(map(str, told)) or "see its figures"
+    return "; ".join(dict.fromkeys(map(str, told))) or "see its figures"
 
 
 def write_study(told: Told, text: str, path: Path) -> None:
@@ -131,8 +128,7 @@ def write_study(told: Told, text: str, path: Path) -> None:
 
 def markdown(told: Told) -> str:
     """All of it, for a README."""
-    head, medians = _medians(told)
-    parts = [_table(head, medians)]
+    parts = [_table(*_medians(told))] if told["medians"] else []
     rows = [
         [
             *(row["scenario"], row["algorithm"]),

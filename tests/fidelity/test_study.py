@@ -15,7 +15,7 @@ from sim.fidelity import findings, overhead, study
 from sim.fidelity.cases import Case, cases
 from sim.fidelity.overhead import Overhead
 from sim.fidelity.study import MOST_TRIES, opened
-from sim.output.fidelity import markdown, print_study
+from sim.output.fidelity import markdown, print_study, sentences
 from tests.fidelity.rows import of, row
 
 
@@ -115,6 +115,8 @@ def test_medians_and_what_is_far() -> None:
     assert findings.kept([row()])
     assert findings.kept([row(), row(), row(errors={"p50": 0.2}, chance=0.25)])
     assert not findings.kept([row(share=0.02)])
+    assert not findings.kept([])
+    assert not findings.kept([row(), row(verdict="invalid")])
     short = row(share=0.02)
     for one in short["shares"].values():
         one.update(low=0.4, high=0.6)
@@ -148,7 +150,8 @@ def test_a_study_as_people_read_it(
     it = opened(cases("haproxy", ["crash", "slow_backend"]), tmp_path)
     list(it.run(lambda *_: None))
     it.rows[0] = row("crash", "roundrobin", errors={"p95": -0.4}, verdict="missed", share=0.03)
-    it.rows[1] = row("crash", "static-rr", verdict="invalid")
+    busy = "this machine was busy"
+    it.rows[1] = row("crash", "static-rr", verdict="invalid", cause=busy)
     failed = {"measured": 7, "predicted": 2.0, "low": 0.0, "high": 4.0}
     it.rows[2] = row("crash", "leastconn", failed=failed)
     told = json.loads(json.dumps(it.as_dict(), allow_nan=False))
@@ -166,6 +169,20 @@ def test_a_study_as_people_read_it(
     assert "crash, static-rr: invalid: this machine was busy" in words
     assert "crash, leastconn: 7 requests failed, 0 to 4 by chance alone" in words
     assert "overload is left out: its line never turns round" in words
+    said_once = [one for one in sentences(told) if "this machine was busy" in one]
+    assert [one.count("busy") for one in said_once] == [1]
     text = markdown(told)
     assert text.count("| crash | ") == text.count("| slow_backend | ") == 4
     assert "| 300 / 180, -40.0 % (-1.0 to +1.0) |" in text
+
+
+def test_a_machine_that_was_busy_all_the_time(
+    tmp_path: Path, played: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "run", lambda case, _: of(case, verdict="invalid"))
+    it = opened(cases("lb", ["crash"], ["p2c"]), tmp_path)
+    list(it.run(lambda *_: None))
+    told = it.as_dict()
+    assert (told["judged"], told["medians"], told["kept"]) == (0, {}, False)
+    print_study(told, Terminal(width=80))
+    assert markdown(told).startswith("<details>")
