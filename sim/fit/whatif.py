@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lb.config import Scenario, changed, enlarged, reduced, struck
+from lb.config import Scenario, Trace, changed, enlarged, reduced, struck
 from lb.errors import UsageError, nearest
 from lb.strategies import parse
 
@@ -73,6 +73,8 @@ class WhatIf:
     def applied(self, scenario: Scenario) -> Scenario:
         """`scenario` with the changes. Raises UsageError for what is not there, or cannot be."""
         keys: dict[str, object] = {}
+        for path in self.keys:
+            _check(scenario, path)
         if self.algorithm is not None:
             keys["algorithm"] = _table(scenario, self.algorithm)
         keys |= {_numbered(scenario, path): value for path, value in self.keys.items()}
@@ -114,6 +116,17 @@ def place(scenario: Scenario, name: str) -> int:
             return at
     known = dict.fromkeys(word for row in scenario.backends for word in (row.label, row.address))
     raise UsageError(f"no backend is named {name!r}; {nearest(name, known)}")
+
+
+def _check(scenario: Scenario, path: str) -> None:
+    """Raise UsageError for what must be the same on both sides of a comparison."""
+    if path.startswith("run.") and path != "run.balancers":
+        raise UsageError(f"{path}: all settings are simulated over the same run; change the file")
+    traffic = scenario.traffic
+    traced = traffic is not None and isinstance(traffic.arrivals, Trace)
+    if path.startswith("traffic.arrivals") and traced:
+        why = "what was recorded comes again; for more or less of it give --rate-times"
+        raise UsageError(f"{path}: {why}")
 
 
 def _table(scenario: Scenario, algorithm: str) -> dict[str, object]:

@@ -40,7 +40,7 @@ def test_what_was_estimated_together_is_drawn_together() -> None:
     ]
     known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "estimate": rows}
     found = sets(Calibration.model_validate(known), 1)
-    assert found.luck.shape == (60, 2)
+    assert found.luck.shape == (40, 2)
     for keys in found.keys:
         one, same, other = keys.values()
         assert one == same != other

@@ -103,6 +103,7 @@ def test_several_at_once_and_their_name(file: Scenario) -> None:
         (WhatIf("p2d"), "unknown algorithm 'p2d': did you mean 'p2c'?"),
         (WhatIf(keys={"queue.limt": 3}), "queue.limt=3: queue.limt: unknown key; did you mean"),
         (WhatIf(keys={"backend.7.weight": 3}), "backend.7.weight: there are 2, counted from 0"),
+        (WhatIf(keys={"run.seed": 3}), "run.seed: all settings are simulated over the same run"),
         (WhatIf(weights={"c": 1}), "no backend is named 'c'; known: a, b, b:0, b:1"),
         (WhatIf(weights={"a": -1}), "a weight is a number above zero, not -1"),
         (WhatIf(without=("a", "b")), "without b no backend is left"),

@@ -19,8 +19,8 @@ from lb.errors import LbError
 from lb.units import seconds
 from sim.model.laws import Floats
 
-FEWEST, MOST = 60, 120
-"""Sets that are drawn; two for each parameter in between."""
+FEWEST, MOST = 40, 120
+"""Sets that are drawn; three for each parameter in between."""
 OF_INTERVAL = 1.959964
 """Standard deviations in half of a 95 % interval."""
 BENT = (0.5, 2.0)
@@ -57,7 +57,7 @@ def sets(calibration: Calibration | None, seed: int) -> Sets:
     if not known:
         return Sets()
     rng = Random(f"parameters {seed}")
-    pairs = min(max(FEWEST // 2, len(known)), MOST // 2)
+    pairs = min(max(FEWEST // 2, -(-3 * len(known) // 2)), MOST // 2)
     half = [[rng.gauss(0.0, 1.0) for _ in known] for _ in range(pairs)]
     luck = np.array([side for row in half for side in (row, [-z for z in row])])
     drawn: list[Keys] = [

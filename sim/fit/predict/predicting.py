@@ -29,7 +29,7 @@ from sim.fit.predict.sample import FIGURES, MOST, Sample, Window, measured, wind
 from sim.fit.seen import Seen
 from sim.fit.whatif import WhatIf
 
-REPLICATIONS, FEWEST = 60, 10
+REPLICATIONS, FEWEST = 40, 10
 """Of each setting, and of long ones."""
 MANY = 3_000_000
 """Requests of a setting beyond which replications are fewer."""
