@@ -109,4 +109,11 @@ settings.register_profile(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("second", settings.get_profile("repeatable"), max_examples=25)
 settings.load_profile("repeatable")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What both builds run is tried with a quarter of the examples the second time."""
+    if config.getoption("markexpr") == "not once":
+        settings.load_profile("second")

@@ -14,6 +14,7 @@ import numpy as np
 from sim.model.laws import Floats
 
 STAT = Path("/proc/stat")
+SINCE_FORK = getattr(os, "SCHED_RESET_ON_FORK", 0)
 EVERY = 1.0
 """Seconds between two looks."""
 FULL = 0.97
@@ -46,10 +47,15 @@ def ticks(text: str) -> Ticks:
 class Machine:
     """Looks at the machine once a second; whoever has a clock calls `look`."""
 
-    def __init__(self, stat: Path = STAT, *, polite: bool | None = None) -> None:
-        """`polite`: this process has low priority itself; the system says so unless given."""
+    def __init__(
+        self, stat: Path = STAT, *, polite: bool | None = None, ahead: bool | None = None
+    ) -> None:
+        """`polite`: this process has low priority itself; `ahead`: it runs in real time, and all
+        others give way to it. The system says so unless given.
+        """
         self._stat = stat
         self._polite = hasattr(os, "nice") and os.nice(0) > 0 if polite is None else polite
+        self._ahead = _in_real_time() if ahead is None else ahead
         self._rows: list[Ticks] = []
 
     def look(self) -> None:
@@ -64,9 +70,10 @@ class Machine:
     def busy(self) -> Floats | None:
         """Share of the processors' time that was used between two looks; None without any.
 
-        Work at low priority counts where it may be in our way.
+        Work at low priority counts where it may be in our way. In real time nothing is: who is
+        late then has himself to blame, which the load generator sees.
         """
-        if (steps := self._steps()) is None:
+        if self._ahead or (steps := self._steps()) is None:
             return None
         ordinary, polite, _, whole = steps.T
         pressed = (ordinary >= PRESSING * whole) | self._polite
@@ -85,6 +92,12 @@ class Machine:
         steps = np.diff(np.array(self._rows, dtype=float).reshape(-1, 4), axis=0)
         steps = steps[steps[:, 3] > 0]
         return steps if len(steps) else None
+
+
+def _in_real_time() -> bool:
+    if not hasattr(os, "sched_getscheduler"):
+        return False
+    return os.sched_getscheduler(0) & ~SINCE_FORK in (os.SCHED_FIFO, os.SCHED_RR)
 
 
 def saturated(busy: Floats | None, stolen: Floats | None) -> str:

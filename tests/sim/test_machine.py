@@ -17,7 +17,7 @@ LINE = "cpu  {} {} {} {} {} {} {} {} 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
 
 def test_shares_between_two_looks(tmp_path: Path) -> None:
     stat = tmp_path / "stat"
-    machine = Machine(stat, polite=False)
+    machine = Machine(stat, polite=False, ahead=False)
     assert machine.busy is None
     machine.look()  # there is no such file
     assert machine.busy is None
@@ -45,12 +45,23 @@ def test_work_at_low_priority_counts_where_it_is_in_the_way(
     ordinary: int, polite: int, ours: bool, busy: float, tmp_path: Path
 ) -> None:
     stat = tmp_path / "stat"
-    machine = Machine(stat, polite=ours)
+    machine = Machine(stat, polite=ours, ahead=False)
     for row in ((0, 0, 0), (ordinary, polite, 100 - ordinary - polite)):
         stat.write_text(LINE.format(row[0], row[1], 0, row[2], 0, 0, 0, 0))
         machine.look()
     assert machine.busy is not None
     assert machine.busy.tolist() == [busy]
+
+
+def test_nothing_is_in_the_way_of_a_process_in_real_time(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    machine = Machine(stat, polite=False, ahead=True)
+    for row in ((0, 0, 0, 0, 0, 0, 0, 0), (90, 0, 0, 0, 0, 0, 0, 10)):
+        stat.write_text(LINE.format(*row))
+        machine.look()
+    assert machine.busy is None
+    assert machine.stolen is not None
+    assert machine.stolen.tolist() == [0.1], "the host's other guests are"
 
 
 @pytest.mark.parametrize(
