@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,10 @@ from sim.analysis.fates import Fates
 from sim.live.phases import Phase, phases
 from sim.live.rehearsal import rehearsed
 from sim.live.verdict import Judgement, judge
+from sim.output.plots.beside import distributions
+from sim.output.plots.pictures import draw_distributions
 from tests.sim.live_runs import changed
+from tests.sim.printed import printed
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
 DOWN = '[[fault]]\nbackend = "b:0"\nkind = "down"\nfrom = "100s"\nto = "150s"\n'
@@ -155,3 +160,36 @@ def test_failures_have_a_kind() -> None:
         "timeouts": lost,
         "5xx": 0,
     }
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_phases_and_backends_are_printed_in_any_width(width: int) -> None:
+    of = troubled()
+    schedule = Schedule.draw(of)
+    measured = rehearsed(of, schedule)
+    assert measured.service is not None
+    slow = np.where(measured.backend == 1, 1.4, 1.0)
+    late = schedule.times + slow * (measured.ended - schedule.times)
+    verdict = judge(of, schedule, changed(measured, ended=late, service=slow * measured.service))
+    text = printed(verdict, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "Each backend while all is calm: measured/predicted" in " ".join(text.split())
+    assert "before (0-100 s)" in text
+    assert "Where it comes from: backends: b:1 works" in " ".join(text.split())
+    assert "Off: " in text
+
+
+def test_distributions_are_drawn_whole_or_phase_by_phase(tmp_path: Path) -> None:
+    whole = rehearse(scenario(serves(EXPONENTIAL), run="requests = 300", warmup="auto"), 1)
+    parts = rehearse(troubled(), 5)
+    for verdict, count in ((whole, 1), (parts, len(parts.phases))):
+        panels = [ax for ax in distributions(verdict).axes if ax.lines]
+        assert len(panels) == count
+        for ax in panels:
+            predicted, measured = ax.lines[:2]
+            assert (predicted.get_label(), measured.get_label()) == ("predicted", "measured")
+            assert np.all(np.diff(np.asarray(measured.get_ydata())) >= 0)
+            assert ax.get_xscale() == "log"
+    path = draw_distributions(parts, tmp_path / "verdict.json")
+    assert path.name == "verdict.distributions.png"
+    assert path.read_bytes().startswith(b"\x89PNG")
