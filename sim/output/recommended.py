@@ -135,7 +135,7 @@ def sentences(found: Recommendation) -> Iterator[str]:
         yield from _bears(best)
     yield from _backends(found)
     for one in found.weights:
-        yield _gain(one)
+        yield _gain(one, found.aims)
     yield from _ends(found)
     yield from remarks(found)
 
@@ -222,7 +222,7 @@ def _number(it: Number | None) -> str:
     return f"{it.least}{f' ({unclear} cannot be told)' if unclear else ''}"
 
 
-def _gain(one: Weights) -> str:
+def _gain(one: Weights, aims: list[Aim]) -> str:
     weights = " : ".join(f"{weight:g}" for weight in one.weights)
     if one.kept == "file":
         return f"Weights for {one.algorithm}: no others are surely better than the file's."
@@ -243,6 +243,9 @@ def _gain(one: Weights) -> str:
                 f"{100 * gain.value:.2g} % better than {over} ({100 * gain.low:.2g} to "
                 f"{100 * gain.high:.2g})"
             )
+    used = one.scores[one.kept]
+    if len(aims) == 1 and aims[0].metric in LATENCIES and math.isfinite(used):
+        parts.insert(0, f"{aims[0].metric} about {used * aims[0].bound * 1e3:.3g} ms")
     exact = ", which is exact here" if one.exact else ""
     told = f"; {'; '.join(parts)}" if parts else ""
     return f"Weights for {one.algorithm}, {what}{exact}: {weights}{told}."
@@ -306,7 +309,7 @@ def _listed(names: list[str]) -> str:
 
 def budget_told(found: Recommendation) -> str:
     """The last line: what was spent."""
-    contenders = counted(str(len(found.rows)), "contender")
+    contenders = counted(str(len(found.rows) or "no"), "contender")
     over = not found.timed and found.spent > 1.2 * found.budget
     why = ", more than the budget, for one round of all of them takes so many" if over else ""
     spent = f"{found.spent / 1e6:.3g} million requests"

@@ -59,6 +59,9 @@ def test_without_one_the_file_says() -> None:
     expect = Expect.model_validate({"p99": 0.25, "mean": 0.1})
     assert aims_of([], expect) == [Aim("mean", 0.1), Aim("p99", 0.25)]
     assert aims_of(["p50 < 1s"], expect) == [Aim("p50", 1.0)]
+    several = [Aim("p50", 1.0), Aim("failed", 0.01)]
+    for text in ("p50 < 1s, failed < 1%", "p50 < 1s and failed < 1%", "p50<1s failed<1%"):
+        assert aims_of([text], expect) == several
     with pytest.raises(UsageError, match="nothing to aim at"):
         aims_of([], Expect())
     with pytest.raises(UsageError, match="p99 has two bounds"):

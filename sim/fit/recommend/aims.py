@@ -16,7 +16,7 @@ from sim.analysis.statistics import QUANTILES, Estimate
 LATENCIES = ("mean", *QUANTILES)
 METRICS = (*LATENCIES, "failed", "goodput")
 _WRITTEN = re.compile(r"\s*([A-Za-z][\w.]*)\s*(<=|>=|=<|=>|==|<|>|=|≤|≥)?\s*(.*?)\s*")
-_NEXT = re.compile(r"[,\s]+(?=[A-Za-z][\w.]*\s*[<>=≤≥])")
+_NEXT = re.compile(r"(?:[,\s]|\band\b)+(?=[A-Za-z][\w.]*\s*[<>=≤≥])")
 _NUMBER = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(%|/s)?")
 
 

@@ -10,13 +10,15 @@ from typing import Any
 from lb.config import MOST_BALANCERS, Scenario
 from sim.analysis.objectives import Answer
 from sim.fit.recommend.aims import Aim, together
-from sim.fit.recommend.sampling import Sampler, Setting, of_length, steady
+from sim.fit.recommend.sampling import SHORTEST, Sampler, Setting, of_length, steady, suited
 from sim.fit.recommend.scores import estimates
 from sim.fit.recommend.variations import losses, of_number
 
 REPLICATIONS = (10, 40)
 """At first, and where these cannot tell."""
 MOST = min(MOST_BALANCERS, 1_000)
+TRIED = 4
+"""Numbers that should be tried with what is left; replications are shorter where it is little."""
 BEYOND = 8
 """Times the backends of the file, and of what capacity asks for, at most."""
 
@@ -112,7 +114,8 @@ def _answer(
     for variant in variants:
         if not variant.bounded and variant.utilisation >= 1:
             return Answer.MISSED
-        setting = Setting(of_length(variant), algorithm)
+        short = max(int(budget / (REPLICATIONS[0] * TRIED)), SHORTEST)
+        setting = Setting(of_length(variant, min(suited(variant), short)), algorithm)
         answer: Answer | None = None
         for replications in REPLICATIONS:
             if replications * setting.scenario.length * setting.scenario.rate > budget:
