@@ -252,9 +252,9 @@ def _log(file: Scenario, lacks: Lacks) -> dict[str, Any]:
         "bytes_sent": "%BYTES_SENT%",
         "duration": "%DURATION%",
         "upstream_host": "%UPSTREAM_HOST%",
-        "first_byte_ms": "%RESPONSE_DURATION%",
-        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-        "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "response_duration": "%RESPONSE_DURATION%",
+        "upstream_request_attempt_count": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "downstream_remote_address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     }
     return {
         "name": "envoy.access_loggers.file",

@@ -53,7 +53,7 @@ FORMS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
         {
             "arrived": "StartUTC",
             "total": "Duration:ns",
-            "header": "OriginDuration:ns",
+            "response": "OriginDuration:ns",
             "backend": "ServiceAddr",
             "status": "DownstreamStatus",
             "answer": "OriginStatus",
@@ -73,6 +73,8 @@ FORMS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
             "status": "response_code",
             "uri": "path",
             "client": "downstream_remote_address",
+            "first_byte": "response_duration:ms",
+            "tries": "upstream_request_attempt_count",
             "bytes_in": "bytes_received",
             "bytes_out": "bytes_sent",
         },
@@ -246,6 +248,15 @@ def _inside(given: Mapping[str, Any], path: tuple[str, ...]) -> object:
     return value if path else None
 
 
+def _has(given: Mapping[str, Any], text: str) -> bool:
+    """Whether the field is there, be it null."""
+    *tables, name = text.partition(":")[0].split(".")
+    table: Any = given
+    for part in tables:
+        table = table.get(part) if isinstance(table, dict) else None
+    return isinstance(table, dict) and name in table
+
+
 def understood(key: str, first: Mapping[str, Any], fields: Mapping[str, str] | None) -> JsonLog:
     """How lines like `first` are read: by `fields`, else as a known program's, else by guessing.
 
@@ -259,7 +270,8 @@ def understood(key: str, first: Mapping[str, Any], fields: Mapping[str, str] | N
         if all(_inside(first, tuple(it.split("."))) is not None for it in telltale) or (
             all(it in first for it in telltale)
         ):
-            return JsonLog(name, key, {**known, **(fields or {})}, first)
+            there = {word: text for word, text in known.items() if _has(first, text)}
+            return JsonLog(name, key, {**there, **(fields or {})}, first)
     found = dict(_guessed(first))
     if fields and ("arrived" in fields) != ("ended" in fields):
         found = {it: at for it, at in found.items() if it not in ("arrived", "ended")}

@@ -1,0 +1,114 @@
+"""Access logs that are cut short, mixed, out of order, or without what is needed."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from lb.traces.observing import observe
+from tests.traces.logs import COMBINED, HAPROXY, TIMED, refused, seen
+
+
+def test_a_line_that_is_cut_short_is_left_out_and_told(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.write_text(f"{TIMED}\n{TIMED[:40]}")
+    found = observe(str(file))
+    assert len(found) == 1
+    assert found.remarks == ("line 2, the last one, is cut short: left out",)
+
+
+def test_a_few_broken_lines_are_told_and_many_are_an_error(tmp_path: Path) -> None:
+    found = seen(tmp_path, *[TIMED] * 3, "nonsense", "more of it")
+    assert len(found) == 3
+    assert found.remarks == ("line 4: not a line of nginx's access log; 1 more like it: left out",)
+    assert refused(tmp_path, *[TIMED] * 3, *[HAPROXY] * 4) == (
+        ":4: not a line of nginx's access log: it is HAProxy's httplog; one file holds one format; "
+        "4 of 7 lines are not nginx's access log, and at most 1% may be"
+    )
+
+
+def test_a_clock_that_is_set_back_goes_on(tmp_path: Path) -> None:
+    at = [TIMED.replace("1764387803", str(1764387803 + it)) for it in (0, 10, 20, 5, 10)]
+    found = seen(tmp_path, *at)
+    assert [round(it, 6) for it in found.arrived] == [0, 10, 20, 20, 25]
+    assert found.remarks[0].startswith("line 4: the clock goes back by 15.000 s")
+
+
+def test_files_in_the_wrong_order_are_sorted(tmp_path: Path) -> None:
+    at = [TIMED.replace("1764387803", str(1764387803 + it)) for it in (100, 110, 0, 10)]
+    found = seen(tmp_path, *at)
+    assert [round(it, 6) for it in found.arrived] == [0, 10, 100, 110]
+    assert found.remarks[0].startswith("line 3: from before all lines above it")
+
+
+def test_gaps_are_told(tmp_path: Path) -> None:
+    times = [*range(100), *range(400, 500)]
+    found = seen(tmp_path, *(TIMED.replace("1764387803", str(1764387803 + it)) for it in times))
+    assert found.remarks == (
+        "nothing ends for 301.000 s between lines 100 and 101: nobody came, or lines are missing",
+    )
+
+
+def test_a_line_without_end_is_one_that_is_broken(tmp_path: Path) -> None:
+    """Whatever it holds: no pattern takes longer than it is long."""
+    for letter in ("x", "x ", "a:1 ", "a=", '"'):
+        found = seen(tmp_path, HAPROXY, letter * 100_000, HAPROXY)
+        assert len(found) == 2
+        assert found.remarks == ("line 2: not a line of HAProxy's httplog: left out",)
+        assert len(seen(tmp_path, TIMED, letter * 100_000, f"{TIMED} {letter * 30_000}")) == 2
+
+
+def test_archives_are_unpacked_even_broken_ones(tmp_path: Path) -> None:
+    file = tmp_path / "access.log.gz"
+    whole = gzip.compress("".join(f"{TIMED}{it}\n" for it in range(500)).encode())
+    file.write_bytes(whole)
+    assert len(observe(str(file))) == 500
+    file.write_bytes(whole[: len(whole) // 2])
+    broken = observe(str(file))
+    assert 0 < len(broken) < 500
+    assert "cut short" in broken.remarks[-1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "fields", "why"),
+    [
+        ([COMBINED], "client_ip", {}, ":1: .* $request_time and $upstream_addr are missing; log"),
+        ([COMBINED + " rt=0.1"], "client_ip", {}, ":1: .* $upstream_addr is missing; log"),
+        (["hello"], "client_ip", {}, ":1: what this is does not show; known: HAProxy's"),
+        ([], "client_ip", {}, ": holds no request"),
+        (["{"], "client_ip", {}, ":1: not a JSON object"),
+        (['{"ts": "noon", "d_ms": 1}'], "client_ip", {"total": "d_ms"}, ":1: 'noon' is no time"),
+        (['{"ts": 1, "took_ms": -1, "backend": "a"}'], "client_ip", {}, ":1: total -1 is no time"),
+        ([HAPROXY.replace(":12:", ":99:")], "client_ip", {}, ":1: hour must be in 0..23"),
+        (['{"a": 1}'], "client_ip", {}, ":1: ended, total, backend: in no field; say in which: "),
+        (['{"ts": 1, "x": 1, "backend": 1}'], "client_ip", {}, ":1: total: in no field; say in"),
+        (['{"ts": 1, "took": 1, "backend": 1}'], "client_ip", {}, ":1: field 'took' has no unit"),
+        (['{"ts": 1}'], "client_ip", {"totl": "x"}, ":1: unknown field 'totl'; did you mean 'tot"),
+        (['{"ts": 1, "d": 1}'], "client_ip", {"total": "d"}, ":1: field 'd' has no unit; give --f"),
+        (['{"ts": 1, "d": 1}'], "client_ip", {"total": "d:m s"}, ":1: 'd:m s': unknown unit 'm s'"),
+        ([TIMED], "header:X-Key", {}, ":1: key header:X-Key: not in the log; log $http_x_key"),
+        (
+            [HAPROXY.replace("{k1|other} {} ", "")],
+            "header:X-Key",
+            {},
+            ":1: key header:X-Key: no header is captured; log it: capture request header X-Key",
+        ),
+        (
+            ["10.0.0.1:1 [06/Feb/2026:12:14:14.655] web pool/a 0/0/5 100 -- 1/1/1/1/0 0/0"],
+            "client_ip",
+            {},
+            ":1: a line of `option tcplog`: TR, Tr and Ta are missing; its own `option httplog`",
+        ),
+        ([TIMED], "client_ip", {"log_format": "no"}, ": log_format: 'no' has no variable, such"),
+        ([TIMED], "client_ip", {"log_format": "$msec"}, ":1: that log_format: $request_time and "),
+    ],
+)
+def test_files_from_which_nothing_can_be_told(
+    lines: list[str], key: str, fields: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    problem = refused(tmp_path, *lines, key=key, **fields)
+    start, _, rest = why.partition(".*")
+    assert problem.startswith(start.strip())
+    assert rest in problem
