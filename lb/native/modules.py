@@ -43,6 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "lb/proxy/logs": ("access", "lines", "objects", "teller"),
     "lb/proxy/tls": ("layer",),
     "lb/proxy/upstream": ("connection", "pool"),
+    "lb/recording": ("logged", "writer"),
     "lb/strategies": (
         "candidate",
         "consistent_hash",

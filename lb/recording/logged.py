@@ -14,6 +14,7 @@ from lb import __version__
 from lb.balancing import Balancer, Lease, Outcome, Refuse, Setup, Start
 from lb.balancing.call import C
 from lb.balancing.lease import OK, rival_of
+from lb.native.marks import mypyc_attr
 from lb.recording.format import (
     BLOCK,
     COUNT,
@@ -38,6 +39,7 @@ def sealed(events: bytes) -> bytes:
     return BLOCK.pack(len(events), len(events) ^ 0xFFFFFFFF, crc32(events)) + events
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RecordedLease(Lease[C]):
     """An attempt, as the log names it; its end is logged."""
 

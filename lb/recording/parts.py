@@ -53,6 +53,14 @@ def parts(file: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def of_workers(file: Path) -> list[Path]:
+    """Recordings of several workers, where `file` is what was asked for and is none itself."""
+    if file.exists() or not file.parent.is_dir():
+        return []
+    named = re.compile(rf"{re.escape(file.stem)}\.worker\d+(\.\d+)?{re.escape(file.suffix)}")
+    return sorted(path for path in file.parent.iterdir() if named.fullmatch(path.name))
+
+
 def stale(file: Path) -> list[Path]:
     """Parts beside `file` of a recording that a new one is to replace."""
     return [path for path in beside(file).values() if _is_recording(path)]

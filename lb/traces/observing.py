@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from lb.errors import ConfigError
 from lb.recording.format import MAGIC
+from lb.recording.parts import of_workers
 from lb.system import reason
 from lb.traces.gathering import Form, gathered
 from lb.traces.haproxy_log import CLF_LINE, LINE, HaproxyLog, not_http
@@ -39,6 +40,8 @@ def observe(path: str, key: str = "client_ip", fields: Mapping[str, str] | None 
     (`{"ended": "ts", "total": "took:ms"}`, see `sighting.NAMES`), or how nginx writes its lines
     (`{"log_format": '$remote_addr ...'}`). Compressed files (gzip) are unpacked.
     """
+    if of_workers(Path(path)):
+        return observed(path)
     try:
         with Path(path).open("rb") as file:
             head = file.read(len(MAGIC))

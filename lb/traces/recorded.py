@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
+from lb.balancing import Setup
 from lb.errors import BadRecording, ConfigError
 from lb.recording.format import ENDS, OUTCOMES, Kind
 from lb.recording.header import Header
-from lb.recording.parts import parts, pieces
+from lb.recording.parts import of_workers, parts, pieces
 from lb.recording.reader import NONE, Entry, Log
 from lb.strategies import Outcome
 from lb.system import reason
@@ -31,21 +33,57 @@ CHANGES = (Kind.ADD, Kind.REMOVE, Kind.SET_STATE, Kind.SET_WEIGHT, Kind.SWAP, Ki
 
 
 def observed(source: str) -> Observed:
-    """Of the recording that this file is a part of, as far as its parts are there.
+    """Of the recording that this file is a part of, as far as its parts are there; or, where there
+    are only those of workers, `run.worker1.rec` for `run.rec`, of all of them.
 
     Raises ConfigError: `run.rec: byte 1207: why`.
     """
     observing = Observing(source)
-    reading = Reading(observing)
     try:
-        for path in parts(Path(source)):
-            try:
-                reading.read(pieces([path]), str(path))
-            except BadRecording as error:
-                raise ConfigError([f"{path}: {error}"]) from None
+        files = of_workers(Path(source))
+        readings = [_read(file, observing) for file in files or [Path(source)]]
     except OSError as error:
         raise ConfigError([f"{source}: cannot be read: {reason(error)}"]) from None
-    return reading.done(observing)
+    return _together(readings, observing)
+
+
+def _read(file: Path, observing: Observing) -> Reading:
+    """One recording. Raises ConfigError and OSError."""
+    reading = Reading(observing)
+    for path in parts(file):
+        try:
+            reading.read(pieces([path]), str(path))
+        except BadRecording as error:
+            raise ConfigError([f"{path}: {error}"]) from None
+    return reading
+
+
+def _together(readings: Sequence[Reading], observing: Observing) -> Observed:
+    first = readings[0].header
+    for reading in readings:
+        reading.finish()
+    remarks = [remark for reading in readings for remark in reading.remarks]
+    if len(readings) > 1:
+        remarks.insert(0, f"{len(readings)} workers, each of which balanced by itself")
+    return observing.done(
+        setup=_whole([reading.header.setup for reading in readings]),
+        lacking=frozenset() if first.version >= TELLS else NOT_TOLD,
+        share=first.share,
+        remarks=tuple(remarks),
+    )
+
+
+def _whole(setups: Sequence[Setup]) -> Setup:
+    """What several workers share out among them, as one: limits add up."""
+    first, rows = setups[0], []
+    for row in first.backends:
+        shares = [
+            it.max_in_flight for one in setups for it in one.backends if it.label == row.label
+        ]
+        numbers = [it for it in shares if isinstance(it, int)]
+        rows.append(replace(row, max_in_flight=sum(numbers)) if numbers else row)
+    limit = sum(one.queue.limit for one in setups)
+    return replace(first, backends=tuple(rows), queue=replace(first.queue, limit=limit))
 
 
 class Reading:
@@ -53,7 +91,7 @@ class Reading:
 
     def __init__(self, into: Into) -> None:
         self._into = into
-        self._remarks: list[str] = []
+        self.remarks: list[str] = []
         self._header: Header | None = None
         self._first: Header | None = None
         self._names: list[str] = []  # by order, those that have left too
@@ -86,44 +124,42 @@ class Reading:
         for entry in log.events():
             self.take(entry, place)
         if not log.complete and not log.continued:
-            self._remarks.append(
+            self.remarks.append(
                 f"{place}: not closed (a crash, or it is still being written): read up to its "
                 f"last whole event, byte {log.end}"
             )
             self._lost = True  # should there be another part
 
-    def done(self, observing: Observing) -> Observed:
-        """All that was read, which went into `observing`."""
+    @property
+    def header(self) -> Header:
+        """Of the first part."""
+        assert self._first is not None
+        return self._first
+
+    def finish(self) -> None:
+        """Take down what has not ended."""
         for number in list(self._visits):
             self._keep(number, self._visits[number])
-        first = self._first
-        assert first is not None
         if self._changes:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self._changes.items())
-            self._remarks.append(f"{self._changed}: changed while it ran ({kinds})")
-        return observing.done(
-            setup=first.setup,
-            lacking=frozenset() if first.version >= TELLS else NOT_TOLD,
-            share=first.share,
-            remarks=tuple(self._remarks),
-        )
+            self.remarks.append(f"{self._changed}: changed while it ran ({kinds})")
 
     def begin(self, header: Header, place: str) -> None:
         before, self._header = self._header, header
         if before is None:
             self._first = header
             if header.part > 1:
-                self._remarks.append(
+                self.remarks.append(
                     f"{place}: begins with part {header.part} of the recording; of those before "
                     f"it {header.under_way} attempts were under way, which are not here"
                 )
             if header.share < 1.0:
-                self._remarks.append(f"{place}: a sample of {header.share:.3g} of the requests")
+                self.remarks.append(f"{place}: a sample of {header.share:.3g} of the requests")
         elif not before.precedes(header):
             gone = f"part {before.part + 1}"
             if header.part - before.part > 2:
                 gone = f"parts {before.part + 1} to {header.part - 1}"
-            self._remarks.append(f"{place}: {gone} before it missing, and what came then")
+            self.remarks.append(f"{place}: {gone} before it missing, and what came then")
         if before is None or not before.precedes(header):
             self._lost = self._lost or header.part > 1
             self._names = list(header.names)
@@ -134,7 +170,7 @@ class Reading:
         now = entry.now
         if now < self._now:
             if self._now - now >= BACK:
-                self._remarks.append(
+                self.remarks.append(
                     f"{place}: byte {entry.offset}: the clock goes back by "
                     f"{self._now - now:.3g} s; what follows is taken to come right behind"
                 )
@@ -291,9 +327,8 @@ class Reading:
         body: dict[str, Any] = entry.body
         kind = entry.kind
         if not self._changes:
-            assert self._first is not None
             self._changed = (
-                f"{place}: byte {entry.offset}, after {entry.now - self._first.now:.3g} s"
+                f"{place}: byte {entry.offset}, after {entry.now - self.header.now:.3g} s"
             )
         self._changes[kind.name.lower()] += 1
         if kind is Kind.REMOVE:

@@ -352,6 +352,21 @@ def test_no_file_at_all(tmp_path: Path) -> None:
         observed(str(tmp_path / "nothing.rec"))
 
 
+def test_what_several_workers_recorded_is_one(tmp_path: Path) -> None:
+    for number, start in ((1, 101.0), (2, 100.5)):
+        played = Played(tmp_path)
+        played.file = tmp_path / f"run.worker{number}.rec"
+        for visit in range(3):
+            played.visit(start + visit, key=b"%d" % number)
+        played.written()
+    seen = observed(str(tmp_path / "run.rec"))
+    assert [round(time, 6) for time in seen.arrived] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert [seen.texts[key] for key in seen.key] == ["2", "1"] * 3
+    assert seen.remarks == ("2 workers, each of which balanced by itself",)
+    assert seen.setup is not None
+    assert [row.max_in_flight for row in seen.setup.backends] == [2, None]
+
+
 def test_a_recording_shows_itself(tmp_path: Path) -> None:
     played = Played(tmp_path)
     played.visit(101.0)
