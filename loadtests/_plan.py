@@ -18,7 +18,6 @@ from sim.live.system import rooted
 from sim.live.users import population
 from sim.live.verdict import Verdict, judge, judge_users
 from sim.model.users import Population
-from sim.output.plots.pictures import draw_distributions
 from sim.output.report import print_verdict, verdict_files, write_verdict
 from sim.output.summary import Outcome, append_summary, write_junit
 from sim.result import Result
@@ -191,6 +190,8 @@ class Outputs:
         return verdict.judgement.exit_status
 
     def _write(self, plan: Plan, measured: Measurement, verdict: Verdict) -> None:
+        from sim.output.plots.pictures import draw_distributions  # half a second, and no worker's
+
         write_verdict(verdict, self.verdict, plan.schedule, measured)
         if verdict.distribution is not None:
             draw_distributions(verdict, self.verdict)
