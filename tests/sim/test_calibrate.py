@@ -10,13 +10,15 @@ import math
 import numpy as np
 import pytest
 
-from lb.config import Exponential, Scenario
+from lb.config import Exponential, Lognormal, Scenario
 from lb.errors import ConfigError
 from lb.traces.observed import OUTCOMES, Observing
 from sim import calibrate
 from sim.fit.calibrate import Calibration
 from sim.fit.calibrate.limits import completed, patience, time_limit
+from sim.fit.calibrate.services import services
 from sim.fit.seen import Seen
+from sim.model.laws import draw
 from tests.sim.observations import recorded, scenario
 
 EXPONENTIAL = '{ service = "exponential:20ms", workers = 2 }'
@@ -156,3 +158,13 @@ def test_a_sample_tells_workers_as_a_range_and_the_whole_rate() -> None:
     assert backend.station.fewest <= 2 <= (backend.station.most or 1000)
     assert len(backend.station.disciplines) == 2
     assert any("sample" in remark for remark in found.remarks)
+
+
+def test_the_mean_of_a_heavy_tail_is_told_by_its_law() -> None:
+    law = Lognormal(law="lognormal", mean=0.02, cv=3.0)
+    sample = draw(law, np.random.default_rng(9), 4000)
+    told = services([sample], [0.0], 1e-6, 0.0008)[0].mean
+    assert told.low is not None
+    assert told.high is not None
+    assert told.low < 0.02 < told.high
+    assert told.high - told.low < 0.2 * 0.02

@@ -25,6 +25,9 @@ BLUR = 0.02
 """Of a distribution, what noise and rounding may move."""
 CERTAIN = 1.36
 """Of Kolmogorov's distance times the root of the sample's size, what chance exceeds once in 20."""
+HEAVY = 1.7
+"""Of a squared coefficient of variation: from here on a law's mean is better told by its likelihood
+than by the mean of a sample, which hangs on its few largest values."""
 EMPIRICAL = "empirical"
 KEPT = 1000
 """Values of a sample that is kept: its quantiles, evenly."""
@@ -294,6 +297,35 @@ def shape_interval(found: LawFit, shift: float = 0.0) -> Estimate:
         half = math.hypot(half, math.log(fit_of(family, moved, 1.0).shape / value) / math.sqrt(2))
     low = max(value * math.exp(-min(half, 2.0)), family.shapes[0])
     return Estimate(value, low, min(value * math.exp(min(half, 2.0)), family.shapes[1]))
+
+
+def mean_interval(found: LawFit) -> Estimate | None:
+    """The mean of a law of heavy tails with its 95 % interval, by the curvature of its likelihood
+    where the shape is the likeliest with each mean; None for a law whose sample's mean tells as
+    much.
+    """
+    family = next((one for one in FAMILIES if one.name == found.best.name), None)
+    law, cells = found.best.law, found.cells
+    if family is None or law is None or law.squared_cv < HEAVY or family.parameters < 2:
+        return None
+    low, high = (
+        math.log(min(max(found.best.shape * it, family.shapes[0] * (1 + 1e-9)), family.shapes[1]))
+        for it in (1 / 1.4, 1.4)
+    )
+
+    def height(mean: float) -> float:
+        def of(log_shape: float) -> float:
+            return cells.log_likelihood(family.below(cells.edges, mean, math.exp(log_shape)))
+
+        return of(_highest(of, low, high, 7))
+
+    reach, step = min(4 * math.sqrt(law.squared_cv / cells.number), 0.3), 0.02
+    mean = law.mean * math.exp(
+        _highest(lambda it: height(law.mean * math.exp(it)), -reach, reach, 7)
+    )
+    bend = 2 * height(mean) - height(mean * math.exp(step)) - height(mean * math.exp(-step))
+    half = min(1.96 * step / math.sqrt(max(bend, 1e-6)), 1.0)
+    return Estimate(mean, mean * math.exp(-half), mean * math.exp(half))
 
 
 def cv_interval(sample: Floats) -> Estimate:

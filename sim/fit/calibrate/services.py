@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim.analysis.statistics import Estimate, student_t
-from sim.fit.calibrate.laws import EMPIRICAL, LawFit, cv_interval, fit, shape_interval
+from sim.fit.calibrate.laws import (
+    EMPIRICAL,
+    LawFit,
+    cv_interval,
+    fit,
+    mean_interval,
+    shape_interval,
+)
 from sim.model.laws import Floats
 
 ALIKE = 3.84
@@ -68,6 +75,7 @@ def services(
     unit = [sample / one.value for sample, one in zip(samples, means, strict=True)]
     steps = [1 / one.value for one in means]
     own = [fit(one, grain * it, jitter * it) for one, it in zip(unit, steps, strict=True)]
+    means = [_by_law(mean, law, blur) for mean, law, blur in zip(means, own, blurs, strict=True)]
     together = own[0]
     if len(unit) > 1:
         together = fit(np.concatenate(unit), grain * max(steps), jitter * max(steps))
@@ -80,6 +88,15 @@ def services(
         Service(mean, law, shapes[id(law)], cv, shared)
         for mean, law, cv in zip(_merged(means), laws, cvs, strict=True)
     ]
+
+
+def _by_law(mean: Estimate, law: LawFit, blur: float) -> Estimate:
+    """The mean of one backend as its law tells it, where tails are heavy."""
+    told = mean_interval(law)
+    if told is None or told.low is None or told.high is None:
+        return mean
+    low, value, high = (mean.value * it for it in (told.low, told.value, told.high))
+    return _wider(Estimate(value, low, high), blur)
 
 
 def _one_law(unit: list[Floats], own: list[LawFit], together: LawFit) -> bool:
