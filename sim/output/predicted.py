@@ -30,9 +30,10 @@ SAID = {
     "what the calibration leaves open, and the model's own error are in them.",
 }
 HOW = (
-    "Expected is what the model says times that part of its error at the current setting that is "
-    "more than chance; how much of it another setting shares is not known, so intervals reach from "
-    "none of it to twice of it. Changes are compared on the same requests with the same work."
+    "Expected is what the model says, corrected by that part of its error at the current setting "
+    "that is more than chance, half as a factor and half as seconds; how much of it another "
+    "setting shares is not known, so intervals reach from none of it to twice of it. Changes are "
+    "compared on the same requests with the same work."
 )
 
 

@@ -72,7 +72,16 @@ def test_an_error_is_corrected_as_far_as_it_is_no_chance() -> None:
     plain_error = doubt.bias("p99", 1.5, runs)
     assert abs(plain_chance.value) < 0.7 * 0.03
     assert plain_error.value == pytest.approx(math.log(1.5), rel=0.05)
-    assert plain_error.carried > plain_chance.carried
+    assert plain_error.at(1.0)[1] > plain_chance.at(1.0)[1]
+
+
+def test_an_error_may_be_a_factor_or_seconds() -> None:
+    known = doubt.Bias(math.log(1.2), 0.01, 0.05)
+    assert known.at(1.0)[0] == pytest.approx(math.log(1.2))
+    faster, slower = (known.at(times)[0] for times in (0.5, 2.0))
+    assert faster == pytest.approx((math.log(1.2) + math.log(1.4)) / 2)
+    assert slower == pytest.approx((math.log(1.2) + math.log(1.1)) / 2)
+    assert known.at(0.5)[1] > known.at(1.0)[1]
 
 
 def test_chance_does_not_count_as_what_parameters_do() -> None:

@@ -127,7 +127,7 @@ class Change:
 def outlook(
     plan: Plan, setting: Setting, name: str, load: float, biases: Mapping[str, Bias]
 ) -> Outlook:
-    """Of a setting that has been simulated."""
+    """Of a setting that has been simulated; the first of `plan` is the current one."""
     rows = setting.scenario.backends
     latency = {}
     for figure in FIGURES:
@@ -137,8 +137,9 @@ def outlook(
         told = _log(figure)
         known = biases[figure]
         doubt = plan.spread(setting, told)
-        centre = float(runs.mean()) + known.value
-        more = known.deviation**2 + known.carried
+        value, own = _known(plan, setting, figure, known)
+        centre = float(runs.mean()) + value
+        more = known.deviation**2 + own
         one = doubt.interval(centre, more + float(runs.var(ddof=1)), LEVEL, len(runs))
         low, high, _, _ = doubt.interval(centre, more, LEVEL, len(runs))
         latency[figure] = Figure(
@@ -161,6 +162,15 @@ def outlook(
     )
 
 
+def _known(plan: Plan, setting: Setting, figure: str, known: Bias) -> tuple[float, float]:
+    """The model's error there, and the variance of what is its own: none where it was seen."""
+    now = plan.settings[0]
+    if setting is now:
+        return known.value, 0.0
+    times = logs(setting.figure(figure)).mean() - logs(now.figure(figure)).mean()
+    return known.at(math.exp(float(times)) if math.isfinite(times) else 1.0)
+
+
 def compared(
     plan: Plan,
     now: Setting,
@@ -172,26 +182,27 @@ def compared(
     family: int,
 ) -> Change:
     """`other`, whose outlook is `view`, beside the current setting; `family`: of how many."""
-    changes, spreads = {}, {}
+    changes, spreads, centres, owns = {}, {}, {}, {}
     for figure in FIGURES:
         a, b = now.figure(figure), other.figure(figure)
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             continue
         runs = logs(b) - logs(a)
         doubt = spreads[figure] = plan.spread(other, _log(figure), now)
-        centre = float(runs.mean())
-        low, high, _, _ = doubt.interval(centre, biases[figure].carried, LEVEL, len(runs))
+        value, own = _known(plan, other, figure, biases[figure])
+        before, _ = _known(plan, now, figure, biases[figure])
+        owns[figure] = own
+        centre = centres[figure] = float(runs.mean()) + value - before
+        low, high, _, _ = doubt.interval(centre, own, LEVEL, len(runs))
         changes[figure] = Estimate(math.expm1(centre), math.expm1(low), math.expm1(high))
     if metric not in changes:
         return Change(view, metric, "", changes, told=True, why="no request succeeds")
-    centre = math.log1p(changes[metric].value)
+    centre, own = centres[metric], owns[metric]
     n = len(now.runs)
-    low, high, *_ = spreads[metric].interval(
-        centre, biases[metric].carried, level_of_each(family), n
-    )
+    low, high, *_ = spreads[metric].interval(centre, own, level_of_each(family), n)
     whole = Estimate(math.expm1(centre), math.expm1(low), math.expm1(high))
     apart = low > 0 or high < 0
-    why = _why(view, whole, apart, centre, spreads[metric], biases[metric], gate, metric, n)
+    why = _why(view, whole, apart, centre, spreads[metric], own, gate, metric, n)
     lost = _more_lost(plan, now, other)
     told_of = gate.passed and apart
     better = told_of and high < 0 and -whole.value > _own(gate, metric)
@@ -223,7 +234,7 @@ def _why(
     apart: bool,
     centre: float,
     doubt: Spread,
-    known: Bias,
+    own: float,
     gate: Gate,
     metric: str,
     runs: int,
@@ -233,7 +244,7 @@ def _why(
     if not apart and not centre and not doubt.chance:
         return "it changes nothing"
     if not apart:
-        return f"cannot be told from no change; {_takes(centre, doubt, known, runs)}"
+        return f"cannot be told from no change; {_takes(centre, doubt, own, runs)}"
     if whole.value > 0:
         return f"{metric} would be higher"
     if -whole.value <= _own(gate, metric):
@@ -244,12 +255,12 @@ def _why(
     return f"{metric} would be lower"
 
 
-def _takes(centre: float, doubt: Spread, known: Bias, runs: int) -> str:
+def _takes(centre: float, doubt: Spread, own: float, runs: int) -> str:
     """What would tell the change from none: longer recordings narrow what they decide alone."""
     toward = doubt.unknown[1] if centre < 0 else -doubt.unknown[0]
     away = abs(centre) - toward
     z = quantile(LEVEL, runs)
-    fixed, shrinks = known.carried, doubt.chance + max(doubt.parameters)
+    fixed, shrinks = own, doubt.chance + max(doubt.parameters)
     if away <= 0:
         return "it hangs on what could not be identified"
     left = (away / z) ** 2 - fixed

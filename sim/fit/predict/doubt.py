@@ -6,8 +6,9 @@ nine models in ten are taken to be as good as calibrated ones have been (`PRIOR`
 anything (`ODD`): a normal prior that is contaminated (Berger & Berliner, "Robust Bayes and
 empirical Bayes analysis with contaminated priors", Annals of Statistics 1986). What follows says by
 which factor the model is off, and how surely: next to nothing where chance explains what is seen,
-all of it where it does not. That factor corrects predictions. How much of it another setting has in
-common is not to be known beforehand: the interval reaches from none of it to twice of it.
+all of it where it does not. It corrects predictions, half as that factor and half as the seconds
+that it comes to at the current setting: what a model lacks may be either. How much of it another
+setting has in common is not to be known: the interval reaches from none of it to twice of it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ ODD, ANYTHING = 0.1, 0.3
 """The share of models that are not like that, and the standard deviation of their error."""
 CARRIED = 0.5
 """Standard deviation of the part of an error that another setting does not share."""
-NORMAL = 1.959964
+LARGEST = -0.9
+"""Of a figure that seconds are taken from."""
 LEAST = 1e-9
 """Seconds; the logarithm of nothing is no number."""
 
@@ -43,10 +45,13 @@ class Bias:
     vouched: bool = True
     """Whether anything measured stands behind it."""
 
-    @property
-    def carried(self) -> float:
-        """Variance of what another setting may have of its own."""
-        return CARRIED**2 * (self.value**2 + self.prior**2)
+    def at(self, times: float) -> tuple[float, float]:
+        """The same of a setting whose figure is so many times the current one's, and the variance
+        of what that may have of its own.
+        """
+        added = math.log1p(max(math.expm1(self.value) / times, LARGEST))
+        own = max(abs(self.value), abs(added))
+        return (self.value + added) / 2, CARRIED**2 * (own**2 + self.prior**2)
 
 
 def bias(figure: str, seen: float, runs: Floats) -> Bias:
