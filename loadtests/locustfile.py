@@ -160,10 +160,19 @@ def _init(environment: Environment, **_: Any) -> None:
 def _checked(options: Any) -> None:
     if options.seed is not None and options.seed < 0:
         raise UsageError(f"--seed {options.seed}: a seed is a number from zero up")
-    if options.host and urlsplit(options.host).scheme != "http":
+    if options.host and not _plain(options.host):
         raise UsageError(f"--host {options.host!r}: write http://host:port")
     if options.num_users is not None and options.num_users < 1:
         raise UsageError(f"--users {options.num_users}: there must be one at least")
+
+
+def _plain(host: str) -> bool:
+    """Whether it is an address that load can be sent to."""
+    try:
+        parts = urlsplit(host)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _work(environment: Environment) -> None:
@@ -196,6 +205,9 @@ def _begin(environment: Environment, **_: Any) -> None:
         asked["seed"] = int(options.seed) if options.seed not in (None, "") else None
         if plan.people is not None and not plan.stepped:
             asked["users"] = environment.runner.target_user_count
+    if not _plain(asked["url"]):  # of the page's form
+        print(f"host {asked['url']!r}: write http://host:port", file=sys.stderr)
+        asked["url"] = plan.url
     if any(plan.asked[name] != value for name, value in asked.items()):
         try:
             State.plan = plan = plan.changed(**asked)
