@@ -22,7 +22,7 @@ import numpy as np
 from sim.analysis.statistics import student_t
 from sim.model.laws import Floats
 
-PRIOR = {"mean": 0.02, "p50": 0.02, "p95": 0.04, "p99": 0.05}
+PRIOR = {"mean": 0.03, "p50": 0.03, "p95": 0.04, "p99": 0.05}
 """Standard deviation of a calibrated model's error, relative: what live runs beside their
 predictions have shown."""
 ODD, ANYTHING = 0.1, 0.3
