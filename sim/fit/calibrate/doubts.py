@@ -14,8 +14,10 @@ UNLIKE = 0.12
 """Kolmogorov distance between services of those who waited and of the others from which something
 else goes on at a backend."""
 
-MISSED = 0.03
+MISSED = 0.05
 """Of a latency, by which a replay may be off without a word."""
+SURELY = 1.4
+"""How many times as far as the interval of 95 % reaches: several figures are looked at."""
 LITTLE = 0.04
 """Of the mean service, by which times may be off."""
 
@@ -55,7 +57,7 @@ def misfits(replayed: Replayed) -> list[str]:
         again, was = replayed.replayed[name], replayed.recorded[name]
         if again.low is None or again.high is None or abs(replayed.error.get(name, 0.0)) < MISSED:
             continue
-        if not again.low <= was <= again.high:
+        if abs(was - again.value) > SURELY * (again.high - again.value):
             off.append(f"{name} {replayed.error[name]:+.0%}")
     if not off:
         return []
