@@ -68,6 +68,7 @@ class Kind(IntEnum):
     LAGGED = 24
     STEPPED = 25
     LOADED = 26
+    GOOD = 27
 
 
 TOLD = frozenset({Kind.CONNECTED, Kind.SERVED, Kind.ENDED, Kind.SAMPLED})
@@ -97,6 +98,9 @@ SERVED = Struct("<BIHI")
 came, and ended with its attempt, just before."""
 ENDED = Struct("<BddIBHQQ")
 """Kind, now, time it came, call, end (of `ENDS`), status, bytes of its body and of the answer's."""
+GOOD = Struct("<BdIHI")
+"""Kind, now, call, status, bytes of the answer: DONE and SERVED in short, of the first attempt of a
+call that has ended well with the first byte."""
 LOADED = Struct("<BdI5d")
 """Kind, now, order of the backend, figures of its report (NaN: not told); REPORTED in short."""
 SAMPLED = Struct("<BII")

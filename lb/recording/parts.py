@@ -58,7 +58,10 @@ def of_workers(file: Path) -> list[Path]:
     if file.exists() or not file.parent.is_dir():
         return []
     named = re.compile(rf"{re.escape(file.stem)}\.worker\d+(\.\d+)?{re.escape(file.suffix)}")
-    return sorted(path for path in file.parent.iterdir() if named.fullmatch(path.name))
+    found: list[Path] = []
+    with suppress(OSError):
+        found = sorted(path for path in file.parent.iterdir() if named.fullmatch(path.name))
+    return found
 
 
 def stale(file: Path) -> list[Path]:

@@ -30,6 +30,7 @@ from lb.recording.format import (
     ENDS,
     FAILED,
     FIGURES,
+    GOOD,
     HEAD,
     IDEMPOTENT,
     JSON,
@@ -46,6 +47,7 @@ from lb.recording.format import (
     Kind,
 )
 from lb.recording.header import READ, Header, header_of
+from lb.strategies import Outcome
 
 NONE = -1
 """In the place of a backend's order."""
@@ -166,6 +168,11 @@ class Log:
                     if at < len(block) or self._take(1):
                         raise BadRecording(self.end, "the recording goes on after its end")
                     return
+                if event.kind is Kind.GOOD:
+                    call, status, passed = event.body
+                    body = call, 0, Outcome.OK, event.now
+                    yield event._replace(kind=Kind.DONE, body=body)
+                    event = event._replace(kind=Kind.SERVED, now=_NAN, body=(call, status, passed))
                 yield event
 
     def _take(self, count: int) -> bytes:
@@ -264,6 +271,11 @@ def _ended(block: bytes, at: int) -> Body:
     return now, (call, arrived, ENDS[end], status, taken, passed), at + ENDED.size
 
 
+def _good(block: bytes, at: int) -> Body:
+    _, now, call, status, passed = GOOD.unpack_from(block, at)
+    return now, (call, status, passed), at + GOOD.size
+
+
 def _loaded(block: bytes, at: int) -> Body:
     _, now, order, *figures = LOADED.unpack_from(block, at)
     said = {n: None if isnan(it) else it for n, it in zip(FIGURES, figures, strict=True)}
@@ -299,6 +311,7 @@ _BODIES: dict[Kind, Callable[[bytes, int], Body]] = {
     Kind.ENDED: _ended,
     Kind.SAMPLED: _sampled,
     Kind.LOADED: _loaded,
+    Kind.GOOD: _good,
     Kind.ADMIT: _admit,
     Kind.DONE: _done,
     Kind.FAILED: _failed,

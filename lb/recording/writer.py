@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from struct import Struct
 
 from lb.balancing import (
     Backend,
@@ -30,6 +29,7 @@ from lb.recording.format import (
     ENDED,
     ENDS,
     FAILED,
+    GOOD,
     IDEMPOTENT,
     LOADED,
     NOBODY,
@@ -49,9 +49,9 @@ _REFUSED, _GONE = ENDS.index("refused"), ENDS.index("client_gone")
 _NAN = float("nan")
 _NEVER = float("inf")
 _BLOCK_SIZE = 1 << 16
-_pack_admit, _pack_done = ADMIT.pack, DONE.pack
-_pack_both = Struct(DONE.format + SERVED.format.lstrip("<")).pack
-_ADMIT, _DONE, _SERVED = int(Kind.ADMIT), int(Kind.DONE), int(Kind.SERVED)
+_pack_admit, _pack_done, _pack_good = ADMIT.pack, DONE.pack, GOOD.pack
+_ADMIT, _DONE = int(Kind.ADMIT), int(Kind.DONE)
+_SERVED, _GOOD = int(Kind.SERVED), int(Kind.GOOD)
 _MOST = 0xFFFFFFFF
 
 
@@ -90,9 +90,13 @@ class RecordedBalancer(Logged[C]):
             in_flight = NOBODY if lease is None else lease.backend.active - 1
             self._log += SAMPLED.pack(Kind.SAMPLED, number, in_flight)
         key, deadline = call.key, call.deadline
-        flags = (IDEMPOTENT if call.idempotent else 0) | (SAFE if call.safe else 0)
+        flags = IDEMPOTENT | SAFE  # what is safe is idempotent (RFC 9110, 9.2.2)
+        if not call.safe:
+            flags = IDEMPOTENT if call.idempotent else 0
         if deadline == _NEVER:
-            self._log += _pack_admit(kind, now, flags, order, len(key)) + key + decided
+            self._log += _pack_admit(kind, now, flags, order, len(key)) + key
+            if decided:
+                self._log += decided
         else:
             head = _pack_admit(kind, now, flags | DEADLINE, order, len(key))
             self._log += head + key + TIME.pack(deadline) + decided
@@ -291,30 +295,18 @@ class RecordedBalancer(Logged[C]):
         assert isinstance(lease, RecordedLease)
         number = lease.number
         plain = lease.started_at == arrived and not taken and passed <= _MOST
-        if number == APART or not plain or len(self.out) > before:
-            self.lease_ended(lease, now, outcome, first_byte, before)
-            if number == APART:
-                return
-            if plain:
-                self._log += SERVED.pack(_SERVED, number, status, passed)
-            else:
-                code = 0 if outcome is OK else _CODES[outcome]
-                self._log += ENDED.pack(
-                    Kind.ENDED, now, arrived, number, code, status, taken, passed
-                )
+        at_once = first_byte == now and outcome is OK and not lease.attempt and number != APART
+        if plain and at_once and len(self.out) == before:
+            self._log += _pack_good(_GOOD, now, number, status, passed)
             return
-        self._log += _pack_both(
-            _DONE,
-            now,
-            number,
-            lease.attempt,
-            0 if outcome is OK else _CODES[outcome],
-            _NAN if first_byte is None else first_byte,
-            _SERVED,
-            number,
-            status,
-            passed,
-        )
+        self.lease_ended(lease, now, outcome, first_byte, before)
+        if number == APART:
+            return
+        if plain:
+            self._log += SERVED.pack(_SERVED, number, status, passed)
+        else:
+            code = 0 if outcome is OK else _CODES[outcome]
+            self._log += ENDED.pack(Kind.ENDED, now, arrived, number, code, status, taken, passed)
 
     def ended(
         self,
