@@ -16,7 +16,7 @@ def said(pick: Mapping[str, Any]) -> list[str]:
     if pick["avoided"]:
         lines.append(f"  not again: {', '.join(pick['avoided'])}")
     names = _named(pick)
-    if names:
+    if pick["measure"] or len(names) > 1:  # else it is the one that was picked
         told = f"{pick['measure']}: " if pick["measure"] else "looked at: "
         lines.append(f"  {told}{', '.join(names)}")
     return lines

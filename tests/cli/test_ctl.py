@@ -55,7 +55,7 @@ def test_picks_say_why_they_fell_as_they_did() -> None:
         async with plane() as here:
             shown = told(await ctl(here, "picks", "-n", "1")).splitlines()
             assert shown[0].endswith("s ago, key session-of-2: c/d e")
-            assert shown[1:] == ["  the next in the order of the file", "  looked at: c/d e"]
+            assert shown[1:] == ["  the next in the order of the file"]
             document = json.loads(told(await ctl(here, "picks", "--json")))
             assert [it["backend"] for it in document["picks"]] == ["c/d e", "127.0.0.1:3002", "a"]
             here.held.picked = 0

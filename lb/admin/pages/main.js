@@ -1,5 +1,6 @@
 // The status page: asks every two seconds, shows what it hears, and passes on what is wanted.
 
+import * as beside from "./beside.js";
 import { Chart } from "./chart.js";
 import { details } from "./details.js";
 import * as dialogs from "./dialogs.js";
@@ -130,6 +131,7 @@ function show(found, time) {
   panels.algorithm(found);
   panels.workers(found, point, snapshot, elapsed, Date.now() / 1000);
   panels.predicted(forecast, point?.rate);
+  beside.shadow(found.shadow);
   const { why, mild } = panels.standing(found);
   notice(why, mild);
   $("reload").disabled = false;
