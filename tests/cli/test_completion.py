@@ -34,7 +34,7 @@ def words(line: str) -> list[str]:
         ("lb ctl -c lb.toml dr", ["drain"]),
         ("lb serve --hea", ["--health-check-interval"]),
         ("lb check --print", ["--print-effective"]),
-        ("lb serve -a maglev --rec", ["--record"]),
+        ("lb serve -a maglev --record-s", ["--record-size", "--record-sample"]),
         ("lb serve -a rende", ["rendezvous"]),
         ("lb serve --algorithm=rende", ["--algorithm=rendezvous"]),
         ("lb simulate -a p2c,rende", ["p2c,rendezvous"]),
