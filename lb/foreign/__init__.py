@@ -6,10 +6,14 @@ from pathlib import Path
 
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError, nearest
-from lb.foreign import envoy, haproxy, haproxy_reading, nginx, nginx_reading
+from lb.foreign.envoy import writing as envoy
 from lb.foreign.exported import Exported, Missing
-from lb.foreign.haproxy_words import SECTIONS
+from lb.foreign.haproxy import reading as haproxy_read
+from lb.foreign.haproxy import writing as haproxy
+from lb.foreign.haproxy.words import SECTIONS
 from lb.foreign.imported import Imported, Unread
+from lb.foreign.nginx import reading as nginx_read
+from lb.foreign.nginx import writing as nginx
 from lb.system import reason
 
 __all__ = ["WRITERS", "Exported", "Imported", "Missing", "Unread", "export", "load"]
@@ -49,7 +53,7 @@ def load(path: str | Path, pool: str | None = None) -> Imported:
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
     if _SECTION.search(text):
-        return haproxy_reading.imported(text, str(path), pool)
+        return haproxy_read.imported(text, str(path), pool)
     if _BRACES.search(text):
-        return nginx_reading.imported(text, str(path), pool)
+        return nginx_read.imported(text, str(path), pool)
     raise ConfigError([f"{path}:1: neither a haproxy.cfg nor an nginx.conf, as far as it shows"])

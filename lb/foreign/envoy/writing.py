@@ -10,13 +10,14 @@ from typing import Any
 
 from lb.config import Scenario
 from lb.config.values import AUTO
-from lb.foreign import common, envoy_pool, gaps
-from lb.foreign.envoy_words import HCM, HTTP, ROUTER, TYPE, place, span, typed
+from lb.foreign import common, gaps
+from lb.foreign.envoy import pool
+from lb.foreign.envoy.words import HCM, HTTP, ROUTER, TYPE, place, span, typed
 from lb.foreign.exported import Exported, Lacks, preface
 from lb.foreign.matching import Chosen, chosen
 
 KIND = "envoy"
-POOL = envoy_pool.POOL
+POOL = pool.POOL
 SAFE = "GET|HEAD|OPTIONS|TRACE|PUT|DELETE"
 """Methods that lb tries again (RFC 9110, 9.2.2)."""
 RETRIED = {
@@ -37,7 +38,7 @@ def exported(file: Scenario) -> Exported:
         lacks.add(("algorithm", "name"), "clients do not stick: newcomers and all are placed alike")
     static = {
         "listeners": _listeners(file, found, lacks),
-        "clusters": [envoy_pool.cluster(file, found, lacks)],
+        "clusters": [pool.cluster(file, found, lacks)],
     }
     data: dict[str, Any] = {"static_resources": static}
     if file.server.admin is not None:
@@ -78,14 +79,14 @@ def _listeners(file: Scenario, found: Chosen, lacks: Lacks) -> list[dict[str, An
             chain["transport_socket"] = {
                 "name": "envoy.transport_sockets.tls",
                 "typed_config": {
-                    TYPE: f"{envoy_pool.TLS}.DownstreamTlsContext",
+                    TYPE: f"{pool.TLS}.DownstreamTlsContext",
                     "common_tls_context": {
                         "tls_params": {
                             "tls_minimum_protocol_version": _version(one.tls.min_version)
                         },
                         "alpn_protocols": ["http/1.1"],
                         "tls_certificates": [
-                            envoy_pool.certificate(certificate, key)
+                            pool.certificate(certificate, key)
                             for _, certificate, key in one.tls.pairs()
                         ],
                     },
@@ -214,7 +215,7 @@ def _retries(file: Scenario, lacks: Lacks) -> dict[str, Any]:
         "retry_host_predicate": [
             {
                 "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": {TYPE: envoy_pool.PREVIOUS},
+                "typed_config": {TYPE: pool.PREVIOUS},
             }
         ],
         "host_selection_retry_max_attempts": 5,

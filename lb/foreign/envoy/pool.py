@@ -8,7 +8,7 @@ from lb.aside import is_address
 from lb.config import BackendTable, Scenario, host_and_port
 from lb.config.values import UNIX
 from lb.foreign import common
-from lb.foreign.envoy_words import EXTENSIONS, TYPE, place, span
+from lb.foreign.envoy.words import EXTENSIONS, TYPE, place, span
 from lb.foreign.exported import Lacks
 from lb.foreign.matching import Chosen
 

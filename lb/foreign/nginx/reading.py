@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from lb.errors import ConfigError, nearest
 from lb.foreign.imported import Directive, Draft, Imported
-from lb.foreign.nginx_fronts import listening
-from lb.foreign.nginx_upstream import Ran, one_server, upstream
-from lb.foreign.nginx_words import directives, seconds, size
+from lb.foreign.nginx.fronts import listening
+from lb.foreign.nginx.upstream import Ran, one_server, upstream
+from lb.foreign.nginx.words import directives, seconds, size
 from lb.units import duration
 
 KIND = "nginx"

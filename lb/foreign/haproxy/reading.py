@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from lb.errors import ConfigError, nearest
-from lb.foreign.haproxy_fronts import listening, logged, port_of
-from lb.foreign.haproxy_known import BODY, FULL, TIMEOUTS, WHY, is_done
-from lb.foreign.haproxy_servers import health, servers
-from lb.foreign.haproxy_words import Section, seconds, sections
+from lb.foreign.haproxy.fronts import listening, logged, port_of
+from lb.foreign.haproxy.known import BODY, FULL, TIMEOUTS, WHY, is_done
+from lb.foreign.haproxy.servers import health, servers
+from lb.foreign.haproxy.words import Section, seconds, sections
 from lb.foreign.imported import Directive, Draft, Imported
 from lb.units import duration
 

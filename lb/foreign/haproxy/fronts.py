@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lb.foreign.haproxy_words import Section
+from lb.foreign.haproxy.words import Section
 from lb.foreign.imported import Directive, Draft
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import gcd
 from typing import Any
 
-from lb.foreign.haproxy_words import Section, seconds
+from lb.foreign.haproxy.words import Section, seconds
 from lb.foreign.imported import Directive, Draft
 from lb.units import duration
 

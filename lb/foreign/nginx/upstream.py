@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lb.foreign.imported import Directive, Draft
-from lb.foreign.nginx_words import seconds
+from lb.foreign.nginx.words import seconds
 from lb.units import duration
 
 FAILS, SPAN = 1, 10.0

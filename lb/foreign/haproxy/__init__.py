@@ -1,0 +1,1 @@
+"""HAProxy: its configuration written, and read."""
