@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from lb.config import Scenario
 from lb.config.toml import toml
@@ -15,6 +15,14 @@ from lb.foreign.exported import WIDTH
 
 LONGEST = 60
 """Letters of a directive in a list."""
+N = TypeVar("N", int, float)
+
+
+def whole(text: str) -> int:
+    """A number of digits alone. Raises ValueError."""
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is no whole number")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,13 @@ class Directive:
         return self.words[1:]
 
     @property
+    def value(self) -> str:
+        """The word after the name. Raises ConfigError where there is none."""
+        if not self.rest:
+            raise self.wrong("its value is missing")
+        return self.words[1]
+
+    @property
     def text(self) -> str:
         """As one reads it, and short."""
         return textwrap.shorten(" ".join(self.words), LONGEST, placeholder=" ...")
@@ -47,6 +62,13 @@ class Directive:
     def wrong(self, why: str) -> ConfigError:
         """An error of this line."""
         return ConfigError([f"{self.place} {self.text}: {why}"])
+
+    def read(self, word: str, number: Callable[[str], N]) -> N:
+        """One of its words as `number` reads it, which raises ValueError. Raises ConfigError."""
+        try:
+            return number(word)
+        except ValueError as error:
+            raise self.wrong(str(error)) from None
 
 
 @dataclass(frozen=True)

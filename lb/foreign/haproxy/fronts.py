@@ -10,7 +10,7 @@ from lb.foreign.imported import Directive, Draft
 
 def logged(row: Directive, draft: Draft) -> None:
     """Where lines go."""
-    target = row.rest[0]
+    target = row.value
     if "access_log" in draft.data:
         draft.lacks(row, "lines go to one place")
     elif target in ("stdout", "stderr"):
@@ -37,7 +37,7 @@ def listening(fronts: Iterable[Section], draft: Draft) -> None:
     plain: list[str] = []
     for section in fronts:
         for row in section.all("bind"):
-            for address in row.rest[0].split(","):
+            for address in row.value.split(","):
                 _bound(row, address, plain, draft)
     if plain:
         draft.put("server.listen", plain[0] if len(plain) == 1 else plain)
@@ -101,7 +101,7 @@ def port_of(fronts: Iterable[Section]) -> str:
     """That of the first place where clients come, or nothing."""
     for section in fronts:
         for row in section.all("bind"):
-            port = row.rest[0].split(",")[0].rpartition(":")[2]
+            port = row.value.split(",")[0].rpartition(":")[2]
             if port.isdecimal():
                 return port
     return ""

@@ -10,7 +10,7 @@ from lb.foreign.haproxy.fronts import listening, logged, port_of
 from lb.foreign.haproxy.known import BODY, FULL, TIMEOUTS, WHY, is_done
 from lb.foreign.haproxy.servers import health, servers
 from lb.foreign.haproxy.words import Section, seconds, sections
-from lb.foreign.imported import Directive, Draft, Imported
+from lb.foreign.imported import Directive, Draft, Imported, whole
 from lb.units import duration
 
 KIND = "haproxy"
@@ -50,7 +50,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
         _times(section, draft)
     for section in fronts:
         if (row := section.last("maxconn")) is not None:
-            draft.put("limits.client_connections", _whole(row, row.rest[0]), row)
+            draft.put("limits.client_connections", row.read(row.value, whole), row)
     health(chosen, draft)
     servers(chosen, draft, port_of(fronts))
     _algorithm(chosen, draft)
@@ -92,7 +92,7 @@ def _chosen(found: list[Section], source: str, pool: str | None) -> Section:
     for section in found:
         row = section.last("default_backend") if section.kind in ("frontend", "listen") else None
         for it in spoken:
-            if (row is not None and it.name == row.rest[0]) or it is section:
+            if (row is not None and it.name == row.value) or it is section:
                 return it
     return (spoken or pools)[0]
 
@@ -104,21 +104,23 @@ def _fronts(found: list[Section], chosen: Section) -> list[Section]:
     for section in found:
         if section.kind in ("frontend", "listen"):
             rows = (*section.all("default_backend"), *section.all("use_backend"))
-            if any(row.rest and row.rest[0] == chosen.name for row in rows):
+            if any(row.rest and row.value == chosen.name for row in rows):
                 used.append(section)
     return used
 
 
 def _global(found: list[Section], draft: Draft) -> None:
     simple: Mapping[str, Callable[[Directive], None]] = {
-        "nbthread": lambda row: draft.put("server.workers", _whole(row, row.rest[0]), row),
-        "hard-stop-after": lambda row: draft.put("timeouts.drain", _time(row, row.rest[0]), row),
+        "nbthread": lambda row: draft.put("server.workers", row.read(row.value, whole), row),
+        "hard-stop-after": lambda row: draft.put(
+            "timeouts.drain", duration(row.read(row.value, seconds)), row
+        ),
         "spread-checks": lambda row: draft.put(
-            "health.jitter", _whole(row, row.rest[0]) / 100, row
+            "health.jitter", row.read(row.value, whole) / 100, row
         ),
         "log": lambda row: logged(row, draft),
         "maxconn": lambda row: draft.put(
-            "limits.client_connections", _whole(row, row.rest[0]), row
+            "limits.client_connections", row.read(row.value, whole), row
         ),
     }
     for section in found:
@@ -133,13 +135,14 @@ def _times(section: Section, draft: Draft) -> None:
     for word, path in TIMEOUTS.items():
         row = section.last("timeout", word)
         if row is not None and len(row.words) > 2:
-            draft.put(path, _time(row, row.words[2]), row)
+            draft.put(path, duration(row.read(row.words[2], seconds)), row)
 
 
 def _algorithm(chosen: Section, draft: Draft) -> None:
     row = chosen.last("balance")
-    words = row.rest if row is not None else ("roundrobin",)
-    name, argument = re.fullmatch(r"([\w-]+)(?:\((.*)\))?", words[0] or "-").groups()  # type: ignore[union-attr]
+    method, words = ("roundrobin", ()) if row is None else (row.value, row.rest)
+    match = re.fullmatch(r"([\w-]+)(?:\((.*)\))?", method)
+    name, argument = match.groups() if match is not None else (method, None)
     weights = {it.get("weight", 1) for it in draft.data.get("backend", [])}
     equal = len(weights) == 1
     key = _key(name, argument, words)
@@ -147,7 +150,7 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
     if name == "leastconn":
         algorithm = {"name": "least_connections"}
     elif name == "random":
-        draws = int(argument or 2)
+        draws = row.read(argument, whole) if row is not None and argument else 2
         single = "random" if equal else "weighted_random"
         algorithm = {"name": "p2c", "choices": draws, "replacement": True}
         algorithm = {"name": single} if draws == 1 else algorithm
@@ -156,9 +159,9 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
         draft.put("key", key, row)
         factor = chosen.last("hash-balance-factor")
         if factor is not None:
-            algorithm["balance_factor"] = _whole(factor, factor.rest[0]) / 100
+            algorithm["balance_factor"] = factor.read(factor.value, whole) / 100
         kind = chosen.last("hash-type")
-        if row is not None and (kind is None or kind.rest[0] != "consistent"):
+        if row is not None and (kind is None or kind.value != "consistent"):
             draft.lacks(kind or row, "a ring takes the place of the map: fewer keys move")
     elif name not in ("roundrobin", "static-rr") and row is not None:
         draft.lacks(row, f"{name} has no equivalent; backends take turns")
@@ -168,7 +171,7 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
             inner = ",".join(f"{it}={at}".lower() for it, at in algorithm.items() if it != "name")
             text = f"{algorithm['name']}{':' if inner else ''}{inner}"
             algorithm = {"name": "sticky", "inner": text}
-            draft.put("key", f"cookie:{sticky.rest[0]}", sticky)
+            draft.put("key", f"cookie:{sticky.value}", sticky)
         else:
             draft.lacks(sticky, "only a cookie of its own that is inserted has an equivalent")
     draft.put("algorithm", algorithm if len(algorithm) > 1 else algorithm["name"], row)
@@ -194,7 +197,7 @@ def _key(name: str, argument: str | None, words: tuple[str, ...]) -> str:
 
 def _retries(chosen: Section, draft: Draft) -> None:
     row = chosen.last("retries")
-    most = RETRIES if row is None else _whole(row, row.rest[0])
+    most = RETRIES if row is None else row.read(row.value, whole)
     on: list[str | int] = []
     told = chosen.last("retry-on")
     for word in told.rest if told is not None else ("conn-failure",):
@@ -249,7 +252,7 @@ def _the_rest(alone: Iterable[Section], draft: Draft) -> None:
         for row in section.rows:
             header |= row.words[:3] == ("http-response", "set-header", "X-Backend-Server")
             if row.name == "monitor-uri":
-                draft.put("server.health_path", row.rest[0], row)
+                draft.put("server.health_path", row.value, row)
             if row.line in told or is_done(row):
                 continue
             told.add(row.line)
@@ -266,17 +269,3 @@ def _others(found: list[Section], alone: Iterable[Section], draft: Draft) -> Non
         pool = section.kind in ("backend", "listen") and section.last("server") is not None
         why = f"one pool is read; this one: --pool {section.name}" if pool else "is not read"
         draft.lacks(section.header, why)
-
-
-def _time(row: Directive, text: str) -> str:
-    try:
-        found = seconds(text)
-    except ValueError as error:
-        raise row.wrong(str(error)) from None
-    return duration(found)
-
-
-def _whole(row: Directive, text: str) -> int:
-    if not text.isdecimal():
-        raise row.wrong(f"{text!r} is no whole number")
-    return int(text)

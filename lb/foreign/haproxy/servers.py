@@ -8,7 +8,7 @@ from math import gcd
 from typing import Any
 
 from lb.foreign.haproxy.words import Section, seconds
-from lb.foreign.imported import Directive, Draft
+from lb.foreign.imported import Directive, Draft, whole
 from lb.units import duration
 
 INTERVAL = 2.0
@@ -193,12 +193,12 @@ def _check(row: Directive, words: Mapping[str, str], *, http: bool) -> dict[str,
         found["kind"] = "tcp"
     for word, key in TIMES.items():
         if word in words:
-            found[key] = duration(_seconds(row, words[word]))
+            found[key] = duration(row.read(words[word], seconds))
     found.setdefault("interval", duration(INTERVAL))
     found.setdefault("fast_interval", found["interval"])
     for word, key in NUMBERS.items():
         if word in words and key != "port":
-            found[key] = _whole(row, words[word])
+            found[key] = row.read(words[word], whole)
     return found
 
 
@@ -213,7 +213,7 @@ def _backend(
     table: dict[str, Any] = {"address": _address(row, row.words[2], port)}
     if row.words[1] != table["address"]:
         table["name"] = row.words[1]
-    weight = _whole(row, words.get("weight", "1"))
+    weight = row.read(words.get("weight", "1"), whole)
     if weight == 0:
         draft.lacks(row, "weight 0 is given no requests: left out")
         return
@@ -223,11 +223,11 @@ def _backend(
     if weight != 1:
         table["weight"] = weight
     if words.get("maxconn", "0") != "0":
-        table["max_in_flight"] = _whole(row, words["maxconn"])
+        table["max_in_flight"] = row.read(words["maxconn"], whole)
     if "backup" in words:
         table["priority"] = 1
     if "port" in words:
-        table["health_port"] = _whole(row, words["port"])
+        table["health_port"] = row.read(words["port"], whole)
     own = {key: value for key, value in check.items() if usual.get(key) != value}
     if own:
         table["health"] = own
@@ -237,9 +237,9 @@ def _backend(
         if word in words:
             table["proxy_protocol"] = version
     if "slowstart" in words:
-        draft.put("slow_start.duration", duration(_seconds(row, words["slowstart"])), row)
+        draft.put("slow_start.duration", duration(row.read(words["slowstart"], seconds)), row)
     if "pool-purge-delay" in words:
-        idle = duration(_seconds(row, words["pool-purge-delay"]))
+        idle = duration(row.read(words["pool-purge-delay"], seconds))
         draft.put("timeouts.idle", idle, row)
     draft.backend(table, row)
 
@@ -265,7 +265,9 @@ def _ejections(rows: list[tuple[Directive, dict[str, str]]], draft: Draft) -> No
     """`observe ... on-error mark-down` is the nearest to ejections."""
     for row, words in rows:
         if "observe" in words:
-            draft.put("outliers.consecutive_failures", _whole(row, words.get("error-limit", "10")))
+            draft.put(
+                "outliers.consecutive_failures", row.read(words.get("error-limit", "10"), whole)
+            )
             draft.put("outliers.failure_rate", 0.0)
             if words["observe"] == "layer4":
                 draft.put("outliers.counts", ["connect", "reset", "timeout"])
@@ -288,16 +290,3 @@ def _address(row: Directive, text: str, port: str) -> str:
     if not own:
         raise row.wrong(f"{text!r} has no port; write one")
     return f"[{host.strip('[]')}]:{own}" if ":" in host.strip("[]") else f"{host}:{own}"
-
-
-def _seconds(row: Directive, text: str) -> float:
-    try:
-        return seconds(text)
-    except ValueError as error:
-        raise row.wrong(str(error)) from None
-
-
-def _whole(row: Directive, text: str) -> int:
-    if not text.isdecimal():
-        raise row.wrong(f"{text!r} is no whole number")
-    return int(text)

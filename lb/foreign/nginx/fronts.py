@@ -17,7 +17,7 @@ def listening(servers: list[Directive], draft: Draft) -> None:
                     table["tls"] = tls
                 elif word == "proxy_protocol":
                     table["proxy_protocol"] = True
-                    networks = [it.rest[0] for it in server.inside if it.name == "allow"]
+                    networks = [it.value for it in server.inside if it.name == "allow"]
                     if networks:
                         table["proxy_from"] = networks
                 elif word not in ("default_server", "ipv6only=on"):
@@ -36,7 +36,7 @@ def _certificate(server: Directive, draft: Draft) -> dict[str, object]:
     tls: dict[str, object] = {}
     for row in server.inside:
         if row.name in pairs and row.rest:
-            pairs[row.name].append(row.rest[0])
+            pairs[row.name].append(row.value)
             if len(pairs[row.name]) > 1:
                 draft.lacks(row, "one certificate for all: the first")
         elif row.name == "ssl_protocols":
@@ -48,7 +48,7 @@ def _certificate(server: Directive, draft: Draft) -> dict[str, object]:
 
 
 def _address(row: Directive) -> str:
-    text = row.rest[0]
+    text = row.value
     if text.startswith("unix:"):
         return text
     if text.isdecimal():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lb.errors import ConfigError, nearest
-from lb.foreign.imported import Directive, Draft, Imported
+from lb.foreign.imported import Directive, Draft, Imported, whole
 from lb.foreign.nginx.fronts import listening
 from lb.foreign.nginx.upstream import Ran, one_server, upstream
 from lb.foreign.nginx.words import directives, seconds, size
@@ -81,7 +81,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     draft = Draft(KIND, source)
     rows = directives(text, source, draft.lacks)
     passes = list(_passes(rows, ()))
-    pools = {row.rest[0]: row for row in _all(rows, "upstream") if row.rest}
+    pools = {row.value: row for row in _all(rows, "upstream") if row.rest}
     name = _chosen(source, pools, passes, pool)
     used = [it for it in passes if it.target == name]
     ran = Ran()
@@ -123,7 +123,7 @@ def _all(rows: tuple[Directive, ...], name: str) -> Iterator[Directive]:
 
 def _passes(rows: tuple[Directive, ...], blocks: tuple[Directive, ...]) -> Iterator[Passing]:
     for row in rows:
-        match = PASS.fullmatch(row.rest[0]) if row.name == "proxy_pass" and row.rest else None
+        match = PASS.fullmatch(row.value) if row.name == "proxy_pass" and row.rest else None
         if match is not None:
             yield Passing(row, blocks, match[1], match[2], match[3] or "")
         yield from _passes(row.inside, (*blocks, row))
@@ -166,12 +166,7 @@ def _scopes(rows: tuple[Directive, ...], used: list[Passing]) -> list[tuple[Dire
 
 
 def _number(row: Directive, convert: Callable[[str], float]) -> float:
-    if not row.rest:
-        raise row.wrong("its value is missing")
-    try:
-        return convert(row.rest[0])
-    except ValueError as error:
-        raise row.wrong(str(error)) from None
+    return row.read(row.value, convert)
 
 
 TIMES = {
@@ -210,11 +205,11 @@ def _one(row: Directive, draft: Draft) -> None:
         else:
             del draft.data["limits"]["body"]
     elif name == "large_client_header_buffers" and len(row.words) == 3:
-        each = size(row.words[2])
+        each = row.read(row.words[2], size)
         draft.put("limits.request_line", each, row)
-        draft.put("limits.header_bytes", each * int(row.words[1]), row)
+        draft.put("limits.header_bytes", each * row.read(row.words[1], whole), row)
     elif name == "worker_processes":
-        count = row.rest[0]
+        count = row.value
         draft.put("server.workers", int(count) if count.isdecimal() else "auto", row)
     elif name == "worker_connections":
         draft.put("limits.client_connections", max(1, int(_number(row, size)) // 2), row)
@@ -225,7 +220,7 @@ def _one(row: Directive, draft: Draft) -> None:
 
 
 def _log(row: Directive, draft: Draft) -> None:
-    target = row.rest[0] if row.rest else "off"
+    target = row.value if row.rest else "off"
     if target == "off":
         draft.data.pop("access_log", None)
         return
@@ -238,7 +233,7 @@ def _log(row: Directive, draft: Draft) -> None:
 
 
 def _is_done(row: Directive) -> bool:
-    name, first = row.name, row.rest[0] if row.rest else ""
+    name, first = row.name, row.value if row.rest else ""
     if name == "proxy_set_header":
         return first.lower() in HEADERS
     if name == "add_header":
@@ -284,7 +279,7 @@ def _secure(scopes: list[tuple[Directive, ...]], draft: Draft) -> None:
     for name, key in SECURE.items():
         row = _last(scopes, name)
         if row is not None:
-            tls[key] = row.rest[0] == "on" if key == "verify" else row.rest[0]
+            tls[key] = row.value == "on" if key == "verify" else row.value
     if not tls.setdefault("verify", False):
         tls = {"verify": False}
     for row in draft.data.get("backend", []):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lb.foreign.imported import Directive, Draft
+from lb.foreign.imported import Directive, Draft, whole
 from lb.foreign.nginx.words import seconds
 from lb.units import duration
 
@@ -42,12 +42,12 @@ def upstream(block: Directive, draft: Draft, ran: Ran) -> None:
             if row.name == "sticky":
                 draft.lacks(row, "write algorithm sticky and key cookie:NAME")
         elif row.name == "keepalive_timeout":
-            draft.put("timeouts.idle", duration(_time(row, row.rest[0])), row)
+            draft.put("timeouts.idle", duration(row.read(row.value, seconds)), row)
         elif row.name == "queue":
-            draft.put("queue.limit", int(row.rest[0]), row)
+            draft.put("queue.limit", row.read(row.value, whole), row)
             for word in row.rest[1:]:
                 if word.startswith("timeout="):
-                    most = duration(_time(row, word.removeprefix("timeout=")))
+                    most = duration(row.read(word.removeprefix("timeout="), seconds))
                     draft.put("queue.timeout", most, row)
         elif row.name not in NOTHING:
             draft.lacks(row, "has no equivalent")
@@ -119,25 +119,25 @@ def _key(text: str) -> str:
 def _server(row: Directive, draft: Draft, ran: Ran) -> None:
     if not row.rest:
         raise row.wrong("a server has an address")
-    table: dict[str, Any] = {"address": _with_port(row.rest[0], "80")}
+    table: dict[str, Any] = {"address": _with_port(row.value, "80")}
     fails, span = FAILS, SPAN
     left_out = ""
     for word in row.rest[1:]:
         name, _, value = word.partition("=")
         if name == "weight":
-            if (weight := _whole(row, value)) != 1:
+            if (weight := row.read(value, whole)) != 1:
                 table["weight"] = weight
         elif name == "max_conns":
-            if (most := _whole(row, value)) > 0:
+            if (most := row.read(value, whole)) > 0:
                 table["max_in_flight"] = most
         elif name == "max_fails":
-            fails = _whole(row, value)
+            fails = row.read(value, whole)
         elif name == "fail_timeout":
-            span = _time(row, value)
+            span = row.read(value, seconds)
         elif name == "backup":
             table["priority"] = 1
         elif name == "slow_start":
-            draft.put("slow_start.duration", duration(_time(row, value)), row)
+            draft.put("slow_start.duration", duration(row.read(value, seconds)), row)
         elif name == "down":
             left_out = "is down: left out"
         else:
@@ -159,16 +159,3 @@ def _with_port(text: str, port: str) -> str:
     if not colon or not own.isdecimal():
         return f"{text}:{port}"
     return f"{host}:{own}"
-
-
-def _time(row: Directive, text: str) -> float:
-    try:
-        return seconds(text)
-    except ValueError as error:
-        raise row.wrong(str(error)) from None
-
-
-def _whole(row: Directive, text: str) -> int:
-    if not text.isdecimal():
-        raise row.wrong(f"{text!r} is no whole number")
-    return int(text)

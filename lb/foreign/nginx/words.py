@@ -81,7 +81,7 @@ class _Reader:
             raise ConfigError([f"{opened.place} {opened.text}: the block is never closed"])
 
     def _included(self, row: Directive, depth: int) -> Iterator[Directive]:
-        pattern = row.rest[0]
+        pattern = row.value
         if Path(pattern).name == "mime.types":
             return
         path = Path(pattern)
