@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,23 +49,24 @@ class Row:
 class Window:
     """The last requests of one balancer or several; streams write, one reader takes them all."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._rows: deque[Row] = deque()
+    def __init__(self) -> None:
+        self._rows: deque[Row] = deque(maxlen=MOST)  # a look may be long in coming
         self._lock = threading.Lock()
         self.setup: Setup | None = None
         """What balanced them."""
         self.streams = 0
         """Balancers that say what they do."""
-        self.since = now()
-        """When it began anew."""
+
+    def join(self, streams: int) -> None:
+        """So many more say what they do, or fewer."""
+        with self._lock:
+            self.streams += streams
 
     def begin(self, setup: Setup) -> None:
         """Another stream; all begins anew where it is not balanced as the others are."""
         with self._lock:
             if self.setup is None or _balanced(setup) != _balanced(self.setup):
                 self._rows.clear()
-                self.since = self._now()
             self.setup = setup
 
     def put(self, row: Row) -> None:
@@ -77,7 +78,7 @@ class Window:
         with self._lock:
             rows = self._rows
             newest = max((row.request[0] for row in rows), default=0.0)
-            while rows and (len(rows) > MOST or rows[0].request[0] < newest - WINDOW):
+            while rows and rows[0].request[0] < newest - WINDOW:
                 rows.popleft()
             kept, setup = list(rows), self.setup
         observing = Observing("live")
@@ -111,7 +112,7 @@ class Stream:
 
     def _run(self) -> None:
         window = self._window
-        window.streams += 1
+        window.join(1)
         try:
             log = Log(iter(lambda: self._connection.recv(AT_ONCE), b""))
             header = log.header()
@@ -123,7 +124,7 @@ class Stream:
         except (OSError, BadRecording):
             pass  # the balancer begins another stream, if there is one
         finally:
-            window.streams -= 1
+            window.join(-1)
             self._connection.close()
 
 

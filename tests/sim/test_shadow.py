@@ -59,7 +59,7 @@ def test_too_few_are_no_model() -> None:
         compared(observing.done(), ["p2c"])
 
 
-def test_a_stream_fills_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_fills_the_window() -> None:
     ours, theirs = socket.socketpair()
     setup = Setup((Settings("10.0.0.1:80", name="a"),), "round_robin", {}, health=UNCHECKED)
     balancer: RecordedBalancer[Any] = RecordedBalancer(setup, Random(1), 0.0, 1, lambda _: None)
@@ -80,7 +80,14 @@ def test_a_stream_fills_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen.texts[-1] == "199"
     assert len(seen) == len(seen.attempts) == shadow.WINDOW + 1
     assert seen.setup == setup
+
+
+def test_a_window_that_nobody_looks_at_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shadow, "MOST", 10)
+    window = Window()
+    for number in range(25):
+        window.put(shadow.Row((float(number), number + 0.1, 0, 200, "k", 0, 0)))
+    assert len(window._rows) == 10
     assert len(window.seen()) == 10
 
 
