@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from itertools import islice
 from math import log
-from typing import cast
+from typing import Final, cast
 from zlib import crc32
 
 from lb import __version__
@@ -30,8 +30,9 @@ from lb.recording.format import (
 )
 from lb.strategies import Random
 
-APART = -1
+APART: Final = -1
 """The number of a call that is not in a sample."""
+_END = bytes([Kind.END])
 
 
 def sealed(events: bytes) -> bytes:
@@ -84,7 +85,7 @@ class Logged(Balancer[C]):
         self._draws = draws
         self._gap = self._next_gap()
         self._sink = sink
-        self._log = bytearray()
+        self._log: list[bytes] = []  # what events are made of
         self._failing: Lease[C] | None = None  # its end is part of an event of its own
         self._homeless: dict[C, int] = {}  # numbers of calls under way that hold no lease
         self._parted: dict[C, int] = {}  # of those that have ended so, until that is told
@@ -127,14 +128,14 @@ class Logged(Balancer[C]):
     def flush(self) -> None:
         """Hand what has been logged since the last block to the sink."""
         if self._log:
-            log, self._log = bytes(self._log), bytearray()
-            self._sink(sealed(log))
+            log, self._log = self._log, []
+            self._sink(sealed(b"".join(log)))
 
     def close(self) -> None:
         """Say that the recording ends here, and log nothing more."""
         if self.recording:
             self.recording = False
-            self._log.append(Kind.END)
+            self._log.append(_END)
             self.flush()
             self._homeless.clear()
             self._parted.clear()
@@ -158,17 +159,15 @@ class Logged(Balancer[C]):
         """Log an event, and what it brought about: the actions in `out` beyond `before`."""
         decided = self._decisions(before) if len(self.out) > before else b""
         if decided:
-            self._log.append(record[0] | DECIDED)
-            self._log += record[1:]
-            self._log += decided
+            self._log += (bytes([record[0] | DECIDED]), record[1:], decided)
         else:
-            self._log += record
+            self._log.append(record)
 
     def _note_decisions(self, now: float, before: int) -> None:
         """Log what came of something that is not in a sample."""
         decided = self._decisions(before) if len(self.out) > before else b""
         if decided:
-            self._log += WAKE.pack(Kind.WAKE | DECIDED, now) + decided
+            self._log.append(WAKE.pack(Kind.WAKE | DECIDED, now) + decided)
 
     def _decisions(self, before: int) -> bytes:
         """Starts and refusals in `out` beyond `before`, in their order."""

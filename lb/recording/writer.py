@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
 from lb.balancing import (
     Backend,
@@ -46,13 +47,22 @@ from lb.recording.logged import APART, Logged, RecordedLease
 _CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _ENDS = {code: number for number, code in enumerate(ENDS)} | {"too_late": ENDS.index("timeout")}
 _REFUSED, _GONE = ENDS.index("refused"), ENDS.index("client_gone")
-_NAN = float("nan")
-_NEVER = float("inf")
-_BLOCK_SIZE = 1 << 16
-_pack_admit, _pack_done, _pack_good = ADMIT.pack, DONE.pack, GOOD.pack
-_ADMIT, _DONE = int(Kind.ADMIT), int(Kind.DONE)
-_SERVED, _GOOD = int(Kind.SERVED), int(Kind.GOOD)
-_MOST = 0xFFFFFFFF
+_NAN: Final = float("nan")
+# Final, and of this module: compiled, that saves looking them up.
+_OK: Final = OK
+_NEVER: Final = float("inf")
+_BLOCK: Final = 2048  # pieces of events that are a large block
+_MOST: Final = 0xFFFFFFFF
+_NOBODY: Final = int(NOBODY)
+_ADMIT: Final = int(Kind.ADMIT)
+_DONE: Final = int(Kind.DONE)
+_SERVED: Final = int(Kind.SERVED)
+_GOOD: Final = int(Kind.GOOD)
+_SAFE: Final = IDEMPOTENT | SAFE  # what is safe is idempotent (RFC 9110, 9.2.2)
+_pack_admit: Final = ADMIT.pack
+_pack_done: Final = DONE.pack
+_pack_served: Final = SERVED.pack
+_pack_good: Final = GOOD.pack
 
 
 class RecordedBalancer(Logged[C]):
@@ -74,7 +84,7 @@ class RecordedBalancer(Logged[C]):
         number = self.admitted
         before = len(self.out)
         lease = super().admit(call, now)
-        kind, order = _ADMIT, NOBODY
+        kind, order = _ADMIT, _NOBODY
         decided = b""
         if lease is None:
             self._homeless[call] = number
@@ -86,21 +96,23 @@ class RecordedBalancer(Logged[C]):
             lease.number = number
             lease.attempt = 0
             order = lease.backend.order
+        log = self._log
         if sampled:
             in_flight = NOBODY if lease is None else lease.backend.active - 1
-            self._log += SAMPLED.pack(Kind.SAMPLED, number, in_flight)
+            log.append(SAMPLED.pack(Kind.SAMPLED, number, in_flight))
         key, deadline = call.key, call.deadline
-        flags = IDEMPOTENT | SAFE  # what is safe is idempotent (RFC 9110, 9.2.2)
+        flags = _SAFE
         if not call.safe:
             flags = IDEMPOTENT if call.idempotent else 0
         if deadline == _NEVER:
-            self._log += _pack_admit(kind, now, flags, order, len(key)) + key
-            if decided:
-                self._log += decided
+            log.append(_pack_admit(kind, now, flags, order, len(key)))
+            log.append(key)
         else:
-            head = _pack_admit(kind, now, flags | DEADLINE, order, len(key))
-            self._log += head + key + TIME.pack(deadline) + decided
-        if len(self._log) >= _BLOCK_SIZE:
+            log.append(_pack_admit(kind, now, flags | DEADLINE, order, len(key)))
+            log += (key, TIME.pack(deadline))
+        if decided:
+            log.append(decided)
+        if len(log) >= _BLOCK:
             self.flush()
         return lease
 
@@ -113,7 +125,7 @@ class RecordedBalancer(Logged[C]):
             self._note_decisions(now, before)
         else:
             assert isinstance(lease, RecordedLease)
-            lease.number, lease.attempt = APART, 0
+            lease.number = APART
         return lease
 
     def lease_ended(
@@ -134,11 +146,11 @@ class RecordedBalancer(Logged[C]):
             now,
             lease.number,
             lease.attempt,
-            0 if outcome is OK else _CODES[outcome],
+            0 if outcome is _OK else _CODES[outcome],
             _NAN if first_byte is None else first_byte,
         )
         if len(self.out) == before:
-            self._log += record
+            self._log.append(record)
         else:
             self._note(record, before)
 
@@ -184,14 +196,14 @@ class RecordedBalancer(Logged[C]):
         if self.recording:
             assert isinstance(lease, RecordedLease)
             if lease.number != APART:
-                self._log += ANSWERED.pack(Kind.ANSWERED, now, lease.number, lease.attempt)
+                self._log.append(ANSWERED.pack(Kind.ANSWERED, now, lease.number, lease.attempt))
 
     def abandoned(self, call: C) -> bool:
         waited = super().abandoned(call)
         if waited and self.recording:
             number = self._left(call)
             if number != APART:
-                self._log += ABANDONED.pack(Kind.ABANDONED, number)
+                self._log.append(ABANDONED.pack(Kind.ABANDONED, number))
         return waited
 
     def observed(self, backend: Backend, now: float, result: ProbeResult | LoadReport) -> None:
@@ -272,7 +284,7 @@ class RecordedBalancer(Logged[C]):
         if self.recording:
             assert isinstance(lease, RecordedLease)
             if lease.number != APART:
-                self._log += CONNECTED.pack(Kind.CONNECTED, now, lease.number, lease.attempt)
+                self._log.append(CONNECTED.pack(Kind.CONNECTED, now, lease.number, lease.attempt))
 
     def served(
         self,
@@ -288,25 +300,27 @@ class RecordedBalancer(Logged[C]):
         """`lease.done`, and with it ends the call, which came at `arrived`: with this status, after
         so many bytes of its body and of the answer's.
         """
+        assert isinstance(lease, RecordedLease)
         before = len(self.out)
         Lease.done(lease, now, outcome, first_byte)
         if not self.recording:
             return
-        assert isinstance(lease, RecordedLease)
         number = lease.number
+        if number == APART:
+            self._note_decisions(now, before)
+            return
         plain = lease.started_at == arrived and not taken and passed <= _MOST
-        at_once = first_byte == now and outcome is OK and not lease.attempt and number != APART
-        if plain and at_once and len(self.out) == before:
-            self._log += _pack_good(_GOOD, now, number, status, passed)
+        at_once = plain and first_byte is not None and first_byte == now
+        if at_once and outcome is _OK and not lease.attempt and len(self.out) == before:
+            self._log.append(_pack_good(_GOOD, now, number, status, passed))
             return
         self.lease_ended(lease, now, outcome, first_byte, before)
-        if number == APART:
-            return
         if plain:
-            self._log += SERVED.pack(_SERVED, number, status, passed)
+            self._log.append(_pack_served(_SERVED, number, status, passed))
         else:
-            code = 0 if outcome is OK else _CODES[outcome]
-            self._log += ENDED.pack(Kind.ENDED, now, arrived, number, code, status, taken, passed)
+            code = 0 if outcome is _OK else _CODES[outcome]
+            record = ENDED.pack(Kind.ENDED, now, arrived, number, code, status, taken, passed)
+            self._log.append(record)
 
     def ended(
         self,
@@ -330,4 +344,5 @@ class RecordedBalancer(Logged[C]):
             number = lease.number
         if number != APART:
             end = _ENDS.get(code, _REFUSED if lease is None else _GONE)
-            self._log += ENDED.pack(Kind.ENDED, now, arrived, number, end, status, taken, passed)
+            record = ENDED.pack(Kind.ENDED, now, arrived, number, end, status, taken, passed)
+            self._log.append(record)

@@ -9,6 +9,7 @@ from lb.proxy.exchange.exchange import Exchange
 from lb.proxy.exchange.peer import has_ended, has_spoken, reset, untaken
 from lb.proxy.exchange.taking import BAD, ENDING, LAST, LINGERING, OPEN, Taking
 from lb.proxy.http.framing import NO_BODY
+from lb.proxy.http.keys import peer_alone
 from lb.proxy.http.message import LOOP, error
 from lb.proxy.http.request import RequestReader
 from lb.proxy.http.rules import Rejected
@@ -244,8 +245,11 @@ class ClientConnection(Taking, asyncio.Protocol):
         exchange = self._current = context.exchange(
             context, timers, self._dispatcher, self, request
         )
-        if context.key_of is not None:
-            exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
+        key_of = context.key_of
+        if key_of is peer_alone:  # as most have it
+            exchange.key = self._peer
+        elif key_of is not None:
+            exchange.key = key_of(self._peer, request.target, request.host, request.lines)
         if context.marks is not None:
             exchange.trace = context.marks.mark(request)
         exchange.go()

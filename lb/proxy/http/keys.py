@@ -28,7 +28,7 @@ def key_of(
 
     With `newcomers_apart` those who lack the cookie have no key at all.
     """
-    client = _client_behind(trusted) if trusted else _peer
+    client = _client_behind(trusted) if trusted else peer_alone
     kind, _, name = key.partition(":")
     match kind:
         case "path":
@@ -44,7 +44,8 @@ def key_of(
     return client
 
 
-def _peer(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
+def peer_alone(peer: bytes, target: bytes, host: bytes, lines: bytes) -> bytes:
+    """The client's address; who has that at hand need not call it."""
     return peer
 
 
