@@ -230,7 +230,7 @@ def test_budgets(given: str | float, expected: tuple[float, float | None]) -> No
     assert budget_of(given) == expected
 
 
-@pytest.mark.parametrize("given", ["", "lots", "5", "0s", "-3M", "3 days"])
+@pytest.mark.parametrize("given", ["", "lots", "5", "0s", "30S", "-3M", "3 days"])
 def test_budgets_that_cannot_be_meant(given: str) -> None:
     with pytest.raises(UsageError, match="--budget"):
         budget_of(given)

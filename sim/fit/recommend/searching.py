@@ -33,7 +33,7 @@ FOR_BEST = 0.5
 SHOWN = 4
 """Of the set, whose safe load is looked for; and the file's own algorithm."""
 LEAST = 1e4
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kM]|s|m|)", re.IGNORECASE)
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?(?:[eE]\d+)?)\s*([kKMsm]|)")
 
 
 class Interrupted(KeyboardInterrupt):
