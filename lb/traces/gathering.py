@@ -62,7 +62,8 @@ class _Gathering:
         self._rows = Observing(source)
         self._requests = 0
         self._lines = 0
-        self._broken: list[tuple[int, str, str]] = []
+        self._broken = 0
+        self._first: tuple[int, str, str] = 0, "", ""  # of the broken ones: line, why, text
         self._others: Counter[str] = Counter()
         self._remarks: list[str] = []
         self._latest = self._earliest = 0.0
@@ -78,7 +79,9 @@ class _Gathering:
                 found = self._form.read(text)
             except ValueError as error:
                 if whole:
-                    self._broken.append((line, str(error), text))
+                    self._broken += 1
+                    if self._broken == 1:
+                        self._first = line, str(error), text
                 else:
                     self._remarks.append(f"line {line}, the last one, is cut short: left out")
                 continue
@@ -146,15 +149,14 @@ class _Gathering:
 
     def _judge(self) -> None:
         """Raises ConfigError where too much is broken, or nothing is left."""
-        if len(self._broken) > max(FEW, BROKEN * self._lines):
-            line, why, text = self._broken[0]
+        line, why, text = self._first
+        if self._broken > max(FEW, BROKEN * self._lines):
             other = self._known(text)
             if other and other != self._form.name:
                 why += f": it is {other}; one file holds one format"
-            count = f"{len(self._broken)} of {self._lines} lines are not {self._form.name}"
+            count = f"{self._broken} of {self._lines} lines are not {self._form.name}"
             raise wrong(self._source, line, f"{why}; {count}, and at most {BROKEN:.0%} may be")
         if not self._requests and self._broken:
-            line, why, _ = self._broken[0]
             raise wrong(self._source, line, why)
         if not self._requests:
             why = "; ".join(f"{count} {what}" for what, count in self._others.items())
@@ -167,8 +169,8 @@ class _Gathering:
                 "log milliseconds to know more"
             )
         if self._broken:
-            line, why, _ = self._broken[0]
-            more = len(self._broken) - 1
+            line, why, _ = self._first
+            more = self._broken - 1
             yield f"line {line}: {why}" + f"; {more} more like it" * (more > 0) + ": left out"
         yield from self._remarks
         for what, count in self._others.items():
