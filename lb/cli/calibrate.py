@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lb.cli.options import AsJson, Quiet
+from lb.cli.options import AsJson, Fields, Quiet, fields
 from lb.errors import UsageError
 
 STDOUT = Path("-")
@@ -48,14 +48,7 @@ def calibrate(
             "path or uri. A recording has its own.",
         ),
     ] = "client_ip",
-    field: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=COLUMN",
-            envvar="LB_FIELD",
-            help="What a field of the log is called there, ended=ts say; repeat for several.",
-        ),
-    ] = None,
+    field: Fields = None,
     algorithm: Annotated[
         str | None,
         typer.Option(
@@ -87,7 +80,7 @@ def calibrate(
         raise UsageError("-o - and --json both print on stdout; give one of them")
     if output is not None and output != STDOUT and output.resolve() == file.resolve():
         raise UsageError(f"-o {output}: that is the recording itself; give another name")
-    fields = dict(map(_pair, field or []))
+    columns = fields(field or [])
 
     from lb.system import try_directory
     from lb.terminal import Terminal
@@ -100,24 +93,17 @@ def calibrate(
     if out is not None:
         try_directory(out)
     terminal = Terminal(stderr=as_json or output == STDOUT, quiet=quiet)
-    seen = observe(str(file), key, fields or None)
+    seen = observe(str(file), key, columns or None)
     calibration = fitted(seen, algorithm=algorithm, replays=replays, seed=seed)
     print_calibration(calibration, terminal)
-    if out is not None:
-        write_pictures(calibration, out)
-        terminal.say(f"Pictures and calibration.json are in {out}/")
     if output == STDOUT:
         sys.stdout.write(calibration.text())
     elif output is not None:
         written = write_scenario(calibration, output)
         terminal.say(f"The scenario is in {' and '.join(map(str, written))}")
+    if out is not None:
+        write_pictures(calibration, out)
+        terminal.say(f"Pictures and calibration.json are in {out}/")
     if as_json:
         json.dump(calibration.as_dict(), sys.stdout)
         print()
-
-
-def _pair(given: str) -> tuple[str, str]:
-    name, equals, column = given.partition("=")
-    if not (name and equals and column):
-        raise UsageError(f"--field {given!r} is not NAME=COLUMN, such as ended=ts")
-    return name.strip(), column.strip()

@@ -43,6 +43,16 @@ Quiet = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", envvar="LB_JSON", help="Print JSON on stdout.")]
 
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="NAME=COLUMN",
+        envvar="LB_FIELD",
+        help="What a field of the log is called there, ended=ts say; repeat for several.",
+    ),
+]
+
 Workers = Annotated[
     str,
     typer.Option(
@@ -73,6 +83,19 @@ Replications = Annotated[
 Seed = Annotated[
     int | None, typer.Option(min=0, envvar="LB_SEED", help="Seed of everything random.")
 ]
+
+
+def fields(given: Iterable[str]) -> dict[str, str]:
+    """Of `--field`: columns of an access log by what they hold. Raises UsageError."""
+    return dict(pair("--field", text, "NAME=COLUMN, such as ended=ts") for text in given)
+
+
+def pair(flag: str, text: str, form: str = "KEY=VALUE") -> tuple[str, str]:
+    """Both sides of an equals sign. Raises UsageError, which says the `form`."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise UsageError(f"{flag} {text}: write {form}")
+    return name.strip(), value.strip()
 
 
 def number_of_workers(given: str) -> int | Literal["auto"]:

@@ -16,11 +16,13 @@ from lb.cli.invocation import again
 from lb.cli.options import (
     AsJson,
     ConfigFile,
+    Fields,
     Quiet,
     Replications,
     Seed,
     Workers,
     algorithms,
+    fields,
     number_of_workers,
 )
 from lb.cli.streams import complain
@@ -39,7 +41,6 @@ from lb.cli.whatif import (
     TimeLimits,
     Weights,
     bounds_of,
-    pair,
     whatifs,
 )
 from lb.errors import UsageError
@@ -61,14 +62,7 @@ def predict(
             "log; the model has to tell it before anything is predicted.",
         ),
     ] = None,
-    field: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=COLUMN",
-            envvar="LB_FIELD",
-            help="What a field of the log is called there, ended=ts say; repeat for several.",
-        ),
-    ] = None,
+    field: Fields = None,
     algorithm: Changed = None,
     sets: Sets = None,
     weight: Weights = None,
@@ -133,7 +127,7 @@ def predict(
     if metric not in FIGURES:
         raise UsageError(f"--metric: {metric!r} is none of: {', '.join(FIGURES)}")
     bounds = bounds_of(max_error or [])
-    fields = dict(pair("--field", it) for it in field or [])
+    columns = fields(field or [])
     hands = number_of_workers(workers)
     scenario = sim.Scenario.load(config)
     if seed is not None:
@@ -159,7 +153,7 @@ def predict(
         replace(it, rate_times=1.0).applied(scenario)
     if out is not None:
         try_directory(out, FILES)
-    seen = None if recording is None else observe(str(recording), scenario.key, fields or None)
+    seen = None if recording is None else observe(str(recording), scenario.key, columns or None)
     terminal = Terminal(stderr=as_json, quiet=quiet)
     bar = Progress(
         console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()

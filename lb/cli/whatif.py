@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lb.cli.axes import value_of
+from lb.cli.options import pair
 from lb.errors import LbError, UsageError, nearest
 from lb.units import seconds
 
@@ -185,14 +186,6 @@ def bounds_of(given: Iterable[str]) -> dict[str, float]:
             raise UsageError(f"--max-error: {number.strip()} is not above zero")
         found |= dict.fromkeys([name] if equals else FIGURES, bound)
     return found
-
-
-def pair(flag: str, text: str) -> tuple[str, str]:
-    """Of `KEY=VALUE`. Raises UsageError."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
-        raise UsageError(f"{flag} {text}: write KEY=VALUE")
-    return name.strip(), value.strip()
 
 
 def _once(keys: dict[str, object], name: str, flag: str) -> None:

@@ -142,6 +142,7 @@ def test_it_fits_a_terminal() -> None:
         (("--weight", "tow=2"), 2, "no backend is named 'tow'; did you mean 'two'?"),
         (("--lose", "one@x"), 2, "--lose one@x: write NAME, or NAME@20s-40s"),
         (("--set", "queue.limit"), 2, "--set queue.limit: write KEY=VALUE"),
+        (("--field", "ended"), 2, "--field ended: write NAME=COLUMN, such as ended=ts"),
         (("--set", "queue.limt=4"), 2, "queue.limt: unknown key; did you mean 'limit'?"),
         (("--set", "algorithm=p2c"), 2, "--set algorithm: give -a NAME"),
         (("--timeout", "attemt=1s"), 2, "attemt: unknown key; did you mean 'attempt'?"),
