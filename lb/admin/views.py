@@ -49,6 +49,8 @@ async def snapshot(request: web.Request) -> web.Response:
 async def picks(request: web.Request) -> web.Response:
     """Why the last picks fell as they did."""
     operations, wanted = request.app[OPERATIONS], request.query.get("last", str(LAST))
+    if others := sorted(request.query.keys() - {"last"}):
+        raise Refused(400, "bad_request", f"unknown parameter {others[0]!r}", "it takes last=20")
     if not (wanted.isascii() and wanted.isdigit() and 0 < int(wanted) <= KEPT):
         hint = f"last is a whole number from 1 to {KEPT}"
         raise Refused(400, "bad_request", f"last={wanted} cannot be", hint)

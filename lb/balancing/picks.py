@@ -42,11 +42,14 @@ class Pick(NamedTuple):
     measure: str
     """What their figures are; empty where they have none."""
     candidates: tuple[Candidate, ...]
+    worker: int = 0
+    """The process that picked, each of which sees its own requests only; 0 where there is one."""
 
     def as_dict(self, most: int | None = None) -> dict[str, Any]:
         """For JSON, without its time; of the key so many characters at most."""
         key = self.key.decode("utf-8", "backslashreplace")
         return {
+            **({"worker": self.worker} if self.worker else {}),
             "key": key if most is None or len(key) <= most else f"{key[:most]}...",
             "avoided": list(self.avoided),
             "backend": self.picked or None,

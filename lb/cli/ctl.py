@@ -125,8 +125,10 @@ def picks(
         _print_json(told)
         return
     terminal = Terminal()
+    several = len({pick.get("worker") for pick in told["picks"]}) > 1
     for pick in told["picks"]:
         key = f", key {pick['key']}" if pick["key"] else ""
+        key += f", worker {pick['worker']}" if several else ""
         terminal.say(f"{pick['seconds_ago']:.2f} s ago{key}: {pick['backend'] or 'nobody'}")
         for line in said(pick):
             terminal.say(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import Any
 
@@ -20,6 +21,7 @@ class Explaining:
         self._balancer = balancer
         self._context = context
         self._kept: deque[Pick] = deque(maxlen=KEPT)
+        self._pid = os.getpid()
         self._until = 0.0
 
     @property
@@ -34,7 +36,7 @@ class Explaining:
         self._until = self._context.now() + WATCHED
 
     def _heard(self, pick: Pick) -> None:
-        self._kept.append(pick)
+        self._kept.append(pick._replace(worker=self._pid))
         if pick.now > self._until:
             self._until = 0.0
             self._balancer.pool.explain(None)

@@ -34,6 +34,8 @@ def test_of_a_cookie_no_more_than_the_beginning_is_shown() -> None:
 def test_a_number_that_is_none() -> None:
     async def test() -> None:
         async with plane() as lb:
+            other = await lb.ask("GET", "/v1/picks?n=1")
+            assert (other.status, other.json["message"]) == (400, "unknown parameter 'n'")
             for wrong in ("0", "101", "x", "-1", "\u0663"):
                 answer = await lb.ask("GET", f"/v1/picks?last={wrong}")
                 assert (answer.status, answer.json["hint"]) == (
