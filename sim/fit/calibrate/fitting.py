@@ -29,7 +29,7 @@ from sim.fit.calibrate.model import Backend, Way
 from sim.fit.calibrate.picks import guessed
 from sim.fit.calibrate.replay import replay
 from sim.fit.calibrate.sampled import station_of_sample
-from sim.fit.calibrate.services import Service, services
+from sim.fit.calibrate.services import Service, of_keys, services
 from sim.fit.calibrate.speeds import at_speed, speeds
 from sim.fit.calibrate.station import Station
 from sim.fit.calibrate.stays import Hypothesis, Stays
@@ -120,6 +120,9 @@ def calibrate(
         [completed(one, it.cut_short, rng) for one, it in zip(each, told, strict=True)]
         for each in (samples, samples_of_law)
     )
+    if dependent is not None:
+        pairs = zip(blurs, samples, samples_of_law, strict=True)
+        blurs = [math.hypot(blur, of_keys(one, freed)) for blur, one, freed in pairs]
     grain = max(resolution, 1e-6)
     made = services(samples_of_law, blurs, grain, max(resolution, JITTER))
     backends = _backends(it, known, told, made, samples, courses)

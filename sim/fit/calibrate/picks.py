@@ -16,6 +16,10 @@ MOSTLY = 0.93
 """The share of picks that keep a rule, from which it is one: logs are a little out of order."""
 LOOKED_AT = 20_000
 """Picks, from the first on."""
+TIED = 1.5
+"""Of the resolution, below which the order of two picks is not known."""
+ENOUGH = 100
+"""Picks from which anything is made of them."""
 
 
 class Guess(NamedTuple):
@@ -29,11 +33,11 @@ def guessed(seen: Seen) -> Guess:
     """The algorithm whose picks look like those seen."""
     picks = seen.backend[:LOOKED_AT]
     backends = len(seen.names)
-    if backends < 2 or len(picks) < 100:
+    if backends < 2 or len(picks) < ENOUGH:
         return Guess("round_robin", "there is nothing to choose")
     if (kept := _by_key(seen, picks)) > MOSTLY:
         return Guess("consistent_hash", f"{kept:.0%} of the requests go where their key went")
-    if (kept := _in_turns(picks, backends)) > MOSTLY:
+    if (kept := _in_turns(seen, picks)) > MOSTLY:
         return Guess("round_robin", f"{kept:.0%} of the picks follow one order")
     loads = _loads(seen, picks)
     mine = loads[picks, np.arange(len(picks))]
@@ -58,14 +62,21 @@ def _by_key(seen: Seen, picks: Ints) -> float:
     return float(table[several].max(axis=1).sum() / max(int(table[several].sum()), 1))
 
 
-def _in_turns(picks: Ints, backends: int) -> float:
-    """The share of picks whose follower is the usual one."""
+def _in_turns(seen: Seen, picks: Ints) -> float:
+    """The share of picks whose follower is the usual one, where the order of the two is known."""
+    backends = len(seen.names)
+    tied = np.diff(seen.started[: len(picks)]) < TIED * seen.observed.resolution
+    clear = ~tied
+    clear[1:] &= ~tied[:-1]
+    clear[:-1] &= ~tied[1:]
+    if clear.sum() < ENOUGH:
+        clear[:] = True
     table = np.zeros((backends, backends), np.int64)
-    np.add.at(table, (picks[:-1], picks[1:]), 1)
+    np.add.at(table, (picks[:-1][clear], picks[1:][clear]), 1)
     usual = table.argmax(axis=1)
     if len(set(usual.tolist())) < backends:  # some always come again: no turns
         return 0.0
-    return float(table.max(axis=1).sum() / max(len(picks) - 1, 1))
+    return float(table.max(axis=1).sum() / max(int(clear.sum()), 1))
 
 
 def _loads(seen: Seen, picks: Ints) -> Ints:

@@ -1,4 +1,4 @@
-"""Means and laws of several backends: those that cannot be told apart are one."""
+"""Means and laws of several backends: laws that cannot be told apart are one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,6 @@ from sim.fit.calibrate.laws import (
     shape_interval,
 )
 from sim.model.laws import Floats
-
-ALIKE = 3.84
-"""Of chi-squared with one degree of freedom, what chance exceeds once in 20: two means that differ
-less are one."""
-HARDLY = 0.10
-"""By what share two means may differ that are taken for one: what a sample is too small to tell
-is not the same for that."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,9 @@ def services(
     jitter: float,
 ) -> list[Service]:
     """Of each backend; see `laws.fit` for `grain` and `jitter`, here in seconds. `blurs` is half of
-    the interval that its mean owes to the overhead.
+    the interval that its mean owes to others than its sample: the overhead, keys.
+
+    One law may be that of all, but never one mean: backends that seem alike are not the same.
     """
     means = [_wider(mean_of(sample), blur) for sample, blur in zip(samples, blurs, strict=True)]
     unit = [sample / one.value for sample, one in zip(samples, means, strict=True)]
@@ -86,7 +81,7 @@ def services(
     cvs = [cv_interval(np.concatenate(unit) if shared else one) for one in unit]
     return [
         Service(mean, law, shapes[id(law)], cv, shared)
-        for mean, law, cv in zip(_merged(means), laws, cvs, strict=True)
+        for mean, law, cv in zip(means, laws, cvs, strict=True)
     ]
 
 
@@ -119,52 +114,16 @@ def _near(unit: list[Floats], together: LawFit) -> bool:
     return True
 
 
+def of_keys(sample: Floats, freed: Floats) -> float:
+    """Half of the interval that the mean of `sample` owes to which keys came: what it is wider than
+    that of the same services freed of their keys' work.
+    """
+    whole, rest = ((it.high or 0.0) - (it.low or 0.0) for it in (mean_of(sample), mean_of(freed)))
+    return 0.5 * math.sqrt(max(whole * whole - rest * rest, 0.0))
+
+
 def _wider(one: Estimate, more: float) -> Estimate:
     if one.low is None or one.high is None:
         return one
     down, up = math.hypot(one.value - one.low, more), math.hypot(one.high - one.value, more)
     return replace(one, low=one.value - down, high=one.value + up)
-
-
-def _merged(means: list[Estimate]) -> list[Estimate]:
-    """Means that cannot be told apart, each with the next above it, as one mean."""
-    if any(one.half_width != one.half_width for one in means):
-        return means
-    order = sorted(range(len(means)), key=lambda i: means[i].value)
-    groups: list[list[int]] = []
-    for i in order:
-        if groups and _alike([means[j] for j in groups[-1]], means[i]):
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    result = list(means)
-    for group in groups:
-        whole = _pooled([means[i] for i in group])
-        for i in group:
-            result[i] = whole
-    return result
-
-
-def _pooled(means: list[Estimate]) -> Estimate:
-    if len(means) == 1:
-        return means[0]
-    errors = np.array([_error(one) for one in means])
-    weights = errors**-2.0 / (errors**-2.0).sum()
-    value = float((weights * np.array([one.value for one in means])).sum())
-    error = float((errors**-2.0).sum()) ** -0.5
-    return Estimate(value, value - 1.96 * error, value + 1.96 * error)
-
-
-def _alike(group: list[Estimate], other: Estimate) -> bool:
-    mine = _pooled(group)
-    error = math.hypot(_error(mine), _error(other))
-    first = min(group, key=lambda one: one.value)
-    apart = (other.value - first.value) / math.hypot(_error(first), _error(other))
-    near = other.value / mine.value - 1 < HARDLY
-    return near and ((other.value - mine.value) / error) ** 2 < ALIKE and apart**2 < 1.5 * ALIKE
-
-
-def _error(one: Estimate) -> float:
-    assert one.low is not None
-    assert one.high is not None
-    return max((one.high - one.low) / 3.92, 1e-12)
