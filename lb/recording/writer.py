@@ -8,6 +8,7 @@ from typing import Final
 
 from lb.balancing import (
     Backend,
+    Balancer,
     Lease,
     LoadReport,
     Outcome,
@@ -73,29 +74,34 @@ class RecordedBalancer(Logged[C]):
     # --- the inputs
 
     def admit(self, call: C, now: float) -> Lease[C] | None:
+        number, before = self.admitted, len(self.out)
+        lease = Balancer.admit(self, call, now)  # costs less than `super()` does
         if not self.recording:
-            return super().admit(call, now)
+            return lease
         sampled = self._draws is not None
         if sampled:
-            if self._gap:
+            if self._gap:  # it is passed over
                 self._gap -= 1
-                return self._pass_over(call, now)
-            self._gap = self._next_gap()
-        number = self.admitted
-        before = len(self.out)
-        lease = super().admit(call, now)
+                number = APART
+            else:
+                self._gap = self._next_gap()
         kind, order = _ADMIT, _NOBODY
         decided = b""
-        if lease is None:
+        if lease is not None:
+            assert isinstance(lease, RecordedLease)
+            lease.number = number
+            if number == APART:
+                return lease
+            lease.attempt = 0
+            order = lease.backend.order
+        else:
             self._homeless[call] = number
+            if number == APART:
+                self._note_decisions(now, before)
+                return None
             decided = self._decisions(before)
             if decided:
                 kind |= DECIDED
-        else:
-            assert isinstance(lease, RecordedLease)
-            lease.number = number
-            lease.attempt = 0
-            order = lease.backend.order
         log = self._log
         if sampled:
             in_flight = NOBODY if lease is None else lease.backend.active - 1
@@ -114,18 +120,6 @@ class RecordedBalancer(Logged[C]):
             log.append(decided)
         if len(log) >= _BLOCK:
             self.flush()
-        return lease
-
-    def _pass_over(self, call: C, now: float) -> Lease[C] | None:
-        """Admit a call that is not in the sample."""
-        before = len(self.out)
-        lease = super().admit(call, now)
-        if lease is None:
-            self._homeless[call] = APART
-            self._note_decisions(now, before)
-        else:
-            assert isinstance(lease, RecordedLease)
-            lease.number = APART
         return lease
 
     def lease_ended(
