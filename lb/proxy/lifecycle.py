@@ -328,4 +328,4 @@ class Proxy:
         self.context.refusals.tell(now)
         self._telling.flush()
         if self._recorder is not None:
-            self._recorder.flush()
+            self._recorder.tick()

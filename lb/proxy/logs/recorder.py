@@ -1,8 +1,8 @@
 """The file of a live recording: what `lb serve --record` writes.
 
-Blocks leave on the driver's tick, through a thread that may fall behind. A file that cannot grow,
-or not fast enough, ends the recording, never the service; what it holds then is whole blocks. One
-that is full ends it too, or goes beside as a part, of which the newest are kept.
+Blocks leave twice a second, or when they are large, through a thread that may fall behind. A file
+that cannot grow, or not fast enough, ends the recording, never the service; what it holds then is
+whole blocks. One that is full ends it too, or goes beside as a part, of which the newest are kept.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ BEHIND = 16 * 2**20
 """Bytes that the disk may lag behind: some 300,000 requests."""
 LAST_BLOCKS = 2.0
 """Seconds that a disk which takes nothing may delay the end of the process."""
+EVERY = 10
+"""Ticks from block to block, half a second: each wakes a thread, which costs what ten requests do.
+Larger ones go out at once."""
 NEXT = b"the next part"
 
 
@@ -87,6 +90,7 @@ class Recorder:
         self._seed = SystemRandom().getrandbits(64) if seed is None else seed
         self._wall = wall
         self._share = 1.0 if recording is None else recording.share
+        self._ticks = 0
         self._balancer: RecordedBalancer[Any] | None = None
         self._file = None if recording is None else _File(recording, log, behind)
 
@@ -117,8 +121,14 @@ class Recorder:
         self._balancer = balancer
         return balancer
 
+    def tick(self) -> None:
+        """Hand on what has been logged, when it is time to. Call it on every tick."""
+        self._ticks += 1
+        if self._ticks % EVERY == 0:
+            self.flush()
+
     def flush(self) -> None:
-        """Hand on what has been logged; say so when it cannot be written. Call it on every tick."""
+        """Hand on what has been logged; say so when it cannot be written."""
         balancer, file = self._balancer, self._file
         if balancer is not None:
             balancer.flush()
