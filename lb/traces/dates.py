@@ -70,6 +70,8 @@ def moment(value: object) -> tuple[float, float]:
         whole = "." not in text
     else:
         text = repr(value)
+        if isinstance(value, int) and abs(value) >= 10**300:
+            raise ValueError("a number of so many digits is no time")
         number, whole = float(value), isinstance(value, int)
     if number != number or abs(number) == float("inf"):
         raise ValueError(f"{value!r} is no time")

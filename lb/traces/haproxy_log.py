@@ -54,8 +54,6 @@ NOTICE = re.compile(
 )
 WANTED = "its own `option httplog` tells all that is needed"
 NOBODY = "<NOSRV>"
-OURS = frozenset("LR")
-"""Terminations that are HAProxy's own answers: redirects, statistics, monitors."""
 STATES = {
     "C": CLIENT_GONE,
     "c": CLIENT_GONE,
@@ -86,7 +84,6 @@ class HaproxyLog:
 
     resolution = 1e-3
     lacking = frozenset({"bytes_in"})
-    remarks: tuple[str, ...] = ()
 
     def __init__(self, key: str, *, clf: bool = False) -> None:
         self.name = "HAProxy's httplog" + " clf" * clf

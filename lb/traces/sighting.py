@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import inf, isnan, nan
+from math import isnan, nan
 from typing import NamedTuple
 
 from lb.traces.observed import OK, OUTCOMES, UNKNOWN
@@ -55,6 +55,12 @@ class Visit(NamedTuple):
     first_byte: float
     ended: float
     outcome: int
+
+
+LONGEST = 1e7
+"""Seconds, four months: what took longer was never measured, and would move all other times."""
+MOST = 2.0**63
+"""A column holds less."""
 
 
 class Sighting(NamedTuple):
@@ -211,10 +217,13 @@ def parts(text: str | None) -> list[str]:
 
 
 def number(text: str | None) -> int:
-    """A whole number, or UNKNOWN."""
+    """A whole number, or UNKNOWN. Raises ValueError."""
     if text is None or text in NOBODY:
         return UNKNOWN
-    return int(float(text))
+    found = float(text)
+    if not abs(found) < MOST:
+        raise ValueError(f"{text} is no number that a log counts to")
+    return int(found)
 
 
 def _duration(told: Told, name: str) -> float:
@@ -226,7 +235,7 @@ def _durations(told: Told, name: str) -> list[float]:
     unit = told.units.get(name, 1.0)
     texts = parts(told.texts.get(name))
     found = [nan if text in NOBODY else float(text) * unit for text in texts]
-    if any(it < 0 or it == inf for it in found):
+    if any(it < 0 or it > LONGEST for it in found):
         raise ValueError(f"{name} {told.texts[name]} is no time that anything takes")
     return found
 
