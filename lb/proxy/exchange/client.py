@@ -228,7 +228,7 @@ class ClientConnection(Taking, asyncio.Protocol):
             return True
         if request is None:
             return False
-        context = self._context
+        context, timers = self._context, self._timers
         if (
             request.framing is not NO_BODY
             or request.hop.answer is not None
@@ -238,18 +238,15 @@ class ClientConnection(Taking, asyncio.Protocol):
             self._enter(request)
             self._begin()
             return True
-        timers = self._timers
         if timers.header.waiting:
             timers.header.stop(self)
         self.silence.since = NEVER
-        exchange = self._current = context.exchange(
-            context, timers, self._dispatcher, self, request
-        )
-        key_of = context.key_of
-        if key_of is peer_alone:  # as most have it
+        exchange = context.exchange(context, timers, self._dispatcher, self, request)
+        self._current = exchange
+        if context.key_of is peer_alone:  # as most have it
             exchange.key = self._peer
-        elif key_of is not None:
-            exchange.key = key_of(self._peer, request.target, request.host, request.lines)
+        elif context.key_of is not None:
+            exchange.key = context.key_of(self._peer, request.target, request.host, request.lines)
         if context.marks is not None:
             exchange.trace = context.marks.mark(request)
         exchange.go()
