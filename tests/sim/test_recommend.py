@@ -17,7 +17,7 @@ from sim.fit.recommend.aims import Aim, parse
 from sim.fit.recommend.contenders import contenders
 from sim.fit.recommend.headroom import aims_at, headroom, with_one_lost
 from sim.fit.recommend.numbers import number
-from sim.fit.recommend.sampling import Observation, Sampler
+from sim.fit.recommend.sampling import Observation, Sampler, growing, steady
 from sim.fit.recommend.scores import figure, score
 from sim.fit.recommend.searching import budget_of, rank
 from sim.fit.recommend.variations import kinds, losses, of_number, scaled
@@ -67,6 +67,20 @@ def test_a_quantile_and_what_replications_say_of_it() -> None:
     assert figure(seen, parse("goodput > 0.5/s"))[0] == pytest.approx(1.0)
     both = score(seen, [Aim("mean", 10.0), Aim("p50", 0.5)])
     assert both.value == pytest.approx(figure(seen, Aim("p50", 1.0))[0] / 0.5)
+
+
+def test_a_line_grows_only_where_that_is_sure() -> None:
+    def sent(*loads: float, bounded: bool = False) -> list[Observation]:
+        return [Observation(np.ones(9), 0, 9.0, (0.5, it), (False, bounded), 9) for it in loads]
+
+    at_the_edge = sent(0.95, 1.09, 0.97, 1.01, 1.0, 0.99)  # what a slow one can serve, by and large
+    assert not growing(at_the_edge)
+    assert not steady(at_the_edge)
+    assert math.isfinite(score(at_the_edge, [Aim("mean", 2.0)]).value)
+    assert growing(sent(1.2, 1.21, 1.19, 1.2))
+    assert growing(sent(1.0, 1.0))
+    assert not growing(sent(1.2, 1.21, 1.19, 1.2, bounded=True))
+    assert score(sent(1.3, 1.3), [Aim("mean", 2.0)]).value == math.inf
 
 
 def test_the_best_of_unequal_backends_is_found_and_what_it_bears() -> None:

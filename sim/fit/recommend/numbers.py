@@ -10,7 +10,7 @@ from typing import Any
 from lb.config import MOST_BALANCERS, Scenario
 from sim.analysis.objectives import Answer
 from sim.fit.recommend.aims import Aim, together
-from sim.fit.recommend.sampling import SHORTEST, Sampler, Setting, of_length, steady, suited
+from sim.fit.recommend.sampling import SHORTEST, Sampler, Setting, growing, of_length, suited
 from sim.fit.recommend.scores import estimates
 from sim.fit.recommend.variations import losses, of_number
 
@@ -122,7 +122,7 @@ def _answer(
                 break
             (seen,) = sampler.observe([setting], replications)
             told = estimates(setting.scenario, seen, aims)
-            calm = steady(seen)
+            calm = not growing(seen)
             answer = together([aim.answer(told[aim.metric], steady=calm) for aim in aims])
             if answer is not Answer.UNCLEAR:
                 break

@@ -14,6 +14,7 @@ import numpy as np
 from lb.config import DEFAULT_REQUESTS, Scenario
 from sim.analysis.memory import expected_memory
 from sim.analysis.record import Record
+from sim.analysis.statistics import student_t
 from sim.analysis.warmup import FORGOTTEN, MOST, cool_down
 from sim.crew import Crew, result
 from sim.engine.jobs import QUICKEST, Job, Runner
@@ -27,6 +28,8 @@ MEMORIES = 15.0
 """How many times as long as a queue remembers a replication is, where that is free."""
 WARM = 3.0
 """Times the warm-up of a file that a replication lasts at least."""
+SURELY = 0.005
+"""How often a setting may be said to overload a station that can just keep up."""
 LOADED = 0.97
 """Load that a memory is taken at, at most: nearer to 1 it has no end."""
 
@@ -207,8 +210,24 @@ class Sampler:
         self._seen.pop(setting, None)
 
 
+def growing(seen: Sequence[Observation]) -> bool:
+    """Whether some line surely grows for ever: what is sent to its station is above what that can
+    serve by more than the luck of the replications. Who sends by what waits, sends a slow backend
+    all that it can just serve, and in half of all samples a little more.
+    """
+    loads = np.array([it.offered for it in seen])
+    n, stations = loads.shape
+    if n < 2 or not stations:
+        return False
+    errors = loads.std(axis=0, ddof=1) / math.sqrt(n)
+    low = loads.mean(axis=0) - student_t(1 - SURELY / stations, n - 1) * errors
+    return bool((low[~np.array(seen[0].bounded)] >= 1).any())
+
+
 def steady(seen: Sequence[Observation]) -> bool:
-    """Whether every station keeps up with what it is sent, or turns the rest away."""
+    """Whether by the mean of the replications every station keeps up with what it is sent, or
+    turns the rest away; one that does not is not yet `growing`.
+    """
     means = np.mean([it.offered for it in seen], axis=0)
     return all(
         bounded or load < 1

@@ -19,7 +19,7 @@ from sim.analysis.intervals import estimate_together
 from sim.analysis.memory import expected_memory
 from sim.analysis.statistics import QUANTILES, Estimate, quantile, student_t
 from sim.fit.recommend.aims import LATENCIES, Aim
-from sim.fit.recommend.sampling import Observation, steady
+from sim.fit.recommend.sampling import Observation, growing, steady
 from sim.model.laws import Floats
 
 AROUND = 0.25
@@ -33,7 +33,7 @@ class Score(NamedTuple):
     """Of one setting."""
 
     value: float
-    """The largest share of a bound that is used; infinite without a steady state."""
+    """The largest share of a bound that is used; infinite where a line surely grows for ever."""
     parts: Floats
     """What each replication says of it: their mean is `value`."""
 
@@ -46,7 +46,7 @@ class Score(NamedTuple):
 
 def score(seen: Sequence[Observation], aims: Sequence[Aim]) -> Score:
     """Of its replications."""
-    if not steady(seen):
+    if growing(seen):
         return Score(math.inf, np.full(len(seen), math.inf))
     scores = [_used(seen, aim) for aim in aims]
     return max(scores, key=lambda it: it.value)

@@ -17,7 +17,7 @@ from sim.fit.recommend.contenders import Contender, Field, contenders
 from sim.fit.recommend.headroom import headroom, with_one_lost
 from sim.fit.recommend.numbers import number
 from sim.fit.recommend.recommendation import End, Recommendation, Row
-from sim.fit.recommend.sampling import Sampler, Setting, of_length, steady
+from sim.fit.recommend.sampling import Sampler, Setting, growing, of_length
 from sim.fit.recommend.scores import Score, estimates, score
 from sim.fit.recommend.selection import FEWEST, FIRST, Selection, select
 from sim.fit.recommend.weights import ALGORITHMS, best_weights
@@ -205,7 +205,7 @@ def rank(
     for one in field:
         seen = sampler.seen(settings[one.text])
         figures = estimates(there, seen, aims)
-        calm = steady(seen)
+        calm = not growing(seen)
         answers = {aim.metric: aim.answer(figures[aim.metric], steady=calm) for aim in aims}
         used = selection.scores[one.text].value
         among = one.text in selection.left
