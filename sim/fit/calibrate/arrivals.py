@@ -25,6 +25,7 @@ from lb.config import (
 from lb.config.pace import quickened
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.courses import Course, courses
+from sim.fit.calibrate.covered import covered
 from sim.fit.calibrate.laws import EMPIRICAL, LawFit, fit, fit_of
 from sim.fit.calibrate.modulated import modulated
 from sim.model.laws import Floats
@@ -53,6 +54,8 @@ class Process:
     """Variance over mean of counts at the longest bins that tell anything; 1 for Poisson."""
     gap_cv: float
     gaps: LawFit
+    seconds: float
+    """What it was fitted to."""
     remarks: tuple[str, ...] = ()
 
     def quickened(self, factor: float) -> Process:
@@ -64,14 +67,17 @@ class Process:
 
 
 def process(times: Floats, resolution: float) -> Process:
-    """What sent requests at `times`, ascending, seconds from the first."""
+    """What sent requests at `times`, ascending, seconds from the first; long silences of which no
+    traffic is the reason are cut out.
+    """
+    times, cut = covered(times)
     number, seconds = len(times), float(times[-1] - times[0])
     rate = (number - 1) / seconds
     gaps = np.diff(times)
     cv = float(gaps.std() / gaps.mean())
     excess, scale = _dispersion(times, rate)
     law = fit(gaps, max(resolution, 1e-6))
-    remarks = tuple(_silences(times, rate, cv))
+    remarks = (*cut, *_silences(times, rate, cv))
 
     def found(table: ArrivalsTable, gains: dict[str, float]) -> Process:
         ranked = tuple(sorted(gains.items(), key=lambda it: -it[1]))
@@ -79,7 +85,7 @@ def process(times: Floats, resolution: float) -> Process:
         spread = math.sqrt(max(scale, 1.0)) if spread is None else spread
         half = 1.96 * spread * rate / math.sqrt(number)
         told = Estimate(rate, max(rate - half, 0.0), rate + half)
-        return Process(table, told, ranked, scale, cv, law, remarks)
+        return Process(table, told, ranked, scale, cv, law, seconds, remarks)
 
     poisson = Poisson(process="poisson", rate=rate)
     if cv < REGULAR:

@@ -35,7 +35,7 @@ def scenario(fitted: Fitted, error: Mapping[str, float]) -> Scenario:
         traffic=_traffic(fitted),
         **({} if fitted.time_limit is None else {"timeouts": {"attempt": fitted.time_limit}}),
         faults=[fault.table() for fault in fitted.faults],
-        run={"duration": rounded(max(fitted.seen.seconds, 0.001)), "replications": 5},
+        run={"duration": rounded(max(fitted.arrivals.seconds, 0.001)), "replications": 5},
         calibration=_origin(fitted, error),
     )
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lb.config import Profile
 from sim.fit.calibrate import Backend, Calibration
+from sim.fit.calibrate.covered import covered
 from sim.fit.calibrate.laws import EMPIRICAL
 from sim.model.laws import Floats, draw_shape
 from sim.output.plots.style import FAINT, INK, blank, latency_axis, legend, only, shortened
@@ -94,12 +95,12 @@ def calibrated_stays(calibration: Calibration) -> Figure:
 
 def calibrated_arrivals(calibration: Calibration) -> Figure:
     """The rate as time goes by, and gaps against those of Poisson arrivals."""
-    times = calibration.seen.arrived
+    times = covered(calibration.seen.arrived).times
     process = calibration.arrivals
     figure, (above, below) = blank(
         "Arrivals: rate by time, and gaps between them", _circumstances(calibration), 1, 2
     )
-    seconds = calibration.seen.seconds
+    seconds = calibration.arrivals.seconds
     bins = int(min(max(len(times) / 50, 10), 200))
     counts, edges = np.histogram(times, bins)
     width = float(edges[1] - edges[0])
