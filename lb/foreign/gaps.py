@@ -54,7 +54,31 @@ ALL: tuple[Rule, ...] = (
 )
 """None of them has these."""
 CHECKS = "there are no health checks in the open-source one; failures of requests count alone"
+_NEITHER: tuple[Rule, ...] = (
+    (
+        ("hedging", "after"),
+        lambda file: file.hedging.after is not None,
+        "there is one attempt at a time",
+    ),
+    (
+        ("timeouts", "total"),
+        lambda file: file.timeouts.total is not None,
+        "there is no limit of a whole request",
+    ),
+    (
+        ("tiers", "local_zone"),
+        lambda file: bool(file.tiers.local_zone),
+        "zones are not known; write those elsewhere as priority = 1",
+    ),
+    (
+        ("retries", "budget"),
+        lambda file: file.retries.max > 0,
+        "retries are as many as fail, whatever their share",
+    ),
+)
+"""HAProxy and nginx have none of these."""
 HAPROXY: tuple[Rule, ...] = (
+    *_NEITHER,
     (("limits", "header_count"), _given("limits", "header_count"), "the limit is tune.http.maxhdr"),
     (
         ("outliers", "failure_rate"),
@@ -82,29 +106,9 @@ HAPROXY: tuple[Rule, ...] = (
         "backups are used when all others are down, and not before",
     ),
     (
-        ("tiers", "local_zone"),
-        lambda file: bool(file.tiers.local_zone),
-        "zones are not known; write those elsewhere as priority = 1",
-    ),
-    (
-        ("hedging", "after"),
-        lambda file: file.hedging.after is not None,
-        "there is one attempt at a time",
-    ),
-    (
-        ("retries", "budget"),
-        lambda file: file.retries.max > 0,
-        "retries are as many as fail, whatever their share",
-    ),
-    (
         ("slow_start", "aggression"),
         lambda file: bool(file.slow_start.duration) and file.slow_start.aggression != 1,
         "weights rise in a straight line",
-    ),
-    (
-        ("timeouts", "total"),
-        lambda file: file.timeouts.total is not None,
-        "there is no limit of a whole request",
     ),
     (
         ("timeouts", "attempt"),
@@ -118,7 +122,7 @@ HAPROXY: tuple[Rule, ...] = (
     ),
     (
         ("limits", "request_line"),
-        lambda file: "request_line" in file.limits.model_fields_set,
+        _given("limits", "request_line"),
         "a head has one limit, tune.bufsize",
     ),
     (
@@ -128,6 +132,7 @@ HAPROXY: tuple[Rule, ...] = (
     ),
 )
 NGINX: tuple[Rule, ...] = (
+    *_NEITHER,
     (("limits", "header_count"), _given("limits", "header_count"), "only the bytes are limited"),
     (("health", "enabled"), lambda file: file.health.enabled, CHECKS),
     (
@@ -151,23 +156,8 @@ NGINX: tuple[Rule, ...] = (
         "backups are used when all others have failed, and not before",
     ),
     (
-        ("tiers", "local_zone"),
-        lambda file: bool(file.tiers.local_zone),
-        "zones are not known; write those elsewhere as priority = 1",
-    ),
-    (
-        ("hedging", "after"),
-        lambda file: file.hedging.after is not None,
-        "there is one attempt at a time",
-    ),
-    (
-        ("retries", "budget"),
-        lambda file: file.retries.max > 0,
-        "retries are as many as fail, whatever their share",
-    ),
-    (
         ("retries", "backoff"),
-        lambda file: "backoff" in file.retries.model_fields_set,
+        _given("retries", "backoff"),
         "the next server is tried at once, the same one not again",
     ),
     (
@@ -181,18 +171,13 @@ NGINX: tuple[Rule, ...] = (
         "nobody waits: queue is not in the open-source one; 502 when all are full",
     ),
     (
-        ("timeouts", "total"),
-        lambda file: file.timeouts.total is not None,
-        "there is no limit of a whole request",
-    ),
-    (
         ("timeouts", "attempt"),
         lambda file: file.timeouts.attempt is not None,
         "proxy_read_timeout is the limit until the first byte as well",
     ),
     (
         ("timeouts", "tunnel"),
-        lambda file: "tunnel" in file.timeouts.model_fields_set,
+        _given("timeouts", "tunnel"),
         "tunnels have the limits of answers, proxy_read_timeout",
     ),
     (("server", "admin"), lambda file: file.server.admin is not None, "it has no control plane"),
@@ -203,7 +188,7 @@ NGINX: tuple[Rule, ...] = (
     ),
     (
         ("limits", "client_connections"),
-        lambda file: "client_connections" in file.limits.model_fields_set,
+        _given("limits", "client_connections"),
         "worker_connections counts those to servers as well: twice as many are written",
     ),
 )
@@ -240,7 +225,7 @@ ENVOY: tuple[Rule, ...] = (
     ),
     (
         ("timeouts", "tunnel"),
-        lambda file: "tunnel" in file.timeouts.model_fields_set,
+        _given("timeouts", "tunnel"),
         "tunnels have the limits of answers",
     ),
     (
@@ -250,12 +235,12 @@ ENVOY: tuple[Rule, ...] = (
     ),
     (
         ("limits", "client_connections"),
-        lambda file: "client_connections" in file.limits.model_fields_set,
+        _given("limits", "client_connections"),
         "connections are limited by its overload manager",
     ),
     (
         ("limits", "request_line"),
-        lambda file: "request_line" in file.limits.model_fields_set,
+        _given("limits", "request_line"),
         "a head has one limit, max_request_headers_kb",
     ),
     (
