@@ -9,11 +9,14 @@ import numpy as np
 
 from lb.config import Zipf
 from sim.analysis.statistics import Estimate
+from sim.fit.calibrate.highest import golden
 from sim.fit.seen import Ints
 from sim.model.keys import zipf_chances
 from sim.model.laws import Floats
 
 MOST_KEYS = 1_000_000
+STEEPEST = 4.0
+"""The exponent at most: beyond, nearly all requests have one key."""
 OFTEN = 15
 """Requests of a key from which its rank is hardly chance."""
 SURE = 3.0
@@ -107,20 +110,7 @@ def _exponent(held: Floats, rest: float, count: int) -> float:
         tail = rest * math.log(max(below, 1e-300)) if rest else 0.0
         return -s * fixed + tail - (float(held.sum()) + rest) * math.log(whole)
 
-    low, high = 0.0, 4.0
-    ratio = (math.sqrt(5) - 1) / 2
-    c, d = high - ratio * (high - low), low + ratio * (high - low)
-    at_c, at_d = likelihood(c), likelihood(d)
-    for _ in range(22):
-        if at_c > at_d:
-            high, d, at_d = d, c, at_c
-            c = high - ratio * (high - low)
-            at_c = likelihood(c)
-        else:
-            low, c, at_c = c, d, at_d
-            d = low + ratio * (high - low)
-            at_d = likelihood(d)
-    return (low + high) / 2
+    return golden(likelihood, 0.0, STEEPEST, 22)
 
 
 def _number(s: float, distinct: int, number: int) -> int:

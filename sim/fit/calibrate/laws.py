@@ -18,6 +18,7 @@ from lb.config import Bimodal, BoundedPareto, LawTable
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.cdfs import FAMILIES, Family
 from sim.fit.calibrate.few import STEADY, few_values
+from sim.fit.calibrate.highest import highest
 from sim.model.laws import Floats
 
 CELLS = 60
@@ -176,14 +177,14 @@ def fit_of(family: Family, cells: Cells, allowed: float) -> Fit:
     if family.name == "erlang":
         shape = max(range(2, int(high) + 1), key=lambda k: likelihood(mean, float(k)))
     elif low < high:
-        shape = _highest(lambda it: likelihood(mean, math.exp(it)), math.log(low), math.log(high))
+        shape = highest(lambda it: likelihood(mean, math.exp(it)), math.log(low), math.log(high))
         shape = math.exp(shape)
     for _ in range(2 if family.parameters > 1 else 1):
         times = partial(_scaled, likelihood, cells.mean, shape)
-        mean = cells.mean * _highest(times, *_leeway(cells, shape, family))
+        mean = cells.mean * highest(times, *_leeway(cells, shape, family))
         if low < high and family.name != "erlang":
             near = math.log(max(shape / 1.5, low * (1 + 1e-9))), math.log(min(shape * 1.5, high))
-            shape = math.exp(_highest(partial(_by_log, likelihood, mean), *near, grid=7))
+            shape = math.exp(highest(partial(_by_log, likelihood, mean), *near, grid=7))
     below = family.below(cells.edges, mean, shape)
     return Fit(
         family.name,
@@ -202,28 +203,6 @@ def _leeway(cells: Cells, shape: float, family: Family) -> tuple[float, float]:
     spread = float(family.law(1.0, shape).squared_cv) ** 0.5
     part = min(2.5 * max(spread, 0.02) / math.sqrt(cells.number), 0.3)
     return 1 - part, 1 + part
-
-
-def _highest(value: Callable[[float], float], low: float, high: float, grid: int = 13) -> float:
-    """Where a function of one hump or little more is highest: a grid, then golden sections."""
-    places = np.linspace(low, high, grid)
-    heights = [value(float(place)) for place in places]
-    at = int(np.argmax(heights))
-    a, b = float(places[max(at - 1, 0)]), float(places[min(at + 1, grid - 1)])
-    ratio = (math.sqrt(5) - 1) / 2
-    c, d = b - ratio * (b - a), a + ratio * (b - a)
-    at_c, at_d = value(c), value(d)
-    for _ in range(18):
-        if at_c > at_d:
-            b, d, at_d = d, c, at_c
-            c = b - ratio * (b - a)
-            at_c = value(c)
-        else:
-            a, c, at_c = c, d, at_d
-            d = a + ratio * (b - a)
-            at_d = value(d)
-    best = (a + b) / 2
-    return best if value(best) >= heights[at] else float(places[at])
 
 
 def _pareto(cells: Cells, sample: Floats, allowed: float) -> Fit:
@@ -247,8 +226,8 @@ def _pareto(cells: Cells, sample: Floats, allowed: float) -> Fit:
     for stretch in (0.7, 1.2, 2.5):
         mean, alpha, ratio = cells.mean, 1.0, max(reach * stretch, 1.5)
         for _ in range(2):
-            alpha = _highest(partial(_second, likelihood, mean, ratio), 0.1, 5.0)
-            mean *= _highest(partial(_scaled, likelihood, mean, alpha, ratio), 0.7, 1.4)
+            alpha = highest(partial(_second, likelihood, mean, ratio), 0.1, 5.0)
+            mean *= highest(partial(_scaled, likelihood, mean, alpha, ratio), 0.7, 1.4)
         if (value := likelihood(mean, alpha, ratio)) > most:
             best, most = of(mean, alpha, ratio), value
     distance = cells.distance(below(best))
@@ -282,7 +261,7 @@ def shape_interval(found: LawFit, shift: float = 0.0) -> Estimate:
         def of(times: float) -> float:
             return cells.log_likelihood(family.below(cells.edges, cells.mean * times, shape))
 
-        return of(_highest(of, *_leeway(cells, shape, family), grid=7))
+        return of(highest(of, *_leeway(cells, shape, family), grid=7))
 
     top = height(value)
     if family.name == "erlang":
@@ -317,11 +296,11 @@ def mean_interval(found: LawFit) -> Estimate | None:
         def of(log_shape: float) -> float:
             return cells.log_likelihood(family.below(cells.edges, mean, math.exp(log_shape)))
 
-        return of(_highest(of, low, high, 7))
+        return of(highest(of, low, high, 7))
 
     reach, step = min(4 * math.sqrt(law.squared_cv / cells.number), 0.3), 0.02
     mean = law.mean * math.exp(
-        _highest(lambda it: height(law.mean * math.exp(it)), -reach, reach, 7)
+        highest(lambda it: height(law.mean * math.exp(it)), -reach, reach, 7)
     )
     bend = 2 * height(mean) - height(mean * math.exp(step)) - height(mean * math.exp(-step))
     half = min(1.96 * step / math.sqrt(max(bend, 1e-6)), 1.0)
