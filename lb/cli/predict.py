@@ -117,7 +117,7 @@ def predict(
     from lb.system import try_directory
     from lb.terminal import Terminal
     from lb.traces.observing import observe
-    from sim.fit.predict.sample import FIGURES
+    from sim.analysis.statistics import FIGURES
     from sim.output.predicted import FILES, write_prediction
     from sim.output.predictions import print_prediction
 

@@ -170,7 +170,7 @@ def whatifs(
 
 def bounds_of(given: Iterable[str]) -> dict[str, float]:
     """`["10%", "p99=0.2"]` of --max-error: by figure. Raises UsageError."""
-    from sim.fit.predict.sample import FIGURES
+    from sim.analysis.statistics import FIGURES
 
     found: dict[str, float] = {}
     for text in given:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.analysis.statistics import QUANTILES, latency_metrics, prediction, student_t
+from sim.analysis.statistics import QUANTILES, finite, latency_metrics, prediction, student_t
 from sim.model.laws import Floats
 
 LEVEL = 0.95
@@ -99,7 +99,7 @@ class Distance:
     def as_dict(self) -> dict[str, Any]:
         figures = ("value", "at", "bound", "level", "tolerance", "slack", "beyond")
         return {
-            **{name: _finite(getattr(self, name)) for name in figures},
+            **{name: finite(getattr(self, name)) for name in figures},
             "ok": self.ok if self.judged else None,
             "band": self.band.as_dict(),
         }
@@ -122,7 +122,7 @@ class Error:
 
     def as_dict(self) -> dict[str, float | int | None]:
         names = ("measured", "predicted", "error", "low", "high")
-        told: dict[str, float | int | None] = {name: _finite(getattr(self, name)) for name in names}
+        told: dict[str, float | int | None] = {name: finite(getattr(self, name)) for name in names}
         return {**told, "needs": self.needs} if self.needs else told
 
 
@@ -265,7 +265,3 @@ def _error(measured: float, typical: float, values: Sequence[float], level: floa
         if spread.low is not None and spread.high is not None:
             low, high = (math.expm1(math.log(measured) - end) for end in (spread.high, spread.low))
     return Error(measured, typical, measured / typical - 1, low, high)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

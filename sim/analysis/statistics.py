@@ -10,6 +10,8 @@ import numpy as np
 
 from sim.model.laws import Floats
 
+FIGURES = ("mean", "p50", "p95", "p99")
+"""By which latencies of a live run, a recording or a replay are told."""
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
@@ -37,10 +39,12 @@ class Estimate:
         """For JSON, which has no word for what is not a number; None is not to be told."""
         if self.needs is not None:
             return None
-        return {
-            name: value if value is not None and math.isfinite(value) else None
-            for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
-        }
+        return {name: finite(getattr(self, name)) for name in ("value", "low", "high")}
+
+
+def finite(value: float | None) -> float | None:
+    """For JSON, which has no word for what is not a number."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def latency_metrics(latency: Floats) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lb.config import Scenario
-from sim.analysis.statistics import QUANTILES
+from sim.analysis.statistics import FIGURES, QUANTILES
 from sim.checks.honesty import at_most
 from sim.checks.theory import m_m_1
 from sim.experiment import simulate
@@ -19,7 +19,6 @@ LEVEL = 0.95
 CHANCE = 0.001
 """How seldom the check itself is wrong about intervals that cover just as often as they should, for
 each figure and on either side."""
-FIGURES = ("mean", "p50", "p95", "p99")
 QUICK = 50
 """Seeds that take seconds."""
 

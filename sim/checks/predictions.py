@@ -23,13 +23,14 @@ from lb.config import Scenario, changed
 from lb.errors import LbError
 from lb.terminal import Terminal
 from lb.traces.observed import Observed
+from sim.analysis.statistics import FIGURES
 from sim.crew import Crew
 from sim.fit.calibrate import calibrate
 from sim.fit.predict import Prediction, predict
 from sim.fit.predict.doubt import logs
 from sim.fit.predict.replayed import replayed
 from sim.fit.predict.runs import Plan
-from sim.fit.predict.sample import FIGURES, window_of
+from sim.fit.predict.sample import window_of
 from sim.fit.seen import Seen
 from sim.fit.whatif import WhatIf
 from sim.fit.witnessed import witnessed

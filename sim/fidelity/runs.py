@@ -13,7 +13,7 @@ import numpy as np
 from lb.config import Scenario, effective_text
 from sim.analysis.forecast import forecast, forecast_count, level_of_each
 from sim.analysis.record import Record
-from sim.analysis.statistics import latency_metrics
+from sim.analysis.statistics import FIGURES, latency_metrics
 from sim.engine.users import ClosedLoop
 from sim.engine.world import World
 from sim.fidelity.cases import Case
@@ -30,7 +30,6 @@ from sim.result import Result
 
 Row = dict[str, Any]
 """What is kept of a run, see `run`."""
-FIGURES = ("mean", "p50", "p95", "p99")
 LEVEL = 0.95
 """How often chance alone stays within what is told of it."""
 

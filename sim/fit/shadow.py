@@ -21,9 +21,9 @@ from lb.errors import BadRecording, LbError
 from lb.recording.reader import Log
 from lb.traces.observed import Observed, Observing
 from lb.traces.recorded import Reading
-from sim.analysis.statistics import Estimate
+from sim.analysis.statistics import FIGURES, Estimate
 from sim.fit.calibrate import Calibration, calibrate
-from sim.fit.calibrate.replay import FIGURES, Replayed, replay
+from sim.fit.calibrate.replay import Replayed, replay
 
 WINDOW = 60.0
 """Seconds of traffic that a model is made of."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lb.system import writing
 from lb.terminal import Terminal
+from sim.analysis.statistics import FIGURES as COMPARED
 from sim.fit.calibrate import Backend, Calibration
 from sim.fit.calibrate.laws import EMPIRICAL
-from sim.fit.calibrate.replay import FIGURES as COMPARED
 from sim.fit.calibrate.writing import interval, milliseconds
 from sim.model.laws import Floats
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from lb.system import writing
 from lb.terminal import Terminal, counted
+from sim.analysis.statistics import FIGURES
 from sim.fidelity.findings import SHARE, by_chance, share_error
-from sim.fidelity.runs import FIGURES, Row
+from sim.fidelity.runs import Row
 
 Told = Mapping[str, Any]
 """The object of fidelity.json."""

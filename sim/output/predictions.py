@@ -6,11 +6,10 @@ import math
 from collections.abc import Iterator
 
 from lb.terminal import Terminal, counted
-from sim.analysis.statistics import Estimate
+from sim.analysis.statistics import FIGURES, Estimate
 from sim.fit.predict import Prediction
 from sim.fit.predict.changes import Change, Outlook
 from sim.fit.predict.gate import Answer, Gap
-from sim.fit.predict.sample import FIGURES
 from sim.output.words import MANY, milliseconds
 
 FEW_FALSE = 0.005

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from lb.errors import LbError, UsageError
+from sim.analysis.statistics import FIGURES
 from sim.fidelity import runs
 from sim.fidelity.cases import cases
 from sim.fidelity.overhead import Overhead
-from sim.fidelity.runs import FIGURES, run
+from sim.fidelity.runs import run
 from sim.live import balancers, verdict
 from sim.live.balancers import HIDDEN, command, program
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sim.analysis.statistics import FIGURES
 from sim.checks import predictions
 from sim.checks.predictions import KINDS, case, study
-from sim.fit.predict.sample import FIGURES
 
 
 @pytest.mark.parametrize("kind", KINDS)

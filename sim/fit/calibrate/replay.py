@@ -8,13 +8,11 @@ import numpy as np
 
 from lb.config import Scenario
 from sim.analysis.record import Record
-from sim.analysis.statistics import Estimate, latency_metrics, prediction
+from sim.analysis.statistics import FIGURES, Estimate, latency_metrics, prediction
 from sim.experiment import simulate
 from sim.fit.calibrate.model import Fitted
 from sim.model.arrivals import Schedule, streams
 from sim.model.laws import Floats, draw, draw_shape, shape
-
-FIGURES = ("mean", "p50", "p95", "p99")
 
 
 @dataclass(frozen=True)

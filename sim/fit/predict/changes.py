@@ -12,11 +12,10 @@ import numpy as np
 
 from sim.analysis.forecast import level_of_each
 from sim.analysis.objectives import times_as_many
-from sim.analysis.statistics import Estimate
+from sim.analysis.statistics import FIGURES, Estimate
 from sim.fit.predict.doubt import Bias, Spread, logs, quantile, spread
 from sim.fit.predict.gate import Gate
 from sim.fit.predict.runs import Plan, Ran, Setting
-from sim.fit.predict.sample import FIGURES
 
 LEVEL = 0.95
 WORSE = 0.001

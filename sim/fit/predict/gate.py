@@ -13,9 +13,9 @@ import numpy as np
 from sim.analysis.distances import Distance
 from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.objectives import times_as_many
-from sim.analysis.statistics import Estimate
+from sim.analysis.statistics import FIGURES, Estimate, finite
 from sim.fit.predict.doubt import logs
-from sim.fit.predict.sample import FIGURES, Sample, fewest
+from sim.fit.predict.sample import Sample, fewest
 from sim.model.laws import Floats
 
 BOUNDS = {"mean": 0.15, "p50": 0.15, "p95": 0.20, "p99": 0.25}
@@ -66,8 +66,8 @@ class Gap:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         told: dict[str, Any] = {
-            "measured": _finite(self.measured),
-            "modelled": _finite(self.modelled),
+            "measured": finite(self.measured),
+            "modelled": finite(self.modelled),
             "error": None if self.needs else self.error.as_dict(),
             "bound": self.bound,
         }
@@ -258,7 +258,3 @@ def _percent(error: Estimate) -> str:
 
 def _in_points(gap: Gap) -> str:
     return f"{gap.error.value * 100:+.1f} points"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -16,6 +16,7 @@ from lb.errors import ConfigError, UsageError, nearest
 from lb.traces.observed import Observed
 from lb.traces.observing import observe
 from sim.analysis.distances import distance
+from sim.analysis.statistics import FIGURES
 from sim.crew import Crew, Workers
 from sim.fit.predict import doubt
 from sim.fit.predict.changes import Change, Outlook, compared, outlook, rescued
@@ -25,7 +26,7 @@ from sim.fit.predict.gate import Answer, Gate, by_the_file, judged
 from sim.fit.predict.prediction import Prediction, Told
 from sim.fit.predict.replayed import on_its_own, replayed
 from sim.fit.predict.runs import Plan, Setting
-from sim.fit.predict.sample import FIGURES, MOST, Sample, Window, measured, window_of
+from sim.fit.predict.sample import MOST, Sample, Window, measured, window_of
 from sim.fit.seen import Seen
 from sim.fit.whatif import WhatIf
 

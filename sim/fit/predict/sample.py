@@ -10,11 +10,10 @@ import numpy as np
 
 from lb.errors import ConfigError
 from sim.analysis.record import Record
-from sim.analysis.statistics import QUANTILES, ordered_metrics
+from sim.analysis.statistics import FIGURES, QUANTILES, ordered_metrics
 from sim.fit.seen import Seen
 from sim.model.laws import Floats
 
-FIGURES = ("mean", "p50", "p95", "p99")
 COLD, TAIL = 0.05, 0.05
 """Share of a recording at its start that is not judged: what was in flight before is in nobody's
 record; and at most at its end, where the replay has no later arrivals that slow others down."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from sim.analysis.statistics import FIGURES
 from sim.fit.predict import Prediction
-from sim.fit.predict.sample import FIGURES
 from sim.output.plots.latency import ccdf, tail_axes
 from sim.output.plots.style import INK, blank, latency_axis, legend, offsets, styles
 
