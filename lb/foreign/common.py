@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lb.config import BackendTable, Listener, Scenario, host_and_port
+from lb.config import Listener, Scenario, host_and_port
 from lb.config.places import Place
 from lb.config.values import UNIX
 from lb.errors import ConfigError
@@ -99,14 +99,3 @@ def sockets(file: Scenario) -> list[tuple[str, int]]:
 def only_v6(listener: Listener) -> bool:
     """Whether it is all addresses of IPv6, and of that alone."""
     return host_and_port(listener.address)[0] == "::"
-
-
-def tls_of_all(file: Scenario, lacks: Lacks) -> BackendTable | None:
-    """The first backend that speaks TLS, where one setting is for all; others are told."""
-    first = next((row for row in file.backends if row.tls is not None), None)
-    if first is not None:
-        for number, row in enumerate(file.backends):
-            if row.tls != first.tls:
-                why = f"one setting is for all: that of {first.label}"
-                lacks.add(("backend", number, "tls"), why)
-    return first

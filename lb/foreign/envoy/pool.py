@@ -5,23 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from lb.aside import is_address
-from lb.config import BackendTable, Scenario, host_and_port
+from lb.config import Scenario, host_and_port
 from lb.config.values import UNIX
 from lb.foreign import common
+from lb.foreign.envoy.sockets import sockets
 from lb.foreign.envoy.words import EXTENSIONS, TYPE, place, span
 from lb.foreign.exported import Lacks
 from lb.foreign.matching import Chosen
 
 POOL = "pool"
-TLS = EXTENSIONS + "transport_sockets.tls.v3"
 PREVIOUS = EXTENSIONS + "retry.host.previous_hosts.v3.PreviousHostsPredicate"
 HTTP_OPTIONS = EXTENSIONS + "upstreams.http.v3.HttpProtocolOptions"
 LEAST_REQUEST = EXTENSIONS + "load_balancing_policies.least_request.v3.LeastRequest"
+WARMS = ("ROUND_ROBIN", "LEAST_REQUEST")
+"""Policies that have a slow start."""
 MOST_WEIGHT = 128
 NO_LIMIT = 1_000_000
 """In place of limits that lb does not have; Envoy's own defaults are 1024."""
-SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 CHECKED = frozenset({"port"})
+COUNTED = (
+    {"connect", "reset", "timeout"},
+    {"connect", "reset", "timeout", "server_error"},
+)
+"""What it can take for a failure, in our words."""
 
 
 def cluster(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
@@ -34,7 +40,7 @@ def cluster(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
         "name": POOL,
         "type": "STRICT_DNS" if any(named) else "STATIC",
         "connect_timeout": span(file.timeouts.connect),
-        **_policy(file, found),
+        **_policy(file, found, lacks),
         "common_lb_config": _common(file, found),
         "load_assignment": _endpoints(file, found, lacks),
         "circuit_breakers": _limits(file, lacks),
@@ -49,16 +55,14 @@ def cluster(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
     if file.health.enabled:
         row["health_checks"] = [_check(file, lacks)]
     if file.outliers.enabled:
-        row["outlier_detection"] = _outliers(file)
-    if (secure := common.tls_of_all(file, lacks)) is not None:
-        row["transport_socket"] = _tls(secure)
-    if any(it.proxy_protocol for it in file.backends):
-        row["transport_socket"] = _proxied(file, row.get("transport_socket"), lacks)
-    return row
+        row["outlier_detection"] = _outliers(file, lacks)
+    return {**row, **sockets(file).cluster()}
 
 
-def _policy(file: Scenario, found: Chosen) -> dict[str, Any]:
+def _policy(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
     name, _, rest = found.method.partition(" ")
+    if file.slow_start.duration and name not in WARMS:
+        lacks.add(("slow_start", "duration"), f"{name} knows no slow start")
     ramp: dict[str, Any] = {}
     if file.slow_start.duration:
         ramp["slow_start_config"] = {
@@ -112,6 +116,7 @@ def _common(file: Scenario, found: Chosen) -> dict[str, Any]:
 def _endpoints(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
     weights = common.weights(file, found, MOST_WEIGHT, lacks)
     groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    ways = sockets(file)
     for number, (row, weight, rank) in enumerate(
         zip(file.backends, weights, common.priorities(file), strict=True)
     ):
@@ -122,7 +127,7 @@ def _endpoints(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
         if port:
             endpoint["health_check_config"] = {"port_value": port}
         groups.setdefault((rank, row.zone), []).append(
-            {"endpoint": endpoint, "load_balancing_weight": weight}
+            {"endpoint": endpoint, "load_balancing_weight": weight, **ways.endpoint(number)}
         )
         if isinstance(row.max_in_flight, str):
             lacks.add(("backend", number, "max_in_flight"), "no limit is found out: none is set")
@@ -201,10 +206,12 @@ def _check(file: Scenario, lacks: Lacks) -> dict[str, Any]:
     return {**row, "http_health_check": http}
 
 
-def _outliers(file: Scenario) -> dict[str, Any]:
+def _outliers(file: Scenario, lacks: Lacks) -> dict[str, Any]:
     table = file.outliers
     streak = table.consecutive_failures or 0
     answers = "server_error" in table.counts
+    if "counts" in table.model_fields_set and set(table.counts) not in COUNTED:
+        lacks.add(("outliers", "counts"), "it tells only answers of 5xx from failures of its own")
     row: dict[str, Any] = {
         "interval": span(1.0),
         "base_ejection_time": span(table.eject),
@@ -225,50 +232,3 @@ def _outliers(file: Scenario) -> dict[str, Any]:
         row["failure_percentage_request_volume"] = table.min_requests
         row["failure_percentage_minimum_hosts"] = 2
     return row
-
-
-def certificate(chain: str, key: str) -> dict[str, Any]:
-    """A certificate and its key, by their files."""
-    return {"certificate_chain": {"filename": chain}, "private_key": {"filename": key}}
-
-
-def _tls(row: BackendTable) -> dict[str, Any]:
-    assert row.tls is not None
-    tls = row.tls
-    host = tls.server_name or host_and_port(row.address)[0]
-    context: dict[str, Any] = {"alpn_protocols": ["http/1.1"]}
-    if tls.verify:
-        match = {
-            "san_type": "IP_ADDRESS" if is_address(host) else "DNS",
-            "matcher": {"exact": host},
-        }
-        context["validation_context"] = {
-            "trusted_ca": {"filename": tls.ca or SYSTEM_CA},
-            "match_typed_subject_alt_names": [match],
-        }
-    if tls.certificate is not None:
-        context["tls_certificates"] = [certificate(tls.certificate, str(tls.key))]
-    config: dict[str, Any] = {TYPE: f"{TLS}.UpstreamTlsContext", "common_tls_context": context}
-    if not is_address(host):
-        config["sni"] = host
-    return {"name": "envoy.transport_sockets.tls", "typed_config": config}
-
-
-def _proxied(file: Scenario, inner: dict[str, Any] | None, lacks: Lacks) -> dict[str, Any]:
-    version = next(it.proxy_protocol for it in file.backends if it.proxy_protocol)
-    for number, row in enumerate(file.backends):
-        if row.proxy_protocol != version:
-            why = f"one setting is for all: {version}"
-            lacks.add(("backend", number, "proxy_protocol"), why)
-    raw = {
-        "name": "envoy.transport_sockets.raw_buffer",
-        "typed_config": {TYPE: EXTENSIONS + "transport_sockets.raw_buffer.v3.RawBuffer"},
-    }
-    return {
-        "name": "envoy.transport_sockets.upstream_proxy_protocol",
-        "typed_config": {
-            TYPE: EXTENSIONS + "transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
-            "config": {"version": str(version).upper()},
-            "transport_socket": inner or raw,
-        },
-    }

@@ -10,8 +10,8 @@ from typing import Any
 
 from lb.config import Scenario
 from lb.config.values import AUTO
-from lb.foreign import common, gaps
-from lb.foreign.envoy import pool
+from lb.foreign import common, gaps, said
+from lb.foreign.envoy import pool, sockets
 from lb.foreign.envoy.words import HCM, HTTP, ROUTER, TYPE, place, span, typed
 from lb.foreign.exported import Exported, Lacks, preface
 from lb.foreign.matching import Chosen, chosen
@@ -44,6 +44,7 @@ def exported(file: Scenario) -> Exported:
     if file.server.admin is not None:
         data["admin"] = {"address": place(file.server.admin)}
     gaps.tell(file, lacks, gaps.ENVOY)
+    said.rest(file, KIND, lacks)
     common.discovered(file, lacks)
     missing = lacks.all()
     count = "" if file.server.workers == AUTO else f" --concurrency {file.server.workers}"
@@ -79,14 +80,14 @@ def _listeners(file: Scenario, found: Chosen, lacks: Lacks) -> list[dict[str, An
             chain["transport_socket"] = {
                 "name": "envoy.transport_sockets.tls",
                 "typed_config": {
-                    TYPE: f"{pool.TLS}.DownstreamTlsContext",
+                    TYPE: f"{sockets.TLS}.DownstreamTlsContext",
                     "common_tls_context": {
                         "tls_params": {
                             "tls_minimum_protocol_version": _version(one.tls.min_version)
                         },
                         "alpn_protocols": ["http/1.1"],
                         "tls_certificates": [
-                            pool.certificate(certificate, key)
+                            sockets.certificate(certificate, key)
                             for _, certificate, key in one.tls.pairs()
                         ],
                     },

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lb.config import BackendTable, Listener, Scenario, host_and_port
 from lb.config.health import HealthTable
 from lb.config.places import Place
 from lb.config.values import AUTO
-from lb.foreign import common, gaps
+from lb.foreign import common, gaps, said
 from lb.foreign.common import milliseconds as ms
 from lb.foreign.exported import Exported, Lacks, preface
 from lb.foreign.matching import Chosen, chosen
@@ -24,6 +24,11 @@ RETRIED = {
     "timeout": ("response-timeout",),
     "server_error": ("500", "501", "502", "503", "504"),
 }
+COUNTED: Mapping[int, frozenset[str]] = {
+    4: frozenset({"connect", "reset", "timeout"}),
+    7: frozenset({"connect", "reset", "timeout", "server_error"}),
+}
+"""What `observe` takes for a failure, in our words."""
 STATUSES = frozenset({401, 403, 404, 408, 425, 500, 501, 502, 503, 504})
 """Those that `retry-on` knows."""
 CHECKED = frozenset({"interval", "fast_interval", "rise", "fall", "port", "enabled"})
@@ -43,6 +48,7 @@ def exported(file: Scenario) -> Exported:
         [f"backend {POOL}", *_backend(file, found, lacks)],
     ]
     gaps.tell(file, lacks, gaps.HAPROXY)
+    said.rest(file, KIND, lacks)
     common.discovered(file, lacks)
     missing = lacks.all()
     head = preface("Written by lb export haproxy; check it with: haproxy -c -f FILE", missing)
@@ -236,6 +242,9 @@ def _line(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
             lacks.add(("backend", number, "max_in_flight"), "no limit is found out: none is set")
     if any(isinstance(limit, int) for limit in limits):
         if not all(isinstance(limit, int) for limit in limits):
+            if file.queue.limit:
+                why = "servers without max_in_flight are never full: nobody is refused"
+                lacks.add(("queue", "limit"), why)
             return
         full = f"{{ be_conn_free({POOL}) le 0 }}"
         waiting = f"{{ queue({POOL}) ge {file.queue.limit} }}"
@@ -275,6 +284,8 @@ def _servers(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
     outliers = file.outliers
     if outliers.enabled and outliers.consecutive_failures and file.health.enabled:
         layer = 7 if "server_error" in outliers.counts else 4
+        if "counts" in outliers.model_fields_set and set(outliers.counts) != COUNTED[layer]:
+            lacks.add(("outliers", "counts"), f"`observe layer{layer}` says what counts")
         limit = outliers.consecutive_failures
         common_words.append(f"observe layer{layer} error-limit {limit} on-error mark-down")
     elif outliers.enabled and outliers.consecutive_failures:

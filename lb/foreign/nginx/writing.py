@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lb.config import BackendTable, Listener, Scenario, host_and_port
+from lb.config import BackendTable, Listener, Scenario
 from lb.config.values import AUTO
-from lb.foreign import common, gaps
+from lb.foreign import common, gaps, said
 from lb.foreign.common import milliseconds as ms
 from lb.foreign.exported import Exported, Lacks, preface
 from lb.foreign.matching import KEYED, Chosen, chosen
+from lb.foreign.nginx.secure import alike, secure
 
 KIND = "nginx"
 POOL = "pool"
@@ -23,7 +24,6 @@ STATUSES = frozenset({403, 404, 429, 500, 502, 503, 504})
 """Those that `proxy_next_upstream` knows."""
 IDLE_CONNECTIONS = 64
 """Kept to each upstream by each worker, at most; lb has no such limit."""
-SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 TIMED = (
     "'$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent '",
@@ -38,13 +38,15 @@ def exported(file: Scenario) -> Exported:
     """The file as nginx's. Raises ConfigError where no backend is named."""
     common.somebody(file)
     lacks = Lacks(file)
+    kept = alike(file, lacks)
     found = chosen(KIND, file.algorithm)
     common.algorithm(file, found, lacks)
     if file.algorithm.name == "sticky":
         lacks.add(("algorithm", "name"), "clients do not stick: newcomers and all are placed alike")
     method = _method(file, found, lacks)
-    http = list(_http(file, found, method, lacks))
+    http = list(_http(file, kept, found, method, lacks))
     gaps.tell(file, lacks, gaps.NGINX)
+    said.rest(file, KIND, lacks)
     common.discovered(file, lacks)
     missing = lacks.all()
     title = "Written by lb export nginx; check it with: nginx -t -p DIR -c FILE -e stderr"
@@ -89,7 +91,9 @@ def _connections(file: Scenario) -> str:
     return f"worker_connections {2 * file.limits.client_connections};"
 
 
-def _http(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Iterator[str]:
+def _http(
+    file: Scenario, kept: list[int], found: Chosen, method: str, lacks: Lacks
+) -> Iterator[str]:
     yield from (f"{kind}_temp_path {kind}_temp;" for kind in TEMPORARY)
     yield from _log(file, lacks)
     yield ""
@@ -99,7 +103,7 @@ def _http(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Iterator[
     yield from _upgrades(file)
     yield ""
     yield f"upstream {POOL} {{"
-    yield from (f"    {line}" for line in _upstream(file, found, method, lacks))
+    yield from (f"    {line}" for line in _upstream(file, kept, found, method, lacks))
     yield "}"
     groups: dict[object, list[Listener]] = {}
     for one in file.listening():
@@ -107,7 +111,7 @@ def _http(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Iterator[
     for group in groups.values():
         yield ""
         yield "server {"
-        yield from (f"    {line}" for line in _server(file, group, lacks))
+        yield from (f"    {line}" for line in _server(file, file.backends[kept[0]], group, lacks))
         yield "}"
 
 
@@ -146,7 +150,9 @@ def _upgrades(file: Scenario) -> Iterator[str]:
     yield 'map $lb_upgrade $lb_connection { "" ""; default upgrade; }'
 
 
-def _upstream(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Iterator[str]:
+def _upstream(
+    file: Scenario, kept: list[int], found: Chosen, method: str, lacks: Lacks
+) -> Iterator[str]:
     if file.server.workers == AUTO or file.server.workers != 1:
         yield f"zone {POOL} 1m;"
     if method:
@@ -156,6 +162,8 @@ def _upstream(file: Scenario, found: Chosen, method: str, lacks: Lacks) -> Itera
     for number, (row, weight, rank) in enumerate(
         zip(file.backends, weights, common.priorities(file), strict=True)
     ):
+        if number not in kept:
+            continue
         yield _line(row, weight, rank, file, backups=backups)
         place = ("backend", number)
         if isinstance(row.max_in_flight, str):
@@ -190,7 +198,9 @@ def _line(row: BackendTable, weight: int, rank: int, file: Scenario, *, backups:
     return " ".join(words) + ";"
 
 
-def _server(file: Scenario, group: list[Listener], lacks: Lacks) -> Iterator[str]:
+def _server(
+    file: Scenario, like: BackendTable, group: list[Listener], lacks: Lacks
+) -> Iterator[str]:
     first = group[0]
     for one in group:
         words = ["listen", one.address]
@@ -205,6 +215,9 @@ def _server(file: Scenario, group: list[Listener], lacks: Lacks) -> Iterator[str
         yield " ".join(words) + ";"
     yield from _tls(first, lacks)
     if first.proxy_protocol:
+        if first.proxy_from:
+            why = "others may connect as well; what their PROXY headers say is not believed"
+            lacks.add((*first.place[:-1], "proxy_from"), why)
         yield from (f"allow {network};" for network in first.proxy_from)
         networks = first.proxy_from or ("0.0.0.0/0", "::/0")
         yield from (f"set_real_ip_from {network};" for network in networks)
@@ -219,7 +232,7 @@ def _server(file: Scenario, group: list[Listener], lacks: Lacks) -> Iterator[str
         yield f"large_client_header_buffers {pieces} {limits.request_line};"
     yield ""
     yield "location / {"
-    yield from (f"    {line}" for line in _location(file, lacks))
+    yield from (f"    {line}" for line in _location(file, like, lacks))
     yield "}"
 
 
@@ -236,10 +249,9 @@ def _tls(one: Listener, lacks: Lacks) -> Iterator[str]:
     yield f"ssl_protocols {'TLSv1.2 ' * (one.tls.min_version == '1.2')}TLSv1.3;"
 
 
-def _location(file: Scenario, lacks: Lacks) -> Iterator[str]:
-    secure = common.tls_of_all(file, lacks)
+def _location(file: Scenario, like: BackendTable, lacks: Lacks) -> Iterator[str]:
     times = file.timeouts
-    yield f"proxy_pass http{'s' * (secure is not None)}://{POOL};"
+    yield f"proxy_pass http{'s' * (like.tls is not None)}://{POOL};"
     yield "proxy_http_version 1.1;"
     yield "proxy_request_buffering off;"
     yield "proxy_buffering off;"
@@ -247,8 +259,7 @@ def _location(file: Scenario, lacks: Lacks) -> Iterator[str]:
     yield f"proxy_send_timeout {ms(times.response)};"
     yield f"proxy_read_timeout {ms(times.response)};"
     yield from _retries(file, lacks)
-    if secure is not None:
-        yield from _secure(secure)
+    yield from secure(like)
     if file.server.trusted_proxies:
         lacks.add(("server", "trusted_proxies"), "X-Forwarded-For is extended, whoever says it")
     forwarded = "$proxy_add_x_forwarded_for" if file.server.trusted_proxies else "$remote_addr"
@@ -290,18 +301,3 @@ def _retries(file: Scenario, lacks: Lacks) -> Iterator[str]:
         lacks.add(("retries", "on"), "connect and reset are one condition there, error")
     yield f"proxy_next_upstream {' '.join(dict.fromkeys(words)) or 'off'};"
     yield f"proxy_next_upstream_tries {table.max + 1};"
-
-
-def _secure(row: BackendTable) -> Iterator[str]:
-    assert row.tls is not None
-    tls = row.tls
-    yield "proxy_ssl_server_name on;"
-    yield f"proxy_ssl_name {tls.server_name or host_and_port(row.address)[0]};"
-    yield "proxy_ssl_session_reuse on;"
-    if tls.verify:
-        yield "proxy_ssl_verify on;"
-        yield "proxy_ssl_verify_depth 5;"
-        yield f"proxy_ssl_trusted_certificate {tls.ca or SYSTEM_CA};"
-    if tls.certificate is not None:
-        yield f"proxy_ssl_certificate {tls.certificate};"
-        yield f"proxy_ssl_certificate_key {tls.key};"
