@@ -305,14 +305,3 @@ def mean_interval(found: LawFit) -> Estimate | None:
     bend = 2 * height(mean) - height(mean * math.exp(step)) - height(mean * math.exp(-step))
     half = min(1.96 * step / math.sqrt(max(bend, 1e-6)), 1.0)
     return Estimate(mean, mean * math.exp(-half), mean * math.exp(half))
-
-
-def cv_interval(sample: Floats) -> Estimate:
-    """Of the sample's own spread over its mean, by the delta method."""
-    mean, number = float(sample.mean()), len(sample)
-    parts = (sample - mean) / mean
-    variance = float((parts**2).mean())
-    influence = parts**2 - variance - 2 * variance * parts
-    cv = math.sqrt(variance)
-    half = 1.96 * float(influence.std()) / (2 * max(cv, 1e-9)) / math.sqrt(number)
-    return Estimate(cv, max(cv - half, 0.0), cv + half)

@@ -12,11 +12,11 @@ from sim.analysis.statistics import Estimate, student_t
 from sim.fit.calibrate.laws import (
     EMPIRICAL,
     LawFit,
-    cv_interval,
     fit,
     mean_interval,
     shape_interval,
 )
+from sim.fit.calibrate.spread import cv_interval
 from sim.model.laws import Floats
 
 
@@ -30,7 +30,7 @@ class Service:
     shape: Estimate
     """Of the law's figure of shape; the bounds are None where it has none."""
     cv: Estimate
-    """Of the services themselves."""
+    """Of the services themselves; without an upper bound where their tail is heavy."""
     shared: bool
     """Whether its law is that of all backends."""
 
@@ -78,7 +78,9 @@ def services(
     laws = [together] * len(unit) if shared else own
     shift = max(blur / one.value for blur, one in zip(blurs, means, strict=True))
     shapes = {id(law): shape_interval(law, shift) for law in laws}
-    cvs = [cv_interval(np.concatenate(unit) if shared else one) for one in unit]
+    pareto = [law.best.name == "bounded_pareto" for law in laws]
+    spreads = [np.concatenate(unit)] * len(unit) if shared else unit
+    cvs = [cv_interval(one, heavy=it) for one, it in zip(spreads, pareto, strict=True)]
     return [
         Service(mean, law, shapes[id(law)], cv, shared)
         for mean, law, cv in zip(means, laws, cvs, strict=True)

@@ -326,7 +326,9 @@ def _of_traffic(fitted: Fitted) -> Iterator[str]:
 
 
 def interval(it: Estimate) -> str:
-    """`12.3 (11.9 to 12.8)`."""
+    """`12.3 (11.9 to 12.8)`, or `at least 11.9`."""
+    if it.low is not None and it.high is None:
+        return f"at least {it.low:.4g}"
     if it.low is None or it.high is None or math.isnan(it.value):
         return f"{it.value:.4g}"
     return f"{it.value:.4g} ({it.low:.4g} to {it.high:.4g})"
