@@ -17,6 +17,7 @@ from sim.fit.recommend.recommendation import WORDS, Recommendation, Row
 from sim.fit.recommend.searching import own_algorithm
 from sim.fit.recommend.selection import ERROR
 from sim.fit.recommend.weights import Weights
+from sim.fit.unidentified import CURE
 from sim.output.words import milliseconds
 
 MET = {
@@ -50,8 +51,8 @@ def print_recommendation(found: Recommendation, terminal: Terminal) -> None:
 def title(found: Recommendation) -> str:
     """Of the table."""
     return (
-        f"{', '.join(map(str, found.aims))}; 95 % intervals; * cannot be told from the best; loads "
-        "in times today's"
+        f"{', '.join(map(str, found.aims))}; 95 % intervals; loads in times today's. * may be the "
+        "best: compared on the same requests, it is behind by no more than chance; simplest first"
     )
 
 
@@ -146,11 +147,18 @@ def suggestion(found: Recommendation) -> str:
     goal = " and ".join(map(str, found.aims))
     if found.overloaded:
         load = found.scenario.utilisation
+        if found.answer is Answer.UNCLEAR:
+            return (
+                f"Cannot tell: by the file {load:.3g} of capacity is offered, and lines grow for "
+                f"ever; but that hangs on {found.hangs_on}: {CURE}."
+            )
         return f"Nothing meets {goal}: {load:.3g} of capacity is offered, and lines grow for ever."
     if best is None:
         if nearest is None:
             return "Nothing is known yet."
-        return f"Nothing meets {goal}. Nearest is {nearest.algorithm}: {figures(found, nearest)}."
+        here = " as the file has it" if found.differs else ""
+        near = f"Nearest is {nearest.algorithm}: {figures(found, nearest)}"
+        return f"Nothing meets {goal}{here}. {near}."
     sure = "meets" if best.answer is Answer.MET else "may meet"
     count = len(_differing(found))
     if count == 1:
@@ -210,7 +218,8 @@ def _backends(found: Recommendation) -> Iterator[str]:
     if all_there:
         lost = f"; with any one of them lost, {one_lost}" if one_lost else ""
         again = f"of the {there} of the file again and again"
-        yield f"Backends that meet it, {again}: {all_there}{lost}."
+        guess = ", by the file" if found.hangs_on else ""
+        yield f"Backends that meet it{guess}, {again}: {all_there}{lost}."
 
 
 def _number(it: Number | None) -> str:
@@ -252,15 +261,30 @@ def _gain(one: Weights, aims: list[Aim]) -> str:
 
 
 def _ends(found: Recommendation) -> Iterator[str]:
+    best = found.suggested or found.nearest
     for it in found.ends:
         where = ", ".join(f"{key} = {shown(value)}" for key, value in it.settings.items())
+        if not it.best:
+            yield f"If {where}: lines grow for ever, whatever the algorithm."
+            continue
         answer = "" if it.answer is None else f", and the objective {MET[it.answer]}"
-        yield f"If {where}: best {_listed(list(it.best))}{answer}."
-    if found.ends:
+        under = f" under {best.algorithm}" if best is not None and answer else ""
+        yield f"If {where}: best {_listed(list(it.best))}{answer}{under}."
+    if not found.ends:
+        return
+    if found.differs:
+        yield "The answer depends on what the calibration could not identify."
+    elif found.suggested is None:
+        yield "So the nearest misses it too over what the calibration could not identify."
+    elif found.answer is Answer.MET:
         yield (
-            "The answer depends on what the calibration could not identify."
-            if found.differs
-            else "So the answer is the same over what the calibration could not identify."
+            f"So {found.suggested.algorithm} is among the best, and meets the objective, whatever "
+            "is true of what the calibration could not identify."
+        )
+    else:
+        yield (
+            f"{found.suggested.algorithm} is among the best there too, and there too it cannot be "
+            "told whether the objective is met."
         )
 
 

@@ -9,13 +9,16 @@ import pytest
 
 from lb.config import Calibration, changed
 from lb.traces.observed import Observing
-from sim import predict
+from sim import WhatIf, predict
 from sim.fit.predict import doubt, replayed, sample
-from sim.fit.predict.parameters import sets, unknowns, variances
+from sim.fit.predict.parameters import sets, variances
 from sim.fit.predict.runs import coupled
+from sim.fit.unidentified import unknowns
 from sim.fit.witnessed import witnessed
 from sim.model.arrivals import Schedule
 from tests.sim.test_predict import file, recorded
+
+FIXED = {"backend.1.model.workers": 1, "backend.model.service": "exponential:26.2ms"}
 
 
 def test_parameters_are_drawn_by_their_intervals() -> None:
@@ -52,6 +55,22 @@ def test_unknowns_of_one_kind_go_together() -> None:
     ((low, high),) = unknowns(changed(file(), {"calibration": known}).calibration)
     assert list(low.values()) == [1, 1]
     assert list(high.values()) == [2, 3]
+
+
+def test_overload_that_hangs_on_unknown_workers_cannot_be_told() -> None:
+    row = {"key": "backend.1.model.workers", "low": 1, "high": 8}
+    known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "error": {"mean": 0.01}}
+    there = changed(file(), {"calibration": {**known, "unknown": [row]}, "run.requests": 900})
+    asked = [WhatIf(rate_times=2.0), WhatIf("p2c", rate_times=2.0), WhatIf(keys=FIXED)]
+    told = predict(there, asked, metric="mean", replications=3)
+    more, other, fixed = (told[str(it)] for it in asked)
+    assert not more.told  # 1.23 of capacity with one worker at b, 0.33 with eight
+    assert "without workers of b, 1 to 8" in more.why
+    assert not other.told
+    assert fixed.told
+    assert fixed.why.startswith("1.31 of capacity")
+    alone = predict(there, asked[:2], metric="mean", replications=3)
+    assert alone.exit_status == 4
 
 
 def test_other_shapes_are_drawn_from_the_same_luck() -> None:

@@ -17,6 +17,7 @@ from sim.fit.recommend.aims import Aim, parse
 from sim.fit.recommend.contenders import contenders
 from sim.fit.recommend.headroom import aims_at, headroom, with_one_lost
 from sim.fit.recommend.numbers import number
+from sim.fit.recommend.recommendation import End
 from sim.fit.recommend.sampling import Observation, Sampler, growing, steady
 from sim.fit.recommend.scores import figure, score
 from sim.fit.recommend.searching import budget_of, rank
@@ -27,6 +28,16 @@ from sim.output.recommended_files import recommended_file
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
 TWICE = '{ law = "exponential", mean = "0.5s" }'
+
+UNKNOWN = """[calibration]
+from = "some.log"
+requests = 100
+seconds = 10
+[[calibration.unknown]]
+key = "backend.1.model.workers"
+low = 1
+high = {}
+"""
 
 
 def queue(rate: float = 0.5) -> Scenario:
@@ -251,16 +262,7 @@ def test_budgets_that_cannot_be_meant(given: str) -> None:
 
 
 def test_what_a_calibration_could_not_identify_is_tried_at_both_ends() -> None:
-    more = """[calibration]
-from = "some.log"
-requests = 100
-seconds = 10
-[[calibration.unknown]]
-key = "backend.1.model.workers"
-low = 1
-high = 8
-"""
-    there = pool(1.4, EXPONENTIAL, EXPONENTIAL, more=more)
+    there = pool(1.4, EXPONENTIAL, EXPONENTIAL, more=UNKNOWN.format(8))
     found = recommend(there, "mean < 2s", ["round_robin", "least_connections"], budget=1.5e5)
     (end,) = found.ends  # the other one is what the file says
     assert end.settings == {"backend.1.model.workers": 8}
@@ -271,6 +273,29 @@ high = 8
     told = list(sentences(found))
     assert any(line.startswith("If backend.1.model.workers = 8: best least_conn") for line in told)
     assert "The answer depends on what the calibration could not identify." in told
+    best = found.suggested
+    assert best is not None
+    found.ends = [End(end.settings, (best.algorithm,), best.answer)]
+    assert not found.differs
+    same = list(sentences(found))
+    assert best.answer is Answer.UNCLEAR  # which is no answer, and so none that is the same
+    assert any("there too it cannot be told" in line for line in same)
+    assert not any(line.startswith("So ") for line in same)
+
+
+def test_overload_that_hangs_on_what_is_not_known_is_no_overload() -> None:
+    there = pool(2.5, EXPONENTIAL, EXPONENTIAL, more=UNKNOWN.format(8))
+    found = recommend(there, "mean < 4s", ["random", "least_connections"], budget=3e5)
+    assert found.overloaded
+    assert found.answer is Answer.UNCLEAR
+    (end,) = found.ends
+    assert end.best == ("least_connections",)
+    assert end.answer is Answer.MET
+    first = next(sentences(found))
+    assert first.startswith("Cannot tell: by the file 1.25 of capacity is offered")
+    assert "workers of b:1, 1 to 8" in first
+    sure = pool(2.5, EXPONENTIAL, EXPONENTIAL, more=UNKNOWN.format(1))
+    assert recommend(sure, "mean < 4s", ["random"], budget=1e5).answer is Answer.MISSED
 
 
 def test_settings_that_change_nothing_are_said_to() -> None:

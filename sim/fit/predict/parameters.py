@@ -17,6 +17,7 @@ import numpy as np
 from lb.config import Calibration
 from lb.errors import LbError
 from lb.units import seconds
+from sim.fit.unidentified import Keys, kind_of
 from sim.model.laws import Floats
 
 FEWEST, MOST = 40, 120
@@ -25,9 +26,6 @@ OF_INTERVAL = 1.959964
 """Standard deviations in half of a 95 % interval."""
 BENT = (0.5, 2.0)
 """Times the deviation on one side that the other may have, at least and at most."""
-
-Keys = dict[str, object]
-"""As `lb.config.changed` takes them."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,6 @@ def sets(calibration: Calibration | None, seed: int) -> Sets:
     return Sets(drawn, luck)
 
 
-def kind_of(key: str) -> str:
-    """A path without the numbers in it."""
-    return ".".join(part for part in key.split(".") if not part.isdigit())
-
-
 def _ordered(*three: object) -> tuple[float, float, float] | None:
     """Low, value and high as numbers above zero that differ, else None: whole ones count."""
     try:
@@ -90,15 +83,6 @@ def _at(z: float, low: float, value: float, high: float) -> float:
     """A normal law of the logarithm, whose halves are as wide as the interval's."""
     end = high if z > 0 else low
     return value * math.exp(abs(z) / OF_INTERVAL * math.log(end / value))
-
-
-def unknowns(calibration: Calibration | None) -> list[tuple[Keys, Keys]]:
-    """Low and high ends; those of one kind at several backends go together."""
-    kinds: dict[str, tuple[Keys, Keys]] = {}
-    for row in () if calibration is None else calibration.unknown:
-        low, high = kinds.setdefault(kind_of(row.key), ({}, {}))
-        low[row.key], high[row.key] = row.low, row.high
-    return list(kinds.values())
 
 
 def variances(luck: Floats, differences: Sequence[float] | Floats) -> tuple[float, float]:

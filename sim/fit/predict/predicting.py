@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from sim.fit.predict.changes import Change, Outlook, compared, outlook, rescued
 from sim.fit.predict.current import Current, current, placed
 from sim.fit.predict.doubt import Bias
 from sim.fit.predict.gate import Answer, Gate, by_the_file, judged
+from sim.fit.predict.overload import Load, offered, overloaded
 from sim.fit.predict.prediction import Prediction, Told
 from sim.fit.predict.replayed import on_its_own, replayed
 from sim.fit.predict.runs import Plan, Setting
@@ -154,10 +154,8 @@ class _Work:
             refused = [self._refused(it, gate) for it in self._asked]
             return self._prediction(gate, None, refused, seen, {"": now})
         biases = self._biases(seen, gate, now)
-        loads = [
-            self._load(it, there) for it, there in zip(self._asked, self._applied, strict=True)
-        ]
-        fine = [it for it, (_, why) in zip(self._asked, loads, strict=True) if not why]
+        loads = [offered(it, self._now) for it in self._asked]
+        fine = [it for it, load in zip(self._asked, loads, strict=True) if not load.why]
         windows = [self._window, *(self._window.at(it.rate_times) for it in fine)]
         plan = Plan(self._now, [None, *fine], windows, self._replications)
         plan.settings[0].runs, plan.settings[0].known = now.runs, True
@@ -166,16 +164,24 @@ class _Work:
             plan, plan.settings[0], self._setting.algorithm, self._now.utilisation, biases
         )
         simulated = dict(zip(map(str, fine), plan.settings[1:], strict=True))
-        changes = []
-        for it, (load, why) in zip(self._asked, loads, strict=True):
+        changes: list[Change] = []
+        unsure: set[str] = set()
+        for it, load in zip(self._asked, loads, strict=True):
             other, base = simulated.get(str(it)), self._base(it)
             if other is not None:
-                why = self._overloaded(other, plan.settings[0])
-            if other is None or why:
-                view = Outlook(str(it), load, overload=why)
-                changes.append(Change(view, self._metric, base, told=gate.passed, why=why))
+                load = overloaded(it, self._now, other, plan.settings[0]) or load
+            if base in unsure and not load.why:
+                load = Load(
+                    load.offered, f"{base} cannot be told, and so not what is gained", False
+                )
+            if other is None or load.why:
+                view = Outlook(str(it), load.offered, overload=load.why)
+                told = gate.passed and load.sure
+                changes.append(Change(view, self._metric, base, told=told, why=load.why))
+                if not load.sure:
+                    unsure.add(str(it))
                 continue
-            view = outlook(plan, other, str(it), load, biases)
+            view = outlook(plan, other, str(it), load.offered, biases)
             beside = simulated.get(base, plan.settings[0])
             change = compared(plan, beside, other, view, self._metric, biases, gate, len(fine))
             lost = next((one for one in changes if one.outlook.name == base), None)
@@ -244,32 +250,6 @@ class _Work:
                 found[name] = doubt.unvouched()
         return found
 
-    def _load(self, asked: WhatIf, there: Scenario) -> tuple[float, str]:
-        """Offered work over what is left to serve it, and why that cannot be simulated."""
-        try:
-            left = asked.left(there)
-        except UsageError:
-            return math.inf, "no backend would be left"
-        load = left.utilisation
-        if load < 1 or left.bounded:
-            return load, ""
-        return load, (
-            f"{load:.2f} of capacity: the backends cannot keep up, lines grow as long as it lasts"
-        )
-
-    def _overloaded(self, other: Setting, now: Setting) -> str:
-        """A backend that is sent more than it can serve, where nobody is now."""
-        if other.scenario.faults:  # what is sent while one is lost does not last
-            return ""
-        before = {row.address for row, load in _loads(now) if load >= 1}
-        for row, load in _loads(other):
-            if load >= 1 and row.address not in before:
-                return (
-                    f"{row.label} is sent {load:.2f} of what it can serve: its line grows as long "
-                    "as it lasts"
-                )
-        return ""
-
 
 def _with_circumstances(asked: Sequence[WhatIf]) -> list[WhatIf]:
     """Before each choice the setting as it is under the same circumstances, where there are any."""
@@ -280,21 +260,6 @@ def _with_circumstances(asked: Sequence[WhatIf]) -> list[WhatIf]:
             found.append(base)
         if it not in found:
             found.append(it)
-    return found
-
-
-def _loads(setting: Setting) -> list[tuple[Any, float]]:
-    """Work sent to each backend over its capacity; 0 where its line cannot grow for ever."""
-    scenario = setting.scenario
-    if scenario.bounded:
-        return []
-    rate, length, work = scenario.rate, scenario.length, scenario.offered().work
-    found = []
-    for at, (row, model) in enumerate(scenario.modelled()):
-        sent = float(np.mean([run.entered[at] / max(run.requests, 1) for run in setting.runs]))
-        limited = model.queue is not None or row.max_in_flight is not None
-        capacity = scenario.capacity_of(model, length)
-        found.append((row, 0.0 if limited else sent * rate * work / capacity))
     return found
 
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lb.config import Scenario, changed
-from lb.errors import ConfigError, UsageError
+from lb.config import Scenario
 from sim.analysis.record import Record
 from sim.crew import Crew
 from sim.engine.jobs import Job, Runner, least_seconds
 from sim.fit.predict.doubt import Spread, spread
-from sim.fit.predict.parameters import Sets, sets, unknowns, variances
+from sim.fit.predict.parameters import Sets, sets, variances
 from sim.fit.predict.sample import Sample, Window, modelled
+from sim.fit.unidentified import at, unknowns
 from sim.fit.whatif import WhatIf
 from sim.model.arrivals import Schedule, streams
 from sim.model.laws import Floats, draw_shape, shape
@@ -126,10 +126,7 @@ class Plan:
         return min(AT_ENDS, self._replications)
 
     def _others(self, keys: Mapping[str, object]) -> list[Scenario]:
-        try:
-            now = changed(self._now, keys)
-        except UsageError as error:
-            raise ConfigError([f"{self._now.place('calibration')}: {error}"]) from None
+        now = at(self._now, keys)
         return [_applied(now, change) for change in self._changes]
 
     def _beside(self, others: Sequence[Scenario], k: int) -> Iterator[Task]:

@@ -103,6 +103,8 @@ class Recommendation:
     interrupted: bool = False
     overloaded: bool = False
     """Whether no algorithm can keep up, so that there is nothing to choose from."""
+    hangs_on: str = ""
+    """What could not be identified, in words, where they might keep up at an end of it."""
 
     @property
     def set(self) -> list[Row]:
@@ -128,19 +130,25 @@ class Recommendation:
     @property
     def answer(self) -> Answer:
         """Whether one has been found that meets the objectives."""
-        if not self.rows:
-            return Answer.MISSED if self.overloaded else Answer.UNCLEAR
-        return Answer.MISSED if self.suggested is None else self.suggested.answer
+        if self.suggested is not None:
+            return self.suggested.answer
+        if self.rows or (self.overloaded and (self.ends or not self.hangs_on)):
+            return Answer.UNCLEAR if self._elsewhere else Answer.MISSED
+        return Answer.UNCLEAR
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether the objectives may be met at an end of what could not be identified."""
+        return any(it.answer not in (None, Answer.MISSED) for it in self.ends)
 
     @property
     def differs(self) -> bool:
         """Whether the answer depends on what could not be identified."""
         mine = self.suggested
-        name = None if mine is None else mine.algorithm
+        if mine is None:
+            return self._elsewhere
         return any(
-            (name is not None and name not in it.best)
-            or (it.answer is not None and it.answer is not self.answer)
-            for it in self.ends
+            mine.algorithm not in it.best or it.answer is not mine.answer for it in self.ends
         )
 
     @property

@@ -21,6 +21,7 @@ from sim.fit.recommend.sampling import Sampler, Setting, growing, of_length
 from sim.fit.recommend.scores import Score, estimates, score
 from sim.fit.recommend.selection import FEWEST, FIRST, Selection, select
 from sim.fit.recommend.weights import ALGORITHMS, best_weights
+from sim.fit.unidentified import in_words, lightest
 
 BUDGET = 12e6
 """Requests, unless given: a minute or less on two cores for a file of a few backends."""
@@ -74,7 +75,9 @@ def recommend(
     field = contenders(scenario, algorithms)
     found = Recommendation(scenario, aims, left_out=field.left_out)
     found.budget, found.timed = (requests, False) if seconds is None else (seconds, True)
-    found.overloaded = not scenario.bounded and scenario.utilisation >= 1
+    found.overloaded = _overloaded(scenario)
+    if found.overloaded:
+        found.hangs_on = _lightening(scenario)
     if not found.overloaded and (endless := scenario.endless()):
         raise ConfigError(endless)
     try:
@@ -120,7 +123,12 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
     if found.overloaded:
         name = _typical(field.contenders)
         found.number = number(sampler, scenario, name, aims, sampler.left(0.5))
-        found.number_one_lost = number(sampler, scenario, name, aims, sampler.left(), one_lost=True)
+        half = 0.5 if found.hangs_on else 0.0
+        left = sampler.left(1 - half / 2)
+        found.number_one_lost = number(sampler, scenario, name, aims, left, one_lost=True)
+        if found.hangs_on:
+            for settings, there in _ends(scenario):
+                found.ends.append(_at_end(found, sampler, field, settings, there, 1.0))
         return
     variants = _ends(scenario)
     ranked = RANKED / (1 + AT_ENDS * len(variants))
@@ -265,14 +273,29 @@ def _at_end(
     there: Scenario,
     until: float,
 ) -> End:
+    if _overloaded(there):
+        return End(settings, (), Answer.MISSED)
     selection, rows, stopped = rank(sampler, there, found.aims, field.contenders, until)
     if stopped:
         raise KeyboardInterrupt
+    if found.overloaded:
+        best = tuple(row.algorithm for row in rows if row.in_set)
+        return End(settings, best, rows[0].answer)
     mine = found.suggested or found.nearest
     name = None if mine is None else mine.algorithm
     answer: Answer | None = next((row.answer for row in rows if row.algorithm == name), None)
     ordered = tuple(row.algorithm for row in rows if row.algorithm in selection.left)
     return End(settings, ordered, answer)
+
+
+def _overloaded(scenario: Scenario) -> bool:
+    return not scenario.bounded and scenario.utilisation >= 1
+
+
+def _lightening(scenario: Scenario) -> str:
+    """What could not be identified, at an end of which the backends would keep up; in words."""
+    least, keys = lightest(scenario, lambda it: 0.0 if it.bounded else it.utilisation)
+    return in_words(scenario, keys) if least < 1 else ""
 
 
 def _ends(scenario: Scenario) -> list[tuple[dict[str, Any], Scenario]]:
