@@ -110,6 +110,16 @@ def test_too_little_is_refused_with_what_it_takes() -> None:
         calibrate(few)
 
 
+def test_too_few_at_each_backend_are_no_model() -> None:
+    seen = Observing("thin.log")
+    for number in range(300):
+        at = number / 100
+        request = seen.request(at, at + 0.01)
+        seen.attempt(request, f"10.0.0.{number % 30}:80", at, at, at + 0.01, at + 0.01)
+    with pytest.raises(ConfigError, match=r"thin.log: 10 answers .* of one backend; a model takes"):
+        calibrate(seen.done())
+
+
 def test_services_that_were_cut_short_count_for_what_they_would_have_been() -> None:
     rng = np.random.default_rng(3)
     whole = rng.exponential(1.0, 20_000)

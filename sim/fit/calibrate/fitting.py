@@ -91,9 +91,11 @@ def calibrate(
         stations.stays_of(one, resolution, fast)
         for one, fast in zip(visits, quick_to_fail, strict=True)
     ]
-    known = [n for n, one in enumerate(stays) if np.count_nonzero(one.whole) >= stations.FEWEST]
+    whole = [int(np.count_nonzero(one.whole)) for one in stays]
+    known = [n for n, answers in enumerate(whole) if answers >= stations.FEWEST]
     if not known:
-        raise ConfigError([f"{it.observed.source}: {_too_few(len(it.latency))}"])
+        why = f"{max(whole, default=0)} answers that took any time are the most of one backend"
+        raise ConfigError([f"{it.observed.source}: {why}; a model takes {stations.FEWEST}"])
     if it.observed.share < 1.0:
         way, told = (
             Way(Estimate(0.0, 0.0, 0.0), identified=False),
