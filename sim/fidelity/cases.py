@@ -13,8 +13,9 @@ from lb import __version__
 from lb.config import Algorithm, Scenario
 from lb.errors import ConfigError, UsageError, nearest
 from lb.foreign import export
+from lb.foreign.matching import KINDS, chosen
 from lb.native.running import ROOT
-from lb.strategies import parse
+from lb.strategies import parse, spec
 from sim.live.system import relocated, rooted
 
 SCENARIOS = {
@@ -183,9 +184,15 @@ def cases(
             mine = [named[(number + 2 * k) % len(named)] for k in range(QUICK_ALGORITHMS)]
         found += [_playable(Case(file, text, name, kind, length, seed)) for name in mine]
     if not found:
-        left = "; ".join(f"{name}: {why}" for name, why in kind.left_out.items())
+        left = "; ".join(f"{name}: {why}" for name, why in left_out(target, scenarios).items())
         raise UsageError(f"{target} has no equal of any of them ({left})")
     return found
+
+
+def left_out(target: str, scenarios: Sequence[str] = ()) -> dict[str, str]:
+    """Those of `scenarios` that the target has no equal for, and why; of all unless given."""
+    asked = {Path(name).stem for name in scenarios or SCENARIOS}
+    return {name: why for name, why in TARGETS[target].left_out.items() if name in asked}
 
 
 def _playable(case: Case) -> Case:
@@ -223,18 +230,41 @@ def shipped() -> Path:
 
 def _algorithms(kind: Target, given: Sequence[str]) -> list[str]:
     """As the target calls them; our names are understood too."""
-    theirs = {our: their for their, our in reversed([*kind.algorithms.items()])}
     found = []
     for text in given or list(kind.algorithms):
-        name = theirs.get(text, text)
-        if kind.name == "lb":
-            parse(name)  # any of ours
-        else:
-            _known(f"algorithm of {kind.name}", name, {**kind.algorithms, **theirs})
+        name = _theirs(kind, text)
         if name in found:
             raise UsageError(f"algorithm {text!r} is given twice")
         found.append(name)
     return found
+
+
+def _theirs(kind: Target, text: str) -> str:
+    """As a study of theirs calls it, else as we do where theirs is no other.
+
+    Raises UsageError.
+    """
+    if kind.name == "lb":
+        parse(text)  # any of ours
+        return text
+    theirs = {our: their for their, our in reversed([*kind.algorithms.items()])}
+    if text in kind.algorithms or text in theirs:
+        return theirs.get(text, text)
+    table = KINDS[kind.name]
+    plain = [name for name, match in table.items() if not match.lost]
+    methods = {table[name].method: name for name in plain if not table[name].keyed}
+    name, _, rest = text.partition(":")
+    if name in methods and name not in table and not rest:
+        return methods[name]
+    if name not in (*table, "sticky"):
+        _known(
+            f"algorithm of {kind.name}", name, {**kind.algorithms, **theirs, **dict.fromkeys(plain)}
+        )
+    name, settings = parse(text)
+    lost = "clients do not stick" if spec(name).nests else ""
+    if lost := lost or chosen(kind.name, Algorithm(name=name, **settings)).lost:
+        raise UsageError(f"{kind.name} has no equal of {text}: {lost}")
+    return text
 
 
 def _known(what: str, name: str, known: Mapping[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -37,6 +37,8 @@ class Study:
     kept: Kept | None = None
     rows: list[Row | None] = field(default_factory=list)
     """None for a case that is still to be run."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Scenarios that were asked for and have no equal there, and why."""
 
     def __post_init__(self) -> None:
         """Take over what was kept; what was invalid is tried again."""
@@ -110,7 +112,7 @@ class Study:
             "machine": machine(),
             "overhead": median(row["overhead"]["mean"] for row in self.done) if self.done else None,
             **findings.as_dict(self.done),
-            "left_out": {name: why for name, why in target.left_out.items() if name not in names},
+            "left_out": dict(self.left_out),
             "scenarios": {name: SCENARIOS.get(name, name) for name in sorted(names)},
             "runs": self.done,
         }
@@ -127,6 +129,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def opened(cases: Sequence[Case], directory: Path | None) -> Study:
+def opened(
+    cases: Sequence[Case], directory: Path | None, left_out: Mapping[str, str] | None = None
+) -> Study:
     """With what `directory` holds of it. Raises ConfigError and CannotWrite."""
-    return Study(cases, None if directory is None else Kept.open(directory, FILE))
+    kept = None if directory is None else Kept.open(directory, FILE)
+    return Study(cases, kept, left_out=left_out or {})

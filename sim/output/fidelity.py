@@ -16,6 +16,8 @@ from sim.fidelity.runs import Row
 Told = Mapping[str, Any]
 """The object of fidelity.json."""
 HEADER = ("algorithm", *FIGURES)
+SMALL, WHOLE = 0.005, 10.0
+"""Per cent below which nothing is left to tell, and from where on decimals are not."""
 MEANING = "predicted/measured in ms, and the error in %"
 
 
@@ -66,7 +68,10 @@ def _medians(told: Told) -> tuple[list[str], list[list[str]]]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    value = 100 * share
+    if value < SMALL:
+        return "0 %"
+    return f"{value:.0f} %" if value >= WHOLE else f"{value:.2g} %"
 
 
 def sentences(told: Told) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from lb.errors import ConfigError, UsageError
 from sim.fidelity import cases as made
-from sim.fidelity.cases import OURS, SCENARIOS, TARGETS, cases
+from sim.fidelity.cases import OURS, SCENARIOS, TARGETS, cases, left_out
 from sim.fidelity.overhead import Overhead
 
 
@@ -97,6 +97,27 @@ def test_what_others_have_no_equal_for_is_left_out() -> None:
         assert {one.algorithm for one in found} == set(target.algorithms)
 
 
+def test_names_of_ours_and_of_theirs_are_understood() -> None:
+    def ours(target: str, name: str) -> tuple[str, str]:
+        (case,) = cases(target, ["weighted"], [name])
+        return case.algorithm, case.ours
+
+    assert ours("nginx", "round robin") == ("round robin", "weighted_round_robin")
+    assert ours("nginx", "weighted_round_robin") == ("round robin", "weighted_round_robin")
+    assert ours("nginx", "round_robin") == ("round_robin", "round_robin")
+    assert ours("nginx", "random") == ("random", "random")
+    assert ours("nginx", "ip_hash") == ("ip_hash", "ip_hash")
+    assert ours("haproxy", "random(1)") == ("weighted_random", "weighted_random")
+    assert ours("haproxy", "p2c:choices=3") == ("p2c:choices=3", "p2c:choices=3")
+    assert ours("haproxy", "least_connections") == ("leastconn", "least_connections")
+
+
+def test_of_what_is_left_out_only_what_was_asked_for() -> None:
+    assert set(left_out("nginx")) == {"flash_crowd", "overload"}
+    assert left_out("nginx", ["crash"]) == {}
+    assert set(left_out("nginx", ["crash", "overload"])) == {"overload"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -104,7 +125,11 @@ def test_what_others_have_no_equal_for_is_left_out() -> None:
         (("lb", ["crach"]), "unknown scenario 'crach': did you mean 'crash'"),
         (("lb", [], ["p3c"]), "unknown algorithm 'p3c': did you mean 'p2c'"),
         (("lb", [], ["p2c", "p2c"]), "algorithm 'p2c' is given twice"),
-        (("nginx", [], ["maglev"]), "unknown algorithm of nginx 'maglev': known: "),
+        (("nginx", [], ["maglev"]), "nginx has no equal of maglev: a ring takes the table's place"),
+        (("nginx", [], ["p2c:choices=3"]), "has no equal of p2c:choices=3: two are drawn, not 3"),
+        (("nginx", [], ["sticky"]), "nginx has no equal of sticky"),
+        (("nginx", [], ["round_robbin"]), "algorithm of nginx 'round_robbin': did you mean"),
+        (("haproxy", [], ["random(1)", "weighted_random"]), "'weighted_random' is given twice"),
         (("nginx", ["overload"]), "nginx has no equal of any of them"),
     ],
 )

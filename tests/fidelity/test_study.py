@@ -12,9 +12,10 @@ import pytest
 from lb.errors import LbError
 from lb.terminal import Terminal
 from sim.fidelity import findings, overhead, study
-from sim.fidelity.cases import Case, cases
+from sim.fidelity.cases import Case, cases, left_out
 from sim.fidelity.overhead import Overhead
 from sim.fidelity.study import MOST_TRIES, opened
+from sim.output import fidelity
 from sim.output.fidelity import markdown, print_study, sentences
 from tests.fidelity.rows import of, row
 
@@ -147,7 +148,9 @@ def test_what_explains_an_error(more: dict[str, Any], why: str) -> None:
 def test_a_study_as_people_read_it(
     tmp_path: Path, played: list[Case], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    it = opened(cases("haproxy", ["crash", "slow_backend"]), tmp_path)
+    it = opened(
+        cases("haproxy", ["crash", "slow_backend"]), tmp_path, left_out("haproxy", ["overload"])
+    )
     list(it.run(lambda *_: None))
     it.rows[0] = row("crash", "roundrobin", errors={"p95": -0.4}, verdict="missed", share=0.03)
     busy = "this machine was busy"
@@ -186,3 +189,10 @@ def test_a_machine_that_was_busy_all_the_time(
     assert (told["judged"], told["medians"], told["kept"]) == (0, {}, False)
     print_study(told, Terminal(width=80))
     assert markdown(told).startswith("<details>")
+
+
+def test_per_cent_of_nothing_is_nothing() -> None:
+    found = {"medians": {"share": 5.6e-17, "p99": 1.234}, "targets": {"share": 0.01, "p99": 0.015}}
+    _, (medians, targets) = fidelity._medians(found)
+    assert medians == ["median", "0 %", "123 %"]
+    assert targets == ["at most", "1 %", "1.5 %"]
