@@ -96,6 +96,8 @@ class Shadow:
             self._log(level, event, reason=why)
             self._hear({"state": "failed", "reason": why})
             await asyncio.sleep(self._pause)
+        if self._listening is not None:
+            self._listening.close()  # nobody listens any more, which those who serve notice
 
     async def _live(self) -> str:
         """One life of the process; how it ended."""

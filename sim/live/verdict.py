@@ -195,7 +195,7 @@ def judge(
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
     if predicted is not None and len(schedule) < whole:
-        predicted = None
+        predicted = predict(scenario, schedule, predicted.scenario.run.balancers)
     return _judged(scenario, schedule, measured, predicted)
 
 
@@ -216,7 +216,9 @@ def judge_users(
     early = len(due) < wanted and (run.duration is None or lasted < ENOUGH * run.duration)
     if early and len(due):
         shorter = run.model_copy(update={"duration": lasted, "requests": None})
-        scenario, predicted = scenario.model_copy(update={"run": shorter}), None
+        scenario = scenario.model_copy(update={"run": shorter})
+        balancers = 1 if predicted is None else predicted.scenario.run.balancers
+        predicted = predict(scenario, None, balancers)
     return _judged(scenario, None, measured, predicted)
 
 

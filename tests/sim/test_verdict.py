@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,6 +252,18 @@ def test_a_run_that_was_stopped_is_judged_on_what_it_sent(case: Case, given: str
     assert verdict.failures.measured == 0
     assert verdict.judgement is Judgement.PASSED
     np.testing.assert_array_equal(head.backend, blank.backend[:400])
+
+
+def test_a_run_that_was_stopped_is_predicted_again_with_as_many_balancers(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, schedule, measured, _ = case
+    asked: list[int] = []
+    short = predict(file, schedule.head(400), 2)
+    monkeypatch.setattr(sim.live.verdict, "predict", lambda *args: asked.append(args[2]) or short)
+    stopped = np.where(np.arange(1000) < 400, measured.sent, np.nan)
+    judge(file, schedule, replace(measured, sent=stopped), predict(file, schedule, 2))
+    assert asked == [2]
 
 
 def test_a_run_that_was_stopped_in_its_warm_up_says_nothing(case: Case) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -37,6 +38,15 @@ class Beside:
         while self.shadow.told()["state"] != state:
             await asyncio.sleep(0)
         return dict(self.shadow.told())
+
+
+def listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as feed:
+        try:
+            feed.connect(path)
+        except ConnectionRefusedError:
+            return False
+    return True
 
 
 def beside(code: str, test: Callable[[Beside], Awaitable[None]]) -> Beside:
@@ -74,6 +84,8 @@ def test_one_that_dies_is_started_anew_but_not_for_ever() -> None:
         while len(one.lines) < LIVES:
             await asyncio.sleep(0)
         assert (await one.until("failed"))["reason"] == "no such thing"
+        while listens(one.shadow.path):  # or those who serve would wait for nobody
+            await asyncio.sleep(0)
 
     ended = ("warning", "shadow ended", "no such thing")
     assert beside(FAILS, test).lines == [ended] * (LIVES - 1) + [
