@@ -6,6 +6,7 @@ Seeds are fixed; tolerances are those that a recording of that length allows.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +15,13 @@ from lb.config import Exponential, Lognormal, Scenario
 from lb.errors import ConfigError
 from lb.traces.observed import OUTCOMES, Observing
 from sim import calibrate
+from sim.analysis.statistics import Estimate
 from sim.fit.calibrate import Calibration
 from sim.fit.calibrate.limits import completed, patience, time_limit
 from sim.fit.calibrate.services import services
+from sim.fit.calibrate.station import Station
+from sim.fit.calibrate.stays import Hypothesis, Stays
+from sim.fit.calibrate.twins import doubted
 from sim.fit.seen import Seen
 from sim.model.laws import draw
 from tests.sim.observations import recorded, scenario
@@ -178,3 +183,16 @@ def test_the_mean_of_a_heavy_tail_is_told_by_its_law() -> None:
     assert told.high is not None
     assert told.low < 0.02 < told.high
     assert told.high - told.low < 0.2 * 0.02
+
+
+def test_a_discipline_that_a_twin_speaks_against_is_a_range() -> None:
+    rng = np.random.default_rng(3)
+    arrived = np.cumsum(rng.exponential(0.02, 400))
+    stays = Stays(arrived, arrived + 0.03, np.ones(400, bool), floor=0.0005, slack=0.002)
+    one = Station(stays, Hypothesis("ps", 2), 2, 2, ("ps",), 10.0)
+    other = replace(one, hypothesis=Hypothesis("fifo", 2), disciplines=("fifo",), margin=50.0)
+    mean = Estimate(0.03, 0.029, 0.031)
+    first, second = doubted([one, other], [mean, mean])
+    assert (first.disciplines, second.disciplines) == (("ps", "fifo"), ("fifo",))
+    apart = Estimate(0.04, 0.039, 0.041)
+    assert doubted([one, other], [mean, apart]) == [one, other]

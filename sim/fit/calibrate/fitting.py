@@ -19,14 +19,15 @@ from lb.strategies import parse
 from lb.traces.observed import Observed
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate import station as stations
-from sim.fit.calibrate.arrivals import Process, process
+from sim.fit.calibrate.arrivals import process
 from sim.fit.calibrate.calibration import Calibration
 from sim.fit.calibrate.doubts import consistency, misfits
 from sim.fit.calibrate.edges import LONGEST, begins
-from sim.fit.calibrate.keys import Keys, keys, work_by_key
+from sim.fit.calibrate.keys import keys, work_by_key
 from sim.fit.calibrate.limits import completed, patience, time_limit
 from sim.fit.calibrate.model import Backend, Way
 from sim.fit.calibrate.picks import guessed
+from sim.fit.calibrate.remarks import remarks
 from sim.fit.calibrate.replay import replay
 from sim.fit.calibrate.sampled import station_of_sample
 from sim.fit.calibrate.services import Service, of_keys, services
@@ -34,6 +35,7 @@ from sim.fit.calibrate.speeds import at_speed, speeds
 from sim.fit.calibrate.station import Station
 from sim.fit.calibrate.stays import Hypothesis, Stays
 from sim.fit.calibrate.troubles import quick_errors, troubles
+from sim.fit.calibrate.twins import doubted
 from sim.fit.seen import Seen, Visits
 from sim.model.laws import Floats
 
@@ -127,6 +129,7 @@ def calibrate(
         blurs = [math.hypot(blur, of_keys(one, freed)) for blur, one, freed in pairs]
     grain = max(resolution, 1e-6)
     made = services(samples_of_law, blurs, grain, max(resolution, JITTER))
+    told = doubted(told, [one.mean for one in made])
     backends = _backends(it, known, told, made, samples, courses)
     faults = tuple(
         trouble
@@ -152,7 +155,7 @@ def calibrate(
         remarks=(
             *it.observed.remarks,
             *(() if guess is None else (f"it seems that {guess.name} balanced: {guess.why}",)),
-            *_remarks(it, arrivals, popularity, backends),
+            *remarks(it, arrivals, popularity, backends),
         ),
     )
     if quick or replays < 1 or it.observed.share < 1.0:
@@ -317,31 +320,3 @@ def _backends(
     order = {one.label: n for n, one in enumerate(setup.backends)}
     order |= {one.address: n for n, one in enumerate(setup.backends)}
     return tuple(sorted(found.values(), key=lambda row: order.get(row.name, len(order))))
-
-
-def _remarks(
-    seen: Seen, arrivals: Process, popularity: Keys | None, backends: tuple[Backend, ...]
-) -> list[str]:
-    told = list(arrivals.remarks)
-    if seen.observed.share < 1.0:
-        told.append("a sample does not tell who waited for whom: its model is a rough one")
-    for row in backends:
-        if row.guessed:
-            told.append(f"hardly anything was seen of {row.name}: its model is another backend's")
-        if row.course:
-            changes = ", ".join(f"{speed:.3g} from {at:.3g} s on" for at, speed in row.course)
-            told.append(f"{row.name} changes its speed: {changes}")
-        if row.doubt:
-            told.append(f"{row.name}: {row.doubt}")
-    if popularity is not None and popularity.distance > 0.1:
-        told.append("keys are not as Zipf's law has them; replay the recording for hash algorithms")
-    short = max(float(1 - row.station.stays.whole.mean()) for row in backends)
-    if short > 0.2:
-        told.append(f"{short:.0%} of the attempts were cut short: services are of those answered")
-    broken = int(np.count_nonzero(~seen.good))
-    lost = broken / max(len(seen), 1)
-    if lost > 0.02:
-        told.append(f"{lost:.1%} of the requests had no good answer")
-    if math.isfinite(arrivals.rate.value) and len(seen) < 5000:
-        told.append(f"{len(seen)} requests: intervals are wide; a model is good from 5000 on")
-    return told

@@ -117,7 +117,9 @@ def _unknown(at: str, row: Backend) -> list[Unknown]:
         why = f"{station.fewest} to {station.most} workers at {row.name} are about as likely"
         found.append(Unknown(key=f"{at}.workers", low=station.fewest, high=station.most, why=why))
     if len(station.disciplines) > 1:
-        why = f"too few waited or shared a worker at {row.name} to tell fifo from ps"
+        why = (
+            f"what is seen at {row.name} is too little, or too roughly timed, to tell fifo from ps"
+        )
         other = "ps" if own.discipline == "fifo" else "fifo"
         found.append(Unknown(key=f"{at}.discipline", low=own.discipline, high=other, why=why))
     return found

@@ -298,7 +298,7 @@ def _of_backend(row: Backend) -> Iterator[str]:
     elif station.most > station.fewest:
         yield f"Workers: {own.workers}, or {station.fewest} to {station.most}."
     if len(station.disciplines) > 1:
-        yield "Discipline: cannot be told; too few ever waited."
+        yield "Discipline: cannot be told for certain."
     if own.usl is not None:
         low, high = station.contention
         yield f"Contention {own.usl.contention:.3g} ({low:.3g} to {high:.3g})."
