@@ -70,6 +70,7 @@ class _Gathering:
         self._late = 0.0  # what is added to the log's clock
         self._second: list[Sighting] = []  # of one second, where lines tell no more
         self._hidden = 0
+        self._contradictions = 0
         self._ends: list[tuple[float, int]] = []
 
     def of(self, lines: Iterable[tuple[int, str, bool]]) -> Observed:
@@ -120,6 +121,7 @@ class _Gathering:
         self._requests += 1
         self._ends.append((found.ended, line))
         self._hidden += found.hidden > 0
+        self._contradictions += found.contradicts
         if self._form.resolution < WHOLE:
             self._take(found)
         else:
@@ -179,6 +181,11 @@ class _Gathering:
             yield (
                 f"{self._hidden} of {self._requests} requests were tried more than once; of their "
                 "tries the log tells the last one"
+            )
+        if self._contradictions:
+            yield (
+                f"{self._contradictions} of {self._requests} lines call an answer ok whose status "
+                "is 500 or more: taken for errors of the server"
             )
         yield from self._gaps()
 

@@ -54,8 +54,15 @@ def _read(file: Path, observing: Observing) -> Reading:
         try:
             reading.read(pieces([path]), str(path))
         except BadRecording as error:
-            raise ConfigError([f"{path}: {error}"]) from None
+            raise ConfigError([f"{path}: {error}{_way_out(path, error)}"]) from None
     return reading
+
+
+def _way_out(path: Path, error: BadRecording) -> str:
+    """What can be done about it: a recording that breaks off is read to its last whole event."""
+    if not error.offset or "header" in error.why or "format" in error.why:
+        return ""
+    return f"; what is before can be used: head -c {error.offset} {path} > before.rec"
 
 
 def _together(readings: Sequence[Reading], observing: Observing) -> Observed:

@@ -41,6 +41,8 @@ CONNECT, RESET, TIMEOUT, SERVER_ERROR, CLIENT_GONE, REFUSED = (
 )
 GONE = 499
 """nginx's status of clients that have left."""
+FAILED = 500
+"""From which status on a server has failed."""
 BAD_GATEWAY, UNAVAILABLE, GATEWAY_TIMEOUT = 502, 503, 504
 _LIST = re.compile(r", | : |,(?! )")
 NOBODY = frozenset({"", "-", "null", "None"})
@@ -76,6 +78,8 @@ class Sighting(NamedTuple):
     visits: tuple[Visit, ...]
     hidden: int
     """Tries that the line counts and does not tell apart."""
+    contradicts: bool = False
+    """Whether the line calls an error of the server ok."""
 
     def later(self, seconds: float) -> Sighting:
         """The same, so much later."""
@@ -141,6 +145,7 @@ def sighting(told: Told, key: str | None) -> Sighting | str:
         number(texts.get("bytes_out")),
         visits,
         max(0, tries - len(visits)) if visits else 0,
+        texts.get("outcome") == OUTCOMES[OK] and status >= FAILED,
     )
 
 
@@ -189,12 +194,14 @@ def judged(answer: int, connect: float, header: float, *, gone: bool = False) ->
 
 
 def outcome_of(word: str | None, status: int) -> int:
-    """By its name, else by the status that the client got. Raises ValueError."""
-    if word is not None:
+    """By its name, else by the status that the client got; that is believed where both differ.
+    Raises ValueError.
+    """
+    if word is not None and not (word == OUTCOMES[OK] and status >= FAILED):
         return OUTCOMES.index(word) if word in OUTCOMES else REFUSED
     if status == GONE:
         return CLIENT_GONE
-    return SERVER_ERROR if status >= 500 else OK
+    return SERVER_ERROR if status >= FAILED else OK
 
 
 def key_of(wanted: str, texts: Mapping[str, str]) -> str | None:
