@@ -201,7 +201,8 @@ def compared(
     low, high, *_ = spreads[metric].interval(centre, own, level_of_each(family), n)
     whole = Estimate(math.expm1(centre), math.expm1(low), math.expm1(high))
     apart = low > 0 or high < 0
-    why = _why(view, whole, apart, centre, spreads[metric], own, gate, metric, n)
+    takes = "" if apart else _takes(plan, now, other, metric, centre, spreads[metric], own)
+    why = _why(view, whole, apart, centre, spreads[metric], takes, gate, metric)
     lost = _more_lost(plan, now, other)
     told_of = gate.passed and apart
     better = told_of and high < 0 and -whole.value > _own(gate, metric)
@@ -233,17 +234,16 @@ def _why(
     apart: bool,
     centre: float,
     doubt: Spread,
-    own: float,
+    takes: str,
     gate: Gate,
     metric: str,
-    runs: int,
 ) -> str:
     if not gate.passed:
         return gate.why
     if not apart and not centre and not doubt.chance:
         return "it changes nothing"
     if not apart:
-        return f"cannot be told from no change; {_takes(centre, doubt, own, runs)}"
+        return f"cannot be told from no change; {takes}"
     if whole.value > 0:
         return f"{metric} would be higher"
     if -whole.value <= _own(gate, metric):
@@ -254,18 +254,21 @@ def _why(
     return f"{metric} would be lower"
 
 
-def _takes(centre: float, doubt: Spread, own: float, runs: int) -> str:
+def _takes(
+    plan: Plan, now: Setting, other: Setting, metric: str, centre: float, doubt: Spread, own: float
+) -> str:
     """What would tell the change from none: longer recordings narrow what they decide alone."""
     toward = doubt.unknown[1] if centre < 0 else -doubt.unknown[0]
     away = abs(centre) - toward
-    z = quantile(LEVEL, runs)
+    z = quantile(LEVEL, len(now.runs))
     fixed, shrinks = own, doubt.chance + max(doubt.parameters)
-    if away <= 0:
-        return "it hangs on what could not be identified"
     left = (away / z) ** 2 - fixed
-    if left <= 0:
+    times = shrinks / left if left > 0 else math.inf
+    if away <= 0 or (times > HOPELESS and toward > z * math.sqrt(max(fixed, shrinks))):
+        what = plan.hangs_on(other, _log(metric), now, -math.copysign(1.0, centre))
+        return f"it hangs on what could not be identified: {what}"
+    if times > HOPELESS and fixed > shrinks:
         return "it is smaller than a model can be trusted"
-    times = shrinks / left
     if times > HOPELESS:
         return "too close for any recording to tell"
     return f"a recording {times_as_many(times)} times as long would tell"

@@ -124,10 +124,12 @@ def judged(
     seconds: float,
     bounds: Mapping[str, float],
     distance: Distance | None = None,
+    cure: str = "calibrate from this recording",
 ) -> Gate:
     """Hold the recording against its replays; `metric` is the one that is asked for.
 
-    `seconds`: how long the recording is. `bounds` stand before `BOUNDS`.
+    `seconds`: how long the recording is. `bounds` stand before `BOUNDS`. `cure`: of a model that
+    is off.
     """
     allowed = {**BOUNDS, **bounds}
     level = level_of_each(len(FIGURES) + len(names) + 1)
@@ -138,8 +140,8 @@ def judged(
             each = np.array([one.shares[at] for one in replays])
             shares[name] = _points(float(seen.shares[at]), each, SHARE, level)
     lost = _points(seen.lost, np.array([one.lost for one in replays]), FAILED, level)
-    answer, why, cure = _verdict(metric, seen, latency, shares, lost, seconds)
-    return Gate(answer, why, cure, latency, shares, lost, distance)
+    answer, why, needed = _verdict(metric, seen, latency, shares, lost, seconds, cure)
+    return Gate(answer, why, needed, latency, shares, lost, distance)
 
 
 def by_the_file(errors: Mapping[str, float], metric: str, bounds: Mapping[str, float]) -> Gate:
@@ -202,6 +204,7 @@ def _verdict(
     shares: Mapping[str, Gap],
     lost: Gap,
     seconds: float,
+    cure: str,
 ) -> tuple[Answer, str, str]:
     asked = latency[metric]
     if asked.needs:
@@ -220,7 +223,7 @@ def _verdict(
     off += [f"the share of failed requests by {_in_points(lost)}"] if lost.beyond else []
     if off:
         why = f"the model is off: {'; '.join(off)}"
-        cure = "calibrate from this recording; --max-error moves the bound"
+        cure = f"{cure}; --max-error moves the bound"
         if any(gap.beyond for gap in shares.values()):
             seen_shares = ", ".join(f"{name} {gap.measured:.1%}" for name, gap in shares.items())
             cure = f"say which weights and which algorithm gave {seen_shares}; or {cure}"

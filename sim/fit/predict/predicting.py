@@ -17,7 +17,7 @@ from lb.traces.observing import observe
 from sim.analysis.distances import distance
 from sim.analysis.statistics import FIGURES
 from sim.crew import Crew, Workers
-from sim.fit.predict import doubt
+from sim.fit.predict import doubt, origin
 from sim.fit.predict.changes import Change, Outlook, compared, outlook, rescued
 from sim.fit.predict.current import Current, current, placed
 from sim.fit.predict.doubt import Bias
@@ -106,10 +106,8 @@ class _Work:
                 f"{times:g} times the traffic is the same requests in as much less time: bursts "
                 "keep their size, and are as much shorter"
             )
-        if _made_from(self._now, seen):
-            remarks.append(
-                "the model was made from this very recording: another one may show a larger error"
-            )
+        if origin.made_from(self._now, seen):
+            remarks.append(origin.remark(setting.scenario))
         if self._now.faults:
             remarks.append("the faults of the file strike in every replay")
         self._applied = [it.applied(self._now) for it in self._asked]
@@ -234,7 +232,14 @@ class _Work:
         whole = distance(seen.latency, [one.latency for one in replays])
         names = [row.label for row in self._now.backends]
         return seen, judged(
-            self._metric, seen, replays, names, self._seen.seconds, self._bounds, whole
+            self._metric,
+            seen,
+            replays,
+            names,
+            self._seen.seconds,
+            self._bounds,
+            whole,
+            origin.cure(self._setting.scenario, self._seen.observed, self._metric),
         )
 
     def _biases(self, seen: Sample | None, gate: Gate, now: Setting) -> dict[str, Bias]:
@@ -261,14 +266,6 @@ def _with_circumstances(asked: Sequence[WhatIf]) -> list[WhatIf]:
         if it not in found:
             found.append(it)
     return found
-
-
-def _made_from(scenario: Scenario, seen: Observed | None) -> bool:
-    """Whether that is what the model was calibrated from."""
-    made = scenario.calibration
-    if made is None or seen is None:
-        return False
-    return (Path(made.source).name, made.requests) == (Path(seen.source).name, len(seen))
 
 
 def _keyed(seen: Seen | None) -> bool:

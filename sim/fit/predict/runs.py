@@ -15,7 +15,7 @@ from sim.engine.jobs import Job, Runner, least_seconds
 from sim.fit.predict.doubt import Spread, spread
 from sim.fit.predict.parameters import Sets, sets, variances
 from sim.fit.predict.sample import Sample, Window, modelled
-from sim.fit.unidentified import at, unknowns
+from sim.fit.unidentified import at, in_words, unknowns
 from sim.fit.whatif import WhatIf
 from sim.model.arrivals import Schedule, streams
 from sim.model.laws import Floats, draw_shape, shape
@@ -170,6 +170,15 @@ class Plan:
             both = zip(self._ended(setting, told), self._ended(beside, told), strict=True)
             ends = [(mine[0] - its[0], mine[1] - its[1]) for mine, its in both]
         return spread(runs, variances(self._sets.luck, drawn), ends)
+
+    def hangs_on(
+        self, setting: Setting, told: Callable[[Ran], float], beside: Setting, sign: float
+    ) -> str:
+        """What was not identified and leads farthest in the direction of `sign`, in words."""
+        both = zip(self._ended(setting, told), self._ended(beside, told), strict=True)
+        far = [max(sign * (a - b) for a, b in zip(*two, strict=True)) for two in both]
+        low, _ = self._ends[far.index(max(far))]
+        return in_words(self._now, low)
 
     def _drawn(self, setting: Setting, told: Callable[[Ran], float]) -> Floats:
         """How a figure differs with each set of parameters."""
