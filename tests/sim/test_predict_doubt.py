@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lb.config import Calibration, changed
 from lb.traces.observed import Observing
-from sim import WhatIf, predict
+from sim import Loss, WhatIf, predict
 from sim.fit.predict import doubt, replayed, sample
-from sim.fit.predict.parameters import sets, variances
+from sim.fit.predict.gate import Answer
+from sim.fit.predict.origin import edited
+from sim.fit.predict.parameters import said, sets, variances
 from sim.fit.predict.runs import coupled
 from sim.fit.unidentified import unknowns
 from sim.fit.witnessed import witnessed
@@ -34,6 +37,55 @@ def test_parameters_are_drawn_by_their_intervals() -> None:
     values = np.array([one["backend.0.model.service.mean"] for one in found.keys], float)
     assert 0.0065 < values.min() < 0.010 < values.max() < 0.0125
     assert (found.luck[::2] == -found.luck[1::2]).all()
+
+
+def test_laws_without_a_mean_of_their_own_are_told_it(tmp_path: Path) -> None:
+    (tmp_path / "seen.txt").write_text("0.01\n0.03\n")
+    laws = [
+        {"law": "uniform", "low": 0.01, "high": 0.03},
+        {"law": "bimodal", "values": [0.01, 0.03], "weights": [1, 1]},
+        {"law": "empirical", "file": str(tmp_path / "seen.txt")},
+    ]
+    for law in laws:
+        there = changed(file(), {"backend.0.model.service": law})
+        row = {"key": "backend.0.model.service.mean", "value": 0.02, "low": 0.019, "high": 0.021}
+        known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "estimate": [row]}
+        there = changed(there, {"calibration": known, "run.requests": 400})
+        keys = said(there, {"backend.0.model.service.mean": 0.025})
+        (_, model), _ = changed(there, keys).modelled()
+        assert model.capacity_over(60.0) == pytest.approx(40.0)
+        assert predict(there, ["p2c"], replications=2)["p2c"].changes  # parameters are drawn
+    cv = "backend.0.model.service.cv"
+    there = changed(file(), {"backend.0.model.service": laws[0]})
+    keys = said(there, {"backend.0.model.service.mean": 0.025, cv: 0.1})
+    (_, model), _ = changed(there, keys).modelled()
+    assert (model.service.mean, model.service.squared_cv) == pytest.approx((0.025, 0.01))
+
+
+def test_a_file_says_what_it_was_made_as() -> None:
+    row = {"key": "backend.0.model.service.mean", "value": "10.01ms", "low": "9ms", "high": "11ms"}
+    known = {"from": "old/day.rec", "requests": len(recorded()), "seconds": 25.0}
+    known |= {"error": {"mean": 0.01}, "estimate": [row]}
+    made = changed(file(), {"calibration": known})
+    assert edited(made) == []
+    slower = changed(made, {"backend.0.model.service.mean": "16ms"})
+    assert edited(slower) == ["backend.0.model.service.mean was 10.01ms"]
+    told = predict(slower, [], recorded(), metric="mean", replications=12)
+    assert told.gate.answer is Answer.FAILED
+    assert told.gate.cure.startswith("undo what was changed in the file since")
+    assert any("has been changed since: backend.0.m" in it for it in told.told.remarks)
+    other = changed(slower, {"calibration.from": "night.rec"})
+    assert predict(other, [], recorded(), replications=12).gate.cure.startswith("calibrate from")
+
+
+def test_what_a_change_hangs_on_is_named() -> None:
+    row = {"key": "backend.1.model.workers", "low": 1, "high": 8}
+    known = {"from": "x.rec", "requests": 10, "seconds": 60.0, "error": {"mean": 0.01}}
+    there = changed(file(), {"calibration": {**known, "unknown": [row]}, "run.requests": 900})
+    asked = WhatIf(lost=(Loss("a", 2.0, 5.0),))
+    change = predict(there, [asked], metric="mean", replications=4)[str(asked)]
+    assert not change.distinguishable
+    assert change.why.endswith("could not be identified: workers of b, 1 to 8")
 
 
 def test_what_was_estimated_together_is_drawn_together() -> None:

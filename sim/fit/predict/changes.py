@@ -264,7 +264,8 @@ def _takes(
     fixed, shrinks = own, doubt.chance + max(doubt.parameters)
     left = (away / z) ** 2 - fixed
     times = shrinks / left if left > 0 else math.inf
-    if away <= 0 or (times > HOPELESS and toward > z * math.sqrt(max(fixed, shrinks))):
+    least = z * math.sqrt(max(fixed, shrinks))
+    if toward and (away <= 0 or (times > HOPELESS and toward > least)):
         what = plan.hangs_on(other, _log(metric), now, -math.copysign(1.0, centre))
         return f"it hangs on what could not be identified: {what}"
     if times > HOPELESS and fixed > shrinks:

@@ -13,7 +13,7 @@ from sim.analysis.record import Record
 from sim.crew import Crew
 from sim.engine.jobs import Job, Runner, least_seconds
 from sim.fit.predict.doubt import Spread, spread
-from sim.fit.predict.parameters import Sets, sets, variances
+from sim.fit.predict.parameters import Sets, said, sets, variances
 from sim.fit.predict.sample import Sample, Window, modelled
 from sim.fit.unidentified import at, in_words, unknowns
 from sim.fit.whatif import WhatIf
@@ -109,7 +109,7 @@ class Plan:
     def _varied(self) -> list[Task]:
         found: list[Task] = []
         for place, keys in enumerate(self._sets.keys):
-            found += self._beside(self._others(keys), self._luck_of(place))
+            found += self._beside(self._others(said(self._now, keys)), self._luck_of(place))
         for ends in self._ends:
             for end in ends:
                 others = self._others(end)
