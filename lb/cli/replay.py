@@ -57,7 +57,7 @@ def replay(
     from random import Random
 
     from lb.errors import BadRecording, ConfigError, UsageError
-    from lb.recording.parts import parts, pieces, place
+    from lb.recording.parts import of_workers, parts, pieces, place
     from lb.recording.replay import replay as run
     from lb.system import reason
 
@@ -69,6 +69,10 @@ def replay(
         if call is None or made.call == call:
             picks.append((made, pick))
 
+    if workers := of_workers(file):
+        named = ", ".join(map(str, workers))
+        why = f"each worker has a recording of its own, with picks of its own; give one: {named}"
+        raise ConfigError([f"{file}: {why}"])
     try:
         files = parts(file)
         replayed = run(

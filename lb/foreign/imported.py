@@ -125,6 +125,20 @@ class Draft:
         """It is not in ours, or not quite."""
         self.missing.append(Unread(of.place, of.text, why))
 
+    def for_all(self, path: str, given: Sequence[tuple[Directive, str]]) -> None:
+        """A key that is one for all backends here, and there each server's own; empty: not said.
+
+        The first that is said holds; where servers differ, those that say it or another are told.
+        """
+        first = next((pair for pair in given if pair[1]), None)
+        if first is None:
+            return
+        self.put(path, first[1], first[0])
+        if any(value != first[1] for _, value in given):
+            for row, value in given:
+                if value:
+                    self.lacks(row, f"{path} is one for all here: {first[1]}")
+
     def done(self, pool: str, notes: Sequence[str]) -> Imported:
         """The file; `notes` stand on top. Raises ConfigError, by the line of a wrong value."""
         try:

@@ -55,6 +55,15 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def test_recordings_of_workers_are_named(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"run.worker{number}.rec").write_bytes(recorded().close())
+    result = lb("replay", tmp_path / "run.rec")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert f"give one: {tmp_path}/run.worker1.rec, {tmp_path}/run.worker2.rec" in result.stderr
+    assert lb("replay", tmp_path / "run.worker2.rec").returncode == 0
+
+
 def test_the_same_picks(file: Path) -> None:
     result = lb("replay", file)
     assert result.returncode == 0

@@ -126,11 +126,26 @@ def test_what_haproxy_says_and_lb_cannot_is_told_by_its_line(tmp_path: Path) -> 
         ":19 acl is_api path_beg /api/: requests are not told apart: all go to one pool",
         ":20 use_backend api if is_api: requests are not told apart: all go to one pool",
         ":29 server web 1 10.0.0.1:8080 check weight 20 maxconn 100 ...: minconn has no equivalent",
-        ":32 server old 10.0.0.4:8080 disabled: disabled has no equivalent",
         ":32 server old 10.0.0.4:8080 disabled: is disabled: left out",
         ":33 backend api: one pool is read; this one: --pool api",
         ":35 listen stats: is not read",
     ]
+
+
+def test_a_slow_start_of_one_server_is_told(tmp_path: Path) -> None:
+    upstream = "upstream app {{ server a:80 slow_start=30s;\n server b:80{}; }}\n"
+    found = read(tmp_path, upstream.format(""))
+    assert found.scenario.slow_start.duration == 30
+    (row,) = told(found, tmp_path)
+    assert row == ":1 server a:80 slow_start=30s: slow_start.duration is one for all here: 30s"
+    assert not told(read(tmp_path, upstream.format(" slow_start=30s")), tmp_path)
+    assert len(told(read(tmp_path, upstream.format(" slow_start=40s")), tmp_path)) == 2
+    pool = (
+        "backend app\n mode http\n option redispatch\n server a a:80 slowstart 30s\n server b b:80"
+    )
+    (row,) = told(read(tmp_path, pool), tmp_path)
+    assert row == ":4 server a a:80 slowstart 30s: slow_start.duration is one for all here: 30s"
+    assert not told(read(tmp_path, pool + " slowstart 30s"), tmp_path)
 
 
 def test_another_pool_by_its_name(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ READ = frozenset(
         *("weight", "maxconn", "inter", "fastinter", "rise", "fall", "port", "check", "backup"),
         *("ssl", "verify", "verifyhost", "sni", "ca-file", "crt", "send-proxy", "send-proxy-v2"),
         *("slowstart", "observe", "error-limit", "on-error", "cookie", "pool-purge-delay", "id"),
-        *("check-ssl", "check-send-proxy", "no-check"),
+        *("check-ssl", "check-send-proxy", "no-check", "disabled"),
     }
 )
 EXPECT = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
@@ -153,6 +153,7 @@ def servers(chosen: Section, draft: Draft, port: str) -> None:
         draft.data["health"].setdefault("timeout", usual["interval"])
     for (row, words), check in zip(rows, checks, strict=True):
         _backend(row, words, check, usual, port, draft)
+    _for_all(rows, draft)
     backends: list[dict[str, Any]] = draft.data.get("backend", [])
     factor = gcd(*(it.get("weight", 1) for it in backends))
     for it in backends if factor > 1 else ():
@@ -236,11 +237,6 @@ def _backend(
     for word, version in (("send-proxy", "v1"), ("send-proxy-v2", "v2")):
         if word in words:
             table["proxy_protocol"] = version
-    if "slowstart" in words:
-        draft.put("slow_start.duration", duration(row.read(words["slowstart"], seconds)), row)
-    if "pool-purge-delay" in words:
-        idle = duration(row.read(words["pool-purge-delay"], seconds))
-        draft.put("timeouts.idle", idle, row)
     draft.backend(table, row)
 
 
@@ -259,6 +255,17 @@ def _tls(row: Directive, words: Mapping[str, str], draft: Draft) -> dict[str, An
     if "crt" in words:
         table["certificate"] = table["key"] = words["crt"]
     return table
+
+
+def _for_all(rows: list[tuple[Directive, dict[str, str]]], draft: Draft) -> None:
+    """Times that each server may have its own of, and that lb has one of."""
+    there = [one for one in rows if "disabled" not in one[1] and one[1].get("weight") != "0"]
+    for word, path in (("slowstart", "slow_start.duration"), ("pool-purge-delay", "timeouts.idle")):
+        given = [
+            (row, duration(row.read(words[word], seconds)) if word in words else "")
+            for row, words in there
+        ]
+        draft.for_all(path, given)
 
 
 def _ejections(rows: list[tuple[Directive, dict[str, str]]], draft: Draft) -> None:

@@ -25,10 +25,14 @@ NOTHING = frozenset({"keepalive", "zone", "keepalive_requests", "keepalive_time"
 
 
 class Ran:
-    """What was found of the failures that servers may have; the first one's holds for all."""
+    """What was found of the failures that servers may have, and of how slowly they start.
+
+    The first one's holds for all.
+    """
 
     def __init__(self) -> None:
         self.told: tuple[int, float] | None = None
+        self.slow: list[tuple[Directive, str]] = []
 
 
 def upstream(block: Directive, draft: Draft, ran: Ran) -> None:
@@ -53,6 +57,7 @@ def upstream(block: Directive, draft: Draft, ran: Ran) -> None:
             draft.lacks(row, "has no equivalent")
     if not draft.data.get("backend") and not draft.data.get("discovery"):
         raise block.wrong("has no server")
+    draft.for_all("slow_start.duration", ran.slow)
     _algorithm(method, draft)
     fails, span = ran.told or (FAILS, SPAN)
     if not fails:
@@ -121,7 +126,7 @@ def _server(row: Directive, draft: Draft, ran: Ran) -> None:
         raise row.wrong("a server has an address")
     table: dict[str, Any] = {"address": _with_port(row.value, "80")}
     fails, span = FAILS, SPAN
-    left_out = ""
+    left_out = slow = ""
     for word in row.rest[1:]:
         name, _, value = word.partition("=")
         if name == "weight":
@@ -137,7 +142,7 @@ def _server(row: Directive, draft: Draft, ran: Ran) -> None:
         elif name == "backup":
             table["priority"] = 1
         elif name == "slow_start":
-            draft.put("slow_start.duration", duration(row.read(value, seconds)), row)
+            slow = duration(row.read(value, seconds))
         elif name == "down":
             left_out = "is down: left out"
         else:
@@ -149,6 +154,7 @@ def _server(row: Directive, draft: Draft, ran: Ran) -> None:
         ran.told = (fails, span)
     elif ran.told != (fails, span):
         draft.lacks(row, "max_fails and fail_timeout are the same for all: the first server's")
+    ran.slow.append((row, slow))
     draft.backend(table, row)
 
 
