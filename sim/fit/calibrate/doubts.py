@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 
+from sim.fit.calibrate.loops import waits_for_answers
 from sim.fit.calibrate.replay import Replayed
 from sim.fit.calibrate.station import Station
+from sim.fit.seen import Seen
 from sim.model.laws import Floats
 
 UNLIKE = 0.12
@@ -50,8 +52,10 @@ def consistency(station: Station, sample: Floats) -> str:
     )
 
 
-def misfits(replayed: Replayed) -> list[str]:
-    """A sentence where the recording lies outside of what its replays make likely."""
+def misfits(replayed: Replayed, seen: Seen, *, guessed: bool) -> list[str]:
+    """A sentence where the recording lies outside of what its replays make likely, and what may be
+    the reason; `guessed`: the algorithm is not known.
+    """
     off = []
     for name in ("mean", "p50", "p95"):
         again, was = replayed.replayed[name], replayed.recorded[name]
@@ -62,6 +66,10 @@ def misfits(replayed: Replayed) -> list[str]:
     if not off:
         return []
     why = "something goes on that it has no words for, other traffic at the backends, say"
+    if waits_for_answers(seen):
+        why = "the traffic seems to wait for its answers, and arrivals as they were do not"
+    if guessed:
+        why += "; if the balancer's algorithm is another one, say so: -a NAME"
     return [f"the model does not replay its recording ({', '.join(off)}): {why}"]
 
 

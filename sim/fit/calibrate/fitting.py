@@ -162,7 +162,8 @@ def calibrate(
         return result
     say("replay")
     replayed = replay(result, result.scenario, replays)
-    return replace(result, replayed=replayed, remarks=(*result.remarks, *misfits(replayed)))
+    reasons = misfits(replayed, it, guessed=guess is not None)
+    return replace(result, replayed=replayed, remarks=(*result.remarks, *reasons))
 
 
 def _balanced_by(seen: Seen, algorithm: str) -> Seen:
