@@ -88,6 +88,8 @@ class Observed:
     """Seconds that times are rounded to."""
     share: float = 1.0
     """Of the requests that are here: less than 1 in a sample."""
+    balancers: int = 1
+    """Workers that recorded, each of which balanced its own requests only."""
     remarks: tuple[str, ...] = ()
     """What somebody should know who draws conclusions: gaps, clocks that went back, a file that is
     cut short; a sentence each, with the place where there is one."""
@@ -158,6 +160,7 @@ class Observing:
         lacking: frozenset[str] = frozenset(),
         resolution: float = 0.0,
         share: float = 1.0,
+        balancers: int = 1,
         remarks: tuple[str, ...] = (),
     ) -> Observed:
         """All of it, sorted by arrival and counted from the first."""
@@ -184,6 +187,7 @@ class Observing:
             lacking=lacking,
             resolution=resolution,
             share=share,
+            balancers=balancers,
             remarks=remarks,
         )
 

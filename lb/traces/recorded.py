@@ -76,6 +76,7 @@ def _together(readings: Sequence[Reading], observing: Observing) -> Observed:
         setup=_whole([reading.header.setup for reading in readings]),
         lacking=frozenset() if first.version >= TELLS else NOT_TOLD,
         share=first.share,
+        balancers=len(readings),
         remarks=tuple(remarks),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sim.fit.predict.gate import Answer
 from sim.fit.predict.origin import edited
 from sim.fit.predict.parameters import said, sets, variances
 from sim.fit.predict.runs import coupled
+from sim.fit.seen import Seen
 from sim.fit.unidentified import unknowns
 from sim.fit.witnessed import witnessed
 from sim.model.arrivals import Schedule
@@ -86,6 +88,16 @@ def test_what_a_change_hangs_on_is_named() -> None:
     change = predict(there, [asked], metric="mean", replications=4)[str(asked)]
     assert not change.distinguishable
     assert change.why.endswith("could not be identified: workers of b, 1 to 8")
+
+
+def test_what_several_workers_recorded_is_replayed_by_as_many_balancers(tmp_path: Path) -> None:
+    there = changed(file(), {"backend.0.max_in_flight": 9, "queue.limit": 8})
+    seen = Seen.of(dataclasses.replace(recorded(), balancers=2))
+    now, remarks = replayed.replayed(there, seen, tmp_path)
+    assert now.run.balancers == 2
+    assert now.backends[0].max_in_flight == 5  # of each
+    assert now.queue.limit == 4
+    assert any(it.startswith("2 workers are 2 balancers") for it in remarks)
 
 
 def test_what_was_estimated_together_is_drawn_together() -> None:

@@ -249,6 +249,7 @@ def test_what_several_workers_recorded_is_one(tmp_path: Path) -> None:
     assert [round(time, 6) for time in seen.arrived] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     assert [seen.texts[key] for key in seen.key] == ["2", "1"] * 3
     assert seen.remarks == ("2 workers, each of which balanced by itself",)
+    assert seen.balancers == 2
     assert seen.setup is not None
     assert [row.max_in_flight for row in seen.setup.backends] == [2, None]
 

@@ -34,10 +34,15 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
             f"{seen.observed.source} is what one of several workers saw, without what the others "
             "sent to the same backends; the access log is of all of them"
         )
-    workers = now.server.workers
-    if isinstance(workers, int) and workers > 1 and run.balancers == 1:
-        run = run.model_copy(update={"balancers": workers})
-        remarks.append(f"{workers} workers are {workers} balancers: each sees its own requests")
+    workers = seen.observed.balancers
+    if workers == 1 and isinstance(now.server.workers, int):
+        workers = now.server.workers
+    if workers > 1 and run.balancers == 1:
+        now, run = _shared_out(now, workers), run.model_copy(update={"balancers": workers})
+        remarks.append(
+            f"{workers} workers are {workers} balancers: each sees its own requests, and has its "
+            "part of the limits"
+        )
     if now.traffic is not None and now.traffic.users is not None:
         remarks.append(
             "the file says users: they send when they have their answers, so the replay lets them, "
@@ -56,6 +61,18 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
         else now.traffic.model_copy(update={"arrivals": trace})
     )
     return now.model_copy(update={"run": run, "traffic": traffic}), remarks
+
+
+def _shared_out(now: Scenario, workers: int) -> Scenario:
+    """With the limits that each of so many has: a scenario's are those of one balancer."""
+    rows = [
+        row.model_copy(update={"max_in_flight": -(-row.max_in_flight // workers)})
+        if isinstance(row.max_in_flight, int)
+        else row
+        for row in now.backends
+    ]
+    queue = now.queue.model_copy(update={"limit": -(-now.queue.limit // workers)})
+    return now.model_copy(update={"backends": tuple(rows), "queue": queue})
 
 
 def _in_their_place(
