@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import os
 import shutil
 import socket
 import sys
@@ -28,6 +30,10 @@ LIVES = 5
 LONG = 600.0
 PAUSE = 2.0
 """Seconds until it is started anew."""
+WORTH_A_WORD = 5.0
+"""Seconds of work from which on it is told how much processor time it gets."""
+BUSY = 0.5
+"""The share of a processor below which that is told."""
 LINE = 1 << 20
 """Bytes of one look, at most."""
 
@@ -50,6 +56,9 @@ class Shadow:
         self._pause = pause
         self._told: dict[str, Any] = {"state": "starting"}
         self._told_at = now()
+        self._works = True
+        self._pid = 0
+        self._work_then = 0.0
         self._folder = ""
         self._task: asyncio.Task[None] | None = None
         self._listening: socket.socket | None = None
@@ -62,7 +71,17 @@ class Shadow:
     def told(self) -> Mapping[str, Any]:
         """Its last look, and how long ago that was."""
         age = round(self._now() - self._told_at, 3)
-        return {"algorithms": list(self._algorithms), "age_s": age, **self._told}
+        told = {"algorithms": list(self._algorithms), "age_s": age, **self._told}
+        if self._works:
+            told["reason"] = told.get("reason", "its process is starting") + self._starved(age)
+        return told
+
+    def _starved(self, seconds: float) -> str:
+        """A word on its processor time since it last said something, where that is the reason."""
+        work = worked(self._pid) - self._work_then if self._pid else math.nan
+        if seconds < WORTH_A_WORD or not work < BUSY * seconds:
+            return ""
+        return f"; it gets little processor time: {work:.1f} s of work in {seconds:.0f} s"
 
     def start(self) -> None:
         """Have the process, and go on having it. Raises CannotWrite."""
@@ -116,7 +135,8 @@ class Shadow:
             )
         except OSError as error:
             return reason(error)
-        self._hear({"state": "starting"})
+        self._pid = child.pid
+        self._hear({"state": "starting", "works": True})
         try:
             assert child.stdout is not None
             assert child.stderr is not None
@@ -131,9 +151,22 @@ class Shadow:
             said = (await complaint).decode("utf-8", "replace").strip().rpartition("\n")[2]
             return said or (f"status {status}" if status >= 0 else f"signal {-status}")
         finally:
+            self._pid = 0
             if child.returncode is None:
                 child.kill()
                 await child.wait()
 
     def _hear(self, told: dict[str, Any]) -> None:
+        self._works = bool(told.pop("works", False))
         self._told, self._told_at = told, self._now()
+        self._work_then = worked(self._pid) if self._pid else 0.0
+
+
+def worked(pid: int) -> float:
+    """Seconds of processor time that a process has had; NaN where that is not told."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        user, system = words.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return math.nan

@@ -22,7 +22,7 @@ from lb.recording.reader import Log
 from lb.traces.observed import Observed, Observing
 from lb.traces.recorded import Reading
 from sim.analysis.statistics import FIGURES, Estimate
-from sim.fit.calibrate import Calibration, calibrate
+from sim.fit.calibrate import FEWEST, Calibration, calibrate
 from sim.fit.calibrate.replay import Replayed, replay
 
 WINDOW = 60.0
@@ -33,6 +33,8 @@ REPLAYS = 3
 """Of each algorithm, with services drawn anew."""
 PAUSE = 15.0
 """Seconds between two looks, at least."""
+OFTEN = 1.0
+"""Seconds between two words on what it waits for, until there is a model."""
 REST = 4.0
 """Times that the last one took: so long there is no other."""
 AT_ONCE = 1 << 16
@@ -68,6 +70,9 @@ class Window:
             if self.setup is None or _balanced(setup) != _balanced(self.setup):
                 self._rows.clear()
             self.setup = setup
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def put(self, row: Row) -> None:
         with self._lock:
@@ -136,21 +141,46 @@ def accept(listening: socket.socket, window: Window) -> None:
 
 
 def shadowed(window: Window, algorithms: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """One document after the other, each with what is known by then."""
-    yield _collecting(window, "no requests yet")
+    """One document after the other, each with what is known by then.
+
+    One that says `works` is followed by another as soon as the processor has done its work.
+    """
+    why = ""
+    ready = False
     while True:
         began = time.monotonic()
-        time.sleep(PAUSE)
+        until = began + PAUSE
+        while not ready and time.monotonic() < until:
+            yield _collecting(window, waits(len(window), window.streams, why))
+            time.sleep(OFTEN)
+        time.sleep(max(0.0, until - time.monotonic()))
         seen = window.seen()
         streams = max(window.streams, 1)
+        if not ready and len(seen) >= FEWEST:
+            doing = f"a model of the last {len(seen)} requests is being made"
+            yield {**_collecting(window, doing), "works": True}
         looked = time.monotonic()
         try:
             told = compared(seen, algorithms, streams)
+            ready = True
         except LbError as error:
-            told = _collecting(window, str(error))
+            why = str(error)
+            told = _collecting(window, waits(len(seen), window.streams, why))
+            ready = False
         told["took_s"] = round(time.monotonic() - looked, 3)
         yield {**told, "balancers": streams}
         time.sleep(max(0.0, REST * (time.monotonic() - looked) - (looked - began)))
+
+
+def waits(requests: int, streams: int, why: str = "") -> str:
+    """What a look waits for; `why` is what the last one failed of."""
+    if not streams and not requests:
+        return "no balancer has said yet what it does"
+    if not requests:
+        return "no requests yet"
+    if requests < FEWEST:
+        return f"has {requests} of {FEWEST} requests that a model needs"
+    return why or f"has {requests} requests; the first look is after {PAUSE:g} s"
 
 
 def compared(seen: Observed, algorithms: Sequence[str], balancers: int = 1) -> dict[str, Any]:

@@ -101,3 +101,16 @@ def test_what_is_balanced_otherwise_begins_anew() -> None:
     assert len(window.seen()) == 1
     window.begin(other)
     assert len(window.seen()) == 0
+
+
+def test_what_it_waits_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "PAUSE", 0.0)
+    monkeypatch.setattr(shadow, "REST", 0.0)
+    assert shadow.waits(0, 0) == "no balancer has said yet what it does"
+    assert shadow.waits(0, 1) == "no requests yet"
+    assert shadow.waits(200, 1, "no times") == "no times"
+    window = Window()
+    window.put(shadow.Row((0.0, 0.1, 0, 200, "k", 0, 0), [("a", 0.0, 0.0, 0.1, 0.1)]))
+    told = next(shadow.shadowed(window, ["p2c"]))
+    assert told["state"] == "collecting"
+    assert told["reason"] == "has 1 of 200 requests that a model needs"

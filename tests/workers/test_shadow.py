@@ -6,10 +6,11 @@ import asyncio
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-from lb.workers.shadow import LIVES, Shadow
+from lb.workers.shadow import LIVES, Shadow, worked
 
 LISTENS = """
 import json, socket, sys
@@ -75,6 +76,31 @@ def test_what_it_says_is_told_with_its_age() -> None:
         writer.write(b"hello")
         assert (await one.until("ready"))["said"] == "hello"
         writer.close()
+
+    assert beside(LISTENS, test).lines == []
+
+
+def test_one_that_gets_no_processor_says_so() -> None:
+    async def test(one: Beside) -> None:
+        assert one.shadow.told()["reason"] == "its process is starting"
+        while not one.shadow._pid:
+            await asyncio.sleep(0)
+        one.time += 1000.0
+        told = one.shadow.told()
+        assert told["state"] == "starting"
+        if isnan(worked(one.shadow._pid)):  # no /proc
+            return
+        assert "; it gets little processor time: " in told["reason"]
+        assert told["reason"].endswith("s of work in 1000 s")
+
+    assert beside("import sys; sys.stdin.read()", test).lines == []
+
+
+def test_one_that_waits_for_requests_is_not_said_to_starve() -> None:
+    async def test(one: Beside) -> None:
+        assert "reason" not in await one.until("collecting")
+        one.time += 1000.0
+        assert "reason" not in one.shadow.told()
 
     assert beside(LISTENS, test).lines == []
 
