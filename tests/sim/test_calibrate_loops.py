@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from lb.traces.observed import Observing
+from sim.analysis.statistics import Estimate
+from sim.fit.calibrate.doubts import misfits
 from sim.fit.calibrate.loops import waits_for_answers
+from sim.fit.calibrate.replay import Replayed
 from sim.fit.seen import Seen
 
 
@@ -38,3 +41,16 @@ def test_arrivals_of_their_own_are_not_taken_for_users() -> None:
     assert not waits_for_answers(served(steady))
     assert not waits_for_answers(served(np.where(steady > 8, steady + 600, steady)))
     assert not waits_for_answers(served(np.arange(1500) / 80))
+
+
+def test_a_misfit_names_what_may_be_its_reason() -> None:
+    figures = dict.fromkeys(("mean", "p50", "p95", "p99"), 0.05)
+    again = {name: Estimate(0.07, 0.06, 0.08) for name in figures}
+    found = Replayed(figures, again, (), (0.0, 0.0), (np.empty(0), np.empty(0)))
+    (waits,) = misfits(found, served(None), guessed=True)
+    assert "wait for its answers" in waits
+    own = served(np.cumsum(np.random.default_rng(2).exponential(1 / 80, 1500)))
+    (other,) = misfits(found, own, guessed=True)
+    assert other.endswith("-a NAME")
+    (rest,) = misfits(found, own, guessed=False)
+    assert rest.endswith("other traffic at the backends, say")

@@ -54,21 +54,23 @@ def consistency(station: Station, sample: Floats) -> str:
 
 def misfits(replayed: Replayed, seen: Seen, *, guessed: bool) -> list[str]:
     """A sentence where the recording lies outside of what its replays make likely, and what may be
-    the reason; `guessed`: the algorithm is not known.
+    the reason; `guessed`: the algorithm is not known. Of traffic that waits for its answers,
+    replays stray far, and yet are off.
     """
-    off = []
+    off, waits = [], waits_for_answers(seen)
+    least, surely = (2 * MISSED, 0.0) if waits else (MISSED, SURELY)
     for name in ("mean", "p50", "p95"):
         again, was = replayed.replayed[name], replayed.recorded[name]
-        if again.low is None or again.high is None or abs(replayed.error.get(name, 0.0)) < MISSED:
+        if again.low is None or again.high is None or abs(replayed.error.get(name, 0.0)) < least:
             continue
-        if abs(was - again.value) > SURELY * (again.high - again.value):
+        if abs(was - again.value) > surely * (again.high - again.value):
             off.append(f"{name} {replayed.error[name]:+.0%}")
     if not off:
         return []
     why = "something goes on that it has no words for, other traffic at the backends, say"
-    if waits_for_answers(seen):
+    if waits:
         why = "the traffic seems to wait for its answers, and arrivals as they were do not"
-    if guessed:
+    elif guessed:
         why += "; if the balancer's algorithm is another one, say so: -a NAME"
     return [f"the model does not replay its recording ({', '.join(off)}): {why}"]
 

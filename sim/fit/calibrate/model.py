@@ -10,7 +10,7 @@ from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.arrivals import Process
 from sim.fit.calibrate.keys import Keys
 from sim.fit.calibrate.services import Service
-from sim.fit.calibrate.station import UNBOUNDED, Station
+from sim.fit.calibrate.station import TELLING, UNBOUNDED, Station
 from sim.fit.calibrate.troubles import Trouble
 from sim.fit.seen import Seen
 from sim.model.laws import Floats
@@ -117,9 +117,9 @@ def _unknown(at: str, row: Backend) -> list[Unknown]:
         why = f"{station.fewest} to {station.most} workers at {row.name} are about as likely"
         found.append(Unknown(key=f"{at}.workers", low=station.fewest, high=station.most, why=why))
     if len(station.disciplines) > 1:
-        why = (
-            f"what is seen at {row.name} is too little, or too roughly timed, to tell fifo from ps"
-        )
+        why = f"too few waited or shared a worker at {row.name} to tell fifo from ps"
+        if station.margin >= TELLING:
+            why = f"{own.discipline} is likelier at {row.name}, by too little with times so rough"
         other = "ps" if own.discipline == "fifo" else "fifo"
         found.append(Unknown(key=f"{at}.discipline", low=own.discipline, high=other, why=why))
     return found
