@@ -18,7 +18,7 @@ from lb.config.arrivals import (
     Trace,
     Zipf,
 )
-from lb.config.calibration import Calibration, Fitted, ReplayError, Unknown
+from lb.config.calibration import Calibration, Ends, Fitted, ReplayError, Unknown
 from lb.config.changes import changed, enlarged, multiplied, reduced, struck
 from lb.config.decisions import Algorithm, Queue, Retries, Subset
 from lb.config.demand import DEFAULT_BACKENDS
@@ -94,6 +94,7 @@ __all__ = [
     "DiscoveryTable",
     "Down",
     "Empirical",
+    "Ends",
     "Erlang",
     "Errors",
     "Expect",

@@ -4,7 +4,7 @@ know. Proxy and simulator pass over it; predictions carry its ranges on.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,18 @@ Value = int | float | str
 """As the key has it: a number, or a text such as "20ms" or "ps"."""
 
 
-class Ranged(Table):
+class Ends(Table):
+    """A key of this file, and what it is at either end of something unknown."""
+
+    key: str
+    """A dotted path."""
+    low: Value
+    """Where that is low."""
+    high: Value
+    """Where it is high."""
+
+
+class Ranged(Ends):
     """A key of this file, and between what its value lies."""
 
     key: str
@@ -39,6 +50,22 @@ class Unknown(Ranged):
 
     why: str = ""
     """A sentence for people."""
+    also: Annotated[tuple[Ends, ...], Field(strict=False)] = ()
+    """What else is different at each end: fewer workers, say, leave less of each stay for the
+    service."""
+
+    def settings(self, end: Literal["low", "high"]) -> dict[str, Value]:
+        """All that an end says, as `changed` takes it."""
+        return {row.key: getattr(row, end) for row in (self, *self.also)}
+
+
+class Given(Table):
+    """An interval that holds on a condition."""
+
+    low: Value
+    """Its lower end."""
+    high: Value
+    """Its upper end."""
 
 
 class Fitted(Ranged):
@@ -46,6 +73,8 @@ class Fitted(Ranged):
 
     value: Value
     """What the file says."""
+    given: Given | None = None
+    """The interval if all that is unknown is as this file has it, where that is a narrower one."""
 
 
 class ReplayError(Table):

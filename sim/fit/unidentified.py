@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 
 from lb.config import Calibration, Scenario, changed
 from lb.errors import ConfigError, UsageError
+from sim.fit.said import Keys, said
 
-Keys = dict[str, object]
-"""As `lb.config.changed` takes them."""
 NO_END = 1_000
 """A number from which it is none, as calibrations have it: nobody has so many workers."""
 NAMED = 3
@@ -29,14 +28,15 @@ def unknowns(calibration: Calibration | None) -> list[tuple[Keys, Keys]]:
     kinds: dict[str, tuple[Keys, Keys]] = {}
     for row in () if calibration is None else calibration.unknown:
         low, high = kinds.setdefault(kind_of(row.key), ({}, {}))
-        low[row.key], high[row.key] = row.low, row.high
+        low |= row.settings("low")
+        high |= row.settings("high")
     return list(kinds.values())
 
 
 def at(scenario: Scenario, keys: Mapping[str, object]) -> Scenario:
     """With these ends. Raises ConfigError for a key that the file does not have."""
     try:
-        return changed(scenario, keys)
+        return changed(scenario, said(scenario, keys))
     except UsageError as error:
         raise ConfigError([f"{scenario.place('calibration')}: {error}"]) from None
 

@@ -60,7 +60,7 @@ def _row(row: Backend) -> list[str]:
         queue += " slowing"
     return [
         *(row.name, workers, queue, law),
-        *(milliseconds(row.service.mean), interval(row.service.cv), str(station.never_more)),
+        *(milliseconds(row.mean), interval(row.cv), str(station.never_more)),
     ]
 
 

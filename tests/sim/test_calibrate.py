@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lb.config import Exponential, Lognormal, Scenario
+from lb.config import Exponential, Lognormal, Scenario, changed
 from lb.errors import ConfigError
 from lb.traces.observed import OUTCOMES, Observing
+from lb.units import seconds
 from sim import calibrate
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate import Calibration
@@ -65,10 +66,38 @@ def test_what_never_waits_is_a_range() -> None:
     keys = {row.key: (row.low, row.high) for row in found.unknown}
     most = found.backends[0].station.never_more
     low, high = keys["backend.0.model.workers"]
-    assert most - 1 <= int(low) <= most  # of the most that were ever there, one may have waited
+    assert most - 2 <= int(low) <= most  # of the most that were ever there, some may have shared
     assert high == 1000
     assert keys["backend.0.model.discipline"] == ("fifo", "ps")
     assert f"never more than {most} in flight" in found.unknown[0].why
+
+
+def test_a_backend_that_nobody_waited_at_takes_what_stays_take_and_its_range_has_pairs() -> None:
+    text = scenario('{ service = "exponential:450ms", workers = 20 }', rate=10, seconds=22)
+    found = calibrate(recorded(text.replace("seed = 4", "seed = 2"), 0.0003), quick=True)
+    (backend,), (unknown, _) = found.backends, found.unknown
+    stays = backend.station.stays
+    assert backend.station.hypothesis.workers == stays.most
+    assert backend.service.mean.value == pytest.approx(float(stays.sojourn.mean()), rel=0.01)
+    fewer = {row.key.rpartition(".model.")[2]: row for row in unknown.also}
+    assert int(unknown.low) < stays.most - 1
+    assert fewer["discipline"].low == "ps"  # of whom each stay is shared, and its service shorter
+    shorter = seconds(str(fewer["service.mean"].low))
+    assert shorter < 0.95 * backend.service.mean.value
+    assert backend.mean.low is not None
+    assert backend.service.mean.low is not None
+    assert backend.mean.low < shorter  # the interval holds every station that is about as likely
+    told = found.scenario.calibration
+    assert told is not None
+    (mean,) = (row for row in told.estimate if row.key.endswith("service.mean"))
+    assert mean.given is not None
+    assert seconds(str(mean.given.low)) == pytest.approx(backend.service.mean.low, rel=1e-3)
+    ends = (changed(found.scenario, unknown.settings(end)) for end in ("low", "high"))
+    few, many = (it.backends[0].model for it in ends)
+    assert few is not None
+    assert many is not None
+    assert (few.workers, few.discipline, few.service.mean) == (unknown.low, "ps", shorter)
+    assert many.service.mean == pytest.approx(backend.service.mean.value, rel=1e-3)
 
 
 def test_ways_are_told_from_service_where_somebody_waits() -> None:

@@ -15,8 +15,9 @@ from sim import Loss, WhatIf, predict
 from sim.fit.predict import doubt, replayed, sample
 from sim.fit.predict.gate import Answer
 from sim.fit.predict.origin import edited
-from sim.fit.predict.parameters import said, sets, variances
+from sim.fit.predict.parameters import sets, variances
 from sim.fit.predict.runs import coupled
+from sim.fit.said import said
 from sim.fit.seen import Seen
 from sim.fit.unidentified import unknowns
 from sim.fit.witnessed import witnessed

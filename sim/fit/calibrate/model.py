@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lb.config import Deterministic, Exponential, Unknown
+from lb.config import Deterministic, Ends, Exponential, Unknown
+from lb.units import duration
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.arrivals import Process
 from sim.fit.calibrate.keys import Keys
 from sim.fit.calibrate.services import Service
 from sim.fit.calibrate.station import TELLING, UNBOUNDED, Station
+from sim.fit.calibrate.stays import Hypothesis
 from sim.fit.calibrate.troubles import Trouble
 from sim.fit.seen import Seen
 from sim.model.laws import Floats
+
+ALIKE = 0.002
+"""Of a mean, what it may differ by at the ends of what is unknown without a word."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,16 @@ class Backend:
     """What speaks against the whole model; empty where nothing does."""
     guessed: bool = False
     """Whether it is another one's, for want of answers."""
+
+    @property
+    def mean(self) -> Estimate:
+        """Of services, its interval over all stations that are about as likely."""
+        return _over(self.service.mean, *self.station.span(0))
+
+    @property
+    def cv(self) -> Estimate:
+        """Of services, likewise."""
+        return _over(self.service.cv, *self.station.span(1))
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,7 @@ class Fitted:
         told: dict[str, Estimate] = {}
         for place, row in enumerate(self.backends):
             at = f"backend.{place}.model"
-            told[f"{at}.service.mean"] = row.service.mean
+            told[f"{at}.service.mean"] = row.mean
             if row.service.law.best.key and row.service.shape.low is not None:
                 told[f"{at}.service.{row.service.law.best.key}"] = row.service.shape
             station = row.station
@@ -97,6 +112,18 @@ class Fitted:
                 told[f"fault.{number}.rate"] = fault.rate
         return told
 
+    @property
+    def given(self) -> dict[str, Estimate]:
+        """Those of `estimates` that are more certain where all that is unknown is as the file
+        has it.
+        """
+        means = {
+            f"backend.{place}.model.service.mean": row.service.mean
+            for place, row in enumerate(self.backends)
+        }
+        whole = self.estimates
+        return {key: it for key, it in means.items() if it != whole[key]}
+
     @cached_property
     def unknown(self) -> tuple[Unknown, ...]:
         """What the recording cannot tell, as ranges."""
@@ -106,20 +133,58 @@ class Fitted:
         return tuple(found)
 
 
+def _over(it: Estimate, least: float, most: float) -> Estimate:
+    low = None if it.low is None else it.low * least
+    return replace(it, low=low, high=None if it.high is None else it.high * most)
+
+
 def _unknown(at: str, row: Backend) -> list[Unknown]:
     station, found = row.station, []
     own = station.hypothesis
+    fewest, most = (
+        next((it for it in station.open if it.workers == end), own)
+        for end in (station.fewest, station.most)
+    )
     if station.most is None:
         why = f"never more than {station.never_more} in flight at {row.name}: workers unknown, "
         why += f"at least {station.fewest}"
-        found.append(Unknown(key=f"{at}.workers", low=station.fewest, high=UNBOUNDED, why=why))
+        also = _also(at, row, fewest, own)
+        found.append(
+            Unknown(key=f"{at}.workers", low=station.fewest, high=UNBOUNDED, why=why, also=also)
+        )
     elif station.most > station.fewest:
         why = f"{station.fewest} to {station.most} workers at {row.name} are about as likely"
-        found.append(Unknown(key=f"{at}.workers", low=station.fewest, high=station.most, why=why))
+        also = _also(at, row, fewest, most)
+        found.append(
+            Unknown(key=f"{at}.workers", low=station.fewest, high=station.most, why=why, also=also)
+        )
     if len(station.disciplines) > 1:
         why = f"too few waited or shared a worker at {row.name} to tell fifo from ps"
-        if station.margin >= TELLING:
+        if station.most is not None and station.margin >= TELLING:
             why = f"{own.discipline} is likelier at {row.name}, by too little with times so rough"
         other = "ps" if own.discipline == "fifo" else "fifo"
-        found.append(Unknown(key=f"{at}.discipline", low=own.discipline, high=other, why=why))
+        likely = next((it for it in station.open if it.discipline == other), own)
+        also = () if station.most is None else _also(at, row, own, likely, workers=True)
+        found.append(
+            Unknown(key=f"{at}.discipline", low=own.discipline, high=other, why=why, also=also)
+        )
     return found
+
+
+def _also(
+    at: str, row: Backend, low: Hypothesis, high: Hypothesis, *, workers: bool = False
+) -> tuple[Ends, ...]:
+    """What else a station has at either end, where it is not as the file has it."""
+    own = row.station.hypothesis
+    found = []
+    if workers:
+        if {low.workers, high.workers} != {own.workers}:
+            found.append(Ends(key=f"{at}.workers", low=low.workers, high=high.workers))
+    elif {low.discipline, high.discipline} != {own.discipline}:
+        found.append(Ends(key=f"{at}.discipline", low=low.discipline, high=high.discipline))
+    spans, mean = row.station.spans, row.service.mean.value
+    times = [spans.get(it, (1.0, 1.0))[0] for it in (low, high)]
+    if any(abs(it - 1) > ALIKE for it in times):
+        ends = [duration(float(f"{max(mean * it, 0.0):.5g}")) for it in times]
+        found.append(Ends(key=f"{at}.service.mean", low=ends[0], high=ends[1]))
+    return tuple(found)

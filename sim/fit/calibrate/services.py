@@ -108,6 +108,8 @@ def _one_law(unit: list[Floats], own: list[LawFit], together: LawFit) -> bool:
 def _near(unit: list[Floats], together: LawFit) -> bool:
     """Whether no backend's sample is further from the common one than chance has it."""
     edges = together.cells.edges
+    if not len(edges):
+        return True  # all within what clocks blur
     common = np.cumsum(together.cells.counts)[:-1] / together.cells.number
     for one in unit:
         seen = np.searchsorted(np.sort(one), edges, side="right") / len(one)

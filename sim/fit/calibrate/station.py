@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -62,6 +63,8 @@ class Station:
     """By how much the likelihood of the other discipline is worse, as a logarithm."""
     contention: tuple[float, float] = (0.0, 0.0)
     """Between what it lies; both 0 where nothing slows down."""
+    likely: tuple[Hypothesis, ...] = ()
+    """All that are about as likely, and the likeliest of either discipline; best first."""
 
     @property
     def services(self) -> Floats:
@@ -77,9 +80,39 @@ class Station:
         return np.maximum(attained, 0.0)
 
     @property
+    def open(self) -> tuple[Hypothesis, ...]:
+        """Those of `likely` that it may be."""
+        return tuple(it for it in self.likely if it.discipline in self.disciplines)
+
+    @cached_property
+    def spans(self) -> dict[Hypothesis, tuple[float, float]]:
+        """How many times as long the mean service is, and how many times as large its coefficient
+        of variation, with each of `open`.
+        """
+        mean, cv = _mean_and_cv(self.services)
+        found = {}
+        for other in self.open:
+            it = replace(other, overhead=self.hypothesis.overhead)
+            its_mean, its_cv = _mean_and_cv(self.stays.services(it)[self.stays.whole])
+            usable = min(mean, its_mean, cv, its_cv) > 0
+            found[other] = (its_mean / mean, its_cv / cv) if usable else (1.0, 1.0)
+        return found
+
+    def span(self, which: Literal[0, 1]) -> tuple[float, float]:
+        """The least and the most of `spans`, of means (0) or coefficients of variation (1)."""
+        every = [1.0, *(it[which] for it in self.spans.values())]
+        return min(every), max(every)
+
+    @property
     def never_more(self) -> int:
         """How many were in flight together at most."""
         return self.stays.most
+
+
+def _mean_and_cv(sample: Floats) -> tuple[float, float]:
+    if not len(sample) or (mean := float(sample.mean())) <= 0:
+        return 0.0, 0.0
+    return mean, float(sample.std()) / mean
 
 
 def stays_of(visits: Visits, resolution: float, quick_errors: bool) -> Stays:
@@ -218,24 +251,34 @@ def station(stays: Stays, overhead: float, *, usl: bool = True) -> Station:
     else:
         same = [one for one in ranked if one.hypothesis.discipline == own.discipline]
     near = [it.hypothesis.workers for it in same if it.value > best.value - TELLING]
+    likely = [it.hypothesis for it in ranked if it.value > best.value - TELLING]
     # With as many workers as were ever there nobody waits, nor shares.
     free = stays.most > 1 or own.workers >= stays.most
     alike = [one for one in ranked if one.hypothesis.workers == stays.most]
     unbound = free and any(one.value > best.value - TELLING for one in alike) and not own.usl
     if own.usl is not None:
         unbound = max(near, default=own.workers) >= stays.most
-    fewest = min([*near, own.workers])
     other: Discipline = "ps" if own.discipline == "fifo" else "fifo"
     rest = [one.value for one in ranked if one.hypothesis.discipline == other]
     margin = best.value - max(rest, default=-math.inf)
     told: tuple[Discipline, ...] = (own.discipline,)
-    if margin < TELLING * _coarse(stays) or (unbound and own.workers >= stays.most):
+    unwaited = unbound and (own.usl is None or own.workers >= stays.most)
+    if margin < TELLING * _coarse(stays) or unwaited:
         told = ("fifo", "ps") if own.discipline == "fifo" else ("ps", "fifo")
-    if unbound and fewest < own.workers and own.usl is None:
-        own = replace(own, workers=fewest)
+    if own.usl is None:
+        near = [it.workers for it in likely if it.discipline in told]
+    fewest = min([*near, own.workers])
     most = None if unbound else max([*near, own.workers])
+    if unbound and own.usl is None:
+        # Fewer workers need a law and a load that happen to look as if nobody waited.
+        own = next(it.hypothesis for it in alike if it.value > best.value - TELLING)
+        told = ("fifo", "ps") if own.discipline == "fifo" else ("ps", "fifo")
+    if own.usl is not None:
+        likely = [it.hypothesis for it in same if it.value > best.value - TELLING]
     ends = (0.0, 0.0) if own.usl is None else _ends(stays, best)
-    return Station(stays, own, fewest, most, told, margin, ends)
+    if not (unbound or any(it.discipline == other for it in likely)):
+        likely += [it.hypothesis for it in ranked if it.hypothesis.discipline == other][:1]
+    return Station(stays, own, fewest, most, told, margin, ends, tuple(likely))
 
 
 def _coarse(stays: Stays) -> float:

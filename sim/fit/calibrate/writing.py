@@ -161,13 +161,21 @@ def _origin(fitted: Fitted, error: Mapping[str, float]) -> dict[str, Any]:
     }
     if error:
         told["error"] = {name: round(it, 4) for name, it in error.items()}
-    told["unknown"] = [row.model_dump() for row in fitted.unknown]
+    told["unknown"] = [
+        {name: it for name, it in row.model_dump().items() if it != ()} for row in fitted.unknown
+    ]
+    given = fitted.given
     told["estimate"] = [
         {
             "key": key,
             "value": _told(key, it.value),
             "low": _told(key, it.low),
             "high": _told(key, it.high),
+            **(
+                {"given": {"low": _told(key, given[key].low), "high": _told(key, given[key].high)}}
+                if key in given
+                else {}
+            ),
         }
         for key, it in fitted.estimates.items()
         if key != "rate" and it.low is not None and it.high is not None
@@ -282,7 +290,7 @@ def _of_backend(row: Backend) -> Iterator[str]:
         yield f"{row.name}: hardly seen; this is the model of another backend."
         return
     yield f"{row.name}: {len(row.sample)} answers, {station.never_more} in flight at most."
-    yield f"Mean service {milliseconds(service.mean)}, cv {interval(service.cv)}."
+    yield f"Mean service {milliseconds(row.mean)}, cv {interval(row.cv)}."
     best = service.law.best
     if best.name == EMPIRICAL:
         yield "No law fits: what was measured is kept."

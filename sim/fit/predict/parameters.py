@@ -8,17 +8,17 @@ the parameters had done it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 import numpy as np
 
-from lb.config import Calibration, Scenario
-from lb.config.laws import Bimodal, Empirical, Uniform
+from lb.config import Calibration
 from lb.errors import LbError
 from lb.units import seconds
-from sim.fit.unidentified import Keys, kind_of
+from sim.fit.said import Keys
+from sim.fit.unidentified import kind_of
 from sim.model.laws import Floats
 
 FEWEST, MOST = 40, 120
@@ -50,7 +50,8 @@ def sets(calibration: Calibration | None, seed: int) -> Sets:
     rows = () if calibration is None else calibration.estimate
     known: dict[tuple[str, float, float, float], list[str]] = {}
     for row in rows:
-        numbers = _ordered(row.low, row.value, row.high)
+        within = row.given or row
+        numbers = _ordered(within.low, row.value, within.high)
         if numbers is not None:
             known.setdefault((kind_of(row.key), *numbers), []).append(row.key)
     if not known:
@@ -78,36 +79,6 @@ def _ordered(*three: object) -> tuple[float, float, float] | None:
         return None
     whole = all(isinstance(it, int) for it in three)
     return (low, value, high) if 0 < low <= value <= high and low < high and not whole else None
-
-
-def said(scenario: Scenario, keys: Mapping[str, object]) -> Keys:
-    """`keys` as the file can say them: not every law has a mean, or a cv, of its own."""
-    found = dict(keys)
-    for place, (_, model) in enumerate(scenario.modelled()):
-        at = f"backend.{place}.model"
-        mean, cv = f"{at}.service.mean", f"{at}.service.cv"
-        law = model.service
-        if mean not in keys or not isinstance(law, Uniform | Bimodal | Empirical):
-            continue
-        new, spread = float(str(found.pop(mean))), found.pop(cv, None)
-        match law:
-            case Uniform():
-                half = (
-                    math.sqrt(3 * law.squared_cv) if spread is None else 3**0.5 * float(str(spread))
-                )
-                half = min(half, 1.0)  # nothing takes less than no time
-                found |= {
-                    f"{at}.service.low": new * (1 - half),
-                    f"{at}.service.high": new * (1 + half),
-                }
-            case Bimodal():
-                found[f"{at}.service.values"] = [it * new / law.mean for it in law.values]
-            case Empirical():  # what was measured stays, and is done so much faster
-                points = [(0.0, 1.0)] if model.speed is None else model.speed.points
-                faster = [[time, speed * law.mean / new] for time, speed in points]
-                shape = "step" if model.speed is None else model.speed.shape
-                found[f"{at}.speed"] = {"points": faster, "shape": shape}
-    return found
 
 
 def _at(z: float, low: float, value: float, high: float) -> float:

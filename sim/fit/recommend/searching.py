@@ -21,6 +21,7 @@ from sim.fit.recommend.sampling import Sampler, Setting, growing, of_length
 from sim.fit.recommend.scores import Score, estimates, score
 from sim.fit.recommend.selection import FEWEST, FIRST, Selection, select
 from sim.fit.recommend.weights import ALGORITHMS, best_weights
+from sim.fit.said import said
 from sim.fit.unidentified import in_words, lightest
 
 BUDGET = 12e6
@@ -305,8 +306,10 @@ def _ends(scenario: Scenario) -> list[tuple[dict[str, Any], Scenario]]:
     rows = () if scenario.calibration is None else scenario.calibration.unknown
     found = []
     for end in ("low", "high"):
-        settings = {row.key: getattr(row, end) for row in rows}
-        there = changed(scenario, settings)
+        settings: dict[str, Any] = {row.key: getattr(row, end) for row in rows}
+        for row in rows:  # what goes with an end decides over what is unknown by itself
+            settings |= {it.key: getattr(it, end) for it in row.also}
+        there = changed(scenario, said(scenario, settings))
         if there != scenario:
             found.append((settings, there))
     return found
