@@ -62,8 +62,10 @@ class Visits:
 
     @property
     def worked(self) -> Flags:
-        """Whether the backend may have worked at it: it heard of it, and had some time."""
-        worked: Flags = self.reached & (self.ended > self.started)
+        """Whether the backend may have worked at it: it heard of it, and answered (be it within a
+        tick of the clock) or had some time.
+        """
+        worked: Flags = self.reached & ((self.ended > self.started) | self.answered)
         return worked
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from lb.config import Exponential, Lognormal, Scenario, changed
 from lb.errors import ConfigError
-from lb.traces.observed import OUTCOMES, Observing
+from lb.traces.observed import OUTCOMES, Observed, Observing
 from lb.units import seconds
 from sim import calibrate
 from sim.analysis.statistics import Estimate
@@ -24,7 +24,7 @@ from sim.fit.calibrate.station import Station
 from sim.fit.calibrate.stays import Hypothesis, Stays
 from sim.fit.calibrate.twins import doubted
 from sim.fit.seen import Seen
-from sim.model.laws import draw
+from sim.model.laws import Floats, draw
 from tests.sim.observations import recorded, scenario
 
 EXPONENTIAL = '{ service = "exponential:20ms", workers = 2 }'
@@ -225,3 +225,39 @@ def test_a_discipline_that_a_twin_speaks_against_is_a_range() -> None:
     assert (first.disciplines, second.disciplines) == (("ps", "fifo"), ("fifo",))
     apart = Estimate(0.04, 0.039, 0.041)
     assert doubted([one, other], [mean, apart]) == [one, other]
+
+
+def of_whole_seconds(durations: Floats) -> Observed:
+    """Two backends in turns, stamps of whole seconds spread over these, as of an access log."""
+    seen = Observing("access.log")
+    for n, took in enumerate(durations.tolist()):
+        at = n / 40
+        request = seen.request(at, at + took)
+        seen.attempt(request, f"b{n % 2}", at, at, at + took, at + took)
+    return seen.done(resolution=1.0)
+
+
+def test_durations_may_be_finer_than_the_stamps_of_a_log() -> None:
+    rng = np.random.default_rng(1)
+    found = calibrate(of_whole_seconds(np.round(rng.exponential(0.03, 600), 3)), quick=True)
+    for row in found.backends:
+        assert row.service.mean.value == pytest.approx(0.03, rel=0.15)
+        assert len(row.service.law.cells.edges) > 5  # so that laws can be told apart
+
+
+def test_services_shorter_than_a_tick_are_refused_and_those_of_one_backend_are_half_a_tick() -> (
+    None
+):
+    with pytest.raises(ConfigError, match=r"less than a tick of its clock, 1ms.*\$msec"):
+        calibrate(of_whole_seconds(np.zeros(600)), quick=True)
+    durations = np.round(np.random.default_rng(1).exponential(0.03, 600), 3)
+    durations[1::2] = 0.0
+    found = calibrate(of_whole_seconds(durations), quick=True)
+    assert found.backends[1].service.mean.value == pytest.approx(0.0005)
+
+
+def test_one_law_is_told_of_samples_that_a_clock_cannot_divide() -> None:
+    rng = np.random.default_rng(1)
+    samples = [rng.exponential(0.02, 300), rng.exponential(0.02, 300)]
+    made = services(samples, [0.0, 0.0], grain=1.0, jitter=1.0)
+    assert [one.law.cells.number for one in made] == [600, 600]

@@ -34,6 +34,7 @@ from sim.fit.calibrate.services import Service, of_keys, services
 from sim.fit.calibrate.speeds import at_speed, speeds
 from sim.fit.calibrate.station import Station
 from sim.fit.calibrate.stays import Hypothesis, Stays
+from sim.fit.calibrate.ticks import at_least, short_of, tick
 from sim.fit.calibrate.troubles import quick_errors, troubles
 from sim.fit.calibrate.twins import doubted
 from sim.fit.seen import Seen, Visits
@@ -96,13 +97,12 @@ def calibrate(
     whole = [int(np.count_nonzero(one.whole)) for one in stays]
     known = [n for n, answers in enumerate(whole) if answers >= stations.FEWEST]
     if not known:
-        why = f"{max(whole, default=0)} answers that took any time are the most of one backend"
+        why = f"{max(whole, default=0)} answers are the most of one backend"
         raise ConfigError([f"{it.observed.source}: {why}; a model takes {stations.FEWEST}"])
+    grain = tick(stays, resolution)
     if it.observed.share < 1.0:
-        way, told = (
-            Way(Estimate(0.0, 0.0, 0.0), identified=False),
-            _sampled(it, known, visits, stays),
-        )
+        way = Way(Estimate(0.0, 0.0, 0.0), identified=False)
+        told = _sampled(it, known, visits, stays)
     else:
         way, found = _stations([_head(stays[n]) for n in known], usl=not quick)
         told = [replace(one, stays=stays[n]) for n, one in zip(known, found, strict=True)]
@@ -127,8 +127,10 @@ def calibrate(
     if dependent is not None:
         pairs = zip(blurs, samples, samples_of_law, strict=True)
         blurs = [math.hypot(blur, of_keys(one, freed)) for blur, one, freed in pairs]
-    grain = max(resolution, 1e-6)
-    made = services(samples_of_law, blurs, grain, max(resolution, JITTER))
+    short = short_of(samples, grain, it.observed.source)
+    samples, samples_of_law = (at_least(it, grain, short) for it in (samples, samples_of_law))
+    blurs = [max(blur, grain / 2 * no) for blur, no in zip(blurs, short, strict=True)]
+    made = services(samples_of_law, blurs, grain, max(grain, JITTER))
     told = doubted(told, [one.mean for one in made])
     backends = _backends(it, known, told, made, samples, courses)
     faults = tuple(

@@ -245,9 +245,9 @@ def _readable(value: Any) -> Any:
 
 
 def _in_its_unit(value: float) -> str:
-    if not value or value >= 3600:
+    if value < UNITS[-1][1] or value >= 3600:
         return duration(value)
-    unit, size = next((row for row in UNITS if value >= row[1]), ("us", 1e-6))
+    unit, size = next(row for row in UNITS if value >= row[1])
     return f"{value / size:.{DIGITS}g}{unit}" if value / size < 10**DIGITS else duration(value)
 
 
