@@ -24,6 +24,7 @@ from sim.fit.witnessed import witnessed
 from sim.model.arrivals import Schedule
 from tests.sim.test_predict import file, recorded
 
+KNOWN = {"from": "x.rec", "requests": 10, "seconds": 60.0, "error": {"mean": 0.01, "p50": 0.01}}
 FIXED = {"backend.1.model.workers": 1, "backend.model.service": "exponential:26.2ms"}
 
 
@@ -79,6 +80,15 @@ def test_a_file_says_what_it_was_made_as() -> None:
     assert any("has been changed since: backend.0.m" in it for it in told.told.remarks)
     other = changed(slower, {"calibration.from": "night.rec"})
     assert predict(other, [], recorded(), replications=12).gate.cure.startswith("calibrate from")
+
+
+def test_many_that_fail_are_told_whatever_becomes_of_the_others() -> None:
+    there = changed(file(), {"run.requests": 900, "calibration": KNOWN})
+    asked = WhatIf(keys={"timeouts.attempt": "12ms", "retries.max": 0, "outliers.enabled": False})
+    change = predict(there, [asked], metric="p50", replications=4)[str(asked)]
+    assert change.told
+    assert not change.recommended
+    assert "more requests would fail" in change.why
 
 
 def test_what_a_change_hangs_on_is_named() -> None:

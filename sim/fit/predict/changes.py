@@ -206,8 +206,9 @@ def compared(
     lost = _more_lost(plan, now, other)
     told_of = gate.passed and apart
     better = told_of and high < 0 and -whole.value > _own(gate, metric)
-    if better and lost:
-        better, why = False, lost
+    if lost and gate.passed:  # whatever becomes of the latency of the others
+        worse = apart and whole.value > 0
+        told_of, better, why = True, False, f"{why}; {lost}" if worse else lost
     return Change(view, metric, "", changes, whole, apart, told_of, better, why)
 
 
