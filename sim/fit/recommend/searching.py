@@ -256,6 +256,8 @@ def _loads(found: Recommendation, sampler: Sampler) -> None:
         budget = sampler.left(LOADED) * share / 2
         given = found.scenario, row.algorithm, found.aims
         row.headroom = headroom(sampler, *given, budget)
+        if row.headroom is None and row is best:  # too little for several is enough for one
+            row.headroom = headroom(sampler, *given, sampler.left(LOADED) * FOR_BEST)
         row.one_lost = with_one_lost(sampler, *given, budget)
 
 
