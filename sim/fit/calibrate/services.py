@@ -21,8 +21,8 @@ from sim.fit.calibrate.spread import cv_interval
 from sim.model.laws import Floats
 
 RAISED = 0.15
-"""How far skewness may raise the lower end of a mean's interval, of Student's t: by more, those
-of a Pareto law of alpha 2.2 have it above the mean twice as often as they should."""
+"""How far skewness may raise the lower end of a mean's interval, of Student's t: raised more, it
+lies above the mean of a Pareto law of alpha 2.2 twice as often as it should."""
 
 
 @dataclass(frozen=True)
