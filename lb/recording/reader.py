@@ -122,7 +122,8 @@ class Log:
             header = header_of(row, version)
         except (KeyError, TypeError, ValueError) as error:
             made_by = row.get("lb", "an unknown version")
-            why = f"the header, made by lb {made_by}, does not fit this version: {error}"
+            told = f"{error} is missing" if isinstance(error, KeyError) else error
+            why = f"the header, made by lb {made_by}, does not fit this version: {told}"
             raise BadRecording(start + HEAD.size, why) from None
         before, self._part = self._part, header
         if before is not None and not before.precedes(header):
