@@ -117,6 +117,8 @@ def calibrate(
     samples = [
         one * at_speed(at, points) for one, at, points in zip(raw, begun, courses, strict=True)
     ]
+    short = short_of(samples, grain, it.observed.source)
+    samples = at_least(samples, grain, short)
     spread = 0.5 * ((way.overhead.high or 0.0) - (way.overhead.low or 0.0))
     blurs = [spread * float(1 - one.stays.waited(one.hypothesis).mean()) for one in told]
     dependent, factors, samples_of_law = _by_key(it, known, visits, stays, samples)
@@ -127,8 +129,6 @@ def calibrate(
     if dependent is not None:
         pairs = zip(blurs, samples, samples_of_law, strict=True)
         blurs = [math.hypot(blur, of_keys(one, freed)) for blur, one, freed in pairs]
-    short = short_of(samples, grain, it.observed.source)
-    samples, samples_of_law = (at_least(it, grain, short) for it in (samples, samples_of_law))
     blurs = [max(blur, grain / 2 * no) for blur, no in zip(blurs, short, strict=True)]
     made = services(samples_of_law, blurs, grain, max(grain, JITTER))
     told = doubted(told, [one.mean for one in made])

@@ -149,8 +149,9 @@ def _unknown(at: str, row: Backend) -> list[Unknown]:
         why = f"never more than {station.never_more} in flight at {row.name}: workers unknown, "
         why += f"at least {station.fewest}"
         also = _also(at, row, fewest, own)
+        high = max(UNBOUNDED, station.fewest)
         found.append(
-            Unknown(key=f"{at}.workers", low=station.fewest, high=UNBOUNDED, why=why, also=also)
+            Unknown(key=f"{at}.workers", low=station.fewest, high=high, why=why, also=also)
         )
     elif station.most > station.fewest:
         why = f"{station.fewest} to {station.most} workers at {row.name} are about as likely"

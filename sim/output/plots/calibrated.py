@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from lb.config import Profile
 from sim.fit.calibrate import Backend, Calibration
@@ -17,6 +17,8 @@ from sim.output.plots.style import FAINT, INK, blank, latency_axis, legend, only
 
 MOST_SHOWN = 6
 """Backends in one picture, those with the most answers."""
+TICKS = 4
+"""Along x, whose labels stand beside each other."""
 POINTS = 400
 DRAWN = 20_000
 """Of a law, for its quantiles."""
@@ -32,6 +34,7 @@ def calibrated_services(calibration: Calibration) -> Figure:
         _circumstances(calibration),
         -(-len(rows) // columns),
         columns,
+        share_x=False,
     )
     rng = np.random.default_rng(1)
     for ax, row in zip(panels, rows, strict=False):
@@ -48,6 +51,8 @@ def calibrated_services(calibration: Calibration) -> Figure:
         least, typical = max(float(min(x[0], y[0])), 1e-5), float(np.median(row.sample))
         latency_axis(ax, "x", least, typical, most)
         latency_axis(ax, "y", least, typical, most)
+        few = MaxNLocator(TICKS) if ax.get_xscale() == "linear" else LogLocator(numticks=TICKS)
+        ax.xaxis.set_major_locator(few)
         name = "kept as it was" if law.best.name == EMPIRICAL else law.best.name
         ax.set_xlabel(f"{shortened(row.name)}: {name}")
     panels[0].set_ylabel("seen")
@@ -65,6 +70,7 @@ def calibrated_stays(calibration: Calibration) -> Figure:
         _circumstances(calibration),
         -(-len(rows) // columns),
         columns,
+        share_x=False,
     )
     for ax, row in zip(panels, rows, strict=False):
         stays = row.station.stays

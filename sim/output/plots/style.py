@@ -155,10 +155,12 @@ def blank(
     rows: int = 1,
     columns: int = 1,
     *,
+    share_x: bool = True,
     share_y: bool = False,
     height: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
-    """An empty picture of panels, row by row: those below each other have one x axis.
+    """An empty picture of panels, row by row: those below each other have one x axis, if
+    `share_x`.
 
     `height` is in pixels; where none is given, every row has enough of them.
     """
@@ -166,7 +168,10 @@ def blank(
     figure = Figure((PIXELS[0] / DPI, inches), DPI, facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     FigureCanvasAgg(figure)
-    panels = list(figure.subplots(rows, columns, sharex="col", sharey=share_y, squeeze=False).flat)
+    sharing: Literal["col", "none"] = "col" if share_x else "none"
+    panels = list(
+        figure.subplots(rows, columns, sharex=sharing, sharey=share_y, squeeze=False).flat
+    )
     for ax in panels:
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_axisbelow(True)
