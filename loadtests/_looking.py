@@ -1,12 +1,15 @@
-"""What is watched beside the requests: how busy this machine is, and who is in rotation."""
+"""What is looked at beside the requests: how busy this machine is, who is in rotation, and what
+the balancer says it runs.
+"""
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from http.client import HTTPException
 from time import perf_counter
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import gevent
 from _plan import Plan
@@ -16,6 +19,39 @@ from sim.live.clients import longest_answer
 from sim.live.machine import EVERY, Machine
 from sim.live.measurement import Measurement
 from sim.live.watch import Watch
+
+ASKED_FOR = 2.0
+"""Seconds a balancer has to say what it runs."""
+
+
+def runs_another(plan: Plan) -> str:
+    """Why a verdict would be about another algorithm than the balancer says it runs.
+
+    Empty where both are the same, or the balancer does not say.
+    """
+    own, path = plan.scenario.algorithm.name, plan.scenario.server.stats_path
+    told = _algorithm(urljoin(plan.url, path)) if path else ""
+    if told in ("", own):
+        return ""
+    says = "the scenario says" if plan.asked["algorithm"] is None else "--algorithm says"
+    return f"the balancer at {plan.url} runs {told} and {says} {own}: give --algorithm {told}"
+
+
+def _algorithm(url: str) -> str:
+    target = urlsplit(url)
+    client = HTTPClient(
+        target.hostname,
+        target.port or 80,
+        connection_timeout=ASKED_FOR,
+        network_timeout=ASKED_FOR,
+    )
+    try:
+        told = json.loads(client.get(target.path).read())["algorithm"]
+    except (OSError, ValueError, HTTPException, KeyError, TypeError):
+        return ""
+    finally:
+        client.close()
+    return told if isinstance(told, str) else ""
 
 
 class Looking:

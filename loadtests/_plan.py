@@ -46,12 +46,15 @@ class Plan:
     """What is to be sent: the schedule of a file, or its users."""
 
     def __init__(self, asked: dict[str, Any], drawn: Schedule | None = None) -> None:
-        """`asked`: file (its text), source, seed, steps, users, length; also what a worker is sent.
+        """`asked`: file (its text), source, algorithm, seed, steps, users, length.
 
-        `drawn` is what a worker need not draw. Raises ConfigError and UsageError.
+        It is also what a worker is sent; `drawn` is what a worker need not draw. Raises ConfigError
+        and UsageError.
         """
         self.asked = asked
         file = Scenario.parse(asked["file"], asked["source"])
+        if asked["algorithm"] is not None:
+            file = file.with_flags(algorithm=file.chosen(asked["algorithm"]))
         length = asked["length"]
         steps, ends = read_steps(asked["steps"]) if asked["steps"] else (None, None)
         if ends is not None:
@@ -96,6 +99,7 @@ class Plan:
             {
                 "file": text,
                 "source": str(path),
+                "algorithm": options.algorithm or None,
                 "seed": None if seed is None else int(seed),
                 "steps": options.steps,
                 "users": users,

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import _loadtest
 import gevent
 from _hands import Together, Worker
+from _looking import runs_another
 from _panel import Panel
 from _plan import Outputs, Plan, shipped
 from locust import User, events, task
@@ -85,6 +86,12 @@ def _options(parser: LocustArgumentParser) -> None:
         default=DEFAULT,
         help=f"Scenario file, or a shipped one: {', '.join(sorted(shipped()))}.",
     )
+    option(
+        "--algorithm",
+        metavar="NAME",
+        default=None,
+        help="What the balancer runs, in place of the scenario's, as p2c or p2c:choices=3.",
+    )
     option("--seed", type=int, default=None, help="Of the load, in place of the scenario's.")
     option(
         "--steps",
@@ -130,6 +137,8 @@ def _init(environment: Environment, **_: Any) -> None:
         # Locust's own clock of a run starts long before the load.
         options.length, options.run_time = options.run_time, None
         State.plan = plan = Plan.of(options, options.num_users)
+        if options.headless and (other := runs_another(plan)):
+            raise UsageError(other)
         State.outputs = Outputs(options)
         terminal = Terminal(quiet=options.quiet)
         plan.introduce(terminal)
@@ -216,6 +225,9 @@ def _begin(environment: Environment, **_: Any) -> None:
     if environment.web_ui is not None and State.prediction.plan is not plan:
         State.prediction = _loadtest.Prediction(plan)
     State.test = _loadtest.LoadTest(environment, plan, State.prediction)
+    if environment.web_ui is not None and (other := runs_another(plan)):
+        print(other, file=sys.stderr)
+        State.test.hands.trouble.append(other)
 
 
 @events.spawning_complete.add_listener

@@ -8,10 +8,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -275,6 +277,41 @@ def test_a_quiet_run_says_nothing_and_its_status_tells(file: Path, tmp_path: Pat
     assert verdict_in(tmp_path)["requests"] > 0
 
 
+class Stats(BaseHTTPRequestHandler):
+    """Says of every path what the balancer runs."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"algorithm": "least_connections"}')
+
+    def log_message(self, *_: object) -> None:
+        """To nobody."""
+
+
+def test_another_algorithm_than_is_judged_is_refused(file: Path, tmp_path: Path) -> None:
+    file.write_text(file.read_text().replace('"3s"', '"500ms"'))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stats) as server:
+        threading.Thread(target=server.serve_forever).start()
+        host = f"http://127.0.0.1:{server.server_port}"
+        refused = locust("--host", host, "--scenario", file, where=tmp_path)
+        nothing_sent = not (tmp_path / "verdict.json").exists()
+        asked = {"LB_ALGORITHM": "least_connections"}
+        judged = locust("--host", host, "--scenario", file, where=tmp_path, **asked)
+        other = ("--target-kind", "other", "--algorithm", "p2c:choices=3")
+        foreign = locust("--host", host, "--scenario", file, *other, where=tmp_path)
+        server.shutdown()
+    assert refused.returncode == 2
+    assert refused.stdout.splitlines()[-1] == (
+        f"the balancer at {host} runs least_connections and the scenario says round_robin: "
+        "give --algorithm least_connections"
+    )
+    assert nothing_sent
+    assert judged.returncode in STATUS.values()
+    assert "least_connections: measured beside predicted" in judged.stdout
+    assert "p2c: measured beside predicted" in foreign.stdout, "which nobody asks what it runs"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 def test_a_full_stdout_ends_it_before_anything_is_sent(file: Path, tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -310,6 +347,7 @@ def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:
         (["--scenario", "wrong.toml"], 3, "wrong.toml:1 algorithm.name: unknown algorithm"),
         (["--host", "127.0.0.1:8080"], 2, "--host '127.0.0.1:8080': write http://host:port"),
         (["--seed", "-1"], 2, "--seed -1: "),
+        (["--algorithm", "p3c"], 2, "unknown algorithm 'p3c'"),
         (["--verdict", "wrong.toml/v.json"], 1, "cannot write to wrong.toml: not a directory"),
         (["--master", "--worker"], 2, "--master and --worker are two processes; give one of them"),
         (["--steps", "9"], 2, "--steps '9': '9' is no step: how many, a colon, how long"),
