@@ -8,7 +8,7 @@ and longer times (Cox and Lewis 1966).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,16 +24,21 @@ from lb.config import (
 )
 from lb.config.pace import quickened
 from sim.analysis.statistics import Estimate
+from sim.fit.calibrate.cdfs import FAMILIES
 from sim.fit.calibrate.courses import Course, courses
 from sim.fit.calibrate.covered import covered
-from sim.fit.calibrate.laws import EMPIRICAL, LawFit, fit, fit_of
+from sim.fit.calibrate.laws import EMPIRICAL, Fit, LawFit, fit, fit_of
 from sim.fit.calibrate.modulated import modulated
+from sim.fit.calibrate.stood import stood
 from sim.model.laws import Floats
 
 REGULAR = 0.1
 """Coefficient of variation of gaps below which they are equal but for noise."""
 CROWDED = 1.3
 """How much rarer instants must be than requests for these to come in batches."""
+CLOSE = 0.25
+"""Of what counts as one instant, the distance within batches; chance, or a high rate for a while,
+spreads it evenly."""
 PER_BIN = 3.0
 """Requests in the shortest bin, on average."""
 STRANGE = 4.0
@@ -56,6 +61,8 @@ class Process:
     gaps: LawFit
     seconds: float
     """What it was fitted to."""
+    times: Floats = field(compare=False)
+    """The arrivals it was fitted to, ascending from the first of them."""
     remarks: tuple[str, ...] = ()
 
     def quickened(self, factor: float) -> Process:
@@ -68,8 +75,9 @@ class Process:
 
 def process(times: Floats, resolution: float) -> Process:
     """What sent requests at `times`, ascending, seconds from the first; long silences of which no
-    traffic is the reason are cut out.
+    traffic is the reason are cut out, and stops of the machine that sent or recorded them.
     """
+    times, still = stood(times)
     times, cut = covered(times)
     number, seconds = len(times), float(times[-1] - times[0])
     rate = (number - 1) / seconds
@@ -77,15 +85,17 @@ def process(times: Floats, resolution: float) -> Process:
     cv = float(gaps.std() / gaps.mean())
     excess, scale = _dispersion(times, rate)
     law = fit(gaps, max(resolution, 1e-6))
-    remarks = (*cut, *_silences(times, rate, cv))
+    remarks = (*still, *cut, *_silences(times, rate, cv))
 
-    def found(table: ArrivalsTable, gains: dict[str, float]) -> Process:
+    def found(table: ArrivalsTable, gains: dict[str, float], *more: str) -> Process:
         ranked = tuple(sorted(gains.items(), key=lambda it: -it[1]))
         spread = {"poisson": 1.0, "deterministic": cv, "renewal": cv}.get(ranked[0][0])
         spread = math.sqrt(max(scale, 1.0)) if spread is None else spread
         half = 1.96 * spread * rate / math.sqrt(number)
         told = Estimate(rate, max(rate - half, 0.0), rate + half)
-        return Process(table, told, ranked, scale, cv, law, seconds, remarks)
+        # Whichever law it is, what is written offers as many requests as were seen.
+        exact = quickened(table, rate / table.mean_rate(seconds, float(number)))
+        return Process(exact, told, ranked, scale, cv, law, seconds, times, (*remarks, *more))
 
     poisson = Poisson(process="poisson", rate=rate)
     if cv < REGULAR:
@@ -95,8 +105,12 @@ def process(times: Floats, resolution: float) -> Process:
     gains: dict[str, float] = {"poisson": 0.0}
     tables: dict[str, ArrivalsTable] = {"poisson": poisson}
     half_log = 0.5 * math.log(number)
-    if (renewal := _renewal(law, gaps, number)) is not None:
-        gains["renewal"], tables["renewal"] = renewal
+    follow = _follow(gaps)
+    tied = abs(follow) > 4 / math.sqrt(len(gaps))
+    if not tied or (follow < 0 and cv < 1):
+        for gain, renewal in _renewals(law, gaps, cv):
+            if gain > gains.get("renewal", 0.0):
+                gains["renewal"], tables["renewal"] = gain, renewal
     if abs(excess) > STRANGE:
         counts, width = _binned(times, rate)
         base = _poisson_bins(counts)
@@ -110,7 +124,16 @@ def process(times: Floats, resolution: float) -> Process:
                 gains["mmpp"] = model.log_likelihood - base - 3 * half_log
                 tables["mmpp"] = Mmpp(process="mmpp", rates=model.rates, dwell=model.dwell)
     best = max(gains, key=lambda name: gains[name])
-    return found(tables[best], gains)
+    return found(tables[best], gains, *_misfit(best, law, cv, tied=tied))
+
+
+def _misfit(best: str, law: LawFit, cv: float, *, tied: bool) -> list[str]:
+    """In what gaps differ from those of the process."""
+    if best == "renewal" and tied:
+        return ["long gaps follow short ones, as of a schedule; each is drawn by itself here"]
+    if best == "poisson" and not fit_of(FAMILIES[0], law.cells, law.best.allowed).fits:
+        return [f"no process fits the arrivals: Poisson's is a rough one, cv of the gaps {cv:.3g}"]
+    return []
 
 
 def _binned(times: Floats, rate: float) -> tuple[Floats, float]:
@@ -151,6 +174,8 @@ def _batches(times: Floats, resolution: float, rate: float) -> Batch | None:
     together = gaps < near
     if together.all():
         return None
+    if together.any() and float(np.median(gaps[together])) > max(1.5 * resolution, CLOSE * near):
+        return None
     apart = gaps[~together] - near
     sparse = float(apart.mean()) / mean
     chance = -math.expm1(-rate * near)
@@ -167,21 +192,35 @@ def _batches(times: Floats, resolution: float, rate: float) -> Batch | None:
     return Batch(process="batch", rate=rate, size=Geometric(law="geometric", mean=max(each, 1.0)))
 
 
-def _renewal(law: LawFit, gaps: Floats, number: int) -> tuple[float, Renewal] | None:
-    """Gaps of another law than Poisson's that know nothing of each other."""
-    from sim.fit.calibrate.cdfs import FAMILIES
-
-    if law.best.name in ("exponential", EMPIRICAL, "deterministic", "bimodal"):
-        return None
+def _follow(gaps: Floats) -> float:
+    """The correlation of the ranks of neighbours."""
     middle = np.argsort(np.argsort(gaps)).astype(float)
-    follow = float(np.corrcoef(middle[:-1], middle[1:])[0, 1])
-    if abs(follow) > 4 / math.sqrt(len(gaps)):
-        return None
-    plain = fit_of(FAMILIES[0], law.cells, 1.0)
-    gain = law.best.log_likelihood - plain.log_likelihood
-    gain -= 0.5 * (law.best.parameters - 1) * math.log(number)
-    assert law.best.law is not None
-    return gain, Renewal(process="renewal", law=law.best.law)
+    return float(np.corrcoef(middle[:-1], middle[1:])[0, 1])
+
+
+def _renewals(law: LawFit, gaps: Floats, cv: float) -> list[tuple[float, Renewal]]:
+    """Gaps of another law than Poisson's, and by how much it is likelier. Where none fits, and
+    they are more even than Poisson's: the nearest law, and the gaps themselves.
+    """
+    if law.best.name == "exponential":
+        return []
+    cells, price = law.cells, 0.5 * math.log(len(gaps))
+    tried = [law.best]
+    if law.best.name in (EMPIRICAL, "deterministic", "bimodal"):
+        if cv >= 1:
+            return []
+        shares = np.cumsum(cells.counts)[:-1] / cells.number
+        parameters, height = len(cells.counts) - 1, cells.log_likelihood(shares)
+        own = Fit(EMPIRICAL, None, parameters, height, 0.0, law.best.allowed)
+        tried = [*law.others[:1], own]
+    plain = fit_of(FAMILIES[0], cells, 1.0).log_likelihood
+    return [
+        (
+            one.log_likelihood - plain - (one.parameters - 1) * price,
+            Renewal(process="renewal", law=replace(law, best=one).law),
+        )
+        for one in tried
+    ]
 
 
 def _profile(course: Course) -> Profile:

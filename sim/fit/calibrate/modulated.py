@@ -14,8 +14,9 @@ import numpy as np
 from sim.model.laws import Floats
 
 ROUNDS = 20
-FEWEST_TURNS = 6
-"""Of both rates, below which their stays are no statistics but a course."""
+FEWEST_VISITS = 10.0
+"""To each rate, from which on it recurs: the error of a mean stay is one over the root of them, a
+third then. What came once or twice tells neither how long it lasts nor that it will come again."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,30 @@ def modulated(counts: Floats, width: float) -> Modulated | None:
         smooth = np.convolve(counts, np.ones(window) / window, "same")
         low, high = (float(np.quantile(smooth, q)) for q in (0.15, 0.85))
         found.append(_fitted(counts, max(low, 0.05 * mean), max(high, 1.2 * mean), 1 / stay))
-    rates, chances, value = max(found, key=lambda one: one[2])
-    p, q = chances
-    if not 0 < p + q < 1 or min(p, q) <= 0:
+    rates, (lower, turns), value = max(found, key=lambda one: one[2])
+    higher = len(counts) - lower
+    if turns < FEWEST_VISITS or min(lower, higher) <= 0:
+        return None
+    # As often from one to the other as back, so that both together have the rate that was seen.
+    p, q = turns / lower, turns / higher
+    if p + q >= 1:
         return None
     speed = -math.log1p(-(p + q)) / width
     leave = speed * p / (p + q), speed * q / (p + q)
     told = tuple(float(f"{rate / width:.5g}") for rate in rates)
     stays = tuple(float(f"{1 / it:.4g}") for it in leave)
-    if len(counts) * width < FEWEST_TURNS * sum(stays):
-        return None
     return Modulated((told[0], told[1]), (stays[0], stays[1]), value)
 
 
 def _fitted(
     counts: Floats, low: float, high: float, leave: float
 ) -> tuple[tuple[float, float], tuple[float, float], float]:
-    """Counts per bin, chances of leaving each, and the logarithm of the likelihood."""
+    """Counts per bin; for how many bins it was the lower, how often it came back to it; and the
+    logarithm of the likelihood.
+    """
     p, q = leave, leave
     n = len(counts)
+    spent = turns = 0.0
     value = -math.inf
     for _ in range(ROUNDS):
         logs = np.stack([counts * math.log(low) - low, counts * math.log(high) - high])
@@ -94,11 +100,11 @@ def _fitted(
         share = np.array(inside)
         before = value
         value = scale + float(top.sum())
-        lower = float(share[:-1].sum())
+        lower, spent, turns = float(share[:-1].sum()), float(share.sum()), (left + came) / 2
         p = min(max(left / max(lower, 1e-9), 1e-6), 0.5)
         q = min(max(came / max(n - 1 - lower, 1e-9), 1e-6), 0.49)
         low = max(float((share * counts).sum() / max(float(share.sum()), 1e-9)), 1e-6)
         high = max(float(((1 - share) * counts).sum() / max(float((1 - share).sum()), 1e-9)), 1e-6)
         if value - before < 0.01:
             break
-    return (low, high), (p, q), value
+    return (low, high), (spent, turns), value

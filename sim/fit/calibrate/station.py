@@ -290,24 +290,31 @@ def _coarse(stays: Stays) -> float:
 
 
 def _ends(stays: Stays, best: Scored) -> tuple[float, float]:
-    """Between what the contention lies, the coherency as it is best with each."""
-    usl = best.hypothesis.usl
+    """Between what the contention lies, the coherency as it is or as makes up for it: steps that
+    double until one is too unlikely, and halves of the last.
+    """
+    own, usl = best.hypothesis, best.hypothesis.usl
     assert usl is not None
+
+    def likely(a: float) -> bool:
+        # With this coherency all workers together are as fast as with the likeliest figures.
+        even = min(max(usl.coherency - (a - usl.contention) / own.workers, 0.0), 1.0)
+        tried = [Usl(contention=a, coherency=b) if a or b else None for b in (usl.coherency, even)]
+        values = [stays.log_likelihood(replace(own, usl=it)) for it in tried]
+        return max(values) >= best.value - TELLING
+
     ends = []
     for sign in (-1.0, 1.0):
-        a, step = usl.contention, max(0.1 * usl.contention, 0.005)
-        for _ in range(20):
-            further = min(max(a + sign * step, 0.0), 1.0)
-            given = (
-                Usl(contention=further, coherency=usl.coherency)
-                if further or usl.coherency
-                else None
-            )
-            value = stays.log_likelihood(replace(best.hypothesis, usl=given))
-            if value < best.value - TELLING:
+        inside, step = usl.contention, max(0.02 * usl.contention, 0.001)
+        end = 0.0 if sign < 0 else 1.0
+        outside = usl.contention
+        while inside != end:
+            outside = min(max(usl.contention + sign * step, 0.0), 1.0)
+            if not likely(outside):
                 break
-            a = further
-            if a in (0.0, 1.0):
-                break
-        ends.append(a)
+            inside, step = outside, 2 * step
+        for _ in range(5):
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if likely(middle) else (inside, middle)
+        ends.append(outside)
     return ends[0], ends[1]

@@ -308,8 +308,8 @@ def _of_backend(row: Backend) -> Iterator[str]:
     if len(station.disciplines) > 1:
         yield "Discipline: cannot be told for certain."
     if own.usl is not None:
-        low, high = station.contention
-        yield f"Contention {own.usl.contention:.3g} ({low:.3g} to {high:.3g})."
+        told = Estimate(own.usl.contention, *station.contention)
+        yield f"Contention {interval(told)}."
     if row.doubt:
         yield f"Doubt: {row.doubt}."
 

@@ -10,7 +10,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from lb.config import Profile
 from sim.fit.calibrate import Backend, Calibration
-from sim.fit.calibrate.covered import covered
 from sim.fit.calibrate.laws import EMPIRICAL
 from sim.model.laws import Floats, draw_shape
 from sim.output.plots.style import FAINT, INK, blank, latency_axis, legend, only, shortened
@@ -101,8 +100,8 @@ def calibrated_stays(calibration: Calibration) -> Figure:
 
 def calibrated_arrivals(calibration: Calibration) -> Figure:
     """The rate as time goes by, and gaps against those of Poisson arrivals."""
-    times = covered(calibration.seen.arrived).times
     process = calibration.arrivals
+    times = process.times
     figure, (above, below) = blank(
         "Arrivals: rate by time, and gaps between them", _circumstances(calibration), 1, 2
     )
