@@ -23,6 +23,17 @@ def calibrate(
             help="What `lb serve --record` has written, or an access log with times.",
         ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "-c",
+            "--config",
+            metavar="FILE.toml",
+            envvar="LB_CONFIG",
+            help="The file of what was recorded: all but models, traffic and faults stays as it is "
+            "there [of the setup that a recording tells].",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -80,8 +91,11 @@ def calibrate(
         raise UsageError("-o - and --json both print on stdout; give one of them")
     if output is not None and output != STDOUT and output.resolve() == file.resolve():
         raise UsageError(f"-o {output}: that is the recording itself; give another name")
+    if output is not None and config is not None and output.resolve() == config.resolve():
+        raise UsageError(f"-o {output}: that is the file of -c; give another name")
     columns = fields(field or [])
 
+    from lb.config import Scenario
     from lb.system import try_directory
     from lb.terminal import Terminal
     from lb.traces.observing import observe
@@ -93,8 +107,11 @@ def calibrate(
     if out is not None:
         try_directory(out)
     terminal = Terminal(stderr=as_json or output == STDOUT, quiet=quiet)
+    base = None if config is None else Scenario.load(config)
     seen = observe(str(file), key, columns or None)
     calibration = fitted(seen, algorithm=algorithm, replays=replays, seed=seed)
+    if base is not None:
+        calibration = calibration.based_on(base, str(config))
     print_calibration(calibration, terminal)
     if output == STDOUT:
         sys.stdout.write(calibration.text())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from lb.config import Scenario
-from sim.fit.calibrate import replay, telling, writing
+from sim.fit.calibrate import based, replay, telling, writing
 from sim.fit.calibrate.model import Fitted
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
@@ -19,6 +19,8 @@ class Calibration(Fitted):
 
     replayed: replay.Replayed | None = field(default=None, compare=False)
     """None where that was not tried."""
+    base: tuple[Scenario, str] | None = field(default=None, compare=False)
+    """A file whose other tables are kept, and what it is called."""
 
     @property
     def error(self) -> dict[str, float]:
@@ -28,7 +30,20 @@ class Calibration(Fitted):
     @cached_property
     def scenario(self) -> Scenario:
         """The whole file, as code has it."""
-        return writing.scenario(self, self.error)
+        found = writing.scenario(self, self.error)
+        if self.base is None:
+            return found
+        return based.based(found, *self.base, self.seen.observed.source)
+
+    def based_on(self, file: Scenario, name: str) -> Calibration:
+        """The same with all but models, traffic and faults as `file` has it.
+
+        It is called `name`. Raises ConfigError where none of its backends was recorded.
+        """
+        told = based.remarks(self.scenario, file, name, self.seen.observed.source)
+        there = replace(self, base=(file, name), remarks=(*self.remarks, *told))
+        _ = there.scenario  # which contradictions end
+        return there
 
     def schedule(self, number: int = 0) -> Schedule:
         """The recorded arrivals and keys, with sizes drawn from the laws found; another draw for

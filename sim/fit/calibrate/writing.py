@@ -23,7 +23,8 @@ from sim.model.laws import Floats
 
 DIGITS = 5
 """Of a figure in the file."""
-SETTINGS = ("algorithm", "timeouts", *POLICIES)
+OWN = ("backend", "traffic", "fault", "run", "calibration")
+"""Tables that have a place and comments of their own."""
 
 
 def scenario(fitted: Fitted, error: Mapping[str, float]) -> Scenario:
@@ -201,7 +202,7 @@ def text(fitted: Fitted, file: Scenario, beside: dict[str, Floats] | None) -> st
         file.model_dump(by_alias=True, exclude_unset=True, exclude_none=True, context=WRITTEN)
     )
     parts = ["\n".join(_head(fitted))]
-    settings = {name: data[name] for name in SETTINGS if name in data}
+    settings = {name: it for name, it in data.items() if name not in OWN}
     if file.algorithm and not file.algorithm.settings:
         settings["algorithm"] = file.algorithm.name
     parts.append(toml(settings))
