@@ -58,6 +58,7 @@ ONCE = (
     *(
         "sim/test_aims.py",
         "sim/test_recommend.py",
+        "sim/test_recommend_doubt.py",
         "sim/test_selection.py",
         "sim/test_selection_study.py",
         "sim/test_splitting.py",

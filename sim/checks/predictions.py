@@ -26,8 +26,8 @@ from lb.traces.observed import Observed
 from sim.analysis.statistics import FIGURES
 from sim.crew import Crew
 from sim.fit.calibrate import calibrate
+from sim.fit.doubt import logs
 from sim.fit.predict import Prediction, predict
-from sim.fit.predict.doubt import logs
 from sim.fit.predict.replayed import replayed
 from sim.fit.predict.runs import Plan
 from sim.fit.predict.sample import window_of

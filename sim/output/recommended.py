@@ -12,12 +12,12 @@ from sim.analysis.statistics import Estimate
 from sim.fit.grid import shown
 from sim.fit.recommend.aims import LATENCIES, Aim
 from sim.fit.recommend.headroom import MOST, Headroom
-from sim.fit.recommend.numbers import Number
 from sim.fit.recommend.recommendation import WORDS, Recommendation, Row
 from sim.fit.recommend.searching import own_algorithm
 from sim.fit.recommend.selection import ERROR
 from sim.fit.recommend.weights import Weights
 from sim.fit.unidentified import CURE
+from sim.output.recommended_notes import error_told, loads_told, number_told, own_error
 from sim.output.words import milliseconds
 
 MET = {
@@ -50,9 +50,10 @@ def print_recommendation(found: Recommendation, terminal: Terminal) -> None:
 
 def title(found: Recommendation) -> str:
     """Of the table."""
+    own = ", the model's own error in them" if found.doubt.deviations else ""
     return (
-        f"{', '.join(map(str, found.aims))}; 95 % intervals; loads in times today's. * may be the "
-        "best: compared on the same requests, it is behind by no more than chance; simplest first"
+        f"{', '.join(map(str, found.aims))}; 95 % intervals{own}; loads in times today's. * may "
+        "be the best: compared on the same requests, it is behind by chance at most; simplest first"
     )
 
 
@@ -66,7 +67,7 @@ def table_rows(found: Recommendation, shown: list[Row]) -> list[list[str]]:
     return [
         [
             f"{'*' if row.in_set else ' '} {row.algorithm}",
-            *(told(row.figures[aim.metric], aim, steady=row.steady) for aim in found.aims),
+            *(_figure(found, row, aim) for aim in found.aims),
             WORDS[row.answer],
             times(row.headroom),
             times(row.one_lost),
@@ -111,6 +112,12 @@ def told(estimate: Estimate, aim: Aim, *, steady: bool = True) -> str:
     return f"{estimate.value * scale:.3g} ({low:.3g} to {high:.3g})"
 
 
+def _figure(found: Recommendation, row: Row, aim: Aim) -> str:
+    """With the model's own error."""
+    wide = found.doubt.widened(aim.metric, row.figures[aim.metric])
+    return told(wide, aim, steady=row.steady)
+
+
 def times(it: Headroom | None) -> str:
     """`1.34 (1.30 to 1.38)`."""
     if it is None:
@@ -131,9 +138,11 @@ def sentences(found: Recommendation) -> Iterator[str]:
             f"{len(found.rows)} that were tried is in the set: "
             f"{_listed([row.algorithm for row in _differing(found)])}{_and_same(found)}."
         )
+    yield from error_told(found)
     best = found.suggested or found.nearest
     if best is not None:
         yield from _bears(best)
+    yield from loads_told(found)
     yield from _backends(found)
     for one in found.weights:
         yield _gain(one, found.aims)
@@ -171,6 +180,8 @@ def suggestion(found: Recommendation) -> str:
         if regret is not None and math.isfinite(regret):
             why += f", none of which is more than {max(100 * regret, 0.1):.2g} % better"
     end = "" if best.answer is Answer.MET else "; a larger --budget would tell"
+    if found.within_error:
+        end = f"; that cannot be told within {own_error(found)}"
     return f"Suggested: {best.algorithm}. It {sure} {goal} ({figures(found, best)}), {why}{end}."
 
 
@@ -178,7 +189,7 @@ def figures(found: Recommendation, row: Row) -> str:
     """`p99 233 ± 4 ms`."""
     parts = []
     for aim in found.aims:
-        text = told(row.figures[aim.metric], aim, steady=row.steady)
+        text = _figure(found, row, aim)
         unit = "ms" if aim.metric in LATENCIES else "%" if aim.share else "/s"
         words = {"-": "cannot be told yet", "grows": "grows for ever", "none": "is of no request"}
         parts.append(f"{aim.metric} {words.get(text, f'{text} {unit}')}")
@@ -213,22 +224,13 @@ def _bears(row: Row) -> Iterator[str]:
 
 def _backends(found: Recommendation) -> Iterator[str]:
     there = len(found.scenario.backends)
-    all_there = _number(found.number)
-    one_lost = _number(found.number_one_lost)
+    all_there = number_told(found.number)
+    one_lost = number_told(found.number_one_lost)
     if all_there:
         lost = f"; with any one of them lost, {one_lost}" if one_lost else ""
         again = f"of the {there} of the file again and again"
         guess = ", by the file" if found.hangs_on else ""
         yield f"Backends that meet it{guess}, {again}: {all_there}{lost}."
-
-
-def _number(it: Number | None) -> str:
-    if it is None:
-        return ""
-    if it.least is None:
-        return "no number that was tried"
-    unclear = ", ".join(map(str, it.unclear))
-    return f"{it.least}{f' ({unclear} cannot be told)' if unclear else ''}"
 
 
 def _gain(one: Weights, aims: list[Aim]) -> str:

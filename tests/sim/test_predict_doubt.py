@@ -12,10 +12,11 @@ import pytest
 from lb.config import Calibration, changed
 from lb.traces.observed import Observing
 from sim import Loss, WhatIf, predict
-from sim.fit.predict import doubt, replayed, sample
+from sim.fit import doubt
+from sim.fit.parameters import sets, variances
+from sim.fit.predict import replayed, sample
 from sim.fit.predict.gate import Answer
 from sim.fit.predict.origin import edited
-from sim.fit.predict.parameters import sets, variances
 from sim.fit.predict.runs import coupled
 from sim.fit.said import said
 from sim.fit.seen import Seen

@@ -13,7 +13,7 @@ import numpy as np
 from sim.analysis.forecast import level_of_each
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import FIGURES, Estimate
-from sim.fit.predict.doubt import Bias, Spread, logs, quantile, spread
+from sim.fit.doubt import Bias, Spread, logs, quantile, spread
 from sim.fit.predict.gate import Gate
 from sim.fit.predict.runs import Plan, Ran, Setting
 

@@ -14,7 +14,7 @@ from sim.analysis.distances import Distance
 from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import FIGURES, Estimate, finite
-from sim.fit.predict.doubt import logs
+from sim.fit.doubt import logs
 from sim.fit.predict.sample import Sample, fewest
 from sim.model.laws import Floats
 

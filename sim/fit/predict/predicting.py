@@ -17,10 +17,11 @@ from lb.traces.observing import observe
 from sim.analysis.distances import distance
 from sim.analysis.statistics import FIGURES
 from sim.crew import Crew, Workers
-from sim.fit.predict import doubt, origin
+from sim.fit import doubt
+from sim.fit.doubt import Bias
+from sim.fit.predict import origin
 from sim.fit.predict.changes import Change, Outlook, compared, outlook, rescued
 from sim.fit.predict.current import Current, current, placed
-from sim.fit.predict.doubt import Bias
 from sim.fit.predict.gate import Answer, Gate, by_the_file, judged
 from sim.fit.predict.overload import Load, offered, overloaded
 from sim.fit.predict.prediction import Prediction, Told

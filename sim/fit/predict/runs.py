@@ -12,8 +12,8 @@ from lb.config import Scenario
 from sim.analysis.record import Record
 from sim.crew import Crew
 from sim.engine.jobs import Job, Runner, least_seconds
-from sim.fit.predict.doubt import Spread, spread
-from sim.fit.predict.parameters import Sets, sets, variances
+from sim.fit.doubt import Spread, spread
+from sim.fit.parameters import Sets, sets, variances
 from sim.fit.predict.sample import Sample, Window, modelled
 from sim.fit.said import said
 from sim.fit.unidentified import at, in_words, unknowns

@@ -12,12 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from lb.config import Scenario
 from lb.errors import UsageError
 from sim.analysis.statistics import student_t
+from sim.fit.parameters import OF_INTERVAL
 from sim.fit.recommend.aims import Aim
+from sim.fit.recommend.doubts import NONE, Doubt
 from sim.fit.recommend.sampling import Sampler, Setting, of_length, suited
 from sim.fit.recommend.scores import Score, score
 from sim.fit.recommend.variations import losses, scaled
@@ -74,9 +77,10 @@ def headroom(
     aims: Sequence[Aim],
     budget: float,
     lost: str = "",
+    doubt: Doubt = NONE,
 ) -> Headroom | None:
     """Of `scenario`, whose traffic is today's; None where the budget, in requests, is too small or
-    no other rate can be had.
+    no other rate can be had. `doubt` makes the interval wider.
     """
     length = _length(scenario, budget)
     if length is None:
@@ -110,8 +114,10 @@ def headroom(
     if low is None:
         return Headroom(0.0, 0.0, min(seen, default=NEVER), lost, curve)
     half = _half(seen, slope_at, root)
-    low_end = max(root - DOWN * half, 0.0)
-    return Headroom(root, low_end, min(root + half, most), lost, curve)
+    less, more = (OF_INTERVAL * it for it in doubt.of(aims))
+    below = math.hypot(DOWN * half, root - _where(curve, root, math.exp(-more)))
+    above = math.hypot(half, _where(curve, root, math.exp(less)) - root)
+    return Headroom(root, max(root - below, 0.0), min(root + above, most), lost, curve)
 
 
 def with_one_lost(
@@ -120,6 +126,7 @@ def with_one_lost(
     algorithm: str,
     aims: Sequence[Aim],
     budget: float,
+    doubt: Doubt = NONE,
 ) -> Headroom | None:
     """The safe load without the backend that it is worst to lose."""
     without = losses(scenario)
@@ -127,7 +134,9 @@ def with_one_lost(
         return None
     (name, there), *others = without  # the rest has least capacity
     until = sampler.spent + budget
-    worst = headroom(sampler, there, algorithm, aims, budget * (0.7 if others else 1.0), name)
+    worst = headroom(
+        sampler, there, algorithm, aims, budget * (0.7 if others else 1.0), name, doubt
+    )
     for name, there in others:
         left = until - sampler.spent
         length = _length(there, left)
@@ -137,7 +146,7 @@ def with_one_lost(
         (seen,) = sampler.observe([setting], REPLICATIONS)
         sampler.drop(setting)
         if score(seen, aims_at(aims, worst.factor)).value > 1:  # worse at the same load
-            found = headroom(sampler, there, algorithm, aims, left, name)
+            found = headroom(sampler, there, algorithm, aims, left, name, doubt)
             if found is not None and found.factor < worst.factor:
                 worst = found
     return worst
@@ -223,6 +232,23 @@ def _root(
     at_low, at_high = margin(low), margin(high) if high in seen else -1.0
     root = low + (high - low) * at_low / (at_low - at_high) if at_low > 0 else low
     return root, (at_high - at_low) / (high - low)
+
+
+def _where(curve: Sequence[tuple[float, float]], root: float, used: float) -> float:
+    """The load at which so much of the objectives is used, by the curve through what was tried:
+    none where all use more, and the largest where all use less.
+    """
+    if used == 1.0:
+        return root
+    points = [(x, y) for x, y in curve if (x < root if used < 1 else x > root) and y > 0]
+    points = sorted([*points, (root, 1.0)], reverse=used < 1)
+    for (x, y), (beyond, there) in pairwise(points):
+        if (there - used) * (y - used) <= 0:
+            if not math.isfinite(there):
+                return beyond
+            share = (1 / used - 1 / y) / (1 / there - 1 / y) if there != y else 0.0
+            return x + share * (beyond - x)
+    return 0.0 if used < 1 else points[-1][0]
 
 
 def _half(seen: dict[float, Score], slope: float, root: float) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lb.config import MOST_BALANCERS, Scenario
 from sim.analysis.objectives import Answer
 from sim.fit.recommend.aims import Aim, together
+from sim.fit.recommend.doubts import NONE, Doubt
 from sim.fit.recommend.sampling import SHORTEST, Sampler, Setting, growing, of_length, suited
 from sim.fit.recommend.scores import estimates
 from sim.fit.recommend.variations import losses, of_number
@@ -46,8 +47,11 @@ def number(
     budget: float,
     *,
     one_lost: bool = False,
+    doubt: Doubt = NONE,
 ) -> Number | None:
-    """The smallest; None where the budget, in requests, is too small to find any."""
+    """The smallest; None where the budget, in requests, is too small to find any. `doubt`: what
+    else than chance it has to stand.
+    """
     there = len(scenario.backends)
     until = sampler.spent + budget
     answers: dict[int, Answer | None] = {}
@@ -55,7 +59,9 @@ def number(
     def met(count: int) -> Answer | None:
         if count not in answers:
             left = max(until - sampler.spent, 0.0)
-            answers[count] = _answer(sampler, scenario, algorithm, aims, count, left, one_lost)
+            answers[count] = _answer(
+                sampler, scenario, algorithm, aims, count, left, one_lost, doubt
+            )
         return answers[count]
 
     least = _least(scenario, one_lost)
@@ -73,7 +79,7 @@ def number(
             count = min(max(count + 1, math.ceil(count * 1.5)), most)
     if high is None:
         tried = [it for it in answers.values() if it is not None]
-        return Number(None, (), one_lost) if tried else None
+        return Number(None, _unclear(answers, most + 1), one_lost) if tried else None
     while high - low > 1:
         middle = (low + high) // 2
         answer = met(middle)
@@ -83,8 +89,11 @@ def number(
             high = middle
         else:
             low = middle
-    unclear = [n for n, it in answers.items() if n < high and it is Answer.UNCLEAR]
-    return Number(high, tuple(sorted(unclear)), one_lost)
+    return Number(high, _unclear(answers, high), one_lost)
+
+
+def _unclear(answers: Mapping[int, Answer | None], below: int) -> tuple[int, ...]:
+    return tuple(sorted(n for n, it in answers.items() if n < below and it is Answer.UNCLEAR))
 
 
 def _least(scenario: Scenario, one_lost: bool) -> int:
@@ -104,6 +113,7 @@ def _answer(
     count: int,
     budget: float,
     one_lost: bool,
+    doubt: Doubt,
 ) -> Answer | None:
     """Whether so many meet them; None where the budget is spent."""
     there = of_number(scenario, count)
@@ -123,7 +133,12 @@ def _answer(
             (seen,) = sampler.observe([setting], replications)
             told = estimates(setting.scenario, seen, aims)
             calm = not growing(seen)
-            answer = together([aim.answer(told[aim.metric], steady=calm) for aim in aims])
+            answer = together(
+                [
+                    aim.answer(doubt.widened(aim.metric, told[aim.metric]), steady=calm)
+                    for aim in aims
+                ]
+            )
             if answer is not Answer.UNCLEAR:
                 break
         sampler.drop(setting)

@@ -11,6 +11,7 @@ from sim.analysis.objectives import Answer
 from sim.analysis.statistics import Estimate
 from sim.fit.recommend.aims import Aim, together
 from sim.fit.recommend.contenders import Contender
+from sim.fit.recommend.doubts import NONE, Doubt
 from sim.fit.recommend.headroom import Headroom
 from sim.fit.recommend.numbers import Number
 from sim.fit.recommend.selection import ERROR, Selection
@@ -27,7 +28,9 @@ class Row:
     figures: dict[str, Estimate]
     """Latencies in seconds, `failed` as a share, and what else is aimed at."""
     answers: dict[str, Answer]
-    """To each objective, by its figure."""
+    """To each objective, by its figure; with the model's own error."""
+    by_model: Answer
+    """To all of them at once, if the model were exact."""
     used: float
     """The largest share of a bound that is used; infinite where it cannot keep up."""
     replications: int
@@ -56,6 +59,7 @@ class Row:
             "figures": {name: it.as_dict() for name, it in self.figures.items()},
             "objectives": {name: WORDS[it] for name, it in self.answers.items()},
             "objective": WORDS[self.answer],
+            "objective_if_exact": WORDS[self.by_model],
             "used": self.used if math.isfinite(self.used) else None,
             "steady": self.steady,
             "replications": self.replications,
@@ -95,6 +99,8 @@ class Recommendation:
     number_one_lost: Number | None = None
     weights: list[Weights] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
+    doubt: Doubt = NONE
+    """How far the model may be off by itself."""
     budget: float = 0.0
     """Requests, or seconds if `timed`."""
     timed: bool = False
@@ -152,6 +158,12 @@ class Recommendation:
         )
 
     @property
+    def within_error(self) -> bool:
+        """Whether it is the model's own error alone that leaves open whether the best is enough."""
+        best = self.suggested
+        return best is not None and best.answer is Answer.UNCLEAR is not best.by_model
+
+    @property
     def regret(self) -> float | None:
         """By what share the best of all may be better than the suggested one, at 95 %."""
         if self.selection is None or self.suggested is None:
@@ -175,6 +187,7 @@ class Recommendation:
                 }
                 for aim in self.aims
             ],
+            "model_error": self.doubt.as_dict(),
             "answer": WORDS[self.answer],
             "suggested": None if suggested is None else suggested.algorithm,
             "nearest": None if nearest is None else nearest.algorithm,

@@ -12,8 +12,9 @@ from lb.config import Scenario, changed
 from lb.errors import ConfigError, UsageError
 from sim.analysis.objectives import Answer
 from sim.crew import Crew, Workers
-from sim.fit.recommend.aims import Aim, aims_of
+from sim.fit.recommend.aims import Aim, aims_of, together
 from sim.fit.recommend.contenders import Contender, Field, contenders
+from sim.fit.recommend.doubts import NONE, Doubt, doubt, model_error
 from sim.fit.recommend.headroom import headroom, with_one_lost
 from sim.fit.recommend.numbers import number
 from sim.fit.recommend.recommendation import End, Recommendation, Row
@@ -123,17 +124,24 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
     scenario, aims = found.scenario, found.aims
     if found.overloaded:
         name = _typical(field.contenders)
-        found.number = number(sampler, scenario, name, aims, sampler.left(0.5))
+        off = found.doubt = model_error(scenario, aims)
+        found.number = number(sampler, scenario, name, aims, sampler.left(0.5), doubt=off)
         half = 0.5 if found.hangs_on else 0.0
         left = sampler.left(1 - half / 2)
-        found.number_one_lost = number(sampler, scenario, name, aims, left, one_lost=True)
+        found.number_one_lost = number(
+            sampler, scenario, name, aims, left, one_lost=True, doubt=off
+        )
         if found.hangs_on:
             for settings, there in _ends(scenario):
                 found.ends.append(_at_end(found, sampler, field, settings, there, 1.0))
         return
+    own, names = own_algorithm(scenario), [it.text for it in field.contenders]
+    found.doubt = doubt(sampler, scenario, own if own in names else names[0], aims)
     variants = _ends(scenario)
     ranked = RANKED / (1 + AT_ENDS * len(variants))
-    found.selection, found.rows, stopped = rank(sampler, scenario, aims, field.contenders, ranked)
+    found.selection, found.rows, stopped = rank(
+        sampler, scenario, aims, field.contenders, ranked, found.doubt
+    )
     if stopped:
         raise KeyboardInterrupt
     for settings, there in variants:
@@ -144,10 +152,10 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
         return
     _loads(found, sampler)
     half = (LOADED + COUNTED) / 2
-    found.number = number(sampler, scenario, best.algorithm, aims, sampler.left(half))
-    found.number_one_lost = number(
-        sampler, scenario, best.algorithm, aims, sampler.left(COUNTED), one_lost=True
-    )
+    given = sampler, scenario, best.algorithm, aims
+    off = found.doubt
+    found.number = number(*given, sampler.left(half), doubt=off)
+    found.number_one_lost = number(*given, sampler.left(COUNTED), one_lost=True, doubt=off)
     names = [name for name in ALGORITHMS if _searched(name, field)]
     for place, name in enumerate(names):
         budget = sampler.left() / (len(names) - place)
@@ -172,8 +180,10 @@ def rank(
     aims: Sequence[Aim],
     field: Sequence[Contender],
     until: float,
+    off: Doubt = NONE,
 ) -> Ranking:
     """The selection, and a row for each; `until` is the share of the whole budget to spend at most.
+    `off`: what the answers allow for.
 
     The first round is always played; where the budget is small its replications are shorter.
     """
@@ -215,11 +225,13 @@ def rank(
         seen = sampler.seen(settings[one.text])
         figures = estimates(there, seen, aims)
         calm = not growing(seen)
-        answers = {aim.metric: aim.answer(figures[aim.metric], steady=calm) for aim in aims}
+        exact = together([aim.answer(figures[aim.metric], steady=calm) for aim in aims])
+        wide = {aim.metric: off.widened(aim.metric, figures[aim.metric]) for aim in aims}
+        answers = {aim.metric: aim.answer(wide[aim.metric], steady=calm) for aim in aims}
         used = selection.scores[one.text].value
         among = one.text in selection.left
         same = _same(one.text, selection, [row.algorithm for row in rows])
-        rows.append(Row(one, figures, answers, used, len(seen), calm, among, same))
+        rows.append(Row(one, figures, answers, exact, used, len(seen), calm, among, same))
         sampler.drop(settings[one.text])
     rows.sort(key=lambda row: (not row.in_set, 0.0 if row.in_set else row.used))
     return Ranking(selection, rows, stopped)
@@ -255,10 +267,11 @@ def _loads(found: Recommendation, sampler: Sampler) -> None:
         share = 1 / (len(shown) - place) if place or len(shown) == 1 else FOR_BEST
         budget = sampler.left(LOADED) * share / 2
         given = found.scenario, row.algorithm, found.aims
-        row.headroom = headroom(sampler, *given, budget)
+        off = found.doubt
+        row.headroom = headroom(sampler, *given, budget, doubt=off)
         if row.headroom is None and row is best:  # too little for several is enough for one
-            row.headroom = headroom(sampler, *given, sampler.left(LOADED) * FOR_BEST)
-        row.one_lost = with_one_lost(sampler, *given, budget)
+            row.headroom = headroom(sampler, *given, sampler.left(LOADED) * FOR_BEST, doubt=off)
+        row.one_lost = with_one_lost(sampler, *given, budget, doubt=off)
 
 
 def own_algorithm(scenario: Scenario) -> str:
@@ -278,7 +291,9 @@ def _at_end(
 ) -> End:
     if _overloaded(there):
         return End(settings, (), Answer.MISSED)
-    selection, rows, stopped = rank(sampler, there, found.aims, field.contenders, until)
+    selection, rows, stopped = rank(
+        sampler, there, found.aims, field.contenders, until, found.doubt
+    )
     if stopped:
         raise KeyboardInterrupt
     if found.overloaded:
