@@ -106,8 +106,9 @@ def predict(
     """Predict what a change would do to a service that was recorded and modelled.
 
     First the model replays what was recorded, and tells its error; then the change, on the same
-    requests. Exit status 4 when the model cannot be believed, or the change cannot be told from
-    none.
+    requests. Exit status 0 when something clear can be told of a change, be it that it makes things
+    worse; 4 when the model cannot be believed, or no change can be told from none or from the
+    model's own error.
     """
     gc.disable()
     from rich.console import Console

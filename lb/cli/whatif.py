@@ -150,6 +150,9 @@ def whatifs(
         if number is not None:
             _once(keys, key, flag)
             keys[key] = number
+    if queue and max_in_flight is None and not _full_ever(scenario, keys):
+        why = "nobody ever waits, for no backend has a max_in_flight; give --max-in-flight N too"
+        raise UsageError(f"--queue {queue}: {why}")
     for name in keys:
         if name.partition(".")[0] == "algorithm":
             raise UsageError("--set algorithm: give -a NAME, with parameters as in p2c:choices=3")
@@ -186,6 +189,12 @@ def bounds_of(given: Iterable[str]) -> dict[str, float]:
             raise UsageError(f"--max-error: {number.strip()} is not above zero")
         found |= dict.fromkeys([name] if equals else FIGURES, bound)
     return found
+
+
+def _full_ever(scenario: Scenario, keys: Iterable[str]) -> bool:
+    """Whether a backend may be full."""
+    bounded = any(row.max_in_flight is not None for row in scenario.backends)
+    return bounded or any(key.endswith(".max_in_flight") for key in keys)
 
 
 def _once(keys: dict[str, object], name: str, flag: str) -> None:

@@ -66,6 +66,11 @@ class WhatIf:
         )
 
     @property
+    def weighs_in(self) -> bool:
+        """Whether it changes weights."""
+        return bool(self.weights) or any(key.endswith(".weight") for key in self.keys)
+
+    @property
     def circumstances(self) -> WhatIf:
         """What nobody chooses of it: how much traffic there is, and who is lost."""
         return WhatIf(lost=self.lost, rate_times=self.rate_times)

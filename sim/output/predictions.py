@@ -136,7 +136,15 @@ def change_sentences(told: Prediction) -> Iterator[str]:
     if best is not None:
         yield f"Recommended: {best.outlook.name}."
     elif told.gate.passed:
-        yield "Nothing of this is recommended."
+        yield _why_nothing(told)
+
+
+def _why_nothing(told: Prediction) -> str:
+    if all(it.circumstance for it in told.changes):
+        return "Nothing is recommended: who is lost and how much comes are no choices."
+    if told.exit_status:
+        return "Nothing of this is recommended: of no change a gain can be told for certain."
+    return "Nothing of this is recommended: what can be told for certain is no gain."
 
 
 def _change(told: Prediction, now: Outlook, change: Change) -> Iterator[str]:

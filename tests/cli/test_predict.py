@@ -86,7 +86,26 @@ def test_quiet_says_nothing() -> None:
 
 
 def test_a_change_that_is_none_exits_with_4() -> None:
-    assert asked("-a", "round_robin").returncode == 4
+    told = asked("--weight", "two=2")
+    assert told.returncode == 4
+    assert "weight of two = 2: mean" in told.stdout
+    assert "it changes nothing: round_robin ignores weights." in " ".join(told.stdout.split())
+    last = "Nothing of this is recommended: of no change a gain can be told for certain."
+    assert told.stdout.splitlines()[-1] == last
+
+
+def test_that_a_change_makes_it_worse_is_an_answer() -> None:
+    told = asked("-a", "random")
+    assert told.returncode == 0
+    last = "Nothing of this is recommended: what can be told for certain is no gain."
+    assert told.stdout.splitlines()[-1] == last
+
+
+def test_who_is_lost_is_no_choice() -> None:
+    told = asked("--lose", "two@2s-2500ms")
+    assert told.stdout.splitlines()[-1] == (
+        "Nothing is recommended: who is lost and how much comes are no choices."
+    )
 
 
 def test_without_a_recording_nothing_is_recommended() -> None:
@@ -146,6 +165,11 @@ def test_it_fits_a_terminal() -> None:
         (("--set", "queue.limt=4"), 2, "queue.limt: unknown key; did you mean 'limit'?"),
         (("--set", "algorithm=p2c"), 2, "--set algorithm: give -a NAME"),
         (("--timeout", "attemt=1s"), 2, "attemt: unknown key; did you mean 'attempt'?"),
+        (
+            ("--queue", "10"),
+            2,
+            "--queue 10: nobody ever waits, for no backend has a max_in_flight;",
+        ),
         (("--rate-times", "0"), 2, "--rate-times: 0 is not a number above zero"),
         (("--remove", "one", "--remove", "two"), 2, "without two no backend is left"),
         (("--from", "nowhere"), 3, "nowhere: cannot be read: no such file or directory"),

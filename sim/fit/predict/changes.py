@@ -20,6 +20,7 @@ from sim.fit.predict.runs import Plan, Ran, Setting
 LEVEL = 0.95
 WORSE = 0.001
 """More failed requests than that, as a share of all, are no gain."""
+NOTHING = "it changes nothing"
 HOPELESS = 400.0
 """Times as long that nobody would record."""
 
@@ -97,9 +98,12 @@ class Change:
     distinguishable: bool = False
     """Whether it can be told from no change."""
     told: bool = False
-    """Whether anything can be said of it: that it is better, or worse, or cannot be carried."""
+    """Whether anything can be said of it: that it is better, by more than the model's own error, or
+    worse, or cannot be carried."""
     recommended: bool = False
     why: str = ""
+    circumstance: bool = False
+    """Whether nobody chooses it: how much traffic there is, or who is lost."""
 
     @property
     def gain(self) -> Estimate | None:
@@ -204,8 +208,8 @@ def compared(
     takes = "" if apart else _takes(plan, now, other, metric, centre, spreads[metric], own)
     why = _why(view, whole, apart, centre, spreads[metric], takes, gate, metric)
     lost = _more_lost(plan, now, other)
-    told_of = gate.passed and apart
-    better = told_of and high < 0 and -whole.value > _own(gate, metric)
+    better = gate.passed and high < 0 and -whole.value > _own(gate, metric)
+    told_of = better or (gate.passed and low > 0)
     if lost and gate.passed:  # whatever becomes of the latency of the others
         worse = apart and whole.value > 0
         told_of, better, why = True, False, f"{why}; {lost}" if worse else lost
@@ -242,7 +246,7 @@ def _why(
     if not gate.passed:
         return gate.why
     if not apart and not centre and not doubt.chance:
-        return "it changes nothing"
+        return NOTHING
     if not apart:
         return f"cannot be told from no change; {takes}"
     if whole.value > 0:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError, nearest
+from lb.strategies import spec
 from lb.traces.observed import Observed
 from lb.traces.observing import observe
 from sim.analysis.distances import distance
@@ -20,7 +21,7 @@ from sim.crew import Crew, Workers
 from sim.fit import doubt
 from sim.fit.doubt import Bias
 from sim.fit.predict import origin
-from sim.fit.predict.changes import Change, Outlook, compared, outlook, rescued
+from sim.fit.predict.changes import NOTHING, Change, Outlook, compared, outlook, rescued
 from sim.fit.predict.current import Current, current, placed
 from sim.fit.predict.gate import Answer, Gate, by_the_file, judged
 from sim.fit.predict.overload import Load, offered, overloaded
@@ -167,6 +168,7 @@ class _Work:
         unsure: set[str] = set()
         for it, load in zip(self._asked, loads, strict=True):
             other, base = simulated.get(str(it)), self._base(it)
+            nobodys = it == it.circumstances
             if other is not None:
                 load = overloaded(it, self._now, other, plan.settings[0]) or load
             if base in unsure and not load.why:
@@ -176,7 +178,8 @@ class _Work:
             if other is None or load.why:
                 view = Outlook(str(it), load.offered, overload=load.why)
                 told = gate.passed and load.sure
-                changes.append(Change(view, self._metric, base, told=told, why=load.why))
+                found = Change(view, self._metric, base, told=told, why=load.why)
+                changes.append(replace(found, circumstance=nobodys))
                 if not load.sure:
                     unsure.add(str(it))
                 continue
@@ -186,8 +189,13 @@ class _Work:
             lost = next((one for one in changes if one.outlook.name == base), None)
             if lost is not None and lost.outlook.overload:
                 change = rescued(change, gate)
-            chosen = it != it.circumstances
-            changes.append(replace(change, beside=base, recommended=change.recommended and chosen))
+            if nobodys:  # how much it changes is what was asked
+                told = change.told or (gate.passed and change.distinguishable)
+                change = replace(change, recommended=False, told=told, circumstance=True)
+            elif change.why == NOTHING and it.weighs_in and not _weighs(other.scenario):
+                why = f"{NOTHING}: {other.scenario.algorithm.name} ignores weights"
+                change = replace(change, why=why)
+            changes.append(replace(change, beside=base))
         return self._prediction(
             gate, current_view, changes, seen, {"": plan.settings[0], **simulated}
         )
@@ -267,6 +275,12 @@ def _with_circumstances(asked: Sequence[WhatIf]) -> list[WhatIf]:
         if it not in found:
             found.append(it)
     return found
+
+
+def _weighs(scenario: Scenario) -> bool:
+    """Whether the algorithm there minds weights; of one that nests another it is not known."""
+    row = spec(scenario.algorithm.name)
+    return row.weighs or row.nests
 
 
 def _keyed(seen: Seen | None) -> bool:

@@ -64,8 +64,12 @@ class Prediction:
 
     @property
     def exit_status(self) -> int:
-        """4 where the model is not to be believed, or nothing can be told of any change."""
-        fine = self.gate.passed and (not self.changes or any(it.told for it in self.changes))
+        """4 where the model is not to be believed, or nothing can be told of any change.
+
+        That a change makes it worse is an answer. Circumstances count where nothing else is asked.
+        """
+        asked = [it for it in self.changes if not it.circumstance] or self.changes
+        fine = self.gate.passed and (not asked or any(it.told for it in asked))
         return 0 if fine else 4
 
     @property
