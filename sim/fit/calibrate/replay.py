@@ -29,6 +29,8 @@ class Replayed:
     """The share of requests without a good answer, recorded and replayed."""
     latencies: tuple[Floats, Floats]
     """Recorded, and of all replays together; sorted."""
+    each: tuple[Floats, ...] = ()
+    """Of one replay after the other."""
 
     @property
     def error(self) -> dict[str, float]:
@@ -90,6 +92,7 @@ def replay(fitted: Fitted, file: Scenario, replays: int) -> Replayed:
             np.sort(seen.latency),
             np.sort(np.concatenate([record.latency for record in records])),
         ),
+        each=tuple(record.latency for record in records),
     )
 
 

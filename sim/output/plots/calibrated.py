@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from lb.config import Profile
+from lb.config import ArrivalsTable, Profile, Trace
 from sim.fit.calibrate import Backend, Calibration
 from sim.fit.calibrate.laws import EMPIRICAL
 from sim.model.laws import Floats, draw_shape
+from sim.model.processes import arrival_times, times_before
 from sim.output.plots.style import FAINT, INK, blank, latency_axis, legend, only, shortened
 
 MOST_SHOWN = 6
 """Backends in one picture, those with the most answers."""
 TICKS = 4
 """Along x, whose labels stand beside each other."""
+FEWEST = 30
+"""Stays of which a quantile of 0.9 has an interval."""
 POINTS = 400
 DRAWN = 20_000
 """Of a law, for its quantiles."""
@@ -53,8 +57,8 @@ def calibrated_services(calibration: Calibration) -> Figure:
         few = MaxNLocator(TICKS) if ax.get_xscale() == "linear" else LogLocator(numticks=TICKS)
         ax.xaxis.set_major_locator(few)
         name = "kept as it was" if law.best.name == EMPIRICAL else law.best.name
-        ax.set_xlabel(f"{shortened(row.name)}: {name}")
-    panels[0].set_ylabel("seen")
+        ax.set_xlabel(f"service by the law ({name})\n{shortened(row.name)}")
+        ax.set_ylabel("service seen")
     only(panels, len(rows), columns)
     legend(figure, panels[0])
     return figure
@@ -74,58 +78,80 @@ def calibrated_stays(calibration: Calibration) -> Figure:
     for ax, row in zip(panels, rows, strict=False):
         stays = row.station.stays
         found, sojourn = stays.found[stays.whole], stays.sojourn[stays.whole]
-        numbers = [n for n in range(int(found.max(initial=0)) + 1) if (found == n).sum() >= 10]
+        numbers = [n for n in range(int(found.max(initial=0)) + 1) if (found == n).sum() >= FEWEST]
+        groups = [np.sort(sojourn[found == n]) for n in numbers]
+        most = row.service.mean.value
         for quantile, dashes in ((0.5, "-"), (0.9, "--")):
-            seen = [float(np.quantile(sojourn[found == n], quantile)) for n in numbers]
-            ax.plot(
-                *(numbers, seen),
-                dashes,
+            ends = np.array([_quantile(one, quantile) for one in groups]).reshape(-1, 3).T
+            ax.errorbar(
+                *(numbers, ends[1]),
+                yerr=(ends[1] - ends[0], ends[2] - ends[1]),
+                linestyle=dashes,
                 color=SEEN,
                 marker="o",
-                label=f"{quantile:.0%} of stays are shorter",
+                capsize=3,
+                label=f"{quantile:.0%} of stays are shorter (bars: 95 % intervals)",
             )
+            most = max(most, float(ends[2].max(initial=0.0)))
         own = row.station.hypothesis
         ax.axvline(own.workers, color=FITTED, linewidth=1, label="workers, as fitted")
         alone = row.service.mean.value
         ax.axhline(alone, color=FAINT, linewidth=1, label="mean service")
-        most = float(np.quantile(sojourn, 0.995))
         latency_axis(ax, "y", 0.0, float(np.median(sojourn)), most)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_xlabel(f"{shortened(row.name)}: {own.discipline}, {own.workers} workers")
-    panels[0].set_ylabel("stay")
+        workers = "1 worker" if own.workers == 1 else f"{own.workers} workers"
+        ax.set_xlabel(f"in flight on arrival\n{shortened(row.name)}: {own.discipline}, {workers}")
+        ax.set_ylabel("stay")
     only(panels, len(rows), columns)
     legend(figure, panels[0])
     return figure
 
 
+def _quantile(ordered: Floats, share: float) -> tuple[float, float, float]:
+    """Of a sorted sample, between the ends of its interval: the ranks that chance explains."""
+    number = len(ordered)
+    half = 1.96 * float(np.sqrt(share * (1 - share) * number))
+    low, high = max(int(share * number - half), 0), min(int(share * number + half) + 1, number - 1)
+    return float(ordered[low]), float(np.quantile(ordered, share)), float(ordered[high])
+
+
 def calibrated_arrivals(calibration: Calibration) -> Figure:
-    """The rate as time goes by, and gaps against those of Poisson arrivals."""
+    """The rate as time goes by, and gaps against those of the law and of Poisson arrivals."""
     process = calibration.arrivals
     times = process.times
     figure, (above, below) = blank(
         "Arrivals: rate by time, and gaps between them", _circumstances(calibration), 1, 2
     )
     seconds = calibration.arrivals.seconds
+    recorded = (len(times) - 1) / seconds
+    part = recorded / process.rate.value  # of the requests that the law sends, where it is a sample
     bins = int(min(max(len(times) / 50, 10), 200))
     counts, edges = np.histogram(times, bins)
     width = float(edges[1] - edges[0])
     above.stairs(counts / width, edges, color=SEEN, label="seen")
     if isinstance(process.table, Profile):
         at = np.linspace(0, seconds, POINTS)
-        above.plot(at, _rates(process.table, at), color=FITTED, label="as fitted")
+        above.plot(at, part * _rates(process.table, at), color=FITTED, label="as fitted")
     else:
-        above.axhline(process.rate.value, color=FITTED, label="mean, as fitted")
-    above.set(ylabel="requests/s", xlabel="seconds", ylim=(0, None))
+        mean_rate = process.table.mean_rate(seconds, float(len(times)))
+        above.axhline(part * mean_rate, color=FITTED, label="mean, as fitted")
+    room = 1.2 * float(counts.max()) / width  # for the legend
+    above.set(ylabel="requests/s", xlabel="seconds", ylim=(0, room))
     gaps = np.sort(np.diff(times))
-    places = (np.arange(len(gaps)) + 0.5) / len(gaps)
-    thin = np.unique(np.linspace(0, len(gaps) - 1, 2 * POINTS).astype(int))
-    below.plot(gaps[thin], 1 - places[thin], color=SEEN, label="gaps longer than that, seen")
-    mean = float(gaps.mean())
+    tails = np.geomspace(1, 1 / len(gaps), POINTS)
+    seen = np.quantile(gaps, 1 - tails)
+    below.plot(seen, tails, color=SEEN, label="seen")
+    drawn = np.sort(_gaps(process.table, seconds, len(times))) / part
+    name = process.table.process
     below.plot(
-        *(gaps[thin], np.exp(-gaps[thin] / mean)), "--", color=INK, label="of Poisson arrivals"
+        *(np.quantile(drawn, 1 - tails), tails), color=FITTED, label=f"of the law fitted ({name})"
     )
-    below.set(yscale="log", ylim=(0.5 / len(gaps), 1.2), ylabel="share")
+    mean = float(gaps.mean())
+    below.plot(*(seen, np.exp(-seen / mean)), "--", color=INK, label="of Poisson arrivals")
+    below.set(yscale="log", ylim=(0.5 / len(gaps), 1.2), ylabel="share of gaps that are longer")
+    below.set_xlabel("gap between two arrivals")
     latency_axis(below, "x", 0.0, mean, float(gaps[-1]))
+    below.xaxis.set_major_locator(MaxNLocator(TICKS))
     handles, labels = below.get_legend_handles_labels()
     above.legend(frameon=False, loc="upper right")
     below.legend(handles, labels, frameon=False, loc="upper right")
@@ -139,6 +165,18 @@ def calibrated_replay(calibration: Calibration) -> Figure:
         "The recording, and the model's replay of it", _circumstances(calibration)
     )
     most, typical = 0.0, 1e-3
+    each = calibration.replayed.each
+    # As far as one recording of that length tells.
+    tails = np.geomspace(1, 1 / max(len(calibration.replayed.latencies[0]), 2), POINTS)
+    if len(each) > 1:
+        curves = np.array([np.quantile(one, 1 - tails) for one in each if len(one)])
+        ax.fill_betweenx(
+            *(tails, curves.min(axis=0), curves.max(axis=0)),
+            color=FITTED,
+            alpha=0.2,
+            linewidth=0,
+            label=f"between the {len(curves)} replays",
+        )
     for values, label, colour, dashes in zip(
         calibration.replayed.latencies,
         ("recorded", "replayed"),
@@ -146,11 +184,10 @@ def calibrated_replay(calibration: Calibration) -> Figure:
         ("-", "--"),
         strict=True,
     ):
-        tails = np.geomspace(1, 1 / max(len(values), 2), POINTS)
         x = np.quantile(values, 1 - tails)
         ax.plot(x, tails, dashes, color=colour, label=label, linewidth=2)
         most, typical = max(most, float(x[-1])), float(np.median(values))
-    ax.set(yscale="log", ylabel="share of requests that take longer")
+    ax.set(yscale="log", ylabel="share of requests that take longer", xlabel="latency")
     latency_axis(ax, "x", 0.0, typical, most)
     legend(figure, ax)
     return figure
@@ -179,6 +216,18 @@ def _circumstances(calibration: Calibration) -> str:
     seen = calibration.seen
     source = shortened(seen.observed.source, 60)
     return f"{source}: {len(seen)} requests in {seen.seconds:.4g} s"
+
+
+def _gaps(table: ArrivalsTable, seconds: float, number: int) -> Floats:
+    """Of the process, drawn; of one that follows the clock, for as long as was seen."""
+    assert not isinstance(table, Trace)
+    if not isinstance(table, Profile):
+        return np.diff(arrival_times(table, np.random.default_rng(1), max(DRAWN, number)))
+    runs = [
+        np.diff(times_before(table, partial(np.random.default_rng, seed), seconds))
+        for seed in range(max(DRAWN // number, 1))
+    ]
+    return np.concatenate(runs)
 
 
 def _rates(profile: Profile, at: Floats) -> Floats:
