@@ -62,28 +62,31 @@ def _root(
         typer.echo(context.get_help())
 
 
+_OTHERWISE = {"importing": "import"}
+"""Modules whose command's name is a keyword of the language."""
+
 for command in (
     serve,
-    top,
+    backend,
     simulate,
     sweep,
+    calibrate,
     predict,
     recommend,
-    backend,
-    demo,
+    fidelity,
+    replay,
+    top,
     init,
     check,
     export,
+    importing,
     strategies,
     verify,
-    fidelity,
-    replay,
-    calibrate,
+    demo,
     completion,
 ):
     name = command.__name__.rpartition(".")[2]
-    app.command(name, cls=Command)(getattr(command, name))
-app.command("import", cls=Command)(importing.importing)
+    app.command(_OTHERWISE.get(name, name), cls=Command)(getattr(command, name))
 app.add_typer(ctl.app)
 
 

@@ -42,13 +42,16 @@ def backend(
         int, typer.Option(envvar="LB_WORKERS", min=1, help="Requests served at a time.")
     ] = 1,
     discipline: Annotated[
-        str, typer.Option(envvar="LB_DISCIPLINE", help="fifo, or ps for processor sharing.")
+        str,
+        typer.Option(
+            metavar="fifo|ps", envvar="LB_DISCIPLINE", help="fifo, or ps for processor sharing."
+        ),
     ] = "fifo",
     seed: Annotated[
         int | None, typer.Option(envvar="LB_SEED", min=0, help="Seed of the service times.")
     ] = None,
 ) -> None:
-    """Serve modelled backends: every one of a file, or one described by flags."""
+    """Serve modelled backends: all of a file, or one by flags."""
     from lb.config import BackendTable, Model, Scenario, host_and_port, law_flag
     from sim.live.backend import serve
     from sim.model.occurrences import occurrences

@@ -28,7 +28,7 @@ def calibrate(
         typer.Option(
             "-c",
             "--config",
-            metavar="FILE.toml",
+            metavar="FILE",
             envvar="LB_CONFIG",
             help="The file of what was recorded: all but models, traffic and faults stays as it is "
             "there [of the setup that a recording tells].",
@@ -39,7 +39,7 @@ def calibrate(
         typer.Option(
             "-o",
             "--output",
-            metavar="FILE.toml",
+            metavar="FILE",
             envvar="LB_OUTPUT",
             help="Where the scenario file goes; - is stdout [nowhere].",
         ),
@@ -82,8 +82,9 @@ def calibrate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a model to what was recorded: backends and traffic, each figure with its interval.
+    """Fit a model of backends and traffic to a recording.
 
+    Each figure has its interval.
     What the recording cannot tell is said, and stands in the scenario file as a range. How well the
     model replays the recording is told, too.
     """

@@ -118,15 +118,31 @@ def _backends(words: list[str], _last: str) -> Iterator[Candidate]:
             yield str(row["name"]), f"{row['state']}, weight {row['weight']:g}"
 
 
+def _of_the_file(words: list[str], _last: str) -> Iterator[Candidate]:
+    """Backends of the file that is given, else of LB_CONFIG."""
+    import os
+    import tomllib
+
+    given = {before: word for before, word in pairwise(words) if before.startswith("-")}
+    file = given.get("-c") or given.get("--config") or os.environ.get("LB_CONFIG")
+    if not file:
+        return
+    with suppress(OSError, ValueError), Path(file).open("rb") as text:
+        for row in tomllib.load(text).get("backend", ()):
+            address = str(row.get("address", ""))
+            name = str(row.get("name") or address)
+            yield f"{name}=" if words[-1:] == ["--weight"] else name, address
+
+
 def _alternatives(parameter: Any) -> Iterator[Candidate]:
     """Words of a metavar such as N|auto."""
     for word in str(parameter.metavar or "").split("|"):
-        if word.isalpha() and word.islower():
+        if word.isalnum() and word.islower():
             yield word, _first_sentence(getattr(parameter, "help", "") or "")
 
 
 def _is_algorithm(parameter: Any, of: str) -> bool:
-    named = parameter.name in ("algorithm", "strategy", "spec")
+    named = parameter.name in ("algorithm", "strategy", "spec", "shadow")
     return named or (of, parameter.name) == ("strategies", "name")
 
 
@@ -134,9 +150,14 @@ def _is_backend(parameter: Any, of: str) -> bool:
     return parameter.name == "name" and of in ("drain", "up", "maint", "weight", "remove")
 
 
+def _is_of_the_file(parameter: Any, _of: str) -> bool:
+    return bool({"--remove", "--lose", "--weight"} & set(parameter.opts))
+
+
 VALUES: dict[str, tuple[Callable[[Any, str], bool], Callable[..., Iterable[Candidate]]]] = {
     "algorithms": (_is_algorithm, _algorithms),
     "backends": (_is_backend, _backends),
+    "of the file": (_is_of_the_file, _of_the_file),
     "words": (lambda parameter, _: "|" in str(parameter.metavar or ""), _alternatives),
 }
 """What completes a value, for which parameters."""

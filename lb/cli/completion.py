@@ -63,7 +63,10 @@ def completion(
         typer.Option(hidden=True, envvar="LB_LINE", help="Asked by the shell: up to the cursor."),
     ] = None,
 ) -> None:
-    """Print a script that lets a shell complete commands of lb; it says where it goes."""
+    """Print a script for a shell to complete commands of lb.
+
+    It says where it goes.
+    """
     if shell not in SCRIPTS:
         raise UsageError(f"{shell!r}: no completion for that; {nearest(shell, SCRIPTS)}")
     if line is None:

@@ -33,7 +33,7 @@ class Group(TyperGroup):
 app = typer.Typer(
     name="ctl",
     cls=Group,
-    help="Show and change a running balancer, by its control plane: [server] admin in its file. "
+    help="Show and change a running balancer. Its control plane is [server] admin in its file. "
     "Where that is, each command is told by -c FILE or --admin ADDRESS.",
     invoke_without_command=True,
     add_completion=False,

@@ -15,7 +15,9 @@ from lb.terminal import Terminal
 def export(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", envvar="LB_KIND", help="haproxy, nginx or envoy."),
+        typer.Argument(
+            metavar="haproxy|nginx|envoy", envvar="LB_KIND", help="haproxy, nginx or envoy."
+        ),
     ],
     config: ConfigFile = None,
     output: Annotated[
@@ -27,7 +29,9 @@ def export(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the configuration of another balancer that does the same.
+    """Write a configuration for HAProxy, nginx or Envoy.
+
+    It does what the file says.
 
     What has no equivalent there is listed on stderr, and in a comment on top of it.
     """

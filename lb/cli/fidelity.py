@@ -57,7 +57,7 @@ def fidelity(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Live runs beside their predictions: what was predicted, measured, and by how much it missed.
+    """Play live runs and show how far predictions missed.
 
     Backends, balancer and load are processes of this machine, which should have nothing else to do.
     The whole takes a bit more than an hour. Ctrl-C leaves the runs that are done, and the same

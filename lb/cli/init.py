@@ -183,8 +183,9 @@ def init(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write files to begin with: lb.toml, with a comment on every line, and what runs it.
+    """Write files to begin with: lb.toml, and what runs it.
 
+    Every line of lb.toml has a comment.
     Nothing that is there is replaced without --force; then nothing is written at all.
     """
     flags = {

@@ -78,7 +78,11 @@ def predict(
     balancers: Balancers = None,
     metric: Annotated[
         str,
-        typer.Option(envvar="LB_METRIC", help="What a gain is told by: mean, p50, p95 or p99."),
+        typer.Option(
+            metavar="mean|p50|p95|p99",
+            envvar="LB_METRIC",
+            help="What a gain is told by.",
+        ),
     ] = "p99",
     max_error: Annotated[
         list[str] | None,
@@ -103,7 +107,7 @@ def predict(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict what a change would do to a service that was recorded and modelled.
+    """Predict what a change would do to a recorded service.
 
     First the model replays what was recorded, and tells its error; then the change, on the same
     requests. Exit status 0 when something clear can be told of a change, be it that it makes things

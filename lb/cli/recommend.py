@@ -40,8 +40,8 @@ def recommend(
             metavar="BOUND",
             envvar="LB_OBJECTIVE",
             help="What is to hold, such as 'p99 < 250ms', 'failed < 0.1%' or 'goodput > 95/s'; "
-            "mean, p50, p90, p95, p99 and p999 are latencies; repeat for several [the file's "
-            "\\[expect]].",
+            "mean, p50, p90, p95, p99 and p999 are latencies; repeat for several [[expect] "
+            "of the file].",
         ),
     ] = None,
     algorithm: Algorithms = None,
@@ -74,11 +74,11 @@ def recommend(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search algorithms and their parameters for what meets an objective best.
+    """Find the algorithm that meets an objective best.
 
-    Says which cannot be told from the best, how much load they bear, with a backend lost too, how
-    few backends do, and the best static weights. Exit status 4 when nothing meets the objective, or
-    the data cannot tell. Ctrl-C leaves what is known so far.
+    Parameters are searched too. Says which cannot be told from the best, how much load they bear,
+    with a backend lost too, how few backends do, and the best static weights. Exit status 4 when
+    nothing meets the objective, or the data cannot tell. Ctrl-C leaves what is known so far.
     """
     import sim
     from lb.cli.options import at_pace

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="What `lb serve --record` has written.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `lb serve --record` has written.")
+    ],
     algorithm: Annotated[
         str | None,
         typer.Option(

@@ -44,6 +44,7 @@ def serve(
         typer.Option(
             "-a",
             "--algorithm",
+            metavar="NAME",
             envvar="LB_ALGORITHM",
             help="Whom to pick, see `lb strategies` [round_robin].",
         ),

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def strategies(
-    name: Annotated[str | None, typer.Argument(help="One algorithm, in full.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One algorithm, in full.")
+    ] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", envvar="LB_MARKDOWN", help="The list as a table.")
     ] = False,

@@ -74,7 +74,12 @@ def sweep(
     replications: Replications = None,
     seed: Seed = None,
     metric: Annotated[
-        str, typer.Option(envvar="LB_METRIC", help="What is told: mean, p50, p95 or p99.")
+        str,
+        typer.Option(
+            metavar="mean|p50|p95|p99",
+            envvar="LB_METRIC",
+            help="What is told.",
+        ),
     ] = "p99",
     out: Annotated[
         Path | None,
@@ -95,7 +100,9 @@ def sweep(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate a scenario over a grid: every combination of what is given.
+    """Simulate a scenario over a grid of values.
+
+    Every combination of what is given is simulated.
 
     Each cell is a comparison of its own, with the same seed. Ctrl-C leaves the cells that are done,
     and the same command goes on from there.

@@ -34,8 +34,10 @@ def verify(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the algorithms, plug-ins too, and the simulator against what is known exactly or was
-    published. Times are in service times, intervals at 99.99 %: all of them hold together at 99 %.
+    """Check algorithms and simulator against exact results.
+
+    Plug-ins too, and against what was published. Times are in service times, intervals at 99.99 %:
+    all of them hold together at 99 %.
     Exit status 4 if anything fails.
     """
     say = Terminal(stderr=as_json).say

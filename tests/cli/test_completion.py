@@ -45,6 +45,10 @@ def words(line: str) -> list[str]:
         ("lb ctl algorithm rende", ["rendezvous"]),
         ("lb simulate --workers ", ["auto"]),
         ("lb completion ", ["bash", "zsh", "fish"]),
+        ("lb export ", ["haproxy", "nginx", "envoy"]),
+        ("lb predict --metric p9", ["p95", "p99"]),
+        ("lb serve --shadow rende", ["rendezvous"]),
+        ("lb predict -c nowhere.toml --remove ", []),
         ("lb completion --li", []),  # which nobody types
         ("lb check ", []),  # a file
         ("lb serve -c ", []),
