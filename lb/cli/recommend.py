@@ -67,7 +67,8 @@ def recommend(
         typer.Option(
             metavar="DIR",
             envvar="LB_OUT",
-            help="Where recommend.json, recommended.toml, report.html and a picture go [nowhere].",
+            help="Where recommend.json, recommended.toml and report.html go, and a picture of the "
+            "loads that were tried, if any [nowhere].",
         ),
     ] = None,
     workers: Workers = "auto",

@@ -18,7 +18,7 @@ from sim.live.measurement import Measurement
 from sim.live.verdict import Judgement, Verdict
 from sim.model.arrivals import Schedule
 from sim.output import judged
-from sim.output.words import MANY, milliseconds, sentences
+from sim.output.words import MANY, milliseconds, sentences, span
 from sim.result import AlgorithmRun, BackendUse, Result
 
 SHOWN = ("mean", "p50", "p95", "p99", "p999")
@@ -211,8 +211,8 @@ def _error(name: str, error: Error) -> str:
     """Nothing where the run cannot tell it."""
     if not math.isfinite(error.low):
         return ""
-    percent = f"{error.error * 1e2:+.1f} % ({error.low * 1e2:+.1f} to {error.high * 1e2:+.1f})"
-    return f"{name} {percent}"
+    value, low, high = (f"{it * 1e2:+.1f}" for it in (error.error, error.low, error.high))
+    return f"{name} {value} %" if low == high else f"{name} {value} % ({low} to {high})"
 
 
 def _what(name: str) -> str:
@@ -223,11 +223,9 @@ def _what(name: str) -> str:
 
 def _cells(line: Line, scale: float) -> Sequence[str]:
     predicted = line.predicted
-    interval = (
-        "-"
-        if predicted.low is None or predicted.high is None
-        else f"{predicted.low * scale:z.2f} to {predicted.high * scale:z.2f}"
-    )
+    interval = "-"
+    if predicted.low is not None and predicted.high is not None:
+        interval = span(f"{predicted.low * scale:z.2f}", f"{predicted.high * scale:z.2f}")
     return (
         _number(line.measured * scale),
         _number(predicted.value * scale),

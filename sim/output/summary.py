@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 from lb.system import writing
+from sim.output.words import span
 
 SIGN = {"passed": "✅", "missed": "❌", "invalid": "⚠️"}
 HELD = ("latency", "shares", "distribution", "failed", "errors", "backends", "trouble")
@@ -207,7 +208,7 @@ def _named(path: tuple[str, ...]) -> str:
 
 def _line(row: Row) -> str:
     mark = {True: "ok", False: "**MISS**", None: ""}[row.ok]
-    within = "-" if math.isnan(row.low) else f"{_number(row.low)} to {_number(row.high)}"
+    within = "-" if math.isnan(row.low) else span(_number(row.low), _number(row.high))
     cells = [row.figure, _number(row.predicted), within, _number(row.measured), row.error, mark]
     return f"| {' | '.join(map(_cell, cells))} |"
 

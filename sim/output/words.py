@@ -243,6 +243,11 @@ def milliseconds(estimate: Estimate) -> str:
     return f"{value:.{digits}f} ({low:z.{digits}f} to {high:z.{digits}f})"
 
 
+def span(low: str, high: str) -> str:
+    """An interval; where nothing is random, what every run shows."""
+    return f"always {low}" if low == high else f"{low} to {high}"
+
+
 def _digits(width: float) -> int:
     """After the point, so that two of the width's own are told."""
     return min(max(1 - math.floor(math.log10(width)), 0), 4)

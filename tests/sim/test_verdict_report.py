@@ -50,7 +50,7 @@ def test_measured_stands_beside_predicted() -> None:
     text = printed(verdict(latency={"p50": SLOW}))
     assert "round_robin: measured beside predicted, 1000 requests" in text
     assert row(text, "p50") == "p50 (ms) 200.00 100.00 90.00 to 110.00 ± 5% MISS"
-    assert row(text, "share") == "share of one (%) 50.00 50.00 50.00 to 50.00 ± 5% ok"
+    assert row(text, "share") == "share of one (%) 50.00 50.00 always 50.00 ± 5% ok"
     assert row(text, "failed") == "failed (requests) 0.00 0.00 0.00 to 1.00 ± 5% ok"
     assert "late by 0.10 ms at p50, 2.00 ms at p99." in text
 

@@ -100,6 +100,11 @@ class _Work:
             self._window, cut = window_of(self._seen, setting.scenario.run.warmup)
             self._now, remarks = replayed(setting.scenario, self._seen, directory)
             remarks += cut
+            remarks.append(
+                f"figures are of arrivals from {self._window.since:.3g} to "
+                f"{self._window.until:.4g} s, where start and end do not show; those of lb "
+                "calibrate are of all"
+            )
         else:
             self._now, since = on_its_own(setting.scenario)
             self._window = Window(since, math.inf)

@@ -11,10 +11,12 @@ from matplotlib.ticker import FuncFormatter
 from sim.fit.recommend.aims import LATENCIES
 from sim.fit.recommend.headroom import Headroom
 from sim.fit.recommend.recommendation import Recommendation
-from sim.output.plots.style import FAINT, INK, Style, blank, duration, legend, styles
+from sim.output.plots.style import FAINT, INK, Style, blank, duration, legend, offsets, styles
 
-ABOVE = 2.5
+ABOVE = 1.6
 """Times the objective up to which curves are shown."""
+APART = 0.25
+"""By how much of the objective dots are moved apart, so that none hides another."""
 
 
 def headroom_picture(found: Recommendation) -> Figure:
@@ -23,19 +25,26 @@ def headroom_picture(found: Recommendation) -> Figure:
     looks = styles(row.algorithm for row in rows)
     lost = any(row.one_lost is not None for row in rows)
     goal = ", ".join(map(str, found.aims))
-    told = f"{goal}; dots: safe load with its 95 % interval; seed {found.scenario.run.seed}"
+    told = f"{goal}; dots, moved apart: safe load with its 95 % interval; seed {found.scenario.run.seed}"
     figure, panels = blank("How much load each bears", told, 1, 1 + lost, share_y=True)
     single = len(found.aims) == 1 and found.aims[0].metric in LATENCIES
     bound = found.aims[0].bound if single else 1.0
-    for row in rows:
+    for row, offset in zip(rows, offsets(len(rows)), strict=True):
+        at = bound * (1 + APART * offset)
         for ax, it in zip(panels, (row.headroom, row.one_lost), strict=False):
             if it is not None:
                 _curve(ax, it, bound, looks[row.algorithm], row.algorithm)
-    for ax, what in zip(panels, ("all backends", "one backend lost"), strict=False):
+                _dot(ax, it, at, looks[row.algorithm])
+    tried = [it for row in rows for it in (row.headroom, row.one_lost) if it is not None]
+    least = min((used for it in tried for _, used in it.curve), default=1.0)
+    top = max(ABOVE, 1.5 * least) if math.isfinite(least) else ABOVE
+    gone = sorted({row.one_lost.lost for row in rows if row.one_lost is not None})
+    names = f"{' or '.join(gone)} lost, the worst to lose"
+    for ax, what in zip(panels, ("all backends", names), strict=False):
         ax.axhline(bound, color=INK, linewidth=1)
         ax.axvline(1.0, color=FAINT, linewidth=1, linestyle=":")
         ax.set_xlim(left=0.0)
-        ax.set_ylim(0.0, ABOVE * bound)
+        ax.set_ylim(0.0, top * bound)
         ax.set_xlabel(f"times today's traffic, {what}")
     if single:
         panels[0].set_ylabel(f"{found.aims[0].metric} as clients see it")
@@ -57,13 +66,16 @@ def _curve(ax: Axes, it: Headroom, bound: float, look: Style, label: str) -> Non
             markersize=4,
             label=label,
         )
+
+
+def _dot(ax: Axes, it: Headroom, at: float, look: Style) -> None:
     if it.factor and it.high > it.low:
         ax.errorbar(
             [it.factor],
-            [bound],
+            [at],
             xerr=[[it.factor - it.low], [it.high - it.factor]],
             color=look.colour,
             marker="o",
-            markersize=8,
+            markersize=6,
             capsize=4,
         )

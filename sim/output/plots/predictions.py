@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sim.analysis.statistics import FIGURES
 from sim.fit.predict import Prediction
+from sim.fit.predict.gate import Answer
 from sim.output.plots.latency import ccdf, tail_axes
-from sim.output.plots.style import INK, blank, latency_axis, legend, offsets, styles
+from sim.output.plots.style import INK, blank, duration, latency_axis, legend, offsets, styles
 
+SAID = {
+    Answer.PASSED: "the model tells it",
+    Answer.FAILED: "the model does not tell it",
+    Answer.TOO_SMALL: "the recording is too short to judge by",
+}
+"""The verdict, in a title."""
 MEASURED = (INK, (0, (3, 1.5)))
 
 
@@ -17,7 +25,7 @@ def replay(told: Prediction) -> Figure:
     """The tail that was measured over that of the replays, with the 95 % band of one run; then
     those of the changes.
     """
-    title = f"The replay of what was recorded: {told.gate.answer.value}"
+    title = f"The replay of what was recorded: {SAID.get(told.gate.answer, told.gate.answer.value)}"
     figure, (ax,) = blank(title, _circumstances(told))
     now = told.told.setting.algorithm
     looks = styles([now, *(name for name in told.samples if name)])
@@ -36,7 +44,7 @@ def replay(told: Prediction) -> Figure:
 
 def gains(told: Prediction) -> Figure:
     """Each figure of each setting with its interval; a ring is what was measured."""
-    figure, (ax,) = blank("What would be, with 95 % intervals", _circumstances(told))
+    figure, (ax,) = blank(_verdict(told), _circumstances(told))
     assert told.current is not None, "nothing was predicted"
     views = [view for view in (told.current, *(it.outlook for it in told.changes)) if view.latency]
     looks = styles([view.name for view in views])
@@ -60,7 +68,7 @@ def gains(told: Prediction) -> Figure:
             markersize=7,
             capsize=4,
         )
-        reach += high.tolist()
+        reach += [*low.tolist(), *high.tolist()]
     first = offsets(len(views))[0] if views else 0.0
     seen = [(place, told.gate.latency[name].measured) for place, name in _told(told)]
     if seen:
@@ -77,10 +85,26 @@ def gains(told: Prediction) -> Figure:
         reach += values
     ax.set_xticks(places, FIGURES)
     ax.set_xlim(-0.5, len(places) - 0.5)
-    latency_axis(ax, "y", 0.0, max(reach, default=1.0), max(reach, default=1.0))
+    most, least = max(reach, default=1.0), min(reach, default=1.0)
+    if least > 0:  # so that a mean of 60 ms is no dot beside a p99 of 600 ms
+        ax.set_yscale("log")
+        ax.set_ylim(least / 1.3, most * 1.3)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(FuncFormatter(duration))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        latency_axis(ax, "y", 0.0, most, most)
     ax.set_ylabel("latency of successful requests")
     legend(figure, ax)
     return figure
+
+
+def _verdict(told: Prediction) -> str:
+    if told.best is not None:
+        return f"Recommended: {told.best.outlook.name}; 95 % intervals"
+    if told.gate.passed and told.changes:
+        return "Nothing of this is recommended; 95 % intervals"
+    return "What would be, with 95 % intervals"
 
 
 def _told(told: Prediction) -> list[tuple[int, str]]:
