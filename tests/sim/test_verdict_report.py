@@ -82,7 +82,7 @@ def test_odd_figures_are_neither_nan_nor_below_zero() -> None:
     }
     text = printed(verdict(latency=lines, late_by={"p50": -1e-9, "p99": -0.0}))
     assert row(text, "p50") == "p50 (ms) - - - ± 5%"
-    assert row(text, "p95").startswith("p95 (ms) 0.00 0.00 0.00 to 0.00 ")
+    assert row(text, "p95").startswith("p95 (ms) 0.00 0.00 always 0.00 ")
     assert "late by 0.00 ms at p50, 0.00 ms at p99." in text
 
 

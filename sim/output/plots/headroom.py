@@ -25,7 +25,8 @@ def headroom_picture(found: Recommendation) -> Figure:
     looks = styles(row.algorithm for row in rows)
     lost = any(row.one_lost is not None for row in rows)
     goal = ", ".join(map(str, found.aims))
-    told = f"{goal}; dots, moved apart: safe load with its 95 % interval; seed {found.scenario.run.seed}"
+    dots = "dots, moved apart: safe load with its 95 % interval"
+    told = f"{goal}; {dots}; seed {found.scenario.run.seed}"
     figure, panels = blank("How much load each bears", told, 1, 1 + lost, share_y=True)
     single = len(found.aims) == 1 and found.aims[0].metric in LATENCIES
     bound = found.aims[0].bound if single else 1.0

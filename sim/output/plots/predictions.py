@@ -25,7 +25,8 @@ def replay(told: Prediction) -> Figure:
     """The tail that was measured over that of the replays, with the 95 % band of one run; then
     those of the changes.
     """
-    title = f"The replay of what was recorded: {SAID.get(told.gate.answer, told.gate.answer.value)}"
+    answer = told.gate.answer
+    title = f"The replay of what was recorded: {SAID.get(answer, answer.value)}"
     figure, (ax,) = blank(title, _circumstances(told))
     now = told.told.setting.algorithm
     looks = styles([now, *(name for name in told.samples if name)])
@@ -103,7 +104,7 @@ def _verdict(told: Prediction) -> str:
     if told.best is not None:
         return f"Recommended: {told.best.outlook.name}; 95 % intervals"
     if told.gate.passed and told.changes:
-        return "Nothing of this is recommended; 95 % intervals"
+        return "None of the changes is recommended; 95 % intervals"
     return "What would be, with 95 % intervals"
 
 
