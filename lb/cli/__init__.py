@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from lb import BUILD
 from lb.cli import (
@@ -42,8 +43,20 @@ from lb.native.running import PURE, forced_pure
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """The class of everything wrong with a command line; Typer exports only this leaf of it."""
 
+
+class Commands(TyperGroup):
+    """In the order in which they are met; Typer puts groups behind all commands."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        names = [name for name in super().list_commands(ctx) if name != "ctl"]
+        names.insert(names.index("top") + 1, "ctl")
+        return names
+
+
 app = typer.Typer(
     name="lb",
+    cls=Commands,
     help="A load balancer you can test on paper first.",
     invoke_without_command=True,
     add_completion=False,
