@@ -30,6 +30,8 @@ STEPS = 7
 """Loads that are tried at most."""
 DRAWN = (0.5, 0.8, 0.93, 1.05)
 """Shares of the safe load that are tried too, for the curve, and for its slope there."""
+LIGHT = (0.12, 0.25)
+"""And where the model's own error leads far down."""
 NEAR = 0.004
 """A bracket so narrow, over the load, needs no further step."""
 MOST = 16.0
@@ -104,7 +106,7 @@ def headroom(
         root, slope_at = _root(margin, low, high, seen)
     except UsageError:
         return None  # these gaps are as they were measured
-    for share in DRAWN:
+    for share in (*(LIGHT if doubt.deviations else ()), *DRAWN):
         around = share * (low or 0.0 if math.isnan(root) else root)
         if 0 < around < most and all(abs(x - around) > 0.05 * around for x in seen):
             margin(around)
