@@ -86,7 +86,7 @@ def test_it_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (("--scenario", "crach"), 2, "did you mean 'crash'?"),
         (("--scenario", "none.toml"), 3, "none.toml: cannot be read"),
         (("--seconds", "1"), 2, "--seconds"),
-        (("--target", "nginx", "-a", "peak_ewma"), 2, "unknown algorithm of nginx"),
+        (("--target", "nginx", "-a", "peak_ewma"), 2, "nginx has no equal of peak_ewma"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -116,7 +116,8 @@ def lived(
             begins = it.beginning.at(loop.time() + load.LEAD)  # of the schedule, faults included
             if meanwhile is not None:
                 meanwhile(it)
-            measured = await load.play(it.scenario, schedule, it.url)
+            seen = await load.play(it.scenario, schedule, it.url)
+            measured = replace(seen, busy=None, stolen=None)  # time here is no machine's
             log = [(at - begins, *rest) for at, *rest in it.log]
             snapshot = it.proxy.balancer.snapshot(loop.time())
         return Lived(it.scenario, schedule, measured, log, snapshot)  # type: ignore[arg-type]

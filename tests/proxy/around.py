@@ -155,7 +155,7 @@ class Driver:
     """What stands around an exchange. All is real but the clock and the connections."""
 
     cookie: bytes | None = None
-    teller = collector = marks = None
+    teller = collector = marks = recorded = None
 
     def __init__(
         self, backends: str = "ab", limit: int | None = None, line: int = 0, **policies: Any
