@@ -116,8 +116,8 @@ def _losses(row: Row) -> str:
     if row["verdict"] == "invalid" or low is None or low <= failed["measured"] <= high:
         return ""
     return (
-        f"{row['scenario']}, {row['algorithm']}: {failed['measured']} requests failed, {low:.4g} "
-        f"to {high:.4g} by chance alone"
+        f"{row['scenario']}, {row['algorithm']}: {failed['measured']} requests failed, {low:.0f} "
+        f"to {high:.0f} by chance alone"
     )
 
 
@@ -140,7 +140,7 @@ def markdown(told: Told) -> str:
             *(row["scenario"], row["algorithm"]),
             *(_long(row, name) for name in FIGURES),
             f"{100 * share_error(row):.1f}" if row["shares"] else "-",
-            f"{row['failed']['predicted']:.4g} / {row['failed']['measured']}",
+            f"{row['failed']['predicted']:.0f} / {row['failed']['measured']}",
             row["verdict"],
         ]
         for row in told["runs"]
