@@ -11,6 +11,7 @@ import pytest
 from lb.config import Scenario
 from sim import simulate
 from sim.analysis.fates import EVERY, Fates, series
+from sim.analysis.forecast import level_of_each
 from sim.analysis.trouble import Trouble
 from sim.engine.world import World
 from sim.live.ordeal import ordeal
@@ -172,7 +173,8 @@ def test_a_run_like_those_predicted_is_within_every_line() -> None:
     file = eventful()
     drawn = Schedule.draw(file)
     runs = [World(file, drawn, None, k, struck=0).replicate().fates for k in range(8)]
-    lines = ordeal(file, runs[0], runs[1:], 1.0)
+    figures = ordeal(file, runs[0], runs[1:], 1.0)
+    lines = {name: it.line(level_of_each(len(figures))) for name, it in figures.items()}
     assert list(lines) == ["lost", "goodput", "recovery", "out: b:0", "out: b:1"]
     assert all(line.ok for line in lines.values())
     assert lines["out: b:0"].predicted.value == pytest.approx(5.5, abs=2.0)
@@ -188,7 +190,8 @@ def test_what_is_otherwise_than_predicted_is_missed() -> None:
     looks[:, 1] = 0.0
     good = live.good & ~((live.arrived > 6.0) & (live.arrived < 10.5))
     wrong = ordeal(file, Fates(live.arrived, live.ended, good, looks), runs[1:], 1.0)
-    missed = [name for name, line in wrong.items() if not line.ok]
+    level = level_of_each(len(wrong))
+    missed = [name for name, it in wrong.items() if not it.line(level).ok]
     assert missed == ["lost", "goodput", "recovery", "out: b:1"]
 
 

@@ -30,7 +30,8 @@ class Index(Generic[B]):
 
     def pick(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> B | None: ...
 
-    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None: ...
+    def explain(self, now: float, key: bytes = b"", avoid: Sequence[B] = ()) -> Reasons | None:
+        return None  # not `...`, which mypyc takes for what nobody ever calls
 
     def started(self, backend: B, now: float) -> None: ...
 
