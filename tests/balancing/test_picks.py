@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lb.balancing import Balancer, Outcome, Pick, QueuePolicy, Settings, Setup
-from lb.strategies import REGISTRY, spec
+from lb.strategies import REGISTRY, Heedless, spec
 from lb.strategies.consistent_hash import BoundedLoads
 from lb.strategies.sticky import Sticky
 from tests.balancing.test_tiers import tiered
@@ -90,6 +90,11 @@ class Mute:
 
     def pick(self, now: float, key: bytes = b"", avoid: Any = ()) -> Any:
         return self._members[0] if self._members else None
+
+
+def test_an_index_that_was_not_taught_to_say_why_says_nothing() -> None:
+    nobody: Heedless[Any] = Heedless()
+    assert nobody.explain(0.0, b"key") is None
 
 
 def test_an_algorithm_inside_another_that_cannot_say_why() -> None:
