@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -156,7 +156,7 @@ def whatifs(
     for name in keys:
         if name.partition(".")[0] == "algorithm":
             raise UsageError("--set algorithm: give -a NAME, with parameters as in p2c:choices=3")
-    common = {
+    common: dict[str, Any] = {
         "keys": keys,
         "weights": dict(_weight(text) for text in weights),
         "more": tuple(name or scenario.backends[0].label for name in add),
@@ -166,8 +166,8 @@ def whatifs(
         "balancers": balancers,
     }
     if algorithms:
-        return [WhatIf(name, **common) for name in algorithms]  # type: ignore[arg-type]
-    only = WhatIf(**common)  # type: ignore[arg-type]
+        return [WhatIf(name, **common) for name in algorithms]
+    only = WhatIf(**common)
     return [only] if only.parts else []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from lb.config import Scenario
 from lb.config.places import Place
@@ -58,10 +59,10 @@ class Lacks:
 
     def given(self, place: Place) -> bool:
         """Whether the file says it."""
-        table: object = self._scenario
+        table: Any = self._scenario
         for part in place:
             if isinstance(part, int):
-                table = table[part]  # type: ignore[index]
+                table = table[part]
                 continue
             name = {"backend": "backends", "listener": "listeners"}.get(part, part)
             if name not in getattr(table, "model_fields_set", ()):

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lb.config import BackendTable, Scenario
+from lb.config import BackendTable, Bimodal, Scenario
 from lb.config.laws import LawTable
 from lb.errors import INTERRUPTED, LbError
 from lb.terminal import Terminal
@@ -77,8 +77,8 @@ def _scaled(law: LawTable, factor: float) -> LawTable:
     changes: dict[str, Any] = {
         name: factor * getattr(law, name) for name in ("mean", "low", "high") if name in there
     }
-    if "values" in there:
-        changes["values"] = tuple(factor * value for value in law.values)  # type: ignore[union-attr]
+    if isinstance(law, Bimodal):
+        changes["values"] = tuple(factor * value for value in law.values)
     return law.model_copy(update=changes)
 
 
