@@ -59,8 +59,7 @@ class Plan:
         steps, ends = read_steps(asked["steps"]) if asked["steps"] else (None, None)
         if ends is not None:
             length = ends if length is None else min(length, ends)
-            run = file.run.model_copy(update={"requests": None, "duration": None})
-            file = file.model_copy(update={"run": run}).standing_at(file)
+            file = file.with_run(requests=None, duration=None).standing_at(file)
         waiting = file.offered().users is not None
         self.scenario = arranged(file, steps, asked["users"], length if waiting or steps else None)
         self.scenario.modelled()
@@ -73,9 +72,8 @@ class Plan:
             self.schedule = drawn
         else:
             # The backends' faults come and go as the file's seed says, whatever is sent.
-            run = self.scenario.run
-            seeded = run if self.seed is None else run.model_copy(update={"seed": self.seed})
-            drawn = Schedule.draw(self.scenario.model_copy(update={"run": seeded}))
+            seed = self.scenario.run.seed if self.seed is None else self.seed
+            drawn = Schedule.draw(self.scenario.with_run(seed=seed))
             if length is not None:
                 drawn = drawn.head(int((drawn.times < length).sum()))
             self.schedule = drawn

@@ -76,8 +76,7 @@ def simulate(
 
     def result(replications: int) -> Result:
         kept = {name: mine[:replications] for name, mine in done.items()}
-        run = scenario.run.model_copy(update={"replications": replications})
-        file = scenario.model_copy(update={"run": run})
+        file = scenario.with_run(replications=replications)
         records: dict[str, list[Any]] = {name: [it.record for it in kept[name]] for name in kept}
         wall = {name: sum(one.seconds for one in mine) for name, mine in kept.items()}
         if cut is not None:

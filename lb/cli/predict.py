@@ -136,8 +136,7 @@ def predict(
     hands = number_of_workers(workers)
     scenario = sim.Scenario.load(config)
     if seed is not None:
-        run = scenario.run.model_copy(update={"seed": seed})
-        scenario = scenario.model_copy(update={"run": run})
+        scenario = scenario.with_run(seed=seed)
     asked = whatifs(
         scenario,
         algorithms(algorithm or []),

@@ -95,8 +95,7 @@ def recommend(
     hands = number_of_workers(workers)
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
     if seed is not None:
-        run = scenario.run.model_copy(update={"seed": seed})
-        scenario = scenario.model_copy(update={"run": run})
+        scenario = scenario.with_run(seed=seed)
     scenario = at_pace(scenario, rate, load)
     names = algorithms(algorithm or []) or None
     terminal = Terminal(stderr=as_json, quiet=quiet)

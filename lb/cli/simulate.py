@@ -126,14 +126,13 @@ def simulate(
     if no_trace and timeline:
         raise UsageError("--timeline shows what --no-trace drops; give one of them")
     scenario = sim.Scenario.load(config) if config else scenarios.built_in()
-    run = scenario.run
     if requests is not None:
-        run = run.model_copy(update={"requests": requests, "duration": None})
+        scenario = scenario.with_run(requests=requests, duration=None)
     if replications is not None:
-        run = run.model_copy(update={"replications": replications})
+        scenario = scenario.with_run(replications=replications)
     if seed is not None:
-        run = run.model_copy(update={"seed": seed})
-    scenario = at_pace(scenario.model_copy(update={"run": run}), rate, load)
+        scenario = scenario.with_run(seed=seed)
+    scenario = at_pace(scenario, rate, load)
     narrow = wanted(precision or [])
     hands = number_of_workers(workers)
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
@@ -156,7 +155,9 @@ def simulate(
     heard = Heard()
     try:
         with terminable() as heard, bar:
-            whole = None if narrow else len(names) * run.replications  # none knows beforehand
+            whole = (
+                None if narrow else len(names) * scenario.run.replications
+            )  # none knows beforehand
             task = bar.add_task("simulating", total=whole)
             result = sim.simulate(
                 scenario,
@@ -169,7 +170,7 @@ def simulate(
                 trace=not no_trace,
             )
     except KeyboardInterrupt as error:
-        result = _left(error, run.replications, heard.status)
+        result = _left(error, scenario.run.replications, heard.status)
         remarks = [f"interrupted: {error}"]
         terminal.say(remarks[0])
     print_result(result, terminal)

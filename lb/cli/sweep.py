@@ -125,7 +125,7 @@ def sweep(
     update = {name: value for name, value in given.items() if value is not None}
     if requests is not None:
         update["duration"] = None
-    scenario = scenario.model_copy(update={"run": scenario.run.model_copy(update=update)})
+    scenario = scenario.with_run(**update)
     names = algorithms(algorithm or []) or [scenario.algorithm.name]
     over = axes_of(changes or [], backends=backends, balancers=balancers, rate=rate, load=load)
     set_once(over, **given)

@@ -168,6 +168,10 @@ class Scenario(Demand):
             raise UsageError("\n".join(written(found, self._origin)))
         return changed
 
+    def with_run(self, **keys: object) -> Scenario:
+        """With these keys of [run] in place of the file's; values are as the file's are read."""
+        return self.model_copy(update={"run": self.run.model_copy(update=keys)})
+
     def setup(self, algorithm: str | None = None) -> Setup:
         """What makes the balancer of this file, for either driver.
 

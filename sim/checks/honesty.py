@@ -97,8 +97,7 @@ def rehearsals(
     """Rehearse it with each of `seeds`, for so many seconds. Raises ConfigError."""
     scenario = Scenario.load(file)
     if seconds is not None:
-        run = scenario.run.model_copy(update={"duration": seconds, "requests": None})
-        scenario = scenario.model_copy(update={"run": run})
+        scenario = scenario.with_run(duration=seconds, requests=None)
     passed, missed = 0, Counter[str]()
     for verdict in _verdicts(scenario, seeds, processes, slower):
         passed += verdict.judgement is Judgement.PASSED

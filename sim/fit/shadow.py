@@ -189,8 +189,7 @@ def compared(seen: Observed, algorithms: Sequence[str], balancers: int = 1) -> d
     Raises LbError where no model can be made: too few requests, say.
     """
     model = calibrate(seen, quick=True)
-    file = model.scenario
-    file = file.model_copy(update={"run": file.run.model_copy(update={"balancers": balancers})})
+    file = model.scenario.with_run(balancers=balancers)
     own = replay(model, file, REPLAYS)
     span = seen.arrived[-1] - seen.arrived[0]
     return {

@@ -37,14 +37,9 @@ def bands(scenario: Scenario) -> dict[str, Any]:
     simulated, UsageError where its lines would grow without end.
     """
     window = min(WINDOW, MOST_REQUESTS / WINDOWS / scenario.rate)
-    run = scenario.run.model_copy(
-        update={
-            "requests": None,
-            "duration": (WINDOWS + 5) * window,  # the first ones are warm-up
-            "replications": 1,
-        }
-    )
-    watched = scenario.model_copy(update={"faults": (), "run": run})
+    lasting = (WINDOWS + 5) * window  # the first ones are warm-up
+    watched = scenario.with_run(requests=None, duration=lasting, replications=1)
+    watched = watched.model_copy(update={"faults": ()})
     if watched.utilisation >= 1 and not watched.bounded:
         load = f"{watched.utilisation:.3g} of what its backends can serve"
         raise UsageError(f"at {scenario.rate:.4g} requests per second the model is offered {load}")

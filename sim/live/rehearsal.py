@@ -39,8 +39,7 @@ def rehearse(
         raise UsageError(f"seed {seed}: a seed is a number from zero up")
     schedule = None
     if scenario.offered().users is None:
-        run = scenario.run.model_copy(update={"seed": seed})
-        schedule = Schedule.draw(scenario.model_copy(update={"run": run}))
+        schedule = Schedule.draw(scenario.with_run(seed=seed))
     measured = rehearsed(really or scenario, schedule, seed)
     if silent:
         measured = replace(measured, service=None, sojourn=None, late=None)

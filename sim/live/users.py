@@ -21,8 +21,7 @@ from sim.model.users import Place, Population
 
 def population(scenario: Scenario, seed: int | None = None) -> Population:
     """The users of a live run; `seed` in place of the file's."""
-    run = scenario.run if seed is None else scenario.run.model_copy(update={"seed": seed})
-    return Population(scenario.model_copy(update={"run": run}))
+    return Population(scenario if seed is None else scenario.with_run(seed=seed))
 
 
 def fields_of(people: Population, key: int, sizes: list[float]) -> dict[str, str]:

@@ -180,9 +180,8 @@ def predict(scenario: Scenario, schedule: Schedule | None = None, balancers: int
 
     Users' runs are independent ones: what they think and what their requests take differs.
     """
-    alike = {"replications": REPLICATIONS, "warmup": 0.0, "balancers": balancers}
-    run = scenario.run.model_copy(update=alike)
-    return simulate(scenario.model_copy(update={"run": run}), schedule=schedule)
+    alike = scenario.with_run(replications=REPLICATIONS, warmup=0.0, balancers=balancers)
+    return simulate(alike, schedule=schedule)
 
 
 def judge(
@@ -215,8 +214,7 @@ def judge_users(
     lasted = float(due[-1]) if len(due) else 0.0
     early = len(due) < wanted and (run.duration is None or lasted < ENOUGH * run.duration)
     if early and len(due):
-        shorter = run.model_copy(update={"duration": lasted, "requests": None})
-        scenario = scenario.model_copy(update={"run": shorter})
+        scenario = scenario.with_run(duration=lasted, requests=None)
         balancers = 1 if predicted is None else predicted.scenario.run.balancers
         predicted = predict(scenario, None, balancers)
     return _judged(scenario, None, measured, predicted)

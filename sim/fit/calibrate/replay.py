@@ -97,9 +97,8 @@ def replay(fitted: Fitted, file: Scenario, replays: int) -> Replayed:
 
 
 def _once(file: Scenario, given: Schedule, number: int) -> Record:
-    run = file.run.model_copy(update={"replications": 1, "seed": file.run.seed + number})
-    result = simulate(file.model_copy(update={"run": run}), schedule=given)
-    return result.runs[0].records[0]
+    once = file.with_run(replications=1, seed=file.run.seed + number)
+    return simulate(once, schedule=given).runs[0].records[0]
 
 
 def _shares(record: Record, backends: int) -> Floats:

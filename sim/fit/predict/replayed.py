@@ -105,8 +105,7 @@ def on_its_own(now: Scenario) -> tuple[Scenario, float]:
     """
     run = now.run
     if run.duration is None and run.requests is None and not _ends(now):
-        run = run.model_copy(update={"requests": REQUESTS})
-        now = now.model_copy(update={"run": run})
+        now = now.with_run(requests=REQUESTS)
     return now, START * now.length if run.warmup is None else run.warmup
 
 

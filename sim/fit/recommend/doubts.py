@@ -138,8 +138,7 @@ def _parameters(
 
 
 def _with_luck(scenario: Scenario, pair: int) -> Scenario:
-    run = scenario.run.model_copy(update={"seed": scenario.run.seed + 1 + pair})
-    return scenario.model_copy(update={"run": run})
+    return scenario.with_run(seed=scenario.run.seed + 1 + pair)
 
 
 def _log(seen: Sequence[Observation], aim: Aim) -> float:

@@ -127,7 +127,7 @@ def of_length(scenario: Scenario, requests: int | None = None) -> Scenario:
         wanted = min(requests or suited(scenario), max(longest, SHORTEST))
         warm = math.ceil(WARM * (run.warmup or 0.0) * min(scenario.rate, longest))
         update = {"requests": max(wanted, min(warm, longest)), "duration": None}
-    return scenario.model_copy(update={"run": run.model_copy(update={**update, "replications": 1})})
+    return scenario.with_run(**update, replications=1)
 
 
 def suited(scenario: Scenario) -> int:

@@ -187,8 +187,7 @@ def _compared(
     tried: dict[str, list[float]],
 ) -> Weights:
     """On requests that the search has not seen."""
-    run = scenario.run.model_copy(update={"seed": scenario.run.seed + 1_000_003})
-    afresh = scenario.model_copy(update={"run": run})
+    afresh = scenario.with_run(seed=scenario.run.seed + 1_000_003)
     settings = {
         name: Setting(weighted(afresh, weights), algorithm) for name, weights in tried.items()
     }
