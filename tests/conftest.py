@@ -22,6 +22,7 @@ WATCHED = ("strategies", "contract", "balancing", "recording", "sim")
 """Rooms of tests that reach the pure rooms; watched, the others would take longer to no end."""
 ONCE = (
     *("test_architecture.py", "test_notebooks.py", "test_readme.py", "test_terminal.py"),
+    "test_markdown.py",
     *("loadtests", "native", "traces", "config", "foreign", "admin", "aio", "discovery", "workers"),
     "fidelity",
     *("sim/test_cluster.py", "sim/test_drawing.py", "sim/test_html.py", "sim/test_plots.py"),

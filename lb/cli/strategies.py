@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lb.cli.options import AsJson
+from lb.markdown import table
 from lb.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def strategies(
             raise typer.Exit(1)
         return
     if markdown:
-        typer.echo("| name | picks | cost | wrong when |\n|---|---|---|---|")
-        for row in REGISTRY.values():
-            typer.echo(f"| `{row.name}` | {row.summary} | {row.cost} | {row.avoid_when} |")
+        listed = [(f"`{it.name}`", it.summary, it.cost, it.avoid_when) for it in REGISTRY.values()]
+        typer.echo(table(("name", "picks", "cost", "wrong when"), listed), nl=False)
         return
     terminal = Terminal()
     if name is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from lb.markdown import table
 from lb.system import writing
 from lb.terminal import Terminal, counted
 from sim.analysis.statistics import FIGURES
@@ -134,7 +135,7 @@ def write_study(told: Told, text: str, path: Path) -> None:
 
 def markdown(told: Told) -> str:
     """All of it, for a README."""
-    parts = [_table(*_medians(told))] if told["medians"] else []
+    parts = [table(*_medians(told), left=1)] if told["medians"] else []
     rows = [
         [
             *(row["scenario"], row["algorithm"]),
@@ -149,7 +150,7 @@ def markdown(told: Told) -> str:
     parts.append(
         f"<details><summary>All {len(rows)} runs of {told['seconds']:g} s: predicted / measured in "
         "ms, the error, and what chance alone gives; shares: the largest error in points"
-        "</summary>\n\n" + _table(heads, rows) + "\n</details>\n"
+        "</summary>\n\n" + table(heads, rows, left=2) + "\n</details>\n"
     )
     parts.append("".join(f"- {sentence}\n" for sentence in sentences(told)))
     return "\n".join(parts)
@@ -164,8 +165,3 @@ def _long(row: Row, name: str) -> str:
     if figure.get("low") is None:
         return told
     return f"{told} ({100 * figure['low']:+.1f} to {100 * figure['high']:+.1f})"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * min(2, len(heads)) + ["---:"] * (len(heads) - 2), *rows]
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
+from lb.markdown import cell, table
 from lb.system import writing
 from sim.output.words import span
 
 SIGN = {"passed": "✅", "missed": "❌", "invalid": "⚠️"}
 HELD = ("latency", "shares", "distribution", "failed", "errors", "backends", "trouble")
 """Parts of a verdict that hold figures, in the order in which they are shown."""
+FIGURES = ("figure", "predicted", "95 % of runs", "measured", "error", "")
 OF_A_PHASE = ("latency", "distribution", "shares", "failed")
 UNREADABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no place for."""
@@ -95,17 +97,12 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     """A table for each run, or with several one line for each before them."""
     lines = []
     if len(outcomes) > 1:
-        lines += ["| run | verdict |", "|---|---|"]
-        lines += [f"| {_cell(one.title)} | {_sign(one)} |" for one in outcomes]
-        lines.append("")
+        lines += [table(("run", "verdict"), [(one.title, _sign(one)) for one in outcomes])]
     for one in outcomes:
-        lines += [f"### {_cell(one.title)}: {_sign(one)}", ""]
+        lines += [f"### {cell(one.title)}: {_sign(one)}", ""]
         if one.rows:
-            lines += ["| figure | predicted | 95 % of runs | measured | error | |"]
-            lines += ["|---|--:|--:|--:|--:|---|"]
-            lines += [_line(row) for row in one.rows]
-            lines.append("")
-        lines += [*(f"- {_cell(reason)}" for reason in one.reasons), *([""] * bool(one.reasons))]
+            lines += [table(FIGURES, map(_cells, one.rows), left=1)]
+        lines += [*(f"- {cell(reason)}" for reason in one.reasons), *([""] * bool(one.reasons))]
     return "\n".join(lines) + "\n"
 
 
@@ -206,11 +203,10 @@ def _named(path: tuple[str, ...]) -> str:
     return ": ".join(path)
 
 
-def _line(row: Row) -> str:
+def _cells(row: Row) -> list[str]:
     mark = {True: "ok", False: "**MISS**", None: ""}[row.ok]
     within = "-" if math.isnan(row.low) else span(_number(row.low), _number(row.high))
-    cells = [row.figure, _number(row.predicted), within, _number(row.measured), row.error, mark]
-    return f"| {' | '.join(map(_cell, cells))} |"
+    return [row.figure, _number(row.predicted), within, _number(row.measured), row.error, mark]
 
 
 def _number(value: float) -> str:
@@ -219,10 +215,6 @@ def _number(value: float) -> str:
 
 def _sign(outcome: Outcome) -> str:
     return f"{SIGN[outcome.verdict]} {outcome.verdict}"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
 
 
 def _text(text: str) -> str:

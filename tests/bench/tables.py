@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lb.markdown import table
 from tests.bench.contenders import BESIDE, COMPILED, EMBEDDED, PURE, RELAY
 from tests.bench.processes import ROOT
 
@@ -102,7 +102,7 @@ def _proxy(figures: Figures) -> str:
                 if shared:
                     row += [_spread(mine["over"][BESIDE]), target(name, case)]
                 rows.append(row)
-    return _table(heads, rows)
+    return table(heads, rows, left=1)
 
 
 def _spread(over: dict[str, float]) -> str:
@@ -125,7 +125,9 @@ def _tls(figures: Figures) -> str:
                 mine = proxies[name]
                 over = [f"{mine['over'][peer]['median']:.2f}" for peer in peers]
                 rows.append([case, build, f"{mine['cpu_us']:.1f}", *over])
-    return _table(heads, rows) + f"\nAt most {result['target']:g} times nginx is the target.\n"
+    return (
+        table(heads, rows, left=1) + f"\nAt most {result['target']:g} times nginx is the target.\n"
+    )
 
 
 def _bodies(figures: Figures) -> str:
@@ -139,7 +141,7 @@ def _bodies(figures: Figures) -> str:
         ]
         for case, proxies in result["cases"].items()
     ]
-    return _table(heads, rows)
+    return table(heads, rows, left=1)
 
 
 def _latency(figures: Figures) -> str:
@@ -163,7 +165,7 @@ def _latency(figures: Figures) -> str:
             _ms(pauses["target"]),
         ]
     )
-    return _table(["latency", *who.values(), "at most"], rows)
+    return table(["latency", *who.values(), "at most"], rows, left=1)
 
 
 def _many(figures: Figures) -> str:
@@ -192,7 +194,7 @@ def _many(figures: Figures) -> str:
         row(f"{left}descriptors left", "fresh", "descriptors_left", "d", "0"),
         row(f"{left}MiB left", "fresh", "mib_left", ".2f", f"{fresh['target_mib']}"),
     ]
-    return _table(["many", *BUILDS.values(), "at most"], rows)
+    return table(["many", *BUILDS.values(), "at most"], rows, left=1)
 
 
 def _simulator(figures: Figures) -> str:
@@ -214,7 +216,7 @@ def _simulator(figures: Figures) -> str:
     rows.append(row)
     starts = [f"{processes['builds'][name]['start']:.2f} s {word}" for name, word in builds.items()]
     return (
-        _table(heads, rows)
+        table(heads, rows, left=1)
         + f"\nCPU of `lb simulate` for a single request, Python's start and all imports in it: "
         f"{', '.join(starts)} (target {processes['start_target']:g} s).\n"
     )
@@ -236,11 +238,6 @@ def _number(value: float | None, form: str) -> str:
 
 def _ms(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds * 1e3:.2f} ms"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 if __name__ == "__main__":

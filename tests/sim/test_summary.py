@@ -48,7 +48,7 @@ def test_a_table_shows_the_error_of_each_figure() -> None:
 
 def test_several_runs_begin_with_a_list() -> None:
     text = markdown([outcome("passed"), outcome("invalid", "busy")])
-    assert text.startswith("| run | verdict |\n|---|---|\n| calm, p2c, haproxy | ✅ passed |\n")
+    assert text.startswith("| run | verdict |\n| --- | --- |\n| calm, p2c, haproxy | ✅ passed |\n")
     assert "| busy, p2c, haproxy | ⚠️ invalid |\n" in text
     assert "- the machine was busy" in text
 
