@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lb.cli.options import AsJson, Fields, Quiet, fields
+from lb.cli.options import (
+    AsJson,
+    Fields,
+    Quiet,
+    algorithm_option,
+    fields,
+    out_option,
+    output_option,
+)
+from lb.cli.printing import STDOUT, apart, print_json, put
 from lb.errors import UsageError
-
-STDOUT = Path("-")
 
 
 def calibrate(
@@ -36,19 +41,10 @@ def calibrate(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            envvar="LB_OUTPUT",
-            help="Where the scenario file goes; - is stdout [nowhere].",
-        ),
+        output_option("Where the scenario file goes; - is stdout [nowhere]."),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", envvar="LB_OUT", help="Where pictures and calibration.json go [nowhere]."
-        ),
+        Path | None, out_option("Where pictures and calibration.json go [nowhere].")
     ] = None,
     key: Annotated[
         str,
@@ -62,12 +58,8 @@ def calibrate(
     field: Fields = None,
     algorithm: Annotated[
         str | None,
-        typer.Option(
-            "-a",
-            "--algorithm",
-            metavar="NAME",
-            envvar="LB_ALGORITHM",
-            help="What balanced, where FILE, an access log, does not say it [what its picks tell].",
+        algorithm_option(
+            "What balanced, where FILE, an access log, does not say it [what its picks tell]."
         ),
     ] = None,
     replays: Annotated[
@@ -84,16 +76,12 @@ def calibrate(
 ) -> None:
     """Fit a model of backends and traffic to a recording.
 
-    Each figure has its interval.
-    What the recording cannot tell is said, and stands in the scenario file as a range. How well the
-    model replays the recording is told, too.
+    Each figure has its interval. What the recording cannot tell is said, and stands in the scenario
+    file as a range. How well the model replays the recording is told, too.
     """
     if output == STDOUT and as_json:
         raise UsageError("-o - and --json both print on stdout; give one of them")
-    if output is not None and output != STDOUT and output.resolve() == file.resolve():
-        raise UsageError(f"-o {output}: that is the recording itself; give another name")
-    if output is not None and config is not None and output.resolve() == config.resolve():
-        raise UsageError(f"-o {output}: that is the file of -c; give another name")
+    apart(output, {"the recording itself": file, "the file of -c": config})
     columns = fields(field or [])
 
     from lb.config import Scenario
@@ -114,14 +102,15 @@ def calibrate(
     if base is not None:
         calibration = calibration.based_on(base, str(config))
     print_calibration(calibration, terminal)
-    if output == STDOUT:
-        sys.stdout.write(calibration.text())
-    elif output is not None:
-        written = write_scenario(calibration, output)
-        terminal.say(f"The scenario is in {' and '.join(map(str, written))}")
-    if out is not None:
-        write_pictures(calibration, out)
-        terminal.say(f"Pictures and calibration.json are in {out}/")
-    if as_json:
-        json.dump(calibration.as_dict(), sys.stdout)
-        print()
+    try:
+        if output == STDOUT:
+            put(calibration.text(), output)
+        elif output is not None:
+            written = write_scenario(calibration, output)
+            terminal.say(f"The scenario is in {' and '.join(map(str, written))}")
+        if out is not None:
+            write_pictures(calibration, out)
+            terminal.say(f"Pictures and calibration.json are in {out}/")
+    finally:  # what took long is not lost for want of a place
+        if as_json:
+            print_json(calibration.as_dict())

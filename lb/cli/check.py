@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lb.cli.options import AsJson
+from lb.cli.printing import print_json
 from lb.errors import ConfigError, UsageError
 from lb.terminal import Terminal, counted
 
@@ -65,7 +66,7 @@ def check(
     wrong = [problem for row in found for problem in row["problems"]]
     if as_json:
         rows = [_as_json(row, effective=print_effective) for row in found]
-        typer.echo(json.dumps({"schema": 1, "fine": not wrong, "files": rows}))
+        print_json({"schema": 1, "fine": not wrong, "files": rows})
     if wrong:
         raise ConfigError(wrong)
     if print_effective and not as_json:

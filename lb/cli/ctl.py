@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typer.core import TyperGroup
 
 from lb.cli.invocation import Command
 from lb.cli.options import AsJson
+from lb.cli.printing import print_json
 from lb.cli.remote import DEFAULT, Remote, backend_path, remote
 from lb.errors import UsageError
 from lb.terminal import Terminal, counted
@@ -90,7 +90,7 @@ def status(
     """How the balancer and its backends are."""
     told = plane(context, config, admin, token_file).ask("GET", "/v1/snapshot")
     if as_json:
-        _print_json(told)
+        print_json({"schema": 1, **told})
         return
     rows = [
         (
@@ -122,7 +122,7 @@ def picks(
 
     told = plane(context, config, admin, token_file).ask("GET", f"/v1/picks?last={last}")
     if as_json:
-        _print_json(told)
+        print_json({"schema": 1, **told})
         return
     terminal = Terminal()
     several = len({pick.get("worker") for pick in told["picks"]}) > 1
@@ -307,13 +307,9 @@ def _say_backend(told: dict[str, Any], as_json: bool) -> None:
 
 def _say(told: dict[str, Any], text: str, as_json: bool) -> None:
     if as_json:
-        _print_json(told)
+        print_json({"schema": 1, **told})
     else:
         Terminal().say(text)
-
-
-def _print_json(told: dict[str, Any]) -> None:
-    typer.echo(json.dumps({"schema": 1, **told}))
 
 
 def _number(text: str) -> float:

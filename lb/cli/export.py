@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lb.cli.options import AsJson, ConfigFile, Quiet, scenario_from
+from lb.cli.options import AsJson, ConfigFile, Output, Quiet, scenario_from
+from lb.cli.printing import STDOUT, apart, print_json, put
 from lb.terminal import Terminal
 
 
@@ -20,30 +19,21 @@ def export(
         ),
     ],
     config: ConfigFile = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", envvar="LB_OUTPUT", help="Write it there [stdout]."
-        ),
-    ] = None,
+    output: Output = STDOUT,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a configuration for HAProxy, nginx or Envoy.
 
-    It does what the file says.
-
-    What has no equivalent there is listed on stderr, and in a comment on top of it.
+    It does what the file says; what has no equivalent there is listed on stderr, and in a comment
+    on top.
     """
+    apart(output, {"the file of -c": config})
     from lb.foreign import export as exported
-    from lb.system import writing
 
     found = exported(scenario_from(config), kind)
-    if output is not None:
-        with writing(output):
-            output.write_text(found.text, encoding="utf-8")
-    elif not as_json:
-        typer.echo(found.text, nl=False)
+    if output != STDOUT or not as_json:  # which has the text, too
+        put(found.text, output)
     if as_json:
         missing: list[dict[str, Any]] = [
             {"key": row.key, "place": row.place, "given": row.given, "why": row.why}
@@ -58,7 +48,7 @@ def export(
             "missing": missing,
             "text": found.text,
         }
-        typer.echo(json.dumps(document))
+        print_json(document)
     terminal = Terminal(stderr=True, quiet=quiet)
     for row in found.missing:
         if row.given:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lb.cli.interrupts import terminable
-from lb.cli.options import Algorithms, AsJson, Quiet, algorithms
+from lb.cli.options import AsJson, Quiet, algorithm_option, algorithms, out_option
+from lb.cli.printing import print_json
 
 if TYPE_CHECKING:
     from lb.terminal import Terminal
@@ -40,7 +40,12 @@ def fidelity(
             help="A shipped scenario, or a file; repeat for more [the thirteen of the study].",
         ),
     ] = None,
-    algorithm: Algorithms = None,
+    algorithm: Annotated[
+        list[str] | None,
+        algorithm_option(
+            "By our name or the target's; repeat, or put commas between [those of the target]."
+        ),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(min=5, max=3600, envvar="LB_SECONDS", help="Length of each run [60]."),
@@ -48,11 +53,7 @@ def fidelity(
     seed: Annotated[int, typer.Option(min=0, envvar="LB_SEED", help="Seed of the load.")] = 1,
     out: Annotated[
         Path,
-        typer.Option(
-            metavar="DIR",
-            envvar="LB_OUT",
-            help="Where runs go as they are done, and from where an interrupted study goes on.",
-        ),
+        out_option("Where runs go as they are done, and from where an interrupted study goes on."),
     ] = Path("lb-fidelity"),
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -89,17 +90,19 @@ def fidelity(
         terminal.say(f"{counted(str(left), 'run')} to go, about {study.seconds / 60:.0f} min.")
     stopped = _run(study, terminal)
     told = study.as_dict()
-    text = json.dumps(told)
-    if study.done:
-        print_study(told, terminal)
-        write_study(told, text, out / RESULT)
-        terminal.say(f"Everything is in {out / RESULT}.")
     if stopped:
         terminal.say(
-            f"interrupted: {len(study.done)} of {len(made)} runs; the same command goes on there"
+            f"interrupted: {len(study.done)} of {len(made)} runs; the same command goes on from "
+            "there"
         )
-    if as_json:
-        typer.echo(text)
+    try:
+        if study.done:
+            print_study(told, terminal)
+            write_study(told, out / RESULT)
+            terminal.say(f"Everything is in {out / RESULT}")
+    finally:  # what took long is not lost for want of a place
+        if as_json:
+            print_json(told)
     if stopped or not told["kept"]:
         raise typer.Exit(stopped or 4)
 

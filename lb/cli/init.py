@@ -15,6 +15,7 @@ import typer
 
 from lb import __version__
 from lb.cli.options import AsJson
+from lb.cli.printing import print_json
 from lb.errors import ConfigError, LbError
 from lb.system import try_directory, writing
 from lb.terminal import Terminal
@@ -214,7 +215,7 @@ def init(
         terminal.say(f"note: {note}")
     if as_json:
         rows = [{"file": str(out / name), "about": FILES[name].about} for name in names]
-        typer.echo(json.dumps({"schema": 1, "files": rows, "notes": notes}))
+        print_json({"schema": 1, "files": rows, "notes": notes})
 
 
 def _there(path: Path) -> bool:

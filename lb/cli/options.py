@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -53,6 +53,22 @@ Fields = Annotated[
     ),
 ]
 
+
+def algorithm_option(text: str) -> Any:
+    """`-a NAME`; the help says what it does in a command."""
+    return typer.Option("-a", "--algorithm", metavar="NAME", envvar="LB_ALGORITHM", help=text)
+
+
+def out_option(text: str) -> Any:
+    """`--out DIR`; the help says what goes there."""
+    return typer.Option(metavar="DIR", envvar="LB_OUT", help=text)
+
+
+def output_option(text: str) -> Any:
+    """`-o FILE`; the help says what is written there."""
+    return typer.Option("-o", "--output", metavar="FILE", envvar="LB_OUTPUT", help=text)
+
+
 Workers = Annotated[
     str,
     typer.Option(
@@ -63,16 +79,20 @@ Workers = Annotated[
     ),
 ]
 
-
 Algorithms = Annotated[
     list[str] | None,
-    typer.Option(
-        "-a",
-        "--algorithm",
-        metavar="NAME",
-        envvar="LB_ALGORITHM",
-        help="Algorithm to simulate; repeat, or put commas between, to compare [the file's].",
+    algorithm_option(
+        "Algorithm to simulate; repeat, or put commas between, to compare [the file's]."
     ),
+]
+Output = Annotated[Path, output_option("Where it goes; - is stdout.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(envvar="LB_RATE", help="Requests per second, all rates in proportion."),
+]
+Load = Annotated[
+    float | None,
+    typer.Option(envvar="LB_LOAD", help="Offered work over capacity, in place of --rate."),
 ]
 Requests = Annotated[
     int | None, typer.Option(min=1, envvar="LB_REQUESTS", help="Requests per replication.")

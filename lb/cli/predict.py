@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +22,9 @@ from lb.cli.options import (
     algorithms,
     fields,
     number_of_workers,
+    out_option,
 )
+from lb.cli.printing import bar, print_json
 from lb.cli.streams import complain
 from lb.cli.whatif import (
     Add,
@@ -97,11 +97,7 @@ def predict(
     seed: Seed = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            envvar="LB_OUT",
-            help="Where pictures, a report and prediction.json go [nowhere].",
-        ),
+        out_option("Where pictures, report.html and prediction.json go [nowhere]."),
     ] = None,
     workers: Workers = "auto",
     as_json: AsJson = False,
@@ -115,9 +111,6 @@ def predict(
     model's own error.
     """
     gc.disable()
-    from rich.console import Console
-    from rich.progress import Progress
-
     import sim
     from lb.system import try_directory
     from lb.terminal import Terminal
@@ -159,13 +152,11 @@ def predict(
         try_directory(out, FILES)
     seen = None if recording is None else observe(str(recording), scenario.key, columns or None)
     terminal = Terminal(stderr=as_json, quiet=quiet)
-    bar = Progress(
-        console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
-    )
     heard = Heard()
+    progress = bar(quiet=quiet)
     try:
-        with terminable() as heard, bar:
-            task = bar.add_task("predicting", total=None)
+        with terminable() as heard, progress:
+            task = progress.add_task("predicting", total=None)
             told = sim.predict(
                 scenario,
                 asked,
@@ -174,17 +165,18 @@ def predict(
                 max_error=bounds,
                 replications=replications,
                 workers=hands,
-                on_replication=lambda total: bar.update(task, total=total, advance=1),
+                on_replication=lambda total: progress.update(task, total=total, advance=1),
             )
     except KeyboardInterrupt:
         complain("interrupted: nothing is predicted by halves")
         raise typer.Exit(heard.status) from None
     print_prediction(told, terminal)
-    if out is not None:
-        write_prediction(told, out, again(context, NOT_MEANT))
-        terminal.say(f"Pictures, report.html and prediction.json are in {out}/")
-    if as_json:
-        json.dump(told.as_dict(), sys.stdout)
-        print()
+    try:
+        if out is not None:
+            write_prediction(told, out, again(context, NOT_MEANT))
+            terminal.say(f"Pictures, report.html and prediction.json are in {out}/")
+    finally:  # what took long is not lost for want of a place
+        if as_json:
+            print_json(told.as_dict())
     if told.exit_status:
         raise typer.Exit(told.exit_status)

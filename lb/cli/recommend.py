@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lb.cli.interrupts import Heard, terminable
 from lb.cli.invocation import again
 from lb.cli.options import (
-    Algorithms,
     AsJson,
     ConfigFile,
+    Load,
     Quiet,
+    Rate,
     Seed,
     Workers,
+    algorithm_option,
     algorithms,
+    at_pace,
     number_of_workers,
+    out_option,
 )
+from lb.cli.printing import bar, print_json
 from lb.cli.streams import complain
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
 
 NOT_MEANT = ("out", "workers", "as_json", "quiet")
 """What changes nothing of what is found."""
@@ -44,7 +43,13 @@ def recommend(
             "of the file].",
         ),
     ] = None,
-    algorithm: Algorithms = None,
+    algorithm: Annotated[
+        list[str] | None,
+        algorithm_option(
+            "What to choose among, p2c with its parameters varied or p2c:choices=3 as it is; "
+            "repeat, or put commas between [all that suit]."
+        ),
+    ] = None,
     budget: Annotated[
         str,
         typer.Option(
@@ -54,21 +59,14 @@ def recommend(
             "same comes out on any machine.",
         ),
     ] = "12M",
-    rate: Annotated[
-        float | None, typer.Option(envvar="LB_RATE", help="Requests per second, as of today.")
-    ] = None,
-    load: Annotated[
-        float | None,
-        typer.Option(envvar="LB_LOAD", help="Offered load over capacity, in place of --rate."),
-    ] = None,
+    rate: Rate = None,
+    load: Load = None,
     seed: Seed = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            envvar="LB_OUT",
-            help="Where recommend.json, recommended.toml and report.html go, and a picture of the "
-            "loads that were tried, if any [nowhere].",
+        out_option(
+            "Where recommend.json, recommended.toml and report.html go, and a picture of the loads "
+            "that were tried, if any [nowhere]."
         ),
     ] = None,
     workers: Workers = "auto",
@@ -82,8 +80,6 @@ def recommend(
     nothing meets the objective, or the data cannot tell. Ctrl-C leaves what is known so far.
     """
     import sim
-    from lb.cli.options import at_pace
-    from lb.errors import LbError
     from lb.system import try_directory
     from lb.terminal import Terminal
     from sim import scenarios
@@ -102,17 +98,17 @@ def recommend(
     if out is not None:
         try_directory(out, REPORT)
     heard = Heard()
-    bar = _bar(quiet=quiet)
-    task = bar.add_task("searching", total=1.0)
+    progress = bar(quiet=quiet)
+    task = progress.add_task("searching", total=1.0)
     try:
-        with terminable() as heard, bar:
+        with terminable() as heard, progress:
             found = sim.recommend(
                 scenario,
                 objective or (),
                 names,
                 budget=budget,
                 workers=hands,
-                on_progress=lambda share: bar.update(task, completed=share),
+                on_progress=lambda share: progress.update(task, completed=share),
             )
     except Interrupted as stopped:
         found = stopped.recommendation
@@ -121,35 +117,16 @@ def recommend(
         raise typer.Exit(heard.status) from None
     if found.interrupted:
         terminal.say("interrupted: this is what is known so far")
-    failure: LbError | None = None
     print_recommendation(found, terminal)
-    if out is not None:
-        try:
+    try:
+        if out is not None:
             write_recommendation(found, out, again(context, NOT_MEANT))
             terminal.say(f"Everything is in {out}/")
-        except LbError as error:
-            failure = error  # what took long is not lost for want of a place
-    terminal.say(budget_told(found))
-    if as_json:
-        json.dump(found.as_dict(), sys.stdout)
-        print()
-    if failure is not None:
-        raise failure
+    finally:  # what took long is not lost for want of a place
+        terminal.say(budget_told(found))
+        if as_json:
+            print_json(found.as_dict())
     if found.interrupted:
         raise typer.Exit(heard.status)
     if found.answer is not Answer.MET:
         raise typer.Exit(4)
-
-
-def _bar(*, quiet: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )

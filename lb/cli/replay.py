@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lb.cli.options import AsJson
+from lb.cli.options import AsJson, Quiet, algorithm_option
+from lb.cli.printing import print_json
 from lb.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -26,13 +26,7 @@ def replay(
     ],
     algorithm: Annotated[
         str | None,
-        typer.Option(
-            "-a",
-            "--algorithm",
-            metavar="NAME",
-            envvar="LB_ALGORITHM",
-            help="Show what this one would have picked [the recorded algorithm].",
-        ),
+        algorithm_option("Show what this one would have picked [the recorded algorithm]."),
     ] = None,
     explain: Annotated[
         int,
@@ -50,6 +44,7 @@ def replay(
         ),
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make the recorded decisions again. Exit status 1 if the recorded algorithm's differ.
 
@@ -89,17 +84,16 @@ def replay(
         document = _document(replayed)
         if explain:
             document["picks"] = [_explained(replayed, *row) for row in picks]
-        typer.echo(json.dumps(document))
-        _report(replayed, compared=algorithm is not None, err=True)
-    else:
-        _report(replayed, compared=algorithm is not None, err=False)
-        _explain(replayed, picks, wanted=bool(explain))
+        print_json(document)
+    terminal = Terminal(stderr=as_json, quiet=quiet)
+    _report(replayed, terminal, compared=algorithm is not None)
+    if explain and not as_json:
+        _explain(replayed, picks, terminal)
     if replayed.faithful and not replayed.identical:
         raise typer.Exit(1)
 
 
-def _report(replayed: Replayed, *, compared: bool, err: bool) -> None:
-    terminal = Terminal(stderr=err)
+def _report(replayed: Replayed, terminal: Terminal, *, compared: bool) -> None:
     say, header = terminal.say, replayed.header
     say(
         f"{replayed.events.total()} events, {replayed.events['admit']} calls, "
@@ -128,10 +122,11 @@ def _explained(replayed: Replayed, made: Decision, pick: Pick) -> dict[str, Any]
     return {"call": made.call, "attempt": made.attempt, "seconds": seconds, **pick.as_dict()}
 
 
-def _explain(replayed: Replayed, picks: Iterable[tuple[Decision, Pick]], *, wanted: bool) -> None:
+def _explain(
+    replayed: Replayed, picks: Iterable[tuple[Decision, Pick]], terminal: Terminal
+) -> None:
     from lb.cli.picks import said
 
-    terminal = Terminal()
     for made, pick in picks:
         told = _explained(replayed, made, pick)
         what = f"call {made.call}" + f" attempt {made.attempt + 1}" * bool(made.attempt)
@@ -139,7 +134,7 @@ def _explain(replayed: Replayed, picks: Iterable[tuple[Decision, Pick]], *, want
         terminal.say(f"{what} after {told['seconds']:.3f} s{key}: {pick.picked}")
         for line in said(told):
             terminal.say(line)
-    if wanted and not picks:
+    if not picks:
         terminal.say("no such pick")
 
 

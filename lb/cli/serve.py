@@ -9,6 +9,7 @@ import typer
 from lb.cli.options import (
     ConfigFile,
     Version,
+    algorithm_option,
     at_port,
     checked_port,
     number_of_workers,
@@ -41,13 +42,7 @@ def serve(
     ] = None,
     algorithm: Annotated[
         str | None,
-        typer.Option(
-            "-a",
-            "--algorithm",
-            metavar="NAME",
-            envvar="LB_ALGORITHM",
-            help="Whom to pick, see `lb strategies` [round_robin].",
-        ),
+        algorithm_option("Whom to pick, see `lb strategies` [round_robin]."),
     ] = None,
     workers: Annotated[
         str | None,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +14,9 @@ from lb.cli.options import (
     Algorithms,
     AsJson,
     ConfigFile,
+    Load,
     Quiet,
+    Rate,
     Replications,
     Requests,
     Seed,
@@ -24,7 +24,9 @@ from lb.cli.options import (
     algorithms,
     at_pace,
     number_of_workers,
+    out_option,
 )
+from lb.cli.printing import bar, print_json
 from lb.cli.streams import complain
 from lb.errors import ConfigError, UsageError
 
@@ -39,24 +41,14 @@ def simulate(
     context: typer.Context,
     config: ConfigFile = None,
     algorithm: Algorithms = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(envvar="LB_RATE", help="Requests per second, all rates in proportion."),
-    ] = None,
-    load: Annotated[
-        float | None,
-        typer.Option(envvar="LB_LOAD", help="Offered work over capacity, in place of --rate."),
-    ] = None,
+    rate: Rate = None,
+    load: Load = None,
     requests: Requests = None,
     replications: Replications = None,
     seed: Seed = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            envvar="LB_OUT",
-            help="Where plots, report.html and result.json go [lb-report; with --json nowhere].",
-        ),
+        out_option("Where plots, report.html and result.json go [lb-report; with --json nowhere]."),
     ] = None,
     report: Annotated[
         str | None,
@@ -109,9 +101,6 @@ def simulate(
     SIGTERM, leaves the replications that every algorithm has done.
     """
     gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the start
-    from rich.console import Console
-    from rich.progress import Progress
-
     import sim
     from lb.system import try_directory
     from lb.terminal import Terminal
@@ -148,24 +137,22 @@ def simulate(
     for sentence in offered(scenario, names):
         terminal.say(sentence)
 
-    bar = Progress(
-        console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()
-    )
     remarks = []
     heard = Heard()
+    progress = bar(quiet=quiet)
     try:
-        with terminable() as heard, bar:
+        with terminable() as heard, progress:
             whole = (
                 None if narrow else len(names) * scenario.run.replications
             )  # none knows beforehand
-            task = bar.add_task("simulating", total=whole)
+            task = progress.add_task("simulating", total=whole)
             result = sim.simulate(
                 scenario,
                 names,
                 workers=hands,
                 precision=narrow,
                 max_requests=max_requests,
-                on_replication=lambda: bar.advance(task),
+                on_replication=lambda: progress.advance(task),
                 timeline=timeline,
                 trace=not no_trace,
             )
@@ -174,17 +161,18 @@ def simulate(
         remarks = [f"interrupted: {error}"]
         terminal.say(remarks[0])
     print_result(result, terminal)
-    if directory is not None:
-        write_report(result, directory)
-        terminal.say(f"Plots and result.json are in {directory}/")
-    if pages:
-        text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
-        page = page_of(result, text, again(context, NOT_MEANT), remarks=remarks)
-        write_page(page, pages)
-        terminal.say(f"All of it is on one page: {' and '.join(map(str, pages))}")
-    if as_json:
-        json.dump(result.as_dict(), sys.stdout)
-        print()
+    try:
+        if directory is not None:
+            write_report(result, directory)
+            terminal.say(f"Plots and result.json are in {directory}/")
+        if pages:
+            text = config.read_text(encoding="utf-8") if config else scenarios.BUILT_IN
+            page = page_of(result, text, again(context, NOT_MEANT), remarks=remarks)
+            write_page(page, pages)
+            terminal.say(f"All of it is on one page: {' and '.join(map(str, pages))}")
+    finally:  # what took long is not lost for want of a place
+        if as_json:
+            print_json(result.as_dict())
     print_objectives(result, terminal)
     if remarks:
         raise typer.Exit(heard.status)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lb.cli.options import AsJson
+from lb.cli.printing import print_json
 from lb.markdown import table
 from lb.terminal import Terminal
 
@@ -31,7 +31,7 @@ def strategies(
     if as_json:
         rows, broken = ({name: spec(name)}, []) if name else all_specs()
         found = [_as_dict(row) for row in rows.values()]
-        typer.echo(json.dumps({"schema": 1, "strategies": found, "broken": broken}))
+        print_json({"schema": 1, "strategies": found, "broken": broken})
         if broken:
             raise typer.Exit(1)
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +21,9 @@ from lb.cli.options import (
     Workers,
     algorithms,
     number_of_workers,
+    out_option,
 )
+from lb.cli.printing import bar, print_json
 from lb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,11 +83,9 @@ def sweep(
     ] = "p99",
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            envvar="LB_OUT",
-            help="Where cells go as they are done, and from where an interrupted sweep goes on "
-            "[lb-sweep; with --json nowhere].",
+        out_option(
+            "Where cells go as they are done, and from where an interrupted sweep goes on "
+            "[lb-sweep; with --json nowhere]."
         ),
     ] = None,
     workers: Workers = "auto",
@@ -152,12 +150,13 @@ def sweep(
         more = "; the same command goes on from there" if kept else ""
         terminal.say(f"interrupted: {done} of {len(made.cells)} cells{more}")
     print_sweep(made, metric, terminal)
-    if directory is not None:
-        write_sweep(made, metric, directory)
-        terminal.say(f"Cells, pictures and sweep.json are in {directory}/")
-    if as_json:
-        json.dump(made.as_dict(), sys.stdout)
-        print()
+    try:
+        if directory is not None:
+            write_sweep(made, metric, directory)
+            terminal.say(f"Cells, pictures and sweep.json are in {directory}/")
+    finally:  # what took long is not lost for want of a place
+        if as_json:
+            print_json(made.as_dict())
     if stopped:
         raise typer.Exit(stopped)
 
@@ -186,10 +185,10 @@ def _run(
             if scheduler is not None:
                 hands = stack.enter_context(cluster(scheduler))
             crew = stack.enter_context(Crew(hands))
-            bar = stack.enter_context(_bar(quiet=quiet))
-            task = bar.add_task("sweeping", total=sum(map(effort, missing)), cells="")
+            progress = stack.enter_context(_bar(quiet=quiet))
+            task = progress.add_task("sweeping", total=sum(map(effort, missing)), cells="")
             for number, place in enumerate(made.run(crew, kept), 1):
-                bar.update(
+                progress.update(
                     task, advance=effort(made.cells[place]), cells=f"{number} of {len(missing)}"
                 )
     except KeyboardInterrupt:
@@ -198,15 +197,7 @@ def _run(
 
 
 def _bar(*, quiet: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TimeRemainingColumn
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[cells]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
+    cells = "{task.fields[cells]}"
+    return bar("{task.description}", BarColumn(), cells, TimeRemainingColumn(), quiet=quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import sys
@@ -18,6 +17,7 @@ import typer
 from lb.cli.ctl import Admin, Config, TokenFile, plane
 from lb.cli.interrupts import Heard, terminable
 from lb.cli.options import AsJson
+from lb.cli.printing import print_json
 from lb.cli.remote import CannotReach, Remote
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def report(remote: Remote, interval: float, as_json: bool) -> None:
     point = between(then, now, time.monotonic() - began)
     view = View(remote.address, now, point, forecast=remote.ask("GET", "/v1/forecast"))
     if as_json:
-        typer.echo(json.dumps(as_document(view)))
+        print_json(as_document(view))
     else:
         say(view)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lb.cli.options import AsJson
+from lb.cli.options import AsJson, Quiet
+from lb.cli.printing import print_json
 from lb.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def verify(
         ),
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Check algorithms and simulator against exact results.
 
@@ -40,7 +41,7 @@ def verify(
     all of them hold together at 99 %.
     Exit status 4 if anything fails.
     """
-    say = Terminal(stderr=as_json).say
+    say = Terminal(stderr=as_json, quiet=quiet).say
     done: list[Check] = []
     for check in _checks(strategy, quick):
         if check.simulated is not None:
@@ -58,7 +59,7 @@ def verify(
     say(f"{kept} hold, {broken} do not.")
     if as_json:
         rows = [check.as_dict() for check in done]
-        typer.echo(json.dumps({"schema": 1, "kept": not broken, "checks": rows}))
+        print_json({"schema": 1, "kept": not broken, "checks": rows})
     if broken:
         raise typer.Exit(4)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lb.cli.axes import value_of
-from lb.cli.options import pair
+from lb.cli.options import algorithm_option, pair
 from lb.errors import LbError, UsageError, nearest
 from lb.units import seconds
 
@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 Changed = Annotated[
     list[str] | None,
-    typer.Option(
-        "-a",
-        "--algorithm",
-        metavar="NAME",
-        envvar="LB_ALGORITHM",
-        help="What if it were this one; repeat, or put commas between, for a row each.",
-    ),
+    algorithm_option("What if it were this one; repeat, or put commas between, for a row each."),
 ]
 Sets = Annotated[
     list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -127,10 +128,10 @@ def _why(row: Row) -> str:
     return "; ".join(dict.fromkeys(map(str, told))) or "see its figures"
 
 
-def write_study(told: Told, text: str, path: Path) -> None:
+def write_study(told: Told, path: Path) -> None:
     """fidelity.json. Raises CannotWrite."""
     with writing(path):
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def markdown(told: Told) -> str:

@@ -77,8 +77,23 @@ def test_import_is_the_way_back(tmp_path: Path) -> None:
     ours = tmp_path / "ours.toml"
     lb("import", theirs, "-o", ours)
     assert lb("check", ours).returncode == 0
+    assert lb("import", theirs, "-o", "-", "-q").stdout == said.stdout
     wrong = lb("import", file)
     assert wrong.returncode == 3
     assert (
         wrong.stderr == f"{file}:1: neither a haproxy.cfg nor an nginx.conf, as far as it shows\n"
     )
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    file, theirs = written(tmp_path), tmp_path / "haproxy.cfg"
+    lb("export", "haproxy", "-c", file, "-o", theirs, "-q")
+    for command, given, what in (
+        (("export", "haproxy", "-c", file), file, "the file of -c"),
+        (("import", theirs), theirs, "the file that is read"),
+    ):
+        before = given.read_text()
+        said = lb(*command, "-o", given)
+        assert said.returncode == 2
+        assert said.stderr == f"lb: -o {given}: that is {what}; give another name\n"
+        assert given.read_text() == before

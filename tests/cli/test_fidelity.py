@@ -55,7 +55,7 @@ def test_ctrl_c_keeps_what_is_done(
         patched.setattr(study, "run", run)
         stopped = lb("fidelity", "--scenario", "crash", "-a", "p2c,random", "--out", tmp_path)
     assert stopped.returncode == 130
-    assert "interrupted: 1 of 2 runs; the same command goes on there" in stopped.stdout
+    assert "interrupted: 1 of 2 runs; the same command goes on from there" in stopped.stdout
     assert json.loads((tmp_path / "fidelity.json").read_text(encoding="utf-8"))["runs"]
     assert (
         lb("fidelity", "--scenario", "crash", "-a", "p2c,random", "--out", tmp_path).returncode == 0

@@ -155,6 +155,7 @@ def test_one_that_is_still_being_written(tmp_path: Path) -> None:
 
 
 def test_as_json(file: Path) -> None:
+    assert lb("replay", file, "-q").stdout == ""
     result = lb("replay", file, "--json", "-a", "ip_hash")
     document = json.loads(result.stdout)
     assert document["schema"] == 1
