@@ -10,6 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+ELSEWHERE = 1e9
+"""Seconds between the checks of a balancer that carries out none: it hears what is found out for
+all. Between those it only asks for one, where an attempt has failed."""
+
 
 class Health(Enum):
     """What is known of a backend."""

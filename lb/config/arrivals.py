@@ -177,12 +177,13 @@ class Sine(Table):
 class Trace(Table):
     """What came once comes again: requests of a file, at its times.
 
-    CSV with the header `time,size,key` (size and key may lack), JSON lines with the same names,
-    access logs in the common or combined format, or recordings of lb. Times are seconds from the
-    start; times of day count from the first. Sizes are work relative to a backend's mean, as in
-    X-LB-Size; those that the file does not give are drawn, in each replication anew. Keys of an
-    access log are its clients, or what `key = "path"` or "uri" says. A run that gives no length
-    takes all of it, and none goes on when it ends.
+    CSV with the header `time,size,key` (size and key may lack; `balancer`, from 1 on, says which of
+    several each comes to), JSON lines with the same names, access logs in the common or combined
+    format, or recordings of lb. Times are seconds from the start; times of day count from the
+    first. Sizes are work relative to a backend's mean, as in X-LB-Size; those that the file does
+    not give are drawn, in each replication anew. Keys of an access log are its clients, or what
+    `key = "path"` or "uri" says. A run that gives no length takes all of it, and none goes on when
+    it ends.
     """
 
     changes: ClassVar[bool] = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from functools import cached_property
 from math import nan
 
 from lb.balancing import Setup
@@ -79,23 +80,29 @@ class Observed:
     """Places in `texts`."""
     bytes_in: array[int]
     bytes_out: array[int]
+    balancer: array[int]
+    """Which of several it came to, each of which balanced its own requests only: from 0 on."""
     attempts: Attempts
     setup: Setup | None = None
-    """What the balancer was, where the source says."""
+    """What the balancer was, where the source says; of several, what the first of them was: limits
+    are those of one."""
     lacking: frozenset[str] = frozenset()
     """Columns that the source does not have, by their names here (`attempts.connected`, say)."""
     resolution: float = 0.0
     """Seconds that times are rounded to."""
     share: float = 1.0
     """Of the requests that are here: less than 1 in a sample."""
-    balancers: int = 1
-    """Workers that recorded, each of which balanced its own requests only."""
     remarks: tuple[str, ...] = ()
     """What somebody should know who draws conclusions: gaps, clocks that went back, a file that is
     cut short; a sentence each, with the place where there is one."""
 
     def __len__(self) -> int:
         return len(self.arrived)
+
+    @cached_property
+    def balancers(self) -> int:
+        """How many requests came to; those of several workers that had none are not counted."""
+        return max(self.balancer, default=0) + 1
 
 
 class Observing:
@@ -106,7 +113,7 @@ class Observing:
         self._backends: dict[str, int] = {}
         self._texts: dict[str, int] = {}
         self._times = [_times() for _ in range(2)]
-        self._numbers = [_numbers() for _ in range(5)]
+        self._numbers = [_numbers() for _ in range(6)]
         self._tried = [_times() for _ in range(4)]
         self._tries = [_numbers() for _ in range(4)]
 
@@ -123,13 +130,17 @@ class Observing:
         key: str | None = None,
         bytes_in: int = UNKNOWN,
         bytes_out: int = UNKNOWN,
+        balancer: int = 0,
     ) -> int:
-        """A request; its number, for `attempt`. Times are seconds on any one clock."""
+        """A request; its number, for `attempt`. Times are seconds on any one clock.
+
+        `balancer` is any number that those of one balancer share.
+        """
         number = len(self._times[0])
         told = UNKNOWN if key is None else self._texts.setdefault(key, len(self._texts))
         for column, time in zip(self._times, (arrived, ended), strict=True):
             column.append(time)
-        values = (outcome, status, told, bytes_in, bytes_out)
+        values = (outcome, status, told, bytes_in, bytes_out, balancer)
         for numbers, value in zip(self._numbers, values, strict=True):
             numbers.append(value)
         return number
@@ -160,12 +171,11 @@ class Observing:
         lacking: frozenset[str] = frozenset(),
         resolution: float = 0.0,
         share: float = 1.0,
-        balancers: int = 1,
         remarks: tuple[str, ...] = (),
     ) -> Observed:
         """All of it, sorted by arrival and counted from the first."""
         arrived, ended = self._times
-        outcome, status, key, bytes_in, bytes_out = self._numbers
+        outcome, status, key, bytes_in, bytes_out, balancer = self._numbers
         order = sorted(range(len(arrived)), key=arrived.__getitem__)
         first = arrived[order[0]] if order else 0.0
         place = array("q", bytes(8 * len(order)))
@@ -182,12 +192,12 @@ class Observing:
             key=_sorted(key, order),
             bytes_in=_sorted(bytes_in, order),
             bytes_out=_sorted(bytes_out, order),
+            balancer=_counted(_sorted(balancer, order)),
             attempts=self._attempts(place, first),
             setup=setup,
             lacking=lacking,
             resolution=resolution,
             share=share,
-            balancers=balancers,
             remarks=remarks,
         )
 
@@ -210,6 +220,12 @@ class Observing:
 
 def _sorted(column: array[int], order: list[int]) -> array[int]:
     return array("q", [column[i] for i in order])
+
+
+def _counted(column: array[int]) -> array[int]:
+    """Numbers of any kind as those from 0 on, in their order."""
+    place = {number: at for at, number in enumerate(sorted(set(column)))}
+    return array("q", map(place.__getitem__, column))
 
 
 def _shifted(column: array[float], order: list[int], first: float) -> array[float]:

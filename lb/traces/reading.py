@@ -16,7 +16,7 @@ from lb.traces.observing import observe
 from lb.traces.rows import Row, Rows, collected
 from lb.traces.tables import COLUMNS, comma_separated, json_lines
 
-FORMS = f"a header such as {','.join(COLUMNS)}, JSON lines, an access log, a recording of lb"
+FORMS = "a header such as time,size,key, JSON lines, an access log, a recording of lb"
 FINE = re.compile(r" msec=\d+\.\d+ .*\b(ua|upstream_addr)=")
 """nginx's lines that say when they ended to the millisecond, and all else."""
 GZIP = b"\x1f\x8b"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
-from lb.balancing import Setup
 from lb.errors import BadRecording, ConfigError
 from lb.recording.format import ENDS, OUTCOMES, Kind
 from lb.recording.header import Header
@@ -41,15 +39,17 @@ def observed(source: str) -> Observed:
     observing = Observing(source)
     try:
         files = of_workers(Path(source))
-        readings = [_read(file, observing) for file in files or [Path(source)]]
+        readings = [
+            _read(file, observing, number) for number, file in enumerate(files or [Path(source)])
+        ]
     except OSError as error:
         raise ConfigError([f"{source}: cannot be read: {reason(error)}"]) from None
     return _together(readings, observing)
 
 
-def _read(file: Path, observing: Observing) -> Reading:
+def _read(file: Path, observing: Observing, number: int) -> Reading:
     """One recording. Raises ConfigError and OSError."""
-    reading = Reading(observing)
+    reading = Reading(observing, number)
     for path in parts(file):
         try:
             reading.read(pieces([path]), str(path))
@@ -73,32 +73,18 @@ def _together(readings: Sequence[Reading], observing: Observing) -> Observed:
     if len(readings) > 1:
         remarks.insert(0, f"{len(readings)} workers, each of which balanced by itself")
     return observing.done(
-        setup=_whole([reading.header.setup for reading in readings]),
+        setup=first.setup,
         lacking=frozenset() if first.version >= TELLS else NOT_TOLD,
         share=first.share,
-        balancers=len(readings),
         remarks=tuple(remarks),
     )
 
 
-def _whole(setups: Sequence[Setup]) -> Setup:
-    """What several workers share out among them, as one: limits add up."""
-    first, rows = setups[0], []
-    for row in first.backends:
-        shares = [
-            it.max_in_flight for one in setups for it in one.backends if it.label == row.label
-        ]
-        numbers = [it for it in shares if isinstance(it, int)]
-        rows.append(replace(row, max_in_flight=sum(numbers)) if numbers else row)
-    limit = sum(one.queue.limit for one in setups)
-    return replace(first, backends=tuple(rows), queue=replace(first.queue, limit=limit))
-
-
 class Reading:
-    """Takes down what a recording says, part by part."""
+    """Takes down what a recording says, part by part; `balancer` is whose it is."""
 
-    def __init__(self, into: Into) -> None:
-        self._into = into
+    def __init__(self, into: Into, balancer: int = 0) -> None:
+        self._into, self._balancer = into, balancer
         self.remarks: list[str] = []
         self._header: Header | None = None
         self._first: Header | None = None
@@ -231,7 +217,14 @@ class Reading:
         del self._visits[number]
         status, taken, passed = visit.told or (UNKNOWN, UNKNOWN, UNKNOWN)
         row = self._into.request(
-            visit.arrived, visit.ended, visit.outcome, status, visit.key, taken, passed
+            visit.arrived,
+            visit.ended,
+            visit.outcome,
+            status,
+            visit.key,
+            taken,
+            passed,
+            self._balancer,
         )
         for one in visit.tries.values():
             self._into.attempt(

@@ -21,6 +21,7 @@ class Row(NamedTuple):
     time: float
     size: float | None
     key: str | None
+    balancer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Rows:
     texts: tuple[str, ...]
     whole_seconds: bool
     """Whether the file says no more than in which second a request came."""
+    balancers: array[int] | None = None
+    """Which of several each came to, from 0 on."""
 
     @property
     def work(self) -> float:
@@ -47,10 +50,10 @@ def collected(
     source: str, rows: Iterable[Row], *, ordered: bool = True, whole_seconds: bool = False
 ) -> Rows:
     """All of them. Raises ConfigError at the first that cannot be; `ordered`: they must ascend."""
-    times, sizes, keys = array("d"), array("d"), array("q")
+    times, sizes, keys, balancers = array("d"), array("d"), array("q"), array("q")
     numbers: dict[str, int] = {}
     before = 0.0
-    for line, time, size, key in rows:
+    for line, time, size, key, balancer in rows:
         if not 0 <= time < float("inf"):
             raise wrong(source, line, f"time {time:g} is not a number of seconds from zero up")
         if ordered and time < before:
@@ -68,6 +71,8 @@ def collected(
                 why = f"key {key!r} holds a character that no header field can carry"
                 raise wrong(source, line, why)
             keys.append(numbers.setdefault(key, len(numbers)))
+        if balancer is not None:
+            balancers.append(balancer)
     if not times:
         raise ConfigError([f"{source}: holds no request"])
     if not ordered:
@@ -81,7 +86,9 @@ def collected(
         raise ConfigError([f"{source}: all that it holds comes at 0 s, and a run takes time"])
     if numbers.keys() == {""}:  # nobody has a key
         keys, numbers = array("q"), {}
-    return Rows(times, sizes or None, keys or None, tuple(numbers), whole_seconds)
+    return Rows(
+        times, sizes or None, keys or None, tuple(numbers), whole_seconds, balancers or None
+    )
 
 
 def wrong(source: str, line: int, why: str) -> ConfigError:

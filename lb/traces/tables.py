@@ -1,7 +1,8 @@
 """Traces as tables: CSV with a header, and JSON, an object a line.
 
 Both have a `time`, and may have a `size` and a `key`; a file that gives one gives it in every line.
-Objects may hold more, columns not: a name that is misspelt would pass for one that is not given.
+Objects may hold more, columns not: a name that is misspelt would pass for one that is not given. A
+column `balancer` numbers those that requests came to, from 1 on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 from lb.errors import nearest
 from lb.traces.rows import Row, number_of, seconds_of, wrong
 
-COLUMNS = ("time", "size", "key")
+COLUMNS = ("time", "size", "key", "balancer")
+MOST = 10_000
+"""Balancers, as of any run."""
 
 
 def comma_separated(source: str, lines: Iterable[str]) -> Iterator[Row]:
@@ -37,7 +40,10 @@ def comma_separated(source: str, lines: Iterable[str]) -> Iterator[Row]:
                 why = f"holds {len(cells)} values, and the header {len(header)} names"
                 raise wrong(source, line, why)
             given = dict(zip(header, cells, strict=True))
-            yield _row(source, line, given, given.get("key"))
+            row = _row(source, line, given, given.get("key"))
+            if (balancer := given.get("balancer")) is not None:
+                row = row._replace(balancer=_balancer(source, line, balancer))
+            yield row
     except csv.Error as error:
         raise wrong(source, reader.line_num, f"not CSV: {error}") from None
 
@@ -65,6 +71,13 @@ def json_lines(source: str, lines: Iterable[str]) -> Iterator[Row]:
         if isinstance(key, dict | list):
             raise wrong(source, line, "key is neither a text nor a number")
         yield _row(source, line, given, None if "key" not in given else _text(key))
+
+
+def _balancer(source: str, line: int, text: str) -> int:
+    number = int(text) if text.strip().isdecimal() else 0
+    if not 1 <= number <= MOST:
+        raise wrong(source, line, f"balancer {text!r} is no number from 1 to {MOST}")
+    return number - 1
 
 
 def _text(key: object) -> str:

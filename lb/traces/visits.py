@@ -21,6 +21,7 @@ class Into(Protocol):
         key: str | None,
         bytes_in: int,
         bytes_out: int,
+        balancer: int,
     ) -> int:
         """Its number. Times are those of the recording."""
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lb.balancing import Add, Apply, Change, HealthPolicy, Setup
+from lb.balancing.health import ELSEWHERE
 from lb.balancing.settings import Settings
 from lb.config import Scenario
 from lb.system import cores
-
-ASKED = 1e9
-"""Seconds between health checks of a worker, which carries out none: it hears what is found out for
-all. Between those it only asks for one, where an attempt has failed."""
 
 
 def workers(scenario: Scenario) -> int:
@@ -78,4 +75,4 @@ def offset_of(setup: Setup, number: int, count: int) -> int:
 
 
 def _asked(policy: HealthPolicy) -> HealthPolicy:
-    return replace(policy, interval=ASKED)
+    return replace(policy, interval=ELSEWHERE)

@@ -49,8 +49,8 @@ from sim.model.users import Population
 class World(Timeline):
     """One replication of one algorithm; call `replicate` once.
 
-    `balancers` of one kind, each with its own randomness, stand before the same sites, and each
-    request comes to one of them drawn at random.
+    `balancers` of one kind, each with its own randomness, stand before the same sites. A request
+    comes to the one that the schedule says, where it knows as many; else to one drawn at random.
     """
 
     def __init__(
@@ -88,7 +88,8 @@ class World(Timeline):
         offsets = [0]
         if balancers > 1:
             drawn, begun, *_ = streams(seed, replication, "balancers")
-            self._routes = drawn.integers(balancers, size=len(source)).tolist()
+            self._routes = _known(arrivals, balancers)
+            self._routes = self._routes or drawn.integers(balancers, size=len(source)).tolist()
             offsets = begun.integers(len(scenario.backends), size=balancers).tolist()
         traffic = scenario.offered()
         self._watched = scenario.eventful if watched is None else watched
@@ -234,6 +235,15 @@ class World(Timeline):
             station: Station[Any] = make(row, noticed=scenario.offered().noticed)
             stages[row.name] = Stage(self, station, draw(row.service, luck, requests).tolist())
         return stages
+
+
+def _known(arrivals: object, balancers: int) -> list[int]:
+    """Which of so many balancers each request comes to; empty where nobody says so."""
+    told = arrivals.balancers if isinstance(arrivals, Schedule) else None
+    if told is None or int(told.max(initial=0)) + 1 != balancers:
+        return []
+    routes: list[int] = told.tolist()
+    return routes
 
 
 def _costs(own: ProxyModel, seed: int, replication: int, requests: int) -> Costs:

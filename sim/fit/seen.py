@@ -79,6 +79,8 @@ class Seen:
     outcome: Ints
     status: Ints
     key: Ints
+    balancer: Ints
+    """The one each request came to."""
     request: Ints
     """Of each attempt, the row of its request."""
     backend: Ints
@@ -101,6 +103,7 @@ class Seen:
             _ints(observed.outcome),
             _ints(observed.status),
             _ints(observed.key),
+            _ints(observed.balancer),
             _ints(tried.request),
             _ints(tried.backend),
             _floats(tried.started),

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from lb.balancing import Setup
@@ -56,13 +57,24 @@ class Window:
         self._lock = threading.Lock()
         self.setup: Setup | None = None
         """What balanced them."""
-        self.streams = 0
-        """Balancers that say what they do."""
+        self._balancers: set[int] = set()
 
-    def join(self, streams: int) -> None:
-        """So many more say what they do, or fewer."""
+    @property
+    def streams(self) -> int:
+        """Balancers that say what they do."""
+        return len(self._balancers)
+
+    def enter(self) -> int:
+        """One more says what it does; its number: that of one that has left, where there is one."""
         with self._lock:
-            self.streams += streams
+            number = next(it for it in count() if it not in self._balancers)
+            self._balancers.add(number)
+            return number
+
+    def leave(self, number: int) -> None:
+        """It says nothing more."""
+        with self._lock:
+            self._balancers.discard(number)
 
     def begin(self, setup: Setup) -> None:
         """Another stream; all begins anew where it is not balanced as the others are."""
@@ -117,19 +129,19 @@ class Stream:
 
     def _run(self) -> None:
         window = self._window
-        window.join(1)
+        number = window.enter()
         try:
             log = Log(iter(lambda: self._connection.recv(AT_ONCE), b""))
             header = log.header()
             window.begin(header.setup)
-            reading = Reading(self)
+            reading = Reading(self, number)
             reading.begin(header, "live")
             for entry in log.events():
                 reading.take(entry, "live")
         except (OSError, BadRecording):
             pass  # the balancer begins another stream, if there is one
         finally:
-            window.join(-1)
+            window.leave(number)
             self._connection.close()
 
 
@@ -155,20 +167,19 @@ def shadowed(window: Window, algorithms: Sequence[str]) -> Iterator[dict[str, An
             time.sleep(OFTEN)
         time.sleep(max(0.0, until - time.monotonic()))
         seen = window.seen()
-        streams = max(window.streams, 1)
         if not ready and len(seen) >= FEWEST:
             doing = f"a model of the last {len(seen)} requests is being made"
             yield {**_collecting(window, doing), "works": True}
         looked = time.monotonic()
         try:
-            told = compared(seen, algorithms, streams)
+            told = compared(seen, algorithms)
             ready = True
         except LbError as error:
             why = str(error)
             told = _collecting(window, waits(len(seen), window.streams, why))
             ready = False
         told["took_s"] = round(time.monotonic() - looked, 3)
-        yield {**told, "balancers": streams}
+        yield {**told, "balancers": window.streams}
         time.sleep(max(0.0, REST * (time.monotonic() - looked) - (looked - began)))
 
 
@@ -183,13 +194,13 @@ def waits(requests: int, streams: int, why: str = "") -> str:
     return why or f"has {requests} requests; the first look is after {PAUSE:g} s"
 
 
-def compared(seen: Observed, algorithms: Sequence[str], balancers: int = 1) -> dict[str, Any]:
+def compared(seen: Observed, algorithms: Sequence[str]) -> dict[str, Any]:
     """What was seen beside what the model says, of the algorithm that ran and of others.
 
     Raises LbError where no model can be made: too few requests, say.
     """
     model = calibrate(seen, quick=True)
-    file = model.scenario.with_run(balancers=balancers)
+    file = model.scenario
     own = replay(model, file, REPLAYS)
     span = seen.arrived[-1] - seen.arrived[0]
     return {

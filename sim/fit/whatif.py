@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lb.config import Scenario, Trace, changed, enlarged, reduced, struck
 from lb.errors import UsageError, nearest
 from lb.strategies import parse
+from sim.fit.apart import apart
 
 EVER = 1e8
 """Seconds: longer than any run."""
@@ -85,11 +86,12 @@ class WhatIf:
         keys |= {_numbered(scenario, path): value for path, value in self.keys.items()}
         for name, weight in self.weights.items():
             keys[f"backend.{place(scenario, name)}.weight"] = weight
-        workers = keys.get("server.workers")
-        balancers = workers if isinstance(workers, int) else self.balancers
-        if balancers is not None:  # each worker balances the requests that come to it
-            keys["run.balancers"] = balancers
+        if self.balancers is not None:
+            keys["run.balancers"] = self.balancers
         there = changed(scenario, keys)
+        workers = keys.get("server.workers")
+        if isinstance(workers, int):  # each balances the requests that come to it
+            there = apart(there, workers, scenario.run.balancers)
         for name in self.more:
             there = enlarged(there, place(scenario, name))
         for name in self.without:

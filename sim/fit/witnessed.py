@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lb.config import Scenario
@@ -34,16 +36,22 @@ def observed(
     for name in names:
         rows.backend(name)
 
-    def key(arrived: float) -> str | None:
-        if schedule is None or schedule.keys is None:
-            return None
-        return schedule.key(int(np.searchsorted(schedule.times, arrived)))
+    def told(arrived: float) -> dict[str, Any]:
+        """Its key, and the balancer that it came to."""
+        if schedule is None:
+            return {}
+        row = int(np.searchsorted(schedule.times, arrived))
+        key = None if schedule.keys is None else schedule.key(row)
+        return {
+            "key": key,
+            "balancer": 0 if schedule.balancers is None else int(schedule.balancers[row]),
+        }
 
     columns = (record.arrived, record.started, record.ended, record.backend)
     for arrived, started, ended, backend in zip(*map(np.ndarray.tolist, columns), strict=True):
-        number = rows.request(arrived, ended, key=key(arrived))
+        number = rows.request(arrived, ended, **told(arrived))
         rows.attempt(number, names[backend], started, started, ended, ended)
     for arrived, ended in record.failures.T.tolist():
-        rows.request(arrived, ended, REFUSED, key=key(arrived))
+        rows.request(arrived, ended, REFUSED, **told(arrived))
     lacking = frozenset({"status", "bytes_in", "bytes_out"})
     return rows.done(setup=scenario.setup(), lacking=lacking)

@@ -49,7 +49,11 @@ def part(schedule: Schedule, number: int, of: int) -> Schedule:
 def pack_schedule(schedule: Schedule) -> dict[str, Any]:
     """What `unpack_schedule` reads."""
     columns = {"times": schedule.times, "sizes": schedule.sizes}
-    optional = {"keys": schedule.keys, "patience": schedule.patience}
+    optional = {
+        "keys": schedule.keys,
+        "patience": schedule.patience,
+        "balancers": schedule.balancers,
+    }
     given = {name: column for name, column in optional.items() if column is not None}
     texts = None if schedule.texts is None else list(schedule.texts)
     return {"shapes": list(schedule.shapes), "texts": texts, "columns": pack(columns | given)}

@@ -11,7 +11,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ BLOCK = 256
 
 @dataclass(frozen=True)
 class Schedule:
-    """Times, sizes, keys and patience of n requests."""
+    """Times, sizes, keys, patience and ways in of n requests."""
 
     times: Floats
     """Intended arrivals in seconds from the start, ascending; shape (n,)."""
@@ -47,6 +47,8 @@ class Schedule:
     """Seconds from its arrival after which a client leaves; shape (n,)."""
     texts: tuple[str, ...] | None = None
     """What each key reads; None where it is its number."""
+    balancers: NDArray[np.int64] | None = None
+    """Which of several each request comes to, from 0 on; None where that is to be drawn."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -98,7 +100,8 @@ class Schedule:
         patience = None
         if traffic.patience is not None:
             patience = draw(traffic.patience, streams(run.seed, replication, "patience")[0], n)
-        return cls(times, tuple(laws), sizes, drawn, patience, texts)
+        routes = None if given is None else given.balancers
+        return cls(times, tuple(laws), sizes, drawn, patience, texts, routes)
 
     def check(self, scenario: Scenario) -> None:
         """Raise ConfigError unless the schedule can drive `scenario`."""
@@ -116,9 +119,14 @@ class Schedule:
 
     def head(self, n: int) -> Schedule:
         """The first `n` requests."""
-        keys = None if self.keys is None else self.keys[:n]
-        patience = None if self.patience is None else self.patience[:n]
-        return Schedule(self.times[:n], self.shapes, self.sizes[:, :n], keys, patience, self.texts)
+        return replace(
+            self,
+            times=self.times[:n],
+            sizes=self.sizes[:, :n],
+            keys=None if self.keys is None else self.keys[:n],
+            patience=None if self.patience is None else self.patience[:n],
+            balancers=None if self.balancers is None else self.balancers[:n],
+        )
 
     def key(self, index: int) -> str:
         """What the key of request `index` reads; empty where there are none."""
@@ -155,6 +163,8 @@ class Schedule:
             arrays["keys"] = self.keys
         if self.patience is not None:
             arrays["patience"] = self.patience
+        if self.balancers is not None:
+            arrays["balancers"] = self.balancers
         said = {"schema": 1, "shapes": self.shapes, "texts": self.texts}
         header = np.frombuffer(json.dumps(said).encode(), np.uint8)
         with path.open("wb") as file:  # under this very name; numpy would append a suffix
@@ -171,7 +181,8 @@ class Schedule:
                 keys, patience = archive.get("keys"), archive.get("patience")
                 shapes, texts = tuple(header["shapes"]), header.get("texts")
                 read = None if texts is None else tuple(texts)
-                return cls(times, shapes, sizes, keys, patience, read)
+                balancers = archive.get("balancers")
+                return cls(times, shapes, sizes, keys, patience, read, balancers)
         except OSError as error:
             raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
         except (

@@ -20,6 +20,8 @@ class Traced(NamedTuple):
     keys: NDArray[np.int64] | None
     texts: tuple[str, ...]
     """What the keys read, by their number."""
+    balancers: NDArray[np.int64] | None
+    """Which of several each comes to."""
 
 
 def traced(trace: Trace, key: str, run: Run, rng: np.random.Generator) -> Traced:
@@ -35,10 +37,11 @@ def traced(trace: Trace, key: str, run: Run, rng: np.random.Generator) -> Traced
     times /= trace.scale
     n = len(times) if run.duration is None else int(np.searchsorted(times, run.duration))
     n = min(n, run.requests or n)
-    sizes, keys = rows.sizes, rows.keys
+    sizes, keys, balancers = rows.sizes, rows.keys, rows.balancers
     return Traced(
         times[:n],
         None if sizes is None else np.array(sizes)[:n],
         None if keys is None else np.array(keys, np.int64)[:n],
         rows.texts,
+        None if balancers is None else np.array(balancers, np.int64)[:n],
     )

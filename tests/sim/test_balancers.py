@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,22 @@ def test_two_balancers_share_the_sites_and_nothing_else() -> None:
     in_all = Counter(record.backend.tolist())
     assert sum(in_all.values()) == 900
     assert len(shared.sites) == 3
+
+
+def test_requests_come_to_the_balancer_that_the_schedule_says() -> None:
+    file = scenario(*THREE, rate=2.4, run="requests = 300")
+    routes = np.arange(300) // 30 % 2  # thirty here, thirty there
+    told = replace(Schedule.draw(file), balancers=routes)
+    record = World(file, told, "round_robin", balancers=2).replicate()
+    order = np.argsort(record.arrived)
+    for balancer in (0, 1):
+        picks = record.backend[order][routes == balancer]
+        assert sorted(picks[:3]) == [0, 1, 2]
+        assert (picks[3:] == picks[:-3]).all()  # it takes turns among its own
+    of_three = World(file, told, "round_robin", balancers=3)
+    of_three.replicate()
+    shares = [sum(it.picked for it in one.balancer.pool.backends) for one in of_three.dispatchers]
+    assert min(shares) > 60  # drawn, where it knows not as many
 
 
 def test_one_queue_is_one_queue_whoever_sends_to_it() -> None:

@@ -15,8 +15,10 @@ from lb.config import Exponential, Lognormal, Scenario, changed
 from lb.errors import ConfigError
 from lb.traces.observed import OUTCOMES, Observed, Observing
 from lb.units import seconds
-from sim import calibrate
+from sim import Schedule, calibrate
 from sim.analysis.statistics import Estimate
+from sim.engine.world import World
+from sim.fit import witnessed
 from sim.fit.calibrate import Calibration
 from sim.fit.calibrate.limits import completed, patience, time_limit
 from sim.fit.calibrate.services import services
@@ -297,3 +299,19 @@ def test_one_law_is_told_of_samples_that_a_clock_cannot_divide() -> None:
     samples = [rng.exponential(0.02, 300), rng.exponential(0.02, 300)]
     made = services(samples, [0.0, 0.0], grain=1.0, jitter=1.0)
     assert [one.law.cells.number for one in made] == [600, 600]
+
+
+def test_what_several_balancers_did_is_a_model_of_as_many() -> None:
+    two = "balancers = 2\n"
+    text = scenario(EXPONENTIAL, EXPONENTIAL, rate=150, seconds=12) + two
+    file = changed(Scenario.parse(text), {"algorithm": "least_connections"})
+    drawn = Schedule.draw(file)
+    luck = (np.random.default_rng(5).random(len(drawn)) < 0.2).astype(np.int64)
+    routed = replace(drawn, balancers=luck)
+    record = World(file, routed, None, watched=False).replicate()
+    seen = witnessed.observed(file, routed, record)
+    assert seen.balancers == 2
+    found = calibrate(seen, quick=True)
+    assert found.scenario.run.balancers == 2
+    assert found.schedule().balancers.tolist() == luck.tolist()
+    assert "balancers = 2" in found.text()

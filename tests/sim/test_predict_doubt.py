@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from array import array
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lb.balancing.health import ELSEWHERE
 from lb.config import Calibration, changed
 from lb.traces.observed import Observing
 from sim import Loss, WhatIf, predict
 from sim.fit import doubt
 from sim.fit.parameters import sets, variances
 from sim.fit.predict import replayed, sample
+from sim.fit.predict.current import current
 from sim.fit.predict.gate import Answer
 from sim.fit.predict.origin import edited
 from sim.fit.predict.runs import coupled
@@ -104,12 +107,26 @@ def test_what_a_change_hangs_on_is_named() -> None:
 
 def test_what_several_workers_recorded_is_replayed_by_as_many_balancers(tmp_path: Path) -> None:
     there = changed(file(), {"backend.0.max_in_flight": 9, "queue.limit": 8})
-    seen = Seen.of(dataclasses.replace(recorded(), balancers=2))
-    now, remarks = replayed.replayed(there, seen, tmp_path)
+    luck = np.random.default_rng(3).integers(2, size=len(recorded())).tolist()
+    seen = dataclasses.replace(recorded(), balancer=array("q", luck), setup=None)
+    setting = current(there, seen).scenario
+    now, remarks = replayed.replayed(setting, Seen.of(seen), tmp_path)
     assert now.run.balancers == 2
     assert now.backends[0].max_in_flight == 5  # of each
-    assert now.queue.limit == 4
-    assert any(it.startswith("2 workers are 2 balancers") for it in remarks)
+    assert (now.queue.limit, now.retries.min_per_second) == (4, 5.0)
+    assert Schedule.draw(now).balancers.tolist() == luck
+    assert any(it.startswith("2 balancers: each sees its own") for it in remarks)
+    four = WhatIf(keys={"server.workers": 4}).applied(now)
+    assert (four.run.balancers, four.backends[0].max_in_flight) == (4, 3)
+
+
+def test_what_a_worker_of_several_is_told_of_checks_is_no_difference() -> None:
+    setup = recorded().setup
+    health = dataclasses.replace(setup.health, interval=ELSEWHERE)
+    seen = dataclasses.replace(recorded(), setup=dataclasses.replace(setup, health=health))
+    setting = current(file(), seen)
+    assert not setting.differs
+    assert setting.scenario.health.interval == file().health.interval
 
 
 def test_what_was_estimated_together_is_drawn_together() -> None:

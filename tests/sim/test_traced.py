@@ -53,6 +53,11 @@ def test_times_are_those_of_the_file_in_every_replication(traced: Traced) -> Non
     assert file.rate == pytest.approx(5 / 8)
 
 
+def test_it_may_say_which_balancer_each_comes_to(traced: Traced) -> None:
+    file = traced(text="time,balancer\n1,2\n2,1\n3,2\n", run="requests = 2")
+    assert Schedule.draw(file).balancers.tolist() == [1, 0]
+
+
 def test_at_twice_the_pace_it_takes_half_the_time(traced: Traced) -> None:
     file = traced(more=", scale = 2.0")
     drawn = Schedule.draw(file)

@@ -223,6 +223,7 @@ FORMS = "a header such as time,size,key, JSON lines, an access log, a recording 
             '{"time": 1}\n{"time": 2, "key": "a"}\n',
             "t:2: key is given, and in the first line it is not",
         ),
+        ("time,balancer\n1,0\n", "t:2: balancer '0' is no number from 1 to 10000"),
         (
             COMMON.format(host="a", second=1) + "nonsense\n",
             "t:2: not a line of the common or combined log format",

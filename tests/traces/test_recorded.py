@@ -250,8 +250,9 @@ def test_what_several_workers_recorded_is_one(tmp_path: Path) -> None:
     assert [seen.texts[key] for key in seen.key] == ["2", "1"] * 3
     assert seen.remarks == ("2 workers, each of which balanced by itself",)
     assert seen.balancers == 2
+    assert list(seen.balancer) == [1, 0] * 3
     assert seen.setup is not None
-    assert [row.max_in_flight for row in seen.setup.backends] == [2, None]
+    assert [row.max_in_flight for row in seen.setup.backends] == [1, None]  # of each
 
 
 def test_a_recording_shows_itself(tmp_path: Path) -> None:

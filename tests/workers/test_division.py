@@ -3,11 +3,11 @@
 import pytest
 
 from lb.balancing import Add, Apply, HealthPolicy, QueuePolicy, Setup, SetWeight
+from lb.balancing.health import ELSEWHERE
 from lb.balancing.settings import Settings
 from lb.config import Scenario
 from lb.system import cores
 from lb.workers.division import (
-    ASKED,
     change_of,
     offset_of,
     scenario_of,
@@ -48,10 +48,10 @@ def test_a_line_that_is_off_stays_off() -> None:
 
 def test_a_worker_asks_nobody_how_he_is_at_an_interval() -> None:
     setup = setup_of(Setup((Settings("a:1", health=HealthPolicy(fast_interval=0.5)),)), 0, 2)
-    assert setup.health.interval == ASKED
+    assert setup.health.interval == ELSEWHERE
     own = setup.backends[0].health
     assert own is not None
-    assert (own.interval, own.fast_interval) == (ASKED, 0.5)
+    assert (own.interval, own.fast_interval) == (ELSEWHERE, 0.5)
 
 
 def test_changes_are_divided_as_what_they_bring() -> None:

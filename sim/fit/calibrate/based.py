@@ -30,6 +30,8 @@ def based(found: Scenario, base: Scenario, source: str, recording: str) -> Scena
     }
     tables |= {name: getattr(found, name) for name in FITTED if name in found.model_fields_set}
     tables.setdefault("run", found.run)
+    if (many := found.run.balancers) > 1:
+        tables["run"] = tables["run"].model_copy(update={"balancers": many})
     if "attempt" in found.timeouts.model_fields_set:
         own = base.timeouts.model_dump(exclude_unset=True)
         tables["timeouts"] = {"attempt": found.timeouts.attempt, **own}
@@ -71,6 +73,12 @@ def remarks(found: Scenario, base: Scenario, source: str, recording: str) -> Ite
     for at, own in enumerate(base.backends):
         if at not in places:
             yield f"{own.label} of {source} is not in {recording}: it is left out"
+    many = found.run.balancers
+    if many > 1 and (base.queue.limit or any(row.max_in_flight for row in base.backends)):
+        yield (
+            f"{recording} is of {many} balancers: in a simulation each of them has the limits of "
+            f"{source}"
+        )
     if base.algorithm.name != found.algorithm.name:
         yield (
             f"{recording} was made under {found.algorithm.name}; {source} says "

@@ -64,7 +64,7 @@ def schedule(fitted: Fitted, file: Scenario, number: int) -> Schedule:
     if waits is not None:
         patience = draw(waits, streams(file.run.seed, number, "patience")[0], n)
     texts = seen.observed.texts if keys is not None else None
-    return Schedule(seen.arrived, tuple(laws), sizes, keys, patience, texts)
+    return Schedule(seen.arrived, tuple(laws), sizes, keys, patience, texts, seen.balancer)
 
 
 def replay(fitted: Fitted, file: Scenario, replays: int) -> Replayed:

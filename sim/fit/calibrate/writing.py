@@ -30,13 +30,15 @@ OWN = ("backend", "traffic", "fault", "run", "calibration")
 def scenario(fitted: Fitted, error: Mapping[str, float]) -> Scenario:
     """The whole file, as code has it."""
     backends = [_backend(row, fitted) for row in fitted.backends]
+    several = {"balancers": many} if (many := fitted.seen.observed.balancers) > 1 else {}
+    length = rounded(max(fitted.arrivals.seconds, 0.001))
     return Scenario(
         **_settings(fitted.seen.observed.setup),
         backends=backends,
         traffic=_traffic(fitted),
         **({} if fitted.time_limit is None else {"timeouts": {"attempt": fitted.time_limit}}),
         faults=[fault.table() for fault in fitted.faults],
-        run={"duration": rounded(max(fitted.arrivals.seconds, 0.001)), "replications": 5},
+        run={"duration": length, "replications": 5, **several},
         calibration=_origin(fitted, error),
     )
 
@@ -66,7 +68,7 @@ def scaled(law: LawTable, mean: float) -> LawTable:
 def _model(row: Backend) -> dict[str, Any]:
     own = row.station.hypothesis
     model: dict[str, Any] = {
-        "service": _plain(scaled(row.service.law.law, row.service.mean.value)),
+        "service": scaled(row.service.law.law, row.service.mean.value).model_dump(),
         "discipline": own.discipline,
         "workers": own.workers,
     }
@@ -78,10 +80,6 @@ def _model(row: Backend) -> dict[str, Any]:
     if (course := table(row.course)) is not None:
         model["speed"] = {"points": list(course.points), "shape": "step"}
     return model
-
-
-def _plain(law: LawTable) -> dict[str, Any]:
-    return law.model_dump(exclude_unset=False)
 
 
 def _backend(row: Backend, fitted: Fitted) -> dict[str, Any]:

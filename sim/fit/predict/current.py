@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 from lb import strategies
 from lb.balancing import Settings, Setup
+from lb.balancing.health import ELSEWHERE
 from lb.balancing.setup import POLICIES
 from lb.config import Scenario, Table, changed
 from lb.errors import ConfigError, nearest
 from lb.traces.observed import Observed
+from sim.fit.apart import apart
 
 OWN = ("weight", "max_in_flight", "priority", "zone")
 """Of a backend, what a setup and a file both say."""
@@ -41,14 +43,35 @@ def current(scenario: Scenario, seen: Observed | None) -> Current:
     if seen is None:
         return Current(scenario, "file")
     _same_backends(scenario, seen)
+    there = _balanced(scenario, seen)
     if seen.setup is None:
-        return Current(scenario, "file")
-    changes = dict(_differences(scenario, seen.setup))
+        return Current(there, "file")
+    changes = dict(_differences(there, seen.setup))
     differs = tuple(
-        f"{_named(scenario, key)} {_value(value)}, in the file {_value(_own(scenario, key))}"
+        f"{_named(there, key)} {_value(value)}, in the file {_value(_own(there, key))}"
         for key, value in changes.items()
     )
-    return Current(changed(scenario, changes), "recording", differs)
+    if 1 < scenario.run.balancers != there.run.balancers:
+        more = f"{there.run.balancers} balancers, in the file {scenario.run.balancers}"
+        differs = (more, *differs)
+    return Current(changed(there, changes), "recording", differs)
+
+
+def _balanced(scenario: Scenario, seen: Observed) -> Scenario:
+    """With as many balancers as there were: those that the recording tells of, else the file's.
+
+    The limits of a file that has one are meant for all workers that serve it together.
+    """
+    own, many, workers = scenario.run.balancers, seen.balancers, scenario.server.workers
+    if seen.setup is None and isinstance(workers, int):
+        many = max(many, workers)
+    if own > 1 and seen.balancers == 1:  # it may be one of them that was recorded
+        many = own
+    if many == own:
+        return scenario
+    if own == 1:
+        return apart(scenario, many)
+    return scenario.with_run(balancers=many)
 
 
 def placed(scenario: Scenario, seen: Observed) -> list[int]:
@@ -101,6 +124,8 @@ def _differences(scenario: Scenario, setup: Setup) -> Iterator[tuple[str, Any]]:
         mine, theirs = getattr(own, name), getattr(setup, name)
         for one in fields(mine):
             value = getattr(theirs, one.name)
+            if name == "health" and value == ELSEWHERE:
+                continue  # what a worker has is not what there is
             if one.name in type(table).model_fields and getattr(mine, one.name) != value:
                 yield f"{name}.{one.name}", list(value) if isinstance(value, tuple) else value
 

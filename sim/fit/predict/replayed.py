@@ -34,14 +34,9 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
             f"{seen.observed.source} is what one of several workers saw, without what the others "
             "sent to the same backends; the access log is of all of them"
         )
-    workers = seen.observed.balancers
-    if workers == 1 and isinstance(now.server.workers, int):
-        workers = now.server.workers
-    if workers > 1 and run.balancers == 1:
-        now, run = _shared_out(now, workers), run.model_copy(update={"balancers": workers})
+    if run.balancers > 1:
         remarks.append(
-            f"{workers} workers are {workers} balancers: each sees its own requests, and has its "
-            "part of the limits"
+            f"{run.balancers} balancers: each sees its own requests, and has its part of the limits"
         )
     if now.traffic is not None and now.traffic.users is not None:
         remarks.append(
@@ -61,18 +56,6 @@ def replayed(now: Scenario, seen: Seen, directory: Path) -> tuple[Scenario, list
         else now.traffic.model_copy(update={"arrivals": trace})
     )
     return now.model_copy(update={"run": run, "traffic": traffic}), remarks
-
-
-def _shared_out(now: Scenario, workers: int) -> Scenario:
-    """With the limits that each of so many has: a scenario's are those of one balancer."""
-    rows = [
-        row.model_copy(update={"max_in_flight": -(-row.max_in_flight // workers)})
-        if isinstance(row.max_in_flight, int)
-        else row
-        for row in now.backends
-    ]
-    queue = now.queue.model_copy(update={"limit": -(-now.queue.limit // workers)})
-    return now.model_copy(update={"backends": tuple(rows), "queue": queue})
 
 
 def _in_their_place(
@@ -125,15 +108,17 @@ def _write(seen: Seen, path: Path, seed: int) -> list[str]:
         remarks.append(
             f"arrivals are known to {resolution:g} s only: those of one moment are spread over it"
         )
+    columns: dict[str, list[str]] = {"time": [repr(time) for time in times.tolist()]}
     keys = seen.key[order]
-    keyed = bool((keys != UNKNOWN).any())
-    texts = [_plain(text) for text in seen.observed.texts]
+    if (keys != UNKNOWN).any():
+        texts = [_plain(text) for text in seen.observed.texts]
+        columns["key"] = ["" if key == UNKNOWN else texts[key] for key in keys.tolist()]
+    if seen.observed.balancers > 1:
+        columns["balancer"] = [str(number + 1) for number in seen.balancer[order].tolist()]
     with writing(path), path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["time", "key"] if keyed else ["time"])
-        for time, key in zip(times.tolist(), keys.tolist(), strict=True):
-            row = [repr(time)]
-            table.writerow([*row, "" if key == UNKNOWN else texts[key]] if keyed else row)
+        table.writerow(columns)
+        table.writerows(zip(*columns.values(), strict=True))
     return remarks
 
 

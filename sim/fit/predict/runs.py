@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -229,14 +229,7 @@ def coupled(mine: Scenario, other: Scenario, k: int) -> Schedule | None:
             plain = draw_shape(own, luck[0], len(drawn))
             factors = np.divide(sizes, plain, out=np.ones_like(sizes), where=plain > 0)
             rows[shape(new)] = draw_shape(new, luck[1], len(drawn)) * factors
-    return Schedule(
-        drawn.times,
-        tuple(rows),
-        np.array(list(rows.values())),
-        drawn.keys,
-        drawn.patience,
-        drawn.texts,
-    )
+    return replace(drawn, shapes=tuple(rows), sizes=np.array(list(rows.values())))
 
 
 class Replay:
