@@ -12,17 +12,8 @@ import re
 from math import nan
 
 from lb.traces.dates import clf
-from lb.traces.observed import OK
-from lb.traces.sighting import (
-    CLIENT_GONE,
-    CONNECT,
-    REFUSED,
-    RESET,
-    SERVER_ERROR,
-    TIMEOUT,
-    Sighting,
-    Visit,
-)
+from lb.traces.observed import CLIENT_GONE, CONNECT, OK, REFUSED, RESET, SERVER_ERROR, TIMEOUT
+from lb.traces.sighting import Sighting, Visit
 
 LINE = re.compile(
     r"(?<!\S)(?P<client>\S+):\d+ \[(?P<at>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d\.\d+)\] "

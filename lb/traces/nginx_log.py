@@ -74,10 +74,12 @@ LABELS = {
 SECONDS = re.compile(r"\d+\.\d+|-")
 NEEDED = {"total": "$request_time", "backend": "$upstream_addr"}
 WORTH = {
-    "connect": ("$upstream_connect_time", "attempts.connected"),
-    "header": ("$upstream_header_time", "attempts.first_byte"),
-    "response": ("$upstream_response_time", "attempts.ended"),
+    "connect": "attempts.connected",
+    "header": "attempts.first_byte",
+    "response": "attempts.ended",
+    "bytes_in": "bytes_in",
 }
+"""What else a line may tell, and the column that there is not without it."""
 ADVICE = f"log_format timed '{RECOMMENDED}'"
 _PREFIX = re.compile(
     r"(?P<remote_addr>\S+) \S+ [^\[]*\[(?P<time_local>[^\]]+)\] \"(?P<request>[^\"]*)\" "
@@ -102,10 +104,7 @@ class NginxLog:
         known = {VARIABLES.get(it, _field(it)) for it in found}
         self.told = known
         self.resolution = 1e-3 if found.get("msec") or _fine(found.get("time_iso8601")) else 1.0
-        lacking = {column for word, (_, column) in WORTH.items() if word not in known}
-        self.lacking = frozenset(
-            lacking | ({"bytes_in"} - {"bytes_in" for _ in known & {"bytes_in"}})
-        )
+        self.lacking = frozenset(column for word, column in WORTH.items() if word not in known)
 
     def missing(self) -> list[str]:
         """Variables without which nothing can be calibrated."""
@@ -188,13 +187,12 @@ def _piece(name: str, before: str, behind: str, *, again: bool) -> str:
 
 def usual(key: str, first: str) -> Iterator[NginxLog]:
     """Forms that `first`, a line, may be of."""
-    for name, text in (("ingress-nginx", INGRESS),):
-        pattern = compiled(text)
-        found = variables(first, pattern)
-        if found is not None and SECONDS.fullmatch(found["request_time"]):
-            yield NginxLog(name, key, found, pattern)
+    pattern = compiled(INGRESS)
+    found = variables(first, pattern)
+    if found is not None and SECONDS.fullmatch(found["request_time"]):
+        yield NginxLog("ingress-nginx", key, found, pattern)
     found = variables(first, None)
     if found is not None:
-        bare = set(found) <= {*_PREFIX.groupindex}
+        bare = set(found) <= set(_PREFIX.groupindex)
         name = "the common or combined log format" if bare else "nginx's access log"
         yield NginxLog(name, key, found, None)

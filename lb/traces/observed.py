@@ -12,16 +12,12 @@ from functools import cached_property
 from math import nan
 
 from lb.balancing import Setup
+from lb.recording.format import ENDS
 
 UNKNOWN = -1
 """In the place of a number that the source does not give."""
-OUTCOMES = (
-    *("ok", "connect", "reset", "timeout", "server_error", "client_gone", "cancelled"),
-    "refused",
-)
-"""What may become of a request, by its number here: the codes of `Outcome`, and what never came to
-a backend."""
-OK = 0
+OK, CONNECT, RESET, TIMEOUT, SERVER_ERROR, CLIENT_GONE, CANCELLED, REFUSED = range(len(ENDS))
+"""What may become of a request, as numbers: places in `ENDS`. The last never came to a backend."""
 
 
 def _times() -> array[float]:
@@ -51,7 +47,7 @@ class Attempts:
     ended: array[float]
     """After the last byte, or when it broke; NaN where the recording ended before."""
     outcome: array[int]
-    """Of `OUTCOMES`."""
+    """A place in `ENDS`."""
     in_flight: array[int]
     """At the backend when it was picked, this one not counted, as the source tells it; else it can
     be counted, where all requests are here."""
@@ -74,7 +70,7 @@ class Observed:
     ended: array[float]
     """When the client had the last byte, or knew there would be none; NaN: not seen."""
     outcome: array[int]
-    """Of `OUTCOMES`."""
+    """A place in `ENDS`."""
     status: array[int]
     key: array[int]
     """Places in `texts`."""

@@ -15,15 +15,13 @@ from lb.recording.parts import of_workers, parts, pieces
 from lb.recording.reader import NONE, Entry, Log
 from lb.strategies import Outcome
 from lb.system import reason
-from lb.traces.observed import UNKNOWN, Observed, Observing
-from lb.traces.visits import Into, Try, Visit
+from lb.traces.observed import CLIENT_GONE, OK, REFUSED, SERVER_ERROR, UNKNOWN, Observed, Observing
+from lb.traces.under_way import Call, Into, Try
 
 TELLS = 3
 """The first format that says what became of requests."""
 NOT_TOLD = frozenset({"status", "bytes_in", "bytes_out", "attempts.connected"})
 """Columns that older ones lack."""
-OK, CLIENT_GONE, REFUSED = ENDS.index("ok"), ENDS.index("client_gone"), ENDS.index("refused")
-SERVER_ERROR = ENDS.index("server_error")
 CODES = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 BACK = 1.0
 """Seconds that a clock goes back which are worth a word."""
@@ -90,7 +88,7 @@ class Reading:
         self._first: Header | None = None
         self._names: list[str] = []  # by order, those that have left too
         self._present: set[tuple[str, str]] = set()  # by name and address
-        self._visits: dict[int, Visit] = {}
+        self._calls: dict[int, Call] = {}
         self._next = 0
         self._in_flight = UNKNOWN  # at the backend of the next call, in a sample
         self._now = -inf
@@ -132,8 +130,8 @@ class Reading:
 
     def finish(self) -> None:
         """Take down what has not ended."""
-        for number in list(self._visits):
-            self._keep(number, self._visits[number])
+        for number in list(self._calls):
+            self._keep(number, self._calls[number])
         if self._changes:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self._changes.items())
             self.remarks.append(f"{self._changed}: changed while it ran ({kinds})")
@@ -178,55 +176,55 @@ class Reading:
         elif entry.kind in CHANGES:
             self._change(entry, place)
         for number, attempt, order in entry.decisions:
-            visit = self._visit(entry, number)
-            if visit is None:
+            call = self._call(entry, number)
+            if call is None:
                 continue
             if order == NONE:
-                if not visit.tries:
-                    visit.outcome = REFUSED
-                self._over(number, visit, self._time(self._now))
+                if not call.tries:
+                    call.outcome = REFUSED
+                self._over(number, call, self._time(self._now))
             else:
-                self._begun(entry, visit, attempt, order)
+                self._begun(entry, call, attempt, order)
 
     def _time(self, time: float) -> float:
         return time + self._back
 
-    def _visit(self, entry: Entry, number: int) -> Visit | None:
-        visit = self._visits.get(number)
-        if visit is None and not self._lost:
+    def _call(self, entry: Entry, number: int) -> Call | None:
+        call = self._calls.get(number)
+        if call is None and not self._lost:
             raise BadRecording(entry.offset, f"call {number} is not under way")
-        return visit
+        return call
 
-    def _begun(self, entry: Entry, visit: Visit, attempt: int, order: int) -> None:
+    def _begun(self, entry: Entry, call: Call, attempt: int, order: int) -> None:
         if order >= len(self._names):
             raise BadRecording(entry.offset, f"there is no backend {order}")
         in_flight, self._in_flight = self._in_flight, UNKNOWN
         started = self._time(self._now)
-        visit.tries[attempt] = Try(order, started, in_flight)
-        visit.under_way.add(attempt)
+        call.tries[attempt] = Try(order, started, in_flight)
+        call.under_way.add(attempt)
 
-    def _over(self, number: int, visit: Visit, ended: float) -> None:
+    def _over(self, number: int, call: Call, ended: float) -> None:
         """The balancer has no more to do with it; how it ended may be told yet."""
-        if isnan(visit.ended):
-            visit.ended = ended
+        if isnan(call.ended):
+            call.ended = ended
         assert self._header is not None
-        if visit.told is not None or self._header.version < TELLS:
-            self._keep(number, visit)
+        if call.told is not None or self._header.version < TELLS:
+            self._keep(number, call)
 
-    def _keep(self, number: int, visit: Visit) -> None:
-        del self._visits[number]
-        status, taken, passed = visit.told or (UNKNOWN, UNKNOWN, UNKNOWN)
+    def _keep(self, number: int, call: Call) -> None:
+        del self._calls[number]
+        status, taken, passed = call.told or (UNKNOWN, UNKNOWN, UNKNOWN)
         row = self._into.request(
-            visit.arrived,
-            visit.ended,
-            visit.outcome,
+            call.arrived,
+            call.ended,
+            call.outcome,
             status,
-            visit.key,
+            call.key,
             taken,
             passed,
             self._balancer,
         )
-        for one in visit.tries.values():
+        for one in call.tries.values():
             self._into.attempt(
                 row,
                 self._names[one.order],
@@ -245,38 +243,36 @@ class Reading:
 
     def _admit(self, entry: Entry) -> None:
         key, *_, order = entry.body
-        visit = Visit(self._time(entry.now), key.decode("utf-8", "backslashreplace"))
-        self._visits[self._next] = visit
+        call = Call(self._time(entry.now), key.decode("utf-8", "backslashreplace"))
+        self._calls[self._next] = call
         self._next += 1
         if order != NONE:
-            self._begun(entry, visit, 0, order)
+            self._begun(entry, call, 0, order)
         self._in_flight = UNKNOWN
 
     def _end(self, entry: Entry, outcome: int, sent: bool | None, first: float | None) -> None:
         """An attempt has ended; `sent`, as far as is known, after it had a connection."""
         number, attempt = entry.body[:2]
-        visit = self._visit(entry, number)
-        one = None if visit is None else visit.tries.get(attempt)
-        if visit is None or one is None:
+        call = self._call(entry, number)
+        one = None if call is None else call.tries.get(attempt)
+        if call is None or one is None:
             if self._lost:
                 return
             raise BadRecording(entry.offset, f"attempt {attempt} of call {number} is not under way")
-        visit.under_way.discard(attempt)
+        call.under_way.discard(attempt)
         assert self._header is not None
         now = self._time(entry.now)
         one.ended, one.outcome = now, outcome
-        if visit.told is None:
-            visit.outcome = outcome
+        if call.told is None:
+            call.outcome = outcome
         if first is not None:
             one.first_byte = self._time(first)
         if sent is None:
             sent = first is not None or outcome in (OK, SERVER_ERROR)
-        if self._header.version < TELLS or not sent:
-            pass
-        elif isnan(one.connected):
+        if sent and isnan(one.connected) and self._header.version >= TELLS:
             one.connected = one.started  # a connection was kept for it
-        if entry.kind is Kind.DONE and not visit.under_way:
-            self._over(number, visit, now)
+        if entry.kind is Kind.DONE and not call.under_way:
+            self._over(number, call, now)
 
     def _done(self, entry: Entry) -> None:
         _, _, outcome, first = entry.body
@@ -289,40 +285,40 @@ class Reading:
     def _declined(self, entry: Entry) -> None:
         """Asked whether it is to be tried elsewhere; what came of that, the other attempts say."""
         number, _, status = entry.body
-        visit = self._visit(entry, number)
-        if visit is not None and (
-            len(visit.under_way) > 1 or any(it.call == number for it in entry.decisions)
+        call = self._call(entry, number)
+        if call is not None and (
+            len(call.under_way) > 1 or any(it.call == number for it in entry.decisions)
         ):
             code = Outcome.OK if status < 500 else Outcome.SERVER_ERROR
             self._end(entry, CODES[code], True, entry.now)
 
     def _abandoned(self, entry: Entry) -> None:
-        visit = self._visit(entry, entry.body)
-        if visit is not None:
-            visit.outcome = CLIENT_GONE
-            self._over(entry.body, visit, self._time(self._now))
+        call = self._call(entry, entry.body)
+        if call is not None:
+            call.outcome = CLIENT_GONE
+            self._over(entry.body, call, self._time(self._now))
 
     def _connected(self, entry: Entry) -> None:
         number, attempt = entry.body
-        visit = self._visit(entry, number)
-        if visit is not None and attempt in visit.tries:
-            visit.tries[attempt].connected = self._time(entry.now)
+        call = self._call(entry, number)
+        if call is not None and attempt in call.tries:
+            call.tries[attempt].connected = self._time(entry.now)
 
     def _served(self, entry: Entry) -> None:
         number, status, passed = entry.body
-        visit = self._visit(entry, number)
-        if visit is not None:
-            visit.told = status, 0, passed
-            self._keep(number, visit)
+        call = self._call(entry, number)
+        if call is not None:
+            call.told = status, 0, passed
+            self._keep(number, call)
 
     def _ended(self, entry: Entry) -> None:
         number, arrived, outcome, status, taken, passed = entry.body
-        visit = self._visit(entry, number)
-        if visit is not None:
-            visit.arrived, visit.ended = self._time(arrived), self._time(entry.now)
-            visit.outcome, visit.told = ENDS.index(outcome), (status or UNKNOWN, taken, passed)
-            if not visit.under_way:
-                self._keep(number, visit)
+        call = self._call(entry, number)
+        if call is not None:
+            call.arrived, call.ended = self._time(arrived), self._time(entry.now)
+            call.outcome, call.told = ENDS.index(outcome), (status or UNKNOWN, taken, passed)
+            if not call.under_way:
+                self._keep(number, call)
 
     def _change(self, entry: Entry, place: str) -> None:
         body: dict[str, Any] = entry.body

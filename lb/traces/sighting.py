@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from math import isnan, nan
 from typing import NamedTuple
 
-from lb.traces.observed import OK, OUTCOMES, UNKNOWN
+from lb.recording.format import ENDS
+from lb.traces.observed import (
+    CLIENT_GONE,
+    CONNECT,
+    OK,
+    REFUSED,
+    RESET,
+    SERVER_ERROR,
+    TIMEOUT,
+    UNKNOWN,
+)
 
 NAMES = {
     "arrived": "when the request came",
@@ -35,10 +45,6 @@ NAMES = {
 }
 """What a line may tell of a request, beside `header:NAME` and `cookie:NAME`."""
 DURATIONS = ("total", "wait", "connect", "header", "first_byte", "response")
-CONNECT, RESET, TIMEOUT, SERVER_ERROR, CLIENT_GONE, REFUSED = (
-    OUTCOMES.index(name)
-    for name in ("connect", "reset", "timeout", "server_error", "client_gone", "refused")
-)
 GONE = 499
 """nginx's status of clients that have left."""
 FAILED = 500
@@ -145,7 +151,7 @@ def sighting(told: Told, key: str | None) -> Sighting | str:
         number(texts.get("bytes_out")),
         visits,
         max(0, tries - len(visits)) if visits else 0,
-        texts.get("outcome") == OUTCOMES[OK] and status >= FAILED,
+        texts.get("outcome") == ENDS[OK] and status >= FAILED,
     )
 
 
@@ -197,8 +203,8 @@ def outcome_of(word: str | None, status: int) -> int:
     """By its name, else by the status that the client got; that is believed where both differ.
     Raises ValueError.
     """
-    if word is not None and not (word == OUTCOMES[OK] and status >= FAILED):
-        return OUTCOMES.index(word) if word in OUTCOMES else REFUSED
+    if word is not None and not (word == ENDS[OK] and status >= FAILED):
+        return ENDS.index(word) if word in ENDS else REFUSED
     if status == GONE:
         return CLIENT_GONE
     return SERVER_ERROR if status >= FAILED else OK

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lb.traces.observed import OK, OUTCOMES, Observed
+from lb.traces.observed import CONNECT, OK, SERVER_ERROR, Observed
 from sim.model.laws import Floats
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-CONNECT, SERVER_ERROR = OUTCOMES.index("connect"), OUTCOMES.index("server_error")
 
 
 @dataclass(frozen=True)

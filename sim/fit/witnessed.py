@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from lb.config import Scenario
-from lb.traces.observed import OUTCOMES, Observed, Observing
+from lb.traces.observed import REFUSED, Observed, Observing
 from sim.analysis.record import Record
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
-
-REFUSED = OUTCOMES.index("refused")
 
 
 def witnessed(scenario: Scenario, replication: int = 0, source: str = "on paper") -> Observed:

@@ -11,10 +11,10 @@ import pytest
 from lb.errors import BadRecording, CannotRecord
 from lb.proxy.logs.recorder import Recorder
 from lb.recording.comparison import Replayed
+from lb.recording.format import ENDS
 from lb.recording.parts import part_of, parts, pieces
 from lb.recording.replay import replay
 from lb.recording.wanted import Recording
-from lb.traces.observed import OUTCOMES
 from lb.traces.recorded import observed
 from tests.proxy.conftest import Run
 from tests.proxy.doubles import answering, echo, get, ok, origin, post, resets
@@ -116,7 +116,7 @@ def test_what_became_of_requests_is_told(run: Run, tmp_path: Path) -> None:
         assert list(seen.status) == [200, 500, 200]
         assert list(seen.bytes_out) == [5, 2, 3]
         assert list(seen.bytes_in) == [0, 0, 7]
-        assert [OUTCOMES[it] for it in seen.outcome] == ["ok", "server_error", "ok"]
+        assert [ENDS[it] for it in seen.outcome] == ["ok", "server_error", "ok"]
         tried = seen.attempts
         made = [at > since for at, since in zip(tried.connected, tried.started, strict=True)]
         assert made == [True, False, False], "the others were kept"
@@ -135,7 +135,7 @@ def test_what_no_backend_answers_is_told(run: Run, tmp_path: Path) -> None:
             assert await visit(lb, 1) == [502]
         seen = observed(str(path))
         assert list(seen.status) == [502]
-        assert [OUTCOMES[it] for it in seen.outcome] == ["reset"]
-        assert {OUTCOMES[it] for it in seen.attempts.outcome} == {"reset"}
+        assert [ENDS[it] for it in seen.outcome] == ["reset"]
+        assert {ENDS[it] for it in seen.attempts.outcome} == {"reset"}
 
     run(test())

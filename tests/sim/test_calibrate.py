@@ -13,7 +13,7 @@ import pytest
 
 from lb.config import Exponential, Lognormal, Scenario, changed
 from lb.errors import ConfigError
-from lb.traces.observed import OUTCOMES, Observed, Observing
+from lb.traces.observed import CLIENT_GONE, TIMEOUT, Observed, Observing
 from lb.units import seconds
 from sim import Schedule, calibrate
 from sim.analysis.statistics import Estimate
@@ -210,11 +210,11 @@ def test_a_time_limit_and_patience_show_in_what_was_broken_off() -> None:
         at = n * 0.01
         wait, service = float(rng.exponential(1.0)), float(rng.exponential(0.2))
         if service > 0.5:
-            request = rows.request(at, at + 0.5, outcome=OUTCOMES.index("timeout"))
-            rows.attempt(request, "a", at, ended=at + 0.5, outcome=OUTCOMES.index("timeout"))
+            request = rows.request(at, at + 0.5, outcome=TIMEOUT)
+            rows.attempt(request, "a", at, ended=at + 0.5, outcome=TIMEOUT)
         elif wait < service:
-            request = rows.request(at, at + wait, outcome=OUTCOMES.index("client_gone"))
-            rows.attempt(request, "a", at, ended=at + wait, outcome=OUTCOMES.index("client_gone"))
+            request = rows.request(at, at + wait, outcome=CLIENT_GONE)
+            rows.attempt(request, "a", at, ended=at + wait, outcome=CLIENT_GONE)
         else:
             request = rows.request(at, at + service)
             rows.attempt(request, "a", at, at, at + service, at + service)

@@ -4,10 +4,8 @@ import math
 
 import numpy as np
 
-from lb.traces.observed import OUTCOMES, Observing
+from lb.traces.observed import TIMEOUT, Observing
 from sim.fit.seen import Seen
-
-TIMEOUT = OUTCOMES.index("timeout")
 
 
 def observed() -> Seen:

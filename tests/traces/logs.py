@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lb.errors import ConfigError
-from lb.traces.observed import OUTCOMES, Observed
+from lb.recording.format import ENDS
+from lb.traces.observed import Observed
 from lb.traces.observing import observe
 
 HAPROXY = (
@@ -45,7 +46,7 @@ def tries(found: Observed) -> list[tuple[Any, ...]]:
                 None if isnan(column[row]) else round(column[row], 6)
                 for column in (it.started, it.connected, it.first_byte, it.ended)
             ),
-            OUTCOMES[it.outcome[row]],
+            ENDS[it.outcome[row]],
         )
         for row in range(len(it))
     ]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lb.recording.format import ENDS
 from lb.traces.nginx_log import RECOMMENDED
-from lb.traces.observed import OUTCOMES
 from tests.traces.logs import COMBINED, HAPROXY, TIMED, seen, tries
 
 
@@ -52,7 +52,7 @@ def test_keys_of_haproxy(key: str, text: str, tmp_path: Path) -> None:
 def test_terminations_of_haproxy(state: str, status: int, became: str, tmp_path: Path) -> None:
     line = HAPROXY.replace("----", state).replace(" 200 ", f" {status} ")
     found = seen(tmp_path, line)
-    assert [OUTCOMES[it] for it in found.outcome] == [became]
+    assert [ENDS[it] for it in found.outcome] == [became]
     assert tries(found)[0][-1] == became
 
 
@@ -60,7 +60,7 @@ def test_what_never_came_to_a_server(tmp_path: Path) -> None:
     full = HAPROXY.replace("pool/a 10/20/30/40/109 200", "pool/<NOSRV> 10/20/-1/-1/30 503")
     own = HAPROXY.replace("pool/a", "web/<STATS>").replace("----", "LR--")
     found = seen(tmp_path, full.replace("----", "sQ--"), own, "haproxy[1]: Server pool/a is DOWN,")
-    assert [OUTCOMES[it] for it in found.outcome] == ["refused"]
+    assert [ENDS[it] for it in found.outcome] == ["refused"]
     assert len(found.attempts) == 0
     assert found.remarks == (
         "left out: 1 requests that HAProxy answered itself",
@@ -135,7 +135,7 @@ def test_what_nginx_answered_itself_and_who_left(tmp_path: Path) -> None:
     alone = left.format("pool", "502", "-", "0.000")
     after = left.format("b:1, pool", "502, 502", "-, -", "0.001, 0.000")
     found = seen(tmp_path, own, gone, nobody, alone, after)
-    assert [OUTCOMES[it] for it in found.outcome] == [
+    assert [ENDS[it] for it in found.outcome] == [
         *("client_gone", "refused", "refused"),
         "connect",
     ]

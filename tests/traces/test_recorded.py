@@ -15,11 +15,11 @@ import pytest
 
 from lb.balancing import Outcome, QueuePolicy, RetryPolicy, Settings, Setup
 from lb.errors import ConfigError
-from lb.recording.format import BLOCK, HEAD, Kind
+from lb.recording.format import BLOCK, ENDS, HEAD, Kind
 from lb.recording.logged import sealed
 from lb.recording.parts import part_of
 from lb.recording.writer import RecordedBalancer
-from lb.traces.observed import OUTCOMES, UNKNOWN, Observed
+from lb.traces.observed import SERVER_ERROR, UNKNOWN, Observed
 from lb.traces.observing import observe
 from lb.traces.recorded import observed
 from tests.doubles import Request
@@ -98,7 +98,7 @@ def test_a_request_that_went_well(tmp_path: Path) -> None:
     seen = observed(str(played.written()))
     assert seen.texts == ("10.1.1.2", "10.1.1.1")
     assert rows(seen, "arrived", "ended", "outcome", "status", "key", "bytes_in", "bytes_out") == [
-        (0.0, 0.7, OUTCOMES.index("server_error"), 500, 1, 0, 2**33),
+        (0.0, 0.7, SERVER_ERROR, 500, 1, 0, 2**33),
         (0.4, 0.6, 0, 201, 0, 700, 5),
     ]
     assert tries(seen, "request", "started", "connected", "first_byte", "ended") == [
@@ -130,11 +130,11 @@ def test_a_retry_and_a_refusal_and_one_who_leaves(tmp_path: Path) -> None:
     lb.failed(again, 101.7, Outcome.RESET, sent=True)
     lb.ended(taken, again, 101.7, 101.0, "reset", 502, 0, 7)
     seen = observed(str(played.written()))
-    names = [OUTCOMES[it] for it in seen.outcome]
+    names = [ENDS[it] for it in seen.outcome]
     assert names == ["reset", "ok", "client_gone", "refused"]
     ends = [(0.7, 502), (0.45, 200), (0.4, UNKNOWN), (0.2, 503)]
     assert rows(seen, "ended", "status") == ends
-    assert [OUTCOMES[it] for it in seen.attempts.outcome] == ["connect", "ok", "reset"]
+    assert [ENDS[it] for it in seen.attempts.outcome] == ["connect", "ok", "reset"]
     assert tries(seen, "request", "started", "connected", "ended") == [
         (0, 0.0, None, 0.5),
         (1, 0.05, 0.05, 0.45),

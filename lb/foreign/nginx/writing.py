@@ -5,15 +5,17 @@ Paths are relative, so any directory is a home for it: `nginx -p DIR -c FILE -e 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from lb.config import BackendTable, Listener, Scenario
 from lb.config.values import AUTO
 from lb.foreign import common, gaps, said
 from lb.foreign.common import milliseconds as ms
-from lb.foreign.exported import Exported, Lacks, preface
+from lb.foreign.exported import WIDTH, Exported, Lacks, preface
 from lb.foreign.matching import KEYED, Chosen, chosen
 from lb.foreign.nginx.secure import alike, secure
+from lb.traces.nginx_log import RECOMMENDED
 
 KIND = "nginx"
 POOL = "pool"
@@ -25,13 +27,6 @@ STATUSES = frozenset({403, 404, 429, 500, 502, 503, 504})
 IDLE_CONNECTIONS = 64
 """Kept to each upstream by each worker, at most; lb has no such limit."""
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-TIMED = (
-    "'$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent '",
-    '\'"$http_referer" "$http_user_agent" msec=$msec rt=$request_time \'',
-    '\'ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" \'',
-    '\'uht="$upstream_header_time" urt="$upstream_response_time" rl=$request_length\'',
-)
-"""What `lb calibrate` reads with all there is."""
 
 
 def exported(file: Scenario) -> Exported:
@@ -125,10 +120,11 @@ def _log(file: Scenario, lacks: Lacks) -> Iterator[str]:
         lacks.add(
             ("access_log", "format"), "lines are nginx's own, with all that calibrating needs"
         )
-        yield f"log_format timed {TIMED[0]}"
-        yield from (f"    {part}" for part in TIMED[1:-1])
-        yield f"    {TIMED[-1]};"
         name = "timed"
+        *lines, last = textwrap.wrap(RECOMMENDED, WIDTH - 12, break_on_hyphens=False)
+        yield f"log_format {name}"
+        yield from (f"    '{line} '" for line in lines)
+        yield f"    '{last}';"
     if log.sample < 1:
         lacks.add(("access_log", "sample"), "all requests are logged")
     where = {"stderr": "/dev/stderr", "stdout": "/dev/stdout"}.get(log.file, log.file)

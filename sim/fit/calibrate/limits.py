@@ -9,11 +9,10 @@ import math
 import numpy as np
 
 from lb.config import Deterministic, Exponential
-from lb.traces.observed import OUTCOMES
+from lb.traces.observed import CLIENT_GONE, TIMEOUT
 from sim.fit.seen import Seen
 from sim.model.laws import Floats
 
-TIMEOUT, GONE = OUTCOMES.index("timeout"), OUTCOMES.index("client_gone")
 FEWEST = 5
 """Attempts that were cut off from which a limit is told."""
 SAME = 1.05
@@ -38,7 +37,7 @@ def patience(seen: Seen) -> Exponential | Deterministic | None:
     All at one time, or exponential: its mean is the time that all have waited over the number of
     those who left (the likeliest of a censored sample).
     """
-    left = (seen.outcome == GONE) & np.isfinite(seen.ended)
+    left = (seen.outcome == CLIENT_GONE) & np.isfinite(seen.ended)
     number = int(np.count_nonzero(left))
     if number < 4 * FEWEST or number < MATTERS * len(seen):
         return None

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lb.traces.observed import OUTCOMES
+from lb.traces.observed import CONNECT, RESET, SERVER_ERROR
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.segments import segments
-from sim.fit.seen import CONNECT, SERVER_ERROR, Visits
+from sim.fit.seen import Visits
 
-RESET = OUTCOMES.index("reset")
 KINDS = ((SERVER_ERROR, "errors"), (RESET, "reset"), (CONNECT, "down"))
 """Outcomes, and the fault that explains them."""
 FEWEST = 3

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import nan
 from typing import Protocol
 
-from lb.recording.format import ENDS
-from lb.traces.observed import OK, UNKNOWN
+from lb.traces.observed import OK, REFUSED, UNKNOWN
 
 
 class Into(Protocol):
@@ -51,7 +50,7 @@ class Try:
         self.in_flight = in_flight
 
 
-class Visit:
+class Call:
     """A request."""
 
     __slots__ = ("arrived", "ended", "key", "outcome", "told", "tries", "under_way")
@@ -60,7 +59,7 @@ class Visit:
         self.arrived = arrived
         self.key = key
         self.ended = nan
-        self.outcome = ENDS.index("refused")
+        self.outcome = REFUSED
         self.tries: dict[int, Try] = {}
         """By number of the attempt."""
         self.under_way: set[int] = set()
