@@ -37,7 +37,9 @@ def backend_figures(seen: Seen, names: Sequence[str]) -> dict[str, dict[str, Fig
 
 
 def service_figure(seen: Seen, order: int) -> Figure | None:
-    """Mean work of the requests that a backend says it worked at; None where it says nothing."""
+    """Mean work of the requests that a backend says it worked at; None where it says nothing, and
+    of users' requests where long ones may be missing.
+    """
     said = seen.column("service")
     mine = (seen.live.backend == order) & np.isfinite(said)
     if not mine.any():
@@ -50,6 +52,8 @@ def service_figure(seen: Seen, order: int) -> Figure | None:
         sizes = seen.schedule.sizes[seen.schedule.shapes.index(shape(law))]
         expected = float(sizes[seen.answered][mine].mean()) * law.mean
         return Figure(measured, [expected], SERVICE, slack=1e-5)
+    if seen.gave_up:  # mostly on long ones: the others say less than the law
+        return None
     # Users' requests have no work that is known here, and a backend draws what it is not told.
     error = float(said[mine].std()) / math.sqrt(int(mine.sum()))
     return Figure(measured, [law.mean], SERVICE, slack=SERVICE * law.mean + 4 * error)

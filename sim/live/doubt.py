@@ -50,11 +50,12 @@ def doubt(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
 
     `again` holds another run against the same prediction.
     """
+    # How much work a request was is no matter of time: what backends say of it holds anywhere.
+    if any(not lines["service"].ok for lines in held.backends.values() if "service" in lines):
+        return ""
     if why := slow(held, seen.lateness) or busy(held, seen, again):
         return why
-    working = any(not lines["service"].ok for lines in held.backends.values() if "service" in lines)
-    # What backends say of their work holds on any machine.
-    return "" if working else saturated(seen.measured.busy, seen.measured.stolen)
+    return saturated(seen.measured.busy, seen.measured.stolen)
 
 
 def slow(held: Held, lateness: Lateness) -> str:

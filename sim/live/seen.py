@@ -77,6 +77,13 @@ class Seen:
         """Of every request of the live run, from its start."""
         return self.measured.fates(self.schedule)
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether somebody may have taken no answer, or another's, for one that took long."""
+        file = self.scenario
+        hurried = file.timeouts.attempt is not None or file.hedging.after is not None
+        return hurried or not self.fates.good.all()
+
     @cached_property
     def phases(self) -> list[Phase]:
         """Those of the time after the cut; none where all of it is alike."""

@@ -91,3 +91,13 @@ def test_lateness_is_judged_where_latency_is(case: Case) -> None:
     sent[50::90] -= 5.0
     sent[100:103] += 5.0
     assert judged(case, sent=sent).judgement is Judgement.PASSED
+
+
+def test_backends_whose_work_is_another_are_found_out_on_any_machine(case: Case) -> None:
+    """How much work a request was is no matter of time."""
+    sent, ended, service = case[2].sent + 0.5, case[2].ended + 0.5, case[2].service
+    assert service is not None
+    verdict = judged(case, sent=sent, ended=ended, service=1.3 * service)
+    assert verdict.judgement is Judgement.MISSED
+    assert verdict.cause is not None
+    assert verdict.cause.who == "backends"

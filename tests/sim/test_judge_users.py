@@ -92,6 +92,19 @@ def test_a_backend_that_works_longer_says_so(
         assert verdict.judgement is judgement
 
 
+def test_work_is_not_judged_where_long_requests_may_be_missing(
+    file: Scenario, measured: Measurement, predicted: Result
+) -> None:
+    given_up = measured.sent > np.quantile(measured.sent, 0.98)
+    lost = replace(
+        measured,
+        service=np.full(len(measured.sent), 0.05),
+        ended=np.where(given_up, np.nan, measured.ended),
+        lost=np.where(given_up, measured.ended, np.nan),
+    )
+    assert "service" not in judge_users(file, lost, predicted).backends["one"]
+
+
 def test_a_slower_backend_is_found_by_its_clients(
     monkeypatch: pytest.MonkeyPatch, file: Scenario
 ) -> None:
