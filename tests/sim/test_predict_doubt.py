@@ -187,6 +187,22 @@ def test_an_error_is_corrected_as_far_as_it_is_no_chance() -> None:
     assert plain_error.at(1.0)[1] > plain_chance.at(1.0)[1]
 
 
+def test_what_a_model_lacks_on_the_way_is_seen_in_the_fastest_answers() -> None:
+    """A network of 2 ms, where chance moves the median by as much."""
+    rng = np.random.default_rng(2)
+    replays = [rng.exponential(0.02, 2000) for _ in range(20)]
+    seconds = doubt.missing(rng.exponential(0.02, 2000) + 0.002, replays)
+    assert seconds == pytest.approx(0.002, abs=3e-4)
+    assert abs(doubt.missing(rng.exponential(0.02, 2000), replays)) < 3e-4
+    assert doubt.missing(np.empty(0), replays) == 0.0
+    runs = 0.02 * np.exp(rng.normal(0.0, 0.1, 200))
+    blind = doubt.bias("p50", 0.02, runs)
+    aware = doubt.bias("p50", 0.02, runs, seconds)
+    truth = math.log(1.1)
+    assert blind.value + 1.96 * blind.deviation < truth < aware.value + 1.96 * aware.deviation
+    assert aware.value - 1.96 * aware.deviation < 0.0
+
+
 def test_an_error_may_be_a_factor_or_seconds() -> None:
     known = doubt.Bias(math.log(1.2), 0.01, 0.05)
     assert known.at(1.0)[0] == pytest.approx(math.log(1.2))

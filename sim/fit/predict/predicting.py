@@ -257,10 +257,12 @@ class _Work:
         )
 
     def _biases(self, seen: Sample | None, gate: Gate, now: Setting) -> dict[str, Bias]:
-        found = {}
+        found, seconds = {}, 0.0
+        if seen is not None:
+            seconds = doubt.missing(seen.latency, [run.sample.latency for run in now.runs])
         for name in FIGURES:
             if seen is not None and not gate.latency[name].needs:
-                found[name] = doubt.bias(name, seen.figures[name], now.figure(name))
+                found[name] = doubt.bias(name, seen.figures[name], now.figure(name), seconds)
             elif seen is not None:
                 found[name] = doubt.told(name, 0.0)
             elif name in gate.declared:
