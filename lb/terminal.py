@@ -119,9 +119,15 @@ def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
     ) or [""]
 
 
-def counted(number: str, noun: str) -> str:
-    """`1 request`, `2 requests`, `0 requests`."""
-    return f"{number} {noun}{'s' * (number != '1')}"
+def counted(number: int | str, noun: str) -> str:
+    """`1 request`, `2 requests`, `0 requests`; a text is a number as it is to be written."""
+    return f"{number} {noun}{'s' * (str(number) != '1')}"
+
+
+def listed(items: Sequence[str], most: int, between: str = ", ") -> str:
+    """`a, b, c`; of a long list the first `most`, and how many more: `a, b and 3 more`."""
+    more = len(items) - most
+    return between.join(items[:most]) + f" and {more} more" * (more > 0)
 
 
 def lay_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sim.output.documents import write_json
 from sim.output.fidelity import markdown
 
 HERE = Path(__file__).parent
@@ -32,7 +33,7 @@ def stored() -> dict[str, Any]:
 def store(studies: Sequence[dict[str, Any]]) -> None:
     """Keep the studies; those of other targets stay as they are."""
     found = stored() | {one["target"]: _short(one) for one in studies}
-    FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_json(found, FIGURES)
 
 
 def written(studies: dict[str, Any]) -> str:

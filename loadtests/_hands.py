@@ -141,7 +141,7 @@ class Together:
         if worker not in self._workers:
             self.trouble.append(
                 f"worker {worker} came when the load had been dealt out to "
-                f"{counted(f'{len(self._workers)}', 'worker')}"
+                f"{counted(len(self._workers), 'worker')}"
             )
 
     def heard(self, kind: str, worker: str, data: dict[str, Any]) -> None:

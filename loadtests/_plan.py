@@ -144,13 +144,13 @@ class Plan:
     def introduce(self, terminal: Terminal) -> None:
         """Say what is going to be sent."""
         if self.people is not None:
-            users = counted(f"{self.people.count}", "user")
+            users = counted(self.people.count, "user")
             terminal.say(f"{users} who wait for their answers, for about {self.length:.3g} s")
             return
         assert self.schedule is not None
         rate, load = self.scenario.rate, self.scenario.utilisation
         terminal.say(
-            f"{counted(f'{len(self.schedule)}', 'request')} at {rate:g}/s on average, "
+            f"{counted(len(self.schedule), 'request')} at {rate:g}/s on average, "
             f"{load:.3g} of the modelled capacity"
         )
         if self.unit > 1:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from lb.terminal import GAP, Terminal, counted, lay_out, wrapped
+from lb.terminal import GAP, Terminal, counted, lay_out, listed, wrapped
 
 WORDS = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=30)
 
@@ -205,3 +205,9 @@ def test_what_is_counted_is_one_or_many() -> None:
     assert [counted(n, "backend") for n in ("0", "2", "1.5")] == [
         *("0 backends", "2 backends", "1.5 backends")
     ]
+
+
+def test_a_long_list_says_how_many_it_leaves_out() -> None:
+    assert listed("abc", 3) == "a, b, c"
+    assert listed("abcde", 2, "; ") == "a; b and 3 more"
+    assert listed([], 2) == ""

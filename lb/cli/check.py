@@ -104,7 +104,7 @@ def _looked_at(file: Path, terminal: Terminal) -> dict[str, Any]:
     warnings = scenario.warnings()
     found = f" and those of {sources(scenario.discovery)}" if scenario.discovery else ""
     terminal.say(
-        f"{file}: fine; {scenario.algorithm.name} over {counted(f'{count}', 'backend')}{found}, "
+        f"{file}: fine; {scenario.algorithm.name} over {counted(count, 'backend')}{found}, "
         f"ready to {' and '.join(use)}"
     )
     for note in notes:

@@ -141,9 +141,9 @@ def _headline(told: dict[str, Any]) -> str:
     settings = ",".join(f"{name}={value}" for name, value in told["settings"].items())
     words = [
         f"{told['algorithm']}{settings and ':' + settings}",
-        f"{usable} of {counted(str(len(told['backends'])), 'backend')} usable",
-        counted(str(len(told["workers"])), "worker"),
-        counted(str(told["requests"]), "request"),
+        f"{usable} of {counted(len(told['backends']), 'backend')} usable",
+        counted(len(told["workers"]), "worker"),
+        counted(told["requests"], "request"),
     ]
     if told["waiting"]:
         words.append(f"{told['waiting']} waiting")

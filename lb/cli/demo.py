@@ -64,13 +64,13 @@ def demo(
     scenario = Scenario.load(file)
     again = f"lb simulate -c {file} " + " ".join(f"-a {name}" for name in COMPARED)
     if users is not None:
-        whole = f"At most {scenario.rate:.4g} requests/s of {counted(f'{users.count}', 'user')}"
+        whole = f"At most {scenario.rate:.4g} requests/s of {counted(users.count, 'user')}"
     else:
-        whole = counted(f"{len(schedule or ())}", "request")
+        whole = counted(len(schedule or ()), "request")
     terminal.say(
         f"{whole} in {seconds:g} s, load "
         f"{scenario.utilisation:.2f} of capacity, {scenario.algorithm.name} over "
-        f"{counted(f'{len(scenario.backends)}', 'backend')}.\n\n"
+        f"{counted(len(scenario.backends), 'backend')}.\n\n"
         f"On paper first, as `{again}` does it:"
     )
     compared = simulate(scenario, COMPARED)

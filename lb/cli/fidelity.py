@@ -85,9 +85,9 @@ def fidelity(
     study = opened(made, out, left_out(target, scenario or ()))
     left = len(study.missing)
     if done := len(made) - left:
-        terminal.say(f"{done} of {counted(str(len(made)), 'run')} are in {out / FILE} already.")
+        terminal.say(f"{done} of {counted(len(made), 'run')} are in {out / FILE} already.")
     if left:
-        terminal.say(f"{counted(str(left), 'run')} to go, about {study.seconds / 60:.0f} min.")
+        terminal.say(f"{counted(left, 'run')} to go, about {study.seconds / 60:.0f} min.")
     stopped = _run(study, terminal)
     told = study.as_dict()
     if stopped:

@@ -63,7 +63,7 @@ def drawn(view: View, width: int, height: int) -> list[Text | Table]:
         room -= 1
     parts: list[Text | Table] = [*head, Text(), lanes(view, rows[:room], width)]
     if len(rows) > room:
-        parts.append(Text(f"and {counted(str(len(rows) - room), 'more backend')}", "dim"))
+        parts.append(Text(f"and {counted(len(rows) - room, 'more backend')}", "dim"))
     if events:
         parts += [Text(), *events]
     return parts
@@ -82,7 +82,7 @@ def headline(view: View, width: int) -> Text:
     line.append(f"  {usable} of {total} usable", style)
     if told["panic"]:
         line.append("  panic", "bold yellow")
-    line.append(f"  {counted(str(len(told['workers'])), 'worker')}", "dim")
+    line.append(f"  {counted(len(told['workers']), 'worker')}", "dim")
     line.truncate(width, overflow="ellipsis")
     return line
 

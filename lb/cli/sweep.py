@@ -25,6 +25,7 @@ from lb.cli.options import (
 )
 from lb.cli.printing import bar, print_json
 from lb.errors import UsageError
+from lb.terminal import Terminal, counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -107,7 +108,6 @@ def sweep(
     """
     import sim
     from lb.system import try_directory
-    from lb.terminal import Terminal
     from sim import scenarios
     from sim.fit.kept import FILE, Kept
     from sim.output.sweeps import REPORT, print_sweep, write_sweep
@@ -162,10 +162,10 @@ def sweep(
 
 
 def _begun(made: Sweep) -> str:
-    count, runs = len(made.cells), made.cells[0].scenario.run.replications
+    runs = made.cells[0].scenario.run.replications
     return (
-        f"{count} cell{'s' * (count > 1)}, in each {len(made.algorithms)} "
-        f"algorithm{'s' * (len(made.algorithms) > 1)} and {runs} replication{'s' * (runs > 1)}."
+        f"{counted(len(made.cells), 'cell')}, in each {counted(len(made.algorithms), 'algorithm')} "
+        f"and {counted(runs, 'replication')}."
     )
 
 

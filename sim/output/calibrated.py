@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from lb.system import writing
@@ -12,6 +11,7 @@ from sim.fit.calibrate import Backend, Calibration
 from sim.fit.calibrate.laws import EMPIRICAL
 from sim.fit.calibrate.writing import interval, milliseconds
 from sim.model.laws import Floats
+from sim.output.documents import write_json
 
 DOCUMENT = "calibration.json"
 
@@ -117,5 +117,5 @@ def write_pictures(calibration: Calibration, directory: Path) -> list[str]:
         names.append(place.name)
     place = directory / DOCUMENT
     with writing(place):
-        place.write_text(json.dumps(calibration.as_dict(), indent=1) + "\n", encoding="utf-8")
+        write_json(calibration.as_dict(), place)
     return [*names, DOCUMENT]

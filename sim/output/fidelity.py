@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +13,7 @@ from lb.terminal import Terminal, counted
 from sim.analysis.statistics import FIGURES
 from sim.fidelity.findings import SHARE, by_chance, share_error
 from sim.fidelity.runs import Row
+from sim.output.documents import write_json
 
 Told = Mapping[str, Any]
 """The object of fidelity.json."""
@@ -81,10 +81,10 @@ def sentences(told: Told) -> Iterator[str]:
     rows, machine = told["runs"], told["machine"]
     invalid = len(rows) - told["judged"]
     yield (
-        f"{counted(str(told['judged']), 'run')} of {told['seconds']:g} s judged, {told['passed']} "
+        f"{counted(told['judged'], 'run')} of {told['seconds']:g} s judged, {told['passed']} "
         f"passed, on {machine['cores']} cores of {machine['system']}; lb {machine['lb']}, "
         f"{machine['build']}, Python {machine['python']}."
-        + (f" {counted(str(invalid), 'run')} said nothing, after all tries." if invalid else "")
+        + (f" {counted(invalid, 'run')} said nothing, after all tries." if invalid else "")
     )
     if told["overhead"] is not None:
         yield (
@@ -131,7 +131,7 @@ def _why(row: Row) -> str:
 def write_study(told: Told, path: Path) -> None:
     """fidelity.json. Raises CannotWrite."""
     with writing(path):
-        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        write_json(told, path)
 
 
 def markdown(told: Told) -> str:

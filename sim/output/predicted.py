@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from pathlib import Path
 
 from lb.system import writing
 from sim.fit.predict import Prediction
+from sim.output.documents import write_json
 from sim.output.html import document, heading, picture, points, table
 from sim.output.predictions import (
     CHANGES_HEADER,
@@ -72,7 +72,7 @@ def write_prediction(told: Prediction, directory: Path, command: str = "") -> li
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         document, report = directory / DOCUMENT, directory / REPORT
-        document.write_text(json.dumps(told.as_dict(), indent=1) + "\n", encoding="utf-8")
+        write_json(told.as_dict(), document)
         for name in (REPLAY, GAINS):
             (directory / name).unlink(missing_ok=True)  # that of an earlier prediction
         for name, draw in drawn.items():

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lb.terminal import Terminal, counted
+from lb.terminal import Terminal, counted, listed
 from sim.analysis.objectives import Answer
 from sim.analysis.statistics import Estimate
 from sim.fit.grid import shown
@@ -136,7 +136,7 @@ def sentences(found: Recommendation) -> Iterator[str]:
         yield (
             f"In {100 * (1 - ERROR):g} of 100 such searches the best of the "
             f"{len(found.rows)} that were tried is in the set: "
-            f"{_listed([row.algorithm for row in _differing(found)])}{_and_same(found)}."
+            f"{listed([row.algorithm for row in _differing(found)], NAMED)}{_and_same(found)}."
         )
     yield from error_told(found)
     best = found.suggested or found.nearest
@@ -200,7 +200,7 @@ def _and_same(found: Recommendation) -> str:
     count = sum(bool(row.same_as) for row in found.set)
     if not count:
         return ""
-    return f"; {counted(str(count), 'further setting')} of these change{'s' * (count == 1)} nothing"
+    return f"; {counted(count, 'further setting')} of these change{'s' * (count == 1)} nothing"
 
 
 def _bears(row: Row) -> Iterator[str]:
@@ -271,7 +271,7 @@ def _ends(found: Recommendation) -> Iterator[str]:
             continue
         answer = "" if it.answer is None else f", and the objective {MET[it.answer]}"
         under = f" under {best.algorithm}" if best is not None and answer else ""
-        yield f"If {where}: best {_listed(list(it.best))}{answer}{under}."
+        yield f"If {where}: best {listed(list(it.best), NAMED)}{answer}{under}."
     if not found.ends:
         return
     if found.differs:
@@ -310,7 +310,7 @@ def remarks(found: Recommendation) -> Iterator[str]:
             ).contender.heeds_weights
         ]
         if heedless:
-            yield f"Note: {_listed(heedless)} ignore{'s' * (len(heedless) == 1)} the weights."
+            yield f"Note: {listed(heedless, NAMED)} ignore{'s' * (len(heedless) == 1)} the weights."
     own = next((r for r in found.rows if r.algorithm == own_algorithm(scenario)), None)
     if best is not None and own is not None and own is not best:
         if own.in_set and own.answer is best.answer:
@@ -325,12 +325,7 @@ def remarks(found: Recommendation) -> Iterator[str]:
     for name, why in found.left_out:
         reasons[why].append(name)
     for why, names_of in reasons.items():
-        yield f"Left out, {why}: {_listed(names_of)}."
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join([*names[:NAMED], *([f"and {more} more"] if more > 0 else [])])
+        yield f"Left out, {why}: {listed(names_of, NAMED)}."
 
 
 def budget_told(found: Recommendation) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from lb.config.effective import effective_text
 from lb.system import writing
 from sim.fit.recommend.recommendation import Recommendation
 from sim.fit.recommend.variations import weighted
+from sim.output.documents import write_json
 from sim.output.html import document, heading, picture, points, table
 from sim.output.plots.headroom import headroom_picture
 from sim.output.plots.pictures import save
@@ -30,17 +30,18 @@ def write_recommendation(found: Recommendation, directory: Path, command: str = 
 
     `command` is what makes it again. Raises CannotWrite.
     """
-    texts = {DOCUMENT: json.dumps(found.as_dict(), indent=1) + "\n", PAGE: page(found, command)}
+    texts = {PAGE: page(found, command)}
     if (file := recommended_file(found)) is not None:
         texts[FILE] = file
     drawn = _drawn(found)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
+        write_json(found.as_dict(), directory / DOCUMENT)
         for name, text in texts.items():
             (directory / name).write_text(text, encoding="utf-8", newline="\n")
         if drawn:
             save(headroom_picture(found), directory / PICTURE)
-        for name in set(REPORT) - texts.keys() - ({PICTURE} if drawn else set()):
+        for name in set(REPORT) - texts.keys() - {DOCUMENT} - ({PICTURE} if drawn else set()):
             (directory / name).unlink(missing_ok=True)
 
 

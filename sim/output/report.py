@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from sim.live.measurement import Measurement
 from sim.live.verdict import Judgement, Verdict
 from sim.model.arrivals import Schedule
 from sim.output import judged
+from sim.output.documents import write_json
 from sim.output.words import MANY, milliseconds, sentences, span
 from sim.result import AlgorithmRun, BackendUse, Result
 
@@ -107,14 +107,14 @@ def write_report(result: Result, directory: Path) -> list[Path]:
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         document = directory / DOCUMENT
-        document.write_text(json.dumps(result.as_dict(), indent=1) + "\n", encoding="utf-8")
+        write_json(result.as_dict(), document)
         return [document, *draw_all(result, directory)]
 
 
 def print_verdict(verdict: Verdict, terminal: Terminal) -> None:
     """Measured beside predicted."""
     if verdict.latency:
-        requests = counted(f"{verdict.requests}", "request")
+        requests = counted(verdict.requests, "request")
         title = f"{verdict.algorithm}: measured beside predicted, {requests}"
         terminal.table(title, VERDICT_HEADER, verdict_rows(verdict))
     if 0 < len(verdict.backends) <= MANY:
@@ -198,7 +198,7 @@ def write_verdict(
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _, drawn, raw = files = verdict_files(path)
-        path.write_text(json.dumps(verdict.as_dict(), indent=1) + "\n", encoding="utf-8")
+        write_json(verdict.as_dict(), path)
         measured.save(raw)
         if schedule is None:
             drawn.unlink(missing_ok=True)  # of a run before

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lb.system import writing
-from lb.terminal import Terminal
+from lb.terminal import Terminal, counted, listed
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
 from sim.fit.grid import short_names, shown
 from sim.fit.sweep import Row, Sweep
+from sim.output.documents import write_json
 from sim.output.words import milliseconds
 from sim.result import COMPARED
 
@@ -63,13 +63,13 @@ def sentences(sweep: Sweep, metric: str) -> Iterator[str]:
         needs = [run.get("needs", {}).get(metric, 0.0) for row in rows for run in row["runs"]]
         more = f"{times_as_many(max(needs))} times as many" if max(needs) else "more"
         yield (
-            f"{_counted(dark)} {'has' if len(dark) == 1 else 'have'} too few requests for "
-            f"{metric}: give {more}, or more replications: {_listed(dark)}"
+            f"{counted(len(dark), 'cell')} {'has' if len(dark) == 1 else 'have'} too few requests "
+            f"for {metric}: give {more}, or more replications: {listed(dark, NAMED, '; ')}"
         )
     if unsteady := _where(sweep, lambda run: not run["steady"]):
         yield (
-            f"In {_counted(unsteady)} some algorithm cannot keep up: its latencies depend on the "
-            f"length of the run: {_listed(unsteady)}"
+            f"In {counted(len(unsteady), 'cell')} some algorithm cannot keep up: its latencies "
+            f"depend on the length of the run: {listed(unsteady, NAMED, '; ')}"
         )
 
 
@@ -89,15 +89,6 @@ def _label(sweep: Sweep, row: Row) -> str:
     return ", ".join(f"{names[it]} {shown(value)}" for it, value in row["parameters"].items())
 
 
-def _counted(cells: Sequence[str]) -> str:
-    return "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-
-
-def _listed(cells: Sequence[str]) -> str:
-    more = len(cells) - NAMED
-    return "; ".join([*cells[:NAMED], *([f"and {more} more"] if more > 0 else [])])
-
-
 def write_sweep(sweep: Sweep, metric: str, directory: Path) -> list[Path]:
     """sweep.json and pictures in `directory`. Raises CannotWrite."""
     from sim.output.plots.pictures import save
@@ -107,7 +98,7 @@ def write_sweep(sweep: Sweep, metric: str, directory: Path) -> list[Path]:
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         document = directory / DOCUMENT
-        document.write_text(json.dumps(sweep.as_dict(), indent=1) + "\n", encoding="utf-8")
+        write_json(sweep.as_dict(), document)
         drawn = [] if sweep.rows.count(None) == len(sweep.rows) else list(pictures)
         for name in drawn:
             save(pictures[name](sweep, metric), directory / name)

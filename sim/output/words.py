@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lb.balancing.subset import subset
 from lb.config import Scenario, Trace
-from lb.terminal import counted
+from lb.terminal import counted, listed
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
@@ -82,7 +82,7 @@ def _balancers(scenario: Scenario) -> Iterator[str]:
     }
     unused = [row.label for row in scenario.backends if row.address not in used]
     if unused:
-        yield f"In no balancer's subset, so without work: {_listed(unused)}."
+        yield f"In no balancer's subset, so without work: {listed(unused, MANY)}."
 
 
 def _thrashing(scenario: Scenario) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _thrashing(scenario: Scenario) -> Iterator[str]:
     for (most, number, full), names in alike.items():
         each = f"{max(number // many, 1)}" + " of each balancer" * (many > 1)
         yield (
-            f"{_listed(names)}: at most {most:.4g} requests/s, {number} at a time, and "
+            f"{listed(names, MANY)}: at most {most:.4g} requests/s, {number} at a time, and "
             f"{full:.4g}/s with every worker busy. A max_in_flight of {each} would keep it there."
         )
 
@@ -200,12 +200,7 @@ def _ejections(use: BackendUse) -> str:
 
 
 def _named(backends: Sequence[BackendUse | StationUse]) -> str:
-    return _listed([backend.name for backend in backends])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MANY
-    return ", ".join(names[:MANY]) + f" and {more} more" * (more > 0)
+    return listed([backend.name for backend in backends], MANY)
 
 
 def _loads(backends: Sequence[BackendUse | StationUse]) -> str:

@@ -215,6 +215,6 @@ def test_cells_that_fall_short_are_named(done: Sweep) -> None:
     first = "backends 1, load 0.3 (random); backends 1, load 0.5 (random); backends 1, load 0.8"
     assert (
         "5 cells have too few requests for mean: give about 42 times as many, or more "
-        f"replications: {first} (random); and 2 more"
+        f"replications: {first} (random) and 2 more"
     ) in text
-    assert f"depend on the length of the run: {first} (random); and 2 more" in text
+    assert f"depend on the length of the run: {first} (random) and 2 more" in text

@@ -12,9 +12,12 @@ from lb.balancing.health import ELSEWHERE
 from lb.balancing.setup import POLICIES
 from lb.config import Scenario, Table, changed
 from lb.errors import ConfigError, nearest
+from lb.terminal import listed
 from lb.traces.observed import Observed
 from sim.fit.apart import apart
 
+NAMED = 8
+"""Backends of a long list."""
 OWN = ("weight", "max_in_flight", "priority", "zone")
 """Of a backend, what a setup and a file both say."""
 
@@ -97,11 +100,12 @@ def _same_backends(scenario: Scenario, seen: Observed) -> None:
         strange, missing = [name for name in theirs if name not in words], []
     if not strange and not missing:
         return
-    why = f"a recording of another file: its backends are {_listed(theirs)}"
+    theirs_told, ours_told = (listed(those, NAMED) or "none" for those in (theirs, names))
+    why = f"a recording of another file: its backends are {theirs_told}"
     if strange and len(strange) < len(theirs):
-        why += f" ({_listed(strange)} unknown; {nearest(strange[0], words)})"
+        why += f" ({listed(strange, NAMED)} unknown; {nearest(strange[0], words)})"
     hint = "; give the file that was served, or one made by lb calibrate"
-    raise ConfigError([f"{seen.source}: {why}, and those of the scenario {_listed(names)}{hint}"])
+    raise ConfigError([f"{seen.source}: {why}, and those of the scenario {ours_told}{hint}"])
 
 
 def _differences(scenario: Scenario, setup: Setup) -> Iterator[tuple[str, Any]]:
@@ -168,7 +172,3 @@ def _value(value: Any) -> str:
         case list() | tuple():
             return f"[{', '.join(map(str, value))}]"
     return str(value)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names) or "none"

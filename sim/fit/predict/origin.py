@@ -9,6 +9,7 @@ from typing import Any
 
 from lb.config import Calibration, Scenario
 from lb.errors import LbError
+from lb.terminal import listed
 from lb.traces.observed import Observed
 from lb.units import seconds
 from sim.fit.predict.gate import BOUNDS
@@ -67,8 +68,7 @@ def remark(scenario: Scenario) -> str:
     others = edited(scenario)
     if not others:
         return "the model was made from this very recording: another one may show a larger error"
-    more = len(others) - NAMED
-    told = ", ".join([*others[:NAMED], *([f"{more} more"] if more > 0 else [])])
+    told = listed(others, NAMED)
     return f"the model was made from this very recording, and has been changed since: {told}"
 
 

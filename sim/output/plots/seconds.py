@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from lb.config import Scenario
+from lb.terminal import listed
 from sim.analysis.fates import Fates, Series, series
 from sim.analysis.trouble import Trouble
 from sim.model.laws import Floats
@@ -136,7 +137,7 @@ def _faults(scenario: Scenario) -> str:
     kinds = [
         f"{fault.kind} ({', '.join(map(shortened, fault.backends))})" for fault in scenario.faults
     ]
-    told = ", ".join(kinds[:3]) + f" and {len(kinds) - 3} more" * (len(kinds) > 3)
+    told = listed(kinds, 3)
     if not kinds:
         return ""
     return f"; shaded: {told}" if len(told) <= 100 else f"; {len(kinds)} faults shaded"
