@@ -140,12 +140,12 @@ class _Work:
         for there in (self._now, *self._applied):
             there.setup()
             keyless = [] if there.offered().keyed else there.keyless([there.algorithm.name])
-            if keyless and self._seen is not None and not _keyed(self._seen):
-                source = self._seen.observed.source
+            if not keyless or _keyed(self._seen):
+                continue
+            if self._seen is not None:
                 why = "says no keys; name a field that holds them, or give [traffic] keys"
-                raise ConfigError([f"{source}: {why}", *keyless])
-            if not _keyed(self._seen) and keyless:
-                raise ConfigError(keyless)
+                keyless.insert(0, f"{self._seen.observed.source}: {why}")
+            raise ConfigError(keyless)
         if endless := self._now.endless():
             raise ConfigError(endless)
 
@@ -173,7 +173,6 @@ class _Work:
         unsure: set[str] = set()
         for it, load in zip(self._asked, loads, strict=True):
             other, base = simulated.get(str(it)), self._base(it)
-            nobodys = it == it.circumstances
             if other is not None:
                 load = overloaded(it, self._now, other, plan.settings[0]) or load
             if base in unsure and not load.why:
@@ -181,25 +180,17 @@ class _Work:
                     load.offered, f"{base} cannot be told, and so not what is gained", False
                 )
             if other is None or load.why:
-                view = Outlook(str(it), load.offered, overload=load.why)
-                told = gate.passed and load.sure
-                found = Change(view, self._metric, base, told=told, why=load.why)
-                changes.append(replace(found, circumstance=nobodys))
                 if not load.sure:
                     unsure.add(str(it))
-                continue
-            view = outlook(plan, other, str(it), load.offered, biases)
-            beside = simulated.get(base, plan.settings[0])
-            change = compared(plan, beside, other, view, self._metric, biases, gate, len(fine))
-            lost = next((one for one in changes if one.outlook.name == base), None)
-            if lost is not None and lost.outlook.overload:
-                change = rescued(change, gate)
-            if nobodys:  # how much it changes is what was asked
-                told = change.told or (gate.passed and change.distinguishable)
-                change = replace(change, recommended=False, told=told, circumstance=True)
-            elif change.why == NOTHING and it.weighs_in and not _weighs(other.scenario):
-                why = f"{NOTHING}: {other.scenario.algorithm.name} ignores weights"
-                change = replace(change, why=why)
+                change = self._overloaded(it, load, gate)
+            else:
+                view = outlook(plan, other, str(it), load.offered, biases)
+                beside = simulated.get(base, plan.settings[0])
+                change = compared(plan, beside, other, view, self._metric, biases, gate, len(fine))
+                lost = next((one for one in changes if one.outlook.name == base), None)
+                if lost is not None and lost.outlook.overload:
+                    change = rescued(change, gate)
+                change = _meant(it, change, other, gate)
             changes.append(replace(change, beside=base))
         return self._prediction(
             gate, current_view, changes, seen, {"": plan.settings[0], **simulated}
@@ -228,6 +219,17 @@ class _Work:
             self._replications,
             np.empty(0) if seen is None else seen.latency,
             {name: [run.sample.latency for run in it.runs] for name, it in settings.items()},
+        )
+
+    def _overloaded(self, asked: WhatIf, load: Load, gate: Gate) -> Change:
+        """Without figures, for there is no steady state, or nobody knows whether there is."""
+        view = Outlook(str(asked), load.offered, overload=load.why)
+        return Change(
+            view,
+            self._metric,
+            told=gate.passed and load.sure,
+            why=load.why,
+            circumstance=asked == asked.circumstances,
         )
 
     def _refused(self, asked: WhatIf, gate: Gate) -> Change:
@@ -282,6 +284,17 @@ def _with_circumstances(asked: Sequence[WhatIf]) -> list[WhatIf]:
         if it not in found:
             found.append(it)
     return found
+
+
+def _meant(asked: WhatIf, change: Change, there: Setting, gate: Gate) -> Change:
+    """`change` as an answer to what was asked: of a circumstance, how much it changes."""
+    if asked == asked.circumstances:
+        told = change.told or (gate.passed and change.distinguishable)
+        return replace(change, recommended=False, told=told, circumstance=True)
+    if change.why == NOTHING and asked.weighs_in and not _weighs(there.scenario):
+        why = f"{NOTHING}: {there.scenario.algorithm.name} ignores weights"
+        return replace(change, why=why)
+    return change
 
 
 def _weighs(scenario: Scenario) -> bool:
