@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from lb.errors import CannotWrite
+from lb.errors import CannotWrite, ConfigError
 
 _SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN}
 _OURS = _SCARCE | {errno.EADDRNOTAVAIL}  # no port is left to connect from
@@ -48,6 +48,16 @@ def open_to_others(path: str) -> bool:
         return bool(Path(path).stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))
     except OSError:
         return False
+
+
+def text_of(path: Path) -> str:
+    """What a file of UTF-8 says, without a mark at its beginning. Raises ConfigError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: cannot be read: not UTF-8 text"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
 
 
 @contextmanager

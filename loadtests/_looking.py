@@ -38,20 +38,25 @@ def runs_another(plan: Plan) -> str:
 
 
 def _algorithm(url: str) -> str:
-    target = urlsplit(url)
-    client = HTTPClient(
-        target.hostname,
-        target.port or 80,
-        connection_timeout=ASKED_FOR,
-        network_timeout=ASKED_FOR,
-    )
+    client = _client(url, ASKED_FOR)
     try:
-        told = json.loads(client.get(target.path).read())["algorithm"]
+        told = json.loads(client.get(urlsplit(url).path).read())["algorithm"]
     except (OSError, ValueError, HTTPException, KeyError, TypeError):
         return ""
     finally:
         client.close()
     return told if isinstance(told, str) else ""
+
+
+def _client(url: str, seconds: float) -> HTTPClient:
+    """For one question at a time, each of which is waited for so long."""
+    target = urlsplit(url)
+    return HTTPClient(
+        target.hostname,
+        target.port or 80,
+        connection_timeout=seconds,
+        network_timeout=seconds,
+    )
 
 
 class Looking:
@@ -88,16 +93,10 @@ class Looking:
             looks += 1
 
     def _look_at_balancer(self, watch: Watch, start: float) -> None:
-        target = urlsplit(watch.url)
-        client = HTTPClient(
-            target.hostname,
-            target.port or 80,
-            connection_timeout=self._limit,
-            network_timeout=self._limit,
-        )
+        client, path = _client(watch.url, self._limit), urlsplit(watch.url).path
         while True:
             gevent.sleep(max(start + watch.next_look() - perf_counter(), 0.0))
             at, told = perf_counter() - start, b""
             with suppress(OSError, ValueError, HTTPException):
-                told = client.get(target.path).read()
+                told = client.get(path).read()
             watch.saw(at, told)

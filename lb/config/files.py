@@ -11,7 +11,8 @@ from pydantic import AfterValidator, PlainSerializer, SerializationInfo, Validat
 
 from lb.config.places import Origin
 from lb.config.values import WRITTEN
-from lb.system import reason
+from lb.errors import ConfigError
+from lb.system import text_of
 from lb.units import seconds
 
 
@@ -51,11 +52,9 @@ DataFile = Annotated[str, AfterValidator(_found), PlainSerializer(anywhere)]
 def lines_in(path: str) -> list[str]:
     """Its lines without their ends. Raises ValueError where it cannot be read."""
     try:
-        return Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: cannot be read: not UTF-8 text") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {reason(error)}") from None
+        return text_of(Path(path)).splitlines()
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 def numbers_in(path: str) -> tuple[float, ...]:

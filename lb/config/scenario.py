@@ -45,7 +45,7 @@ from lb.config.tracing import Tracing
 from lb.config.unwise import Unwise, open_secrets, warnings
 from lb.config.values import RequestKey
 from lb.errors import ConfigError, UsageError
-from lb.system import reason
+from lb.system import text_of
 
 BACKENDS = {"backend", "backends"}
 """What the list of backends is called, in files and in code."""
@@ -131,13 +131,7 @@ class Scenario(Demand):
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
         """Read a file. Raises ConfigError."""
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            raise ConfigError([f"{path}: cannot be read: not UTF-8 text"]) from None
-        except OSError as error:
-            raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
-        return cls.parse(text, str(path))
+        return cls.parse(text_of(Path(path)), str(path))
 
     @classmethod
     def parse(cls, text: str, source: str = "scenario") -> Scenario:

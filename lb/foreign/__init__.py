@@ -14,7 +14,7 @@ from lb.foreign.haproxy.words import SECTIONS
 from lb.foreign.imported import Imported, Unread
 from lb.foreign.nginx import reading as nginx_read
 from lb.foreign.nginx import writing as nginx
-from lb.system import reason
+from lb.system import text_of
 
 __all__ = ["WRITERS", "Exported", "Imported", "Missing", "Unread", "export", "load"]
 
@@ -46,12 +46,7 @@ def load(path: str | Path, pool: str | None = None) -> Imported:
     `pool` names the backend or upstream that is read, the first that clients come to unless given.
     Raises ConfigError: `haproxy.cfg:12 server a: why`.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError([f"{path}: cannot be read: not UTF-8 text"]) from None
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
+    text = text_of(Path(path))
     if _SECTION.search(text):
         return haproxy_read.imported(text, str(path), pool)
     if _BRACES.search(text):

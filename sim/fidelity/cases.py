@@ -116,10 +116,8 @@ class Case:
     @property
     def key(self) -> str:
         """The hash of what its outcome depends on, chance and the machine apart."""
-        told = [
-            *(self.text, self.algorithm, self.target.name, self.seconds, self.seed, __version__),
-        ]
-        return sha256(json.dumps(told).encode()).hexdigest()[:16]
+        run = [self.target.name, self.seconds, self.seed, __version__]
+        return sha256(json.dumps([self.text, self.algorithm, *run]).encode()).hexdigest()[:16]
 
     def placed(self) -> Scenario:
         """The scenario on ports that are free at the moment, as the live run has it."""
@@ -129,9 +127,8 @@ class Case:
             "run": file.run.model_copy(update=run),
             "algorithm": file.chosen(self.ours),
         }
-        if (
-            self.target.name != "lb"
-        ):  # which would pass the question on, as a request like any other
+        if self.target.name != "lb":
+            # Another one would pass the question on, as a request like any other.
             silent = {"stats_path": "", "health_path": ""}
             changes["server"] = file.server.model_copy(update=silent)
         return file.model_copy(update=changes)

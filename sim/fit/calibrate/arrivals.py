@@ -188,7 +188,7 @@ def _batches(times: Floats, resolution: float, rate: float) -> Batch | None:
     each = max(sparse + near / mean, 1.0)
     common = int(np.bincount(sizes).argmax())
     if common > 1 and float((sizes % common == 0).mean()) > 0.9:
-        return Batch(process="batch", rate=rate, size=common)  # type: ignore[arg-type]
+        return Batch.model_validate({"process": "batch", "rate": rate, "size": common})
     return Batch(process="batch", rate=rate, size=Geometric(law="geometric", mean=max(each, 1.0)))
 
 
