@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: a number and a unit."""
+"""Durations, shares and sizes as people write them: a number and a unit."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ def duration(value: float) -> str:
 
 def _tidy(number: str) -> str:
     return number.rstrip("0").rstrip(".") if "." in number else number
+
+
+def share(text: str) -> float:
+    """`"2%"` and `"0.02"` -> 0.02. Raises ValueError."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        return float(f"{number}{rest}") / (100 if percent else 1)
+    except ValueError:
+        raise ValueError(f"{text.strip()!r} is not a share such as 2% or 0.02") from None
 
 
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from lb.errors import ConfigError, UsageError, nearest
+from lb.units import share
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import QUANTILES, Estimate
 from sim.result import Result
@@ -35,11 +36,9 @@ def wanted(given: Iterable[str]) -> dict[str, float]:
         if not sign:
             raise UsageError(f"--precision: {text!r} does not say how precise; p99=2% does")
         try:
-            value = float(number.strip().removesuffix("%")) / (100 if "%" in number else 1)
-        except ValueError:
-            why = f"{number.strip()!r} is not a share such as 2% or 0.02"
-            raise UsageError(f"--precision {name}: {why}") from None
-        found[name] = value
+            found[name] = share(number)
+        except ValueError as error:
+            raise UsageError(f"--precision {name}: {error}") from None
     return checked(found)
 
 
@@ -72,16 +71,16 @@ def replications(
     done = len(result.runs[0].records)
     worst, what = 0.0, ""
     for run in result.runs:
-        for name, share in precision.items():
+        for name, goal in precision.items():
             estimate = run.latency[name]
             if not math.isfinite(estimate.value) and estimate.needs is None:
                 why = f"no request succeeded under {run.algorithm}, so {name} has no precision"
                 raise ConfigError([f"{result.scenario.place('run', 'requests')}: {why}"])
             seen = width(estimate)
-            factor = estimate.needs or (seen / share) ** 2
+            factor = estimate.needs or (seen / goal) ** 2
             if factor > worst:
                 so_far = "cannot be told" if estimate.needs else f"is within {seen:.2g}"
-                worst, what = factor, f"{name} of {run.algorithm} to {share:.3g}: it {so_far}"
+                worst, what = factor, f"{name} of {run.algorithm} to {goal:.3g}: it {so_far}"
     if worst <= 1:
         return done
     requests = max(sum(record.requests for record in run.records) for run in result.runs)

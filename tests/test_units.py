@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.units import duration, seconds
+from lb.units import duration, seconds, share
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,14 @@ def test_the_shortest_text_is_taken(value: float, text: str) -> None:
 @given(st.floats(min_value=0, max_value=1e12, allow_subnormal=False))
 def test_what_is_written_is_read_as_the_same(value: float) -> None:
     assert seconds(duration(value)) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("2%", 0.02), (" 0.02 ", 0.02), ("2 %", 0.02)])
+def test_shares(text: str, value: float) -> None:
+    assert share(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "%", "much", "2%%"])
+def test_what_is_no_share(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a share such as 2%"):
+        share(text)

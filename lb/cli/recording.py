@@ -45,25 +45,26 @@ RecordKeep = Annotated[
     ),
 ]
 RecordSample = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--record-sample",
         metavar="SHARE",
         envvar="LB_RECORD_SAMPLE",
-        help="Record this share of the requests, which `lb replay` cannot use [1].",
+        help="Record this share of the requests, 10% say, which `lb replay` cannot use [1].",
     ),
 ]
 
 
 def recording(
-    file: Path | None, size: str | None, keep: int | None, share: float | None
+    file: Path | None, size: str | None, keep: int | None, sample: str | None
 ) -> Recording | None:
     """What the flags ask for. Raises UsageError."""
     from lb.recording.wanted import Recording
+    from lb.units import share
     from lb.units import size as bytes_of
 
     if file is None:
-        given = {"--record-size": size, "--record-keep": keep, "--record-sample": share}
+        given = {"--record-size": size, "--record-keep": keep, "--record-sample": sample}
         for flag, value in given.items():
             if value is not None:
                 raise UsageError(f"{flag}: nothing is recorded; give --record FILE")
@@ -81,9 +82,15 @@ def recording(
         raise UsageError(
             f"--record-keep {keep}: 2 at least, the one that is written and one before"
         )
-    if share is not None and not 0.0 < share <= 1.0:
-        raise UsageError(f"--record-sample {share:g}: a share is above 0 and at most 1")
-    return Recording(file, most, keep, 1.0 if share is None else share)
+    part = wanted.share
+    if sample is not None:
+        try:
+            part = share(sample)
+        except ValueError as error:
+            raise UsageError(f"--record-sample: {error}") from None
+        if not 0.0 < part <= 1.0:
+            raise UsageError(f"--record-sample {sample}: a share is above 0 and at most 1")
+    return Recording(file, most, keep, part)
 
 
 def shadows(given: Sequence[str], recording: Recording | None) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 from lb.cli.axes import value_of
 from lb.cli.options import algorithm_option, pair
 from lb.errors import LbError, UsageError, nearest
-from lb.units import seconds
+from lb.units import seconds, share
 
 if TYPE_CHECKING:
     from lb.config import Scenario
@@ -175,10 +175,9 @@ def bounds_of(given: Iterable[str]) -> dict[str, float]:
         if equals and name not in FIGURES:
             raise UsageError(f"--max-error: no figure {name!r}; {nearest(name, FIGURES)}")
         try:
-            bound = float(number.strip().removesuffix("%")) / (100 if "%" in number else 1)
-        except ValueError:
-            why = f"{number.strip()!r} is not a share such as 10% or 0.1"
-            raise UsageError(f"--max-error: {why}") from None
+            bound = share(number)
+        except ValueError as error:
+            raise UsageError(f"--max-error: {error}") from None
         if not 0 < bound < float("inf"):
             raise UsageError(f"--max-error: {number.strip()} is not above zero")
         found |= dict.fromkeys([name] if equals else FIGURES, bound)

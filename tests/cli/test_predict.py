@@ -155,7 +155,7 @@ def test_it_fits_a_terminal() -> None:
     [
         (("-a", "p2d"), 2, "unknown algorithm 'p2d': did you mean 'p2c'?"),
         (("--metric", "p98"), 2, "--metric: 'p98' is none of: mean, p50, p95, p99"),
-        (("--max-error", "much"), 2, "--max-error: 'much' is not a share such as 10% or 0.1"),
+        (("--max-error", "much"), 2, "--max-error: 'much' is not a share such as 2% or 0.02"),
         (("--max-error", "p98=1%"), 2, "--max-error: no figure 'p98'"),
         (("--weight", "one"), 2, "--weight one: write NAME=W, such as a=2"),
         (("--weight", "tow=2"), 2, "no backend is named 'tow'; did you mean 'two'?"),
