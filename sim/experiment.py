@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from lb.config import Scenario
@@ -24,6 +25,7 @@ def simulate(
     algorithms: str | Sequence[str] | None = None,
     *,
     schedule: Schedule | None = None,
+    reworked: bool = False,
     workers: Workers = 1,
     precision: Mapping[str, float] | None = None,
     max_requests: int = MOST_REQUESTS,
@@ -35,7 +37,8 @@ def simulate(
 
     All algorithms see the same requests at the same times with the same sizes. `schedule` replaces
     the drawn one in every replication; replications then differ by the balancer's own randomness
-    and the network only. `workers` is a number of processes, this one included, "auto" for all
+    and the network only; `reworked`, each also draws sizes of its own, as backends do who do not
+    heed those that are sent. `workers` is a number of processes, this one included, "auto" for all
     cores where that is quicker, or a `concurrent.futures.Executor`; results do not depend on it.
     `precision`, half the width of an interval over its value by figure (`{"p99": 0.02}`), adds
     replications until every algorithm has it; the result's scenario says how many they became.
@@ -88,13 +91,13 @@ def simulate(
             whole, runs=[dataclasses.replace(run, records=[]) for run in whole.runs]
         )
 
-    begun = 0
+    begun, sent = 0, partial(_sent, scenario, schedule, reworked)
     try:
         with Crew(workers) as crew:
             while begun < goal:
                 first, rounds = not begun, range(begun, goal)
                 jobs = [
-                    Job(scenario, tuple(names), k, schedule, timeline or None, cut) for k in rounds
+                    Job(scenario, tuple(names), k, sent(k), timeline or None, cut) for k in rounds
                 ]
                 begun = goal
                 for one in run_all(jobs, on_replication, crew):
@@ -109,6 +112,14 @@ def simulate(
             raise
         raise Interrupted(result(whole), goal) from None
     return result(begun)
+
+
+def _sent(
+    scenario: Scenario, schedule: Schedule | None, reworked: bool, replication: int
+) -> Schedule | None:
+    if schedule is None or not reworked:
+        return schedule
+    return schedule.reworked(scenario, replication)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sim.live.absence import Absence
+from sim.live.as_got import Kept
 from sim.live.kinds import Kind
 from sim.live.line import Line
 from sim.live.parts import Parts, Split
@@ -49,6 +51,10 @@ class Witnesses:
     parts: Parts | None
     stays: Sequence[tuple[Floats, Floats]] | None
     """Of each backend how long requests stayed, and would have at its model (`stays_as_got`)."""
+    kept: Mapping[str, Kept]
+    """By backend the same where answers do not say (`kept_as_got`)."""
+    absence: Absence | None
+    """Who answered nothing for a while."""
     backends: Mapping[str, Mapping[str, Line]]
     shares: Mapping[str, Line]
     errors: Mapping[str, Line]
@@ -69,6 +75,8 @@ def cause(it: Witnesses) -> Cause:
         return Cause(MODEL, "all is as predicted: what [expect] asks for is more than that")
     if found := _working(it.backends):
         return found
+    if it.absence is not None:
+        return _absent(it.absence)
     if it.parts is not None and it.latency_off and (found := _waiting(it.parts, it.slow_body)):
         return found if found.who != BACKENDS else _staying(found, it)
     kinds = {name: line for name, line in it.errors.items() if not line.ok}
@@ -86,7 +94,7 @@ def cause(it: Witnesses) -> Cause:
         )
         return Cause(PROXY, says, {"share": {"backend": name, **line.as_dict()}})
     if it.parts is None and it.latency_off:
-        return _unheard(it.backends)
+        return _unheard(it.backends, it.kept)
     told = ", ".join(it.off[:MOST]) + (" and more" if len(it.off) > MOST else "")
     return Cause(MODEL, f"backends, proxy and generator each did as modelled; off: {told}")
 
@@ -112,6 +120,14 @@ def _working(backends: Mapping[str, Mapping[str, Line]]) -> Cause | None:
     )
     evidence = {name: {"service": line.as_dict()} for name, line in off.items()}
     return Cause(BACKENDS, told, {"backends": evidence})
+
+
+def _absent(it: Absence) -> Cause:
+    says = (
+        f"{it.backend} answered nothing from {it.since:.3g} s to {it.until:.3g} s, where "
+        f"{it.share:.1%} of the requests were to be its: it was down, or out of rotation"
+    )
+    return Cause(BACKENDS, says, {"absent": it._asdict()})
 
 
 def _waiting(parts: Parts, slow_body: bool) -> Cause | None:
@@ -183,11 +199,23 @@ def _failing(kinds: Mapping[str, Line]) -> Cause:
     return Cause(who, says, {"errors": {name: line.as_dict() for name, line in kinds.items()}})
 
 
-def _unheard(backends: Mapping[str, Mapping[str, Line]]) -> Cause:
+def _unheard(backends: Mapping[str, Mapping[str, Line]], kept: Mapping[str, Kept]) -> Cause:
     """Without the backends' own word: some of them alone is their affair, all of them is not."""
-    off = [name for name, lines in backends.items() if any(not line.ok for line in lines.values())]
     silent = "answers do not say how long backends had them (X-LB-Served)"
-    if off and len(off) < len(backends):
+    slow = {name: one for name, one in kept.items() if _another(one)}
+    evidence = {"as_got": {name: one._asdict() for name, one in kept.items()}}
+    if slow and len(slow) < len(kept):
+        name, one = max(slow.items(), key=lambda item: abs(item[1].stayed / item[1].modelled - 1))
+        says = (
+            f"{name} kept what it got {_ms(one.stayed)} on average, its model {_ms(one.modelled)} "
+            f"({_ms(one.low)} to {_ms(one.high)})"
+        )
+        return Cause(BACKENDS, f"{says}; {silent}", evidence)
+    if kept and not slow:
+        says = "models keep the requests that backends got as long: it is which they were sent"
+        return Cause(PROXY, f"{says}; {silent}", evidence)
+    off = [name for name, lines in backends.items() if any(not line.ok for line in lines.values())]
+    if off and len(off) < len(backends) and not kept:
         name = off[0]
         line = next(line for line in backends[name].values() if not line.ok)
         says = (
@@ -198,5 +226,11 @@ def _unheard(backends: Mapping[str, Mapping[str, Line]]) -> Cause:
     return Cause(UNKNOWN, f"proxy or backends: {silent}")
 
 
+def _another(kept: Kept) -> bool:
+    """Whether it is not what its model may be."""
+    slack = AS_GOT * kept.modelled + 1e-3
+    return not kept.low - slack <= kept.stayed <= kept.high + slack
+
+
 def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:z.3g} ms"
+    return f"{seconds * 1e3:z.3g} ms" if abs(seconds) < 0.9995 else f"{seconds:.3g} s"

@@ -16,6 +16,9 @@ from sim.live.seen import Seen
 LATE, TOO_LATE = 0.02, 0.1
 """Seconds by which a generator may be late (p99) when it misses what is predicted of trouble, and
 in any case: times are judged to a second there."""
+DWARFED = 20.0
+"""Times the mean lateness by which latencies are off, on average, that no lateness explains: what
+comes late comes in a crowd, whose waiting is ten times that at nine tenths of the capacity."""
 FEWEST = 20
 """Requests below which not even a p95 is judged: the rest of a run says next to nothing."""
 
@@ -79,13 +82,15 @@ def busy(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
     lines = {"mean": held.mean, **held.latency}
     late = {name: f"{seconds * 1e3:z.3g} ms" for name, seconds in lateness.figures.items()}
     judged = {name: line.room for name, line in lines.items() if line.judged}
+    served = np.nan_to_num(seen.column("late"))
+    if held.mean.judged and _dwarfs(held.mean, lateness.figures["mean"] + served.mean()):
+        return ""
     if not held.trouble and (worst := lateness.beyond(judged)):
         told = ", ".join(
             f"{late[name]} ({name}) where {lines[name].room * 1e3:.3g} ms would matter"
             for name in worst
         )
         return f"this machine was busy: the load generator was late by {told}"
-    served = np.nan_to_num(seen.column("late"))
     if any(held.misses) and (worst := Lateness(seen.live.arrived, served).beyond(judged)):
         told = ", ".join(f"{latency_metrics(served)[name] * 1e3:.3g} ms ({name})" for name in worst)
         return f"this machine was busy: its backends were late to answer by {told}"
@@ -96,6 +101,11 @@ def busy(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:
         f"this machine was busy: the load generator was late by {late['p50']} at p50 and "
         f"{late['p99']} at p99; balancer and backends as late would explain {what}"
     )
+
+
+def _dwarfs(mean: Line, late: float) -> bool:
+    """Whether latencies are off, and more than doubled, by more than lateness can do; seconds."""
+    return mean.measured - mean.most > max(DWARFED * late, mean.predicted.value)
 
 
 def explained(held: Held, seen: Seen, again: Callable[[Seen], Held]) -> str:

@@ -113,5 +113,13 @@ class Measurement:
         return replace(self, **{name: column[order] for name, column in self.columns.items()})
 
     @property
+    def heeded(self) -> bool:
+        """Whether backends did the work that they were sent: modelled ones, who tell of it, do."""
+        good = np.isfinite(self.ended)
+        if self.service is None or not good.any():
+            return True
+        return bool(np.isfinite(self.service[good]).mean() >= 0.5)
+
+    @property
     def any_sent(self) -> bool:
         return bool(np.isfinite(self.sent).any())

@@ -22,7 +22,8 @@ from sim.analysis.intervals import latency_estimates
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.statistics import Estimate, latency_metrics
 from sim.experiment import simulate
-from sim.live.as_got import stays_as_got
+from sim.live.absence import absence
+from sim.live.as_got import kept_as_got, stays_as_got
 from sim.live.by_phase import PhaseVerdict
 from sim.live.cause import Cause, Witnesses, cause, excuse
 from sim.live.doubt import UNANSWERED, UNNAMED, doubt, too_few
@@ -175,13 +176,20 @@ def _lines(lines: Mapping[str, Line]) -> dict[str, Any]:
     return {name: line.as_dict() for name, line in lines.items()}
 
 
-def predict(scenario: Scenario, schedule: Schedule | None = None, balancers: int = 1) -> Result:
+def predict(
+    scenario: Scenario,
+    schedule: Schedule | None = None,
+    balancers: int = 1,
+    *,
+    heeded: bool = True,
+) -> Result:
     """Simulate one live run with so many balancers many times over: of `schedule`, or of users.
 
-    Users' runs are independent ones: what they think and what their requests take differs.
+    Users' runs are independent ones: what they think and what their requests take differs. So does
+    the work of each run of a schedule where backends have not `heeded` what they were sent.
     """
     alike = scenario.with_run(replications=REPLICATIONS, warmup=0.0, balancers=balancers)
-    return simulate(alike, schedule=schedule)
+    return simulate(alike, schedule=schedule, reworked=not heeded)
 
 
 def judge(
@@ -193,8 +201,10 @@ def judge(
     """
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
-    if predicted is not None and len(schedule) < whole:
-        predicted = predict(scenario, schedule, predicted.scenario.run.balancers)
+    heeded = measured.heeded
+    if predicted is not None and (len(schedule) < whole or not heeded):
+        balancers = predicted.scenario.run.balancers
+        predicted = predict(scenario, schedule, balancers, heeded=heeded)
     return _judged(scenario, schedule, measured, predicted)
 
 
@@ -231,7 +241,7 @@ def _judged(
     if due[-1] < cut:
         return _nothing(algorithm, len(due), "it ended within its warm-up")
     if predicted is None:
-        predicted = predict(scenario, schedule)
+        predicted = predict(scenario, schedule, heeded=measured.heeded)
     seen = Seen(scenario, schedule, measured, predicted.runs[0].records, cut)
     told = scenario.server.backend_header
     names = [row.label for row in scenario.backends] if told else []
@@ -268,16 +278,18 @@ def _judged(
         why = busy
         verdict = replace(verdict, cause=excuse(busy))
     elif verdict.off and not why:
-        verdict = replace(verdict, cause=cause(_witnesses(seen, found, verdict)))
+        verdict = replace(verdict, cause=cause(_witnesses(seen, found, verdict, names)))
     return replace(verdict, invalid=[why] if why else [])
 
 
-def _witnesses(seen: Seen, found: Held, verdict: Verdict) -> Witnesses:
+def _witnesses(seen: Seen, found: Held, verdict: Verdict, names: Sequence[str]) -> Witnesses:
     slow = [name for name, line in found.slow.items() if not line.ok]
     far = [name for name, distance in found.far.items() if not distance.ok]
     return Witnesses(
         parts=verdict.parts,
         stays=stays_as_got(seen),
+        kept={} if verdict.parts is not None else kept_as_got(seen, names),
+        absence=absence(seen, names),
         backends=found.backends,
         shares=found.shares,
         errors=found.errors,

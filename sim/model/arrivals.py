@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb import wire
-from lb.config import DEFAULT_REQUESTS, Scenario, Trace
+from lb.config import DEFAULT_REQUESTS, Law, Scenario, Trace
 from lb.errors import ConfigError
 from lb.system import reason
 from sim.model.keys import key_factors, zipf_chances, zipf_keys
@@ -77,31 +77,21 @@ class Schedule:
         else:
             times = times_before(process, lambda: streams(run.seed, replication)[0], run.duration)
         n = len(times)
-        texts = None
-        drawn, chances = None, np.empty(0)
+        drawn, texts = None, None
         if given is not None and given.keys is not None:
             drawn, texts = given.keys, given.texts
-            chances = np.bincount(drawn, minlength=len(texts)) / max(n, 1)
         elif traffic.keys is not None:
-            drawn, chances = zipf_keys(traffic.keys, keys, n), zipf_chances(traffic.keys)
-        laws = {shape(model.service): model.service for _, model in scenario.modelled()}
-        sizes = np.empty((len(laws), n))
+            drawn = zipf_keys(traffic.keys, keys, n)
+        shapes = tuple(_shapes(scenario))
         if given is not None and given.sizes is not None:
-            sizes[:] = given.sizes
+            sizes = np.broadcast_to(given.sizes, (len(shapes), n)).copy()
         else:
-            for row, law in enumerate(laws.values()):
-                # A stream of its own for each shape: adding a backend changes nobody else's sizes.
-                sizes[row] = draw_shape(law, streams(run.seed, replication, shape(law))[0], n)
-            if traffic.work_by_key is not None:
-                if drawn is None:
-                    raise ConfigError(scenario.keyless([]))
-                rng = streams(run.seed, replication, "work by key")[0]
-                sizes *= key_factors(traffic.work_by_key, chances, rng)[drawn]
+            sizes = _sizes(scenario, replication, n, drawn)
         patience = None
         if traffic.patience is not None:
             patience = draw(traffic.patience, streams(run.seed, replication, "patience")[0], n)
         routes = None if given is None else given.balancers
-        return cls(times, tuple(laws), sizes, drawn, patience, texts, routes)
+        return cls(times, shapes, sizes, drawn, patience, texts, routes)
 
     def check(self, scenario: Scenario) -> None:
         """Raise ConfigError unless the schedule can drive `scenario`."""
@@ -116,6 +106,17 @@ class Schedule:
                     f"{shape(model.service)}; it was drawn for {', '.join(self.shapes)}"
                 )
                 raise ConfigError([why])
+
+    def reworked(self, scenario: Scenario, replication: int) -> Schedule:
+        """The same requests before backends that do not heed sizes: the work is another draw.
+
+        Sizes that a trace gives are no draw, and stay.
+        """
+        process = scenario.arrivals()
+        if isinstance(process, Trace) and process.keyed_by(scenario.key).sizes is not None:
+            return self
+        sizes = _sizes(scenario, replication, len(self), self.keys)
+        return replace(self, shapes=tuple(_shapes(scenario)), sizes=sizes)
 
     def head(self, n: int) -> Schedule:
         """The first `n` requests."""
@@ -195,6 +196,28 @@ class Schedule:
             zlib.error,
         ) as error:
             raise ConfigError([f"{path}: not a schedule: {error}"]) from None
+
+
+def _shapes(scenario: Scenario) -> dict[str, Law]:
+    return {shape(model.service): model.service for _, model in scenario.modelled()}
+
+
+def _sizes(scenario: Scenario, replication: int, n: int, keys: NDArray[np.int64] | None) -> Floats:
+    """One row for each shape. Raises ConfigError where keys decide and there are none."""
+    traffic, seed, laws = scenario.offered(), scenario.run.seed, _shapes(scenario)
+    # A stream of its own for each shape: adding a backend changes nobody else's sizes.
+    rows = [draw_shape(law, streams(seed, replication, name)[0], n) for name, law in laws.items()]
+    sizes = np.array(rows).reshape(len(laws), n)
+    if traffic.work_by_key is not None:
+        if keys is None:
+            raise ConfigError(scenario.keyless([]))
+        if traffic.keys is None:
+            chances = np.bincount(keys) / max(n, 1)
+        else:
+            chances = zipf_chances(traffic.keys)
+        rng = streams(seed, replication, "work by key")[0]
+        sizes *= key_factors(traffic.work_by_key, chances, rng)[keys]
+    return sizes
 
 
 def streams(seed: int, replication: int, purpose: str = "") -> list[np.random.Generator]:

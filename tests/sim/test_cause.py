@@ -127,6 +127,10 @@ def test_backends_that_say_nothing_are_known_by_their_clients(case: Case) -> Non
     verdict = judge(of, schedule, one, case[3])
     assert verdict.cause is not None
     assert verdict.cause.who == "backends"
+    assert verdict.cause.says.startswith("b:1 kept what it got ")
+    failing = changed(one, ended=np.where(np.arange(1000) == 500, np.nan, one.ended))
+    verdict = judge(of, schedule, failing, case[3])
+    assert verdict.cause is not None
     assert verdict.cause.says.startswith("only b:1 is off: b:1 took ")
     every = judge(of, schedule, changed(silent, ended=silent.ended + 1.0), case[3])
     assert every.cause is not None

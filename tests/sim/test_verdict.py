@@ -260,7 +260,7 @@ def test_a_run_that_was_stopped_is_predicted_again_with_as_many_balancers(
     file, schedule, measured, _ = case
     asked: list[int] = []
     short = predict(file, schedule.head(400), 2)
-    monkeypatch.setattr(sim.live.verdict, "predict", lambda *args: asked.append(args[2]) or short)
+    monkeypatch.setattr(sim.live.verdict, "predict", lambda *a, **_: asked.append(a[2]) or short)
     stopped = np.where(np.arange(1000) < 400, measured.sent, np.nan)
     judge(file, schedule, replace(measured, sent=stopped), predict(file, schedule, 2))
     assert asked == [2]
