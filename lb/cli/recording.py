@@ -23,7 +23,7 @@ Record = Annotated[
         metavar="FILE",
         envvar="LB_RECORD",
         help="Record all that decides and what came of it, for `lb replay` and `lb calibrate`. "
-        "FILE is replaced.",
+        "A recording that FILE holds is replaced.",
     ),
 ]
 RecordSize = Annotated[

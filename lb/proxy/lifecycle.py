@@ -285,7 +285,7 @@ class Proxy:
         await self._prober.close()
         await asyncio.sleep(0)  # so do the transports close
         if self._recorder is not None:
-            self._recorder.close()
+            self._recorder.close(served=self._timer is not None)
         self.context.refusals.tell(INFINITY)
         self._telling.close()
         return in_time

@@ -69,6 +69,12 @@ def stale(file: Path) -> list[Path]:
     return [path for path in beside(file).values() if _is_recording(path)]
 
 
+def replaceable(file: Path) -> bool:
+    """Whether a new recording may take its place: it is one, or empty. Raises OSError."""
+    with file.open("rb") as opened:
+        return MAGIC.startswith(opened.read(len(MAGIC)))
+
+
 def pieces(files: Sequence[Path]) -> Iterator[bytes]:
     """What they hold, one after the other. Raises OSError."""
     for path in files:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lb.proxy.logs.recorder import emptied
 from lb.recording.wanted import Recording
 from lb.workers.shadow import Shadow
 
@@ -26,6 +27,12 @@ class Beside:
     def told(self) -> Callable[[], Mapping[str, Any]] | None:
         """What the shadow has seen last."""
         return None if self.shadow is None else self.shadow.told
+
+    def begin(self, workers: int) -> None:
+        """Take away what so many workers are to record in place of. Raises CannotRecord."""
+        if self.record is not None:
+            for number in range(workers):
+                emptied(self.record.of_worker(number + 1).file)
 
     def of_worker(self, number: int) -> tuple[Recording | None, str | None]:
         """Where one of several workers, counted from 1, records, and whom it tells what it does."""

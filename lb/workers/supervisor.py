@@ -155,6 +155,7 @@ class Supervisor:
     # --- life
 
     async def start(self, bound: Bound) -> None:
+        self._beside.begin(self._count)
         self._bound, self._begun = bound, True
         self._gate = Gate(bound, self._present, self._log)
         self._watch.begin()

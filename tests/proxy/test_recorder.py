@@ -13,8 +13,9 @@ import pytest
 
 from lb.errors import CannotRecord
 from lb.proxy import lifecycle
-from lb.proxy.logs.recorder import Recorder
+from lb.proxy.logs.recorder import Recorder, emptied
 from lb.recording.comparison import Replayed
+from lb.recording.format import MAGIC
 from lb.recording.replay import replay
 from lb.recording.wanted import Recording
 from tests.proxy.conftest import Run
@@ -240,8 +241,45 @@ def test_a_file_that_another_records_into_is_left_alone(tmp_path: Path) -> None:
         assert path.read_bytes() == b"of the first"
     finally:
         first.close()
-    Recorder(Recording(path), lambda *_, **__: None).close()
-    assert path.read_bytes() == b""
+
+
+def test_only_a_recording_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "lb.toml"
+    path.write_text("[server]\n")
+    with pytest.raises(CannotRecord, match="it holds something else, which would be lost"):
+        Recorder(Recording(path), lambda *_, **__: None)
+    with pytest.raises(CannotRecord, match="it holds something else"):
+        emptied(path)
+    assert path.read_text() == "[server]\n"
+    for former in (b"", MAGIC[:3], MAGIC + b"whatever"):
+        path.write_bytes(former)
+        emptied(path)
+        assert path.read_bytes() == b""
+
+
+def test_a_recording_stays_until_something_is_served(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "today.rec"
+    part = tmp_path / "today.part1.rec"
+
+    async def test() -> None:
+        async with origin(echo) as a:
+            async with recorded(path, a) as lb:
+                assert await visit(lb, 1) == [200]
+            before = path.read_bytes()
+            part.write_bytes(before)
+            never = lifecycle.Proxy(
+                scenario(a, toml=NO_HEALTH),
+                lambda *_, **__: None,
+                recorder=Recorder(Recording(path), lambda *_, **__: None),
+            )
+            await never.stop()
+            assert path.read_bytes() == part.read_bytes() == before
+            async with recorded(path, a):
+                pass
+            assert path.read_bytes() != before
+            assert not part.exists()
+
+    run(test())
 
 
 def test_every_recording_draws_a_seed_of_its_own(run: Run, tmp_path: Path) -> None:

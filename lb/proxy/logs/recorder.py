@@ -24,7 +24,7 @@ from lb.proxy.logs.log import Log
 from lb.proxy.logs.writing import WriterThread
 from lb.recording.format import Kind
 from lb.recording.logged import sealed
-from lb.recording.parts import part_of, stale
+from lb.recording.parts import part_of, replaceable, stale
 from lb.recording.wanted import Recording
 from lb.recording.writer import RecordedBalancer
 from lb.system import reason
@@ -43,23 +43,49 @@ NEXT = b"the next part"
 
 
 def _opened(path: Path) -> int:
-    """The file, empty and ours. Raises BlockingIOError when another process records into it."""
+    """The file, ours, with what it holds. Raises OSError, BlockingIOError when another process
+    records into it, and CannotRecord where it holds anything but a recording.
+    """
     file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
     try:
-        if stat.S_ISREG(os.fstat(file).st_mode):  # not a pipe, not /dev/null
+        if _regular(file):
             if sys.platform != "win32":
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(file, 0)
-    except OSError:
+            if not replaceable(path):
+                why = "it holds something else, which would be lost; give another name"
+                raise CannotRecord(f"cannot record to {path}: {why}")
+    except (OSError, CannotRecord):
         os.close(file)
         raise
     return file
+
+
+def _regular(file: int) -> bool:
+    """Not a pipe, not /dev/null."""
+    return stat.S_ISREG(os.fstat(file).st_mode)
 
 
 def writable(path: Path) -> None:
     """Raises CannotRecord where no recording can be made."""
     with _told(path):
         os.close(_opened(path))
+
+
+def emptied(path: Path) -> None:
+    """Without what it held, and its parts. Raises CannotRecord."""
+    with _told(path):
+        file = _opened(path)
+        try:
+            _empty(file, path)
+        finally:
+            os.close(file)
+
+
+def _empty(file: int, path: Path) -> None:
+    if _regular(file):
+        os.ftruncate(file, 0)
+    for old in stale(path):
+        old.unlink()
 
 
 @contextmanager
@@ -85,7 +111,7 @@ class Recorder:
         seed: int | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Replaces what was in the file, and its parts. Raises CannotRecord."""
+        """Raises CannotRecord. What is written first replaces what the file held, and its parts."""
         self._feed = feed
         self._seed = SystemRandom().getrandbits(64) if seed is None else seed
         self._wall = wall
@@ -123,12 +149,14 @@ class Recorder:
 
     def tick(self) -> None:
         """Hand on what has been logged, when it is time to. Call it on every tick."""
+        self._begin()
         self._ticks += 1
         if self._ticks % EVERY == 0:
             self.flush()
 
     def flush(self) -> None:
         """Hand on what has been logged; say so when it cannot be written."""
+        self._begin()
         balancer, file = self._balancer, self._file
         if balancer is not None:
             balancer.flush()
@@ -139,13 +167,19 @@ class Recorder:
         if self._feed is not None:
             self._feed.flush()
 
-    def close(self) -> None:
-        if self._balancer is not None:
+    def close(self, *, served: bool = True) -> None:
+        """Hand on the rest. With nothing `served` the file stays as it was."""
+        if self._balancer is not None and served:
+            self._begin()
             self._balancer.close()
         if self._file is not None:
             self._file.close()
         if self._feed is not None:
             self._feed.close()
+
+    def _begin(self) -> None:
+        if self._file is not None:
+            self._file.begin(self._balancer)
 
     def _take(self, block: bytes) -> None:
         balancer = self._balancer
@@ -167,19 +201,32 @@ class _File:
         self._part = 1
         with _told(path):
             self._file = _opened(path)
-            if recording.keep is not None and not stat.S_ISREG(os.fstat(self._file).st_mode):
+            if recording.keep is not None and not _regular(self._file):
                 os.close(self._file)
                 raise CannotRecord(f"cannot record parts to {path}: not a regular file")
-            for old in stale(path):
-                old.unlink()
         self.open = True
+        self._early: list[bytes] | None = []  # what is not written before anything is served
         self._error: OSError | None = None  # set by the writer's thread
         self._full = 1  # number of the part that the writer's thread fills
         self._writer = WriterThread("recorder", self._append, behind)
 
+    def begin(self, balancer: RecordedBalancer[Any] | None) -> None:
+        """From now on blocks are written: the file is replaced."""
+        if self._early is not None:
+            early, self._early = self._early, None
+            try:
+                _empty(self._file, self._path)
+            except OSError as error:
+                self._end("error", reason(error))
+            for block in early:
+                self.take(block, balancer)
+
     def take(self, block: bytes, balancer: RecordedBalancer[Any] | None) -> None:
         """Write a block, soon."""
         if not self.open:
+            return
+        if self._early is not None:
+            self._early.append(block)
             return
         most, keep = self._recording.size, self._recording.keep
         self._size += len(block)

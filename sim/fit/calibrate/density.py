@@ -1,9 +1,9 @@
 """How likely a sample is under the smooth law that it itself suggests.
 
 A kernel estimate that leaves each value out of its own (Habbema, Hermans and van den Broek 1974),
-on a scale that is linear below half the median and logarithmic above: it takes narrow laws, heavy
-tails and several peaks alike, and hypotheses that make different samples of the same times can be
-compared by it.
+on a scale that is linear below a share of the median and logarithmic above, the likeliest of some
+shares: it takes narrow laws, heavy tails, several peaks and laws that rise without bound towards
+nothing alike, and hypotheses that make different samples of the same times can be compared by it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ IMPOSSIBLE = 1e-3
 """What share of values may be what no law gives, less than nothing: late clocks, stalls."""
 STEP = 1.5
 """Between one width of the kernel and the next."""
+LINEAR = (0.5, 0.1, 0.02)
+"""Shares of the median below which the scale is linear."""
 
 
 def log_likelihood(
@@ -38,21 +40,28 @@ def log_likelihood(
     kept, counted = values[~wrong], times[~wrong]
     if len(kept) < 3:
         return total
-    unit = max(0.5 * float(np.median(np.abs(kept))), floor, 1e-9)
+    median = float(np.median(np.abs(kept)))
+    units = {max(share * median, floor, 1e-9) for share in LINEAR}
+    return total + max(_on_scale(kept, counted, unit, floor / unit) for unit in units)
+
+
+def _on_scale(kept: Floats, counted: Floats, unit: float, floor: float) -> float:
+    """The likeliest kernel's where the scale is linear below `unit`, of which `floor` is a part."""
     places = np.arcsinh(kept / unit)
-    total -= 0.5 * float((counted * np.log(kept**2 + unit**2)).sum())
+    stretched = 0.5 * float((counted * np.log(kept**2 + unit**2)).sum())
     least, most = float(places.min()), float(places.max())
-    pad = max(0.05 * (most - least), 4 * floor / unit)
+    pad = max(0.05 * (most - least), 4 * floor)
     width = (most - least + 2 * pad) / BINS
     at = (places - least + pad) / width
     counts: Floats = np.bincount(at.astype(np.int64), counted, BINS).astype(float)
     number = float(counted.sum())
-    narrowest = max(floor / unit, width)
+    narrowest = max(floor, width)
     widest = max(0.5 * float(places.std()), narrowest)
     steps = int(math.log(widest / narrowest) / math.log(STEP)) + 1
-    return total + max(
+    likeliest = max(
         _left_out(counts, number, width, narrowest * STEP**step) for step in range(steps)
     )
+    return likeliest - stretched
 
 
 def _left_out(counts: Floats, number: float, width: float, kernel: float) -> float:

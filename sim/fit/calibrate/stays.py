@@ -13,6 +13,7 @@ services by departures, which is the pace at the moment of each departure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -162,9 +163,11 @@ class Stays:
 
     def log_likelihood(self, hypothesis: Hypothesis) -> float:
         """Of all that is whole, with the law that its services suggest."""
-        inner = self.without(hypothesis.overhead)
-        total = log_likelihood(inner.worked(hypothesis)[self.whole], self.floor, self.slack)
+        inner, floor, total = self.without(hypothesis.overhead), self.floor, 0.0
         if hypothesis.discipline == "ps" or hypothesis.usl is not None:
             paces = hypothesis.pace(max(inner.most, int(inner.behind.max(initial=0))))
-            total += float(np.log(paces[inner.behind[self.whole]]).sum())
-        return total
+            by_departure = np.log(paces[inner.behind[self.whole]])
+            total = float(by_departure.sum())
+            # What clocks blur is time, and as much less work as it went slower.
+            floor *= math.exp(float(np.median(by_departure))) if len(by_departure) else 1.0
+        return total + log_likelihood(inner.worked(hypothesis)[self.whole], floor, self.slack)
