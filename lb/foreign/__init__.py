@@ -19,6 +19,7 @@ from lb.system import text_of
 __all__ = ["WRITERS", "Exported", "Imported", "Missing", "Unread", "export", "load"]
 
 _BRACES = re.compile(r"^\s*[a-z_]+(\s+[^=\s#][^#\n]*|\s*)[{;]", re.MULTILINE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SECTION = re.compile(rf"^({'|'.join(sorted(SECTIONS))})\b[^{{;\n]*$", re.MULTILINE)
 
 WRITERS: Mapping[str, Callable[[Scenario], Exported]] = {
@@ -47,6 +48,9 @@ def load(path: str | Path, pool: str | None = None) -> Imported:
     Raises ConfigError: `haproxy.cfg:12 server a: why`.
     """
     text = text_of(Path(path))
+    if (strange := _CONTROL.search(text)) is not None:
+        line = text.count("\n", 0, strange.start()) + 1
+        raise ConfigError([f"{path}:{line}: holds {strange[0]!r}, which no text does"])
     if _SECTION.search(text):
         return haproxy_read.imported(text, str(path), pool)
     if _BRACES.search(text):

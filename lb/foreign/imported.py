@@ -53,7 +53,9 @@ class Directive:
     @property
     def text(self) -> str:
         """As one reads it, and short."""
-        return textwrap.shorten(" ".join(self.words), LONGEST, placeholder=" ...")
+        text = " ".join(self.words)
+        short = textwrap.shorten(text, LONGEST, placeholder=" ...")
+        return f"{text[: LONGEST - 4]} ..." if short == "..." else short
 
     @property
     def place(self) -> str:
@@ -115,11 +117,17 @@ class Draft:
         if of is not None:
             self._places[path] = of.place
 
-    def backend(self, row: dict[str, Any], of: Directive) -> None:
-        """One more."""
-        rows = self.data.setdefault("backend", [])
-        self._places[f"backend[{len(rows)}]"] = of.place
+    def append(self, name: str, row: dict[str, Any], of: Directive) -> None:
+        """One more of a list of tables, such as `backend`."""
+        rows = self.data.setdefault(name, [])
+        self._places[f"{name}[{len(rows)}]"] = of.place
         rows.append(row)
+
+    @property
+    def weights(self) -> set[int]:
+        """All that backends have, found ones too."""
+        found = (it.get("backend", {}) for it in self.data.get("discovery", []))
+        return {it.get("weight", 1) for it in (*self.data.get("backend", []), *found)}
 
     def lacks(self, of: Directive, why: str) -> None:
         """It is not in ours, or not quite."""
@@ -173,7 +181,7 @@ class Draft:
         last: dict[str, Any] = {
             name: self.data[name] for name in ("backend", "discovery") if name in self.data
         }
-        middle = {it: row for it, row in self.data.items() if it not in {*first, *last}}
+        middle = {it: row for it, row in self.data.items() if row and it not in {*first, *last}}
         whole: dict[str, Any] = {**first, **middle, **last}
         return f"{comment}\n{toml(whole)}"
 

@@ -215,7 +215,7 @@ def test_nginx(tmp_path: Path) -> None:
             ":16 access_log /var/log/nginx/access.log: "
             "lines of two kinds in one file; give [access_log] file another one"
         ),
-        ":19 listen [::]:443 ssl http2: http2 has no equivalent",
+        ":19 listen [::]:443 ssl http2: HTTP/1.1 alone is spoken, not http2",
         ":21 server_name api.example.com: requests are not told apart by their names",
         ":22 location /health: requests are not told apart by their paths: all are passed on",
         ":26 proxy_set_header X-Custom 1: fields of requests are passed on as they come",
@@ -298,6 +298,11 @@ def test_a_server_without_an_upstream(tmp_path: Path) -> None:
         ("http { server { listen 80; } }\n", ": no upstream, and no proxy_pass http://...; there"),
         ("server { proxy_pass http://$b; }\n", ": no upstream, and no proxy_pass http://...; th"),
         ("upstream a { server 'b; }\n", ":1: a quote is opened and not closed"),
+        ("backend a from b\n server x b:80\n", ":1 backend a from b: no defaults before it are ca"),
+        ("listen a\n bind :80-999\n server x b:1\n", ":2 bind :80-999: 920 ports are more than"),
+        ("backend a\n server x b:80 # \0\n", ":2: holds '\\x00', which no text does"),
+        ("a {\n" * 60 + "}" * 60, ":51 a: 50 blocks inside of each other are open already"),
+        ("upstream a { server b:1; } " + "x" * 99, f":1: {'x' * 60} ends without a semicolon"),
     ],
 )
 def test_wrong_files_are_told_where_and_what(text: str, why: str, tmp_path: Path) -> None:

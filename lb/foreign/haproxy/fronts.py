@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from lb.foreign.haproxy.words import Section
@@ -30,6 +31,8 @@ VALUED = frozenset(
     }
 )
 """Words of a bind that have a value behind them."""
+PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+MOST_PORTS = 100
 
 
 def listening(fronts: Iterable[Section], draft: Draft) -> None:
@@ -44,11 +47,21 @@ def listening(fronts: Iterable[Section], draft: Draft) -> None:
 
 
 def _bound(row: Directive, address: str, plain: list[str], draft: Draft) -> None:
-    found = _address(row, address)
+    found = _addresses(row, address)
     if not found:
         draft.lacks(row, f"{address} is no address that lb could listen on")
         return
-    table: dict[str, object] = {"address": found}
+    table = _options(row, draft)
+    if not table:
+        plain += found
+        return
+    for one in found:
+        draft.append("listener", {"address": one, **table}, row)
+
+
+def _options(row: Directive, draft: Draft) -> dict[str, object]:
+    """What stands behind the address, as keys of a `[[listener]]`."""
+    table: dict[str, object] = {}
     words = iter(row.rest[1:])
     tls: dict[str, object] = {}
     for word in words:
@@ -76,25 +89,29 @@ def _bound(row: Directive, address: str, plain: list[str], draft: Draft) -> None
                 next(words, "")
     if tls:
         table["tls"] = tls
-    if len(table) == 1:
-        plain.append(str(table["address"]))
-    else:
-        draft.data.setdefault("listener", []).append(table)
+    return table
 
 
-def _address(row: Directive, text: str) -> str:
+def _addresses(row: Directive, text: str) -> list[str]:
+    """All that it stands for; `::` is all addresses of IPv4 as well, unless it says `v6only`."""
     for prefix in ("ipv4@", "ipv6@"):
         text = text.removeprefix(prefix)
     if "@" in text and not text.startswith("unix@"):
-        return ""
+        return []
     if text.startswith(("unix@", "/")):
-        return f"unix:{text.removeprefix('unix@')}"
+        return [f"unix:{text.removeprefix('unix@')}"]
     host, _, port = text.rpartition(":")
-    if not port.isdecimal():
+    match = PORTS.fullmatch(port)
+    if match is None:
         raise row.wrong(f"{text!r} is no address with a port that can be read")
-    if ":" in host.strip("[]"):
-        return f"[{host.strip('[]')}]:{port}"
-    return f"{'0.0.0.0' if host in ('', '*') else host}:{port}"
+    ports = range(int(match[1]), int(match[2] or match[1]) + 1)
+    if len(ports) > MOST_PORTS:
+        raise row.wrong(f"{len(ports)} ports are more than lb listens on; {MOST_PORTS} at most")
+    host = host.strip("[]")
+    hosts = [f"[{host}]" if ":" in host else "0.0.0.0" if host in ("", "*") else host]
+    if host == "::" and "v6only" not in row.words:
+        hosts.insert(0, "0.0.0.0")
+    return [f"{it}:{number}" for number in ports for it in hosts]
 
 
 def port_of(fronts: Iterable[Section]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from lb.errors import ConfigError, nearest
 from lb.foreign.haproxy.fronts import listening, logged, port_of
@@ -21,6 +22,8 @@ RETRY = {
     "response-timeout": ("timeout",),
     "all-retryable-errors": ("connect", "reset", "timeout", 500, 501, 502, 503, 504),
 }
+BASED = {"crt-base": ("crt",), "ca-base": ("ca-file",)}
+"""What is looked for there, unless its path is a whole one."""
 RETRIES = 3
 """HAProxy's default."""
 LINE_WITHOUT_END = 10_000
@@ -34,7 +37,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
 
     Raises ConfigError.
     """
-    found = _with_defaults(sections(text, source))
+    found = _with_defaults(_based(sections(text, source)))
     chosen = _chosen(found, source, pool)
     draft = Draft(KIND, source)
     fronts = _fronts(found, chosen)
@@ -63,23 +66,52 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
 
 
 def _with_defaults(found: list[Section]) -> list[Section]:
-    """What `defaults` say stands in each section below, before its own."""
-    defaults: list[Directive] = []
+    """What `defaults` say stands in each section below, before its own.
+
+    The last ones hold, or those that a section names: `backend web from http`.
+    """
+    latest: list[Directive] = []
+    named: dict[str, list[Directive]] = {}
     for section in found:
+        words = section.header.words
+        source = words[words.index("from") + 1 :][:1] if "from" in words else ()
+        if source and source[0] not in named:
+            raise section.header.wrong(f"no defaults before it are called {source[0]}")
+        inherited = named[source[0]] if source else latest
         if section.kind == "defaults":
-            defaults = list(section.rows)
+            section.rows[:0] = inherited if source else ()
+            latest = named[section.name] = list(section.rows)
         elif section.kind in ("frontend", "backend", "listen"):
-            section.rows[:0] = defaults
+            section.rows[:0] = inherited
     return found
 
 
+def _based(found: list[Section]) -> list[Section]:
+    """Files of certificates by their whole paths, as `crt-base` and `ca-base` say."""
+    bases = {
+        word: row.value
+        for section in found
+        for row in section.rows
+        for word in BASED.get(row.name, ())
+        if section.kind == "global" and row.rest
+    }
+    for section in found if bases else ():
+        section.rows[:] = [_whole(row, bases) for row in section.rows]
+    return found
+
+
+def _whole(row: Directive, bases: Mapping[str, str]) -> Directive:
+    if row.name not in ("bind", "server", "default-server", "server-template"):
+        return row
+    words = list(row.words)
+    for at, word in enumerate(words[:-1]):
+        if word in bases and not words[at + 1].startswith(("/", "@")):
+            words[at + 1] = f"{bases[word].rstrip('/')}/{words[at + 1]}"
+    return replace(row, words=tuple(words))
+
+
 def _chosen(found: list[Section], source: str, pool: str | None) -> Section:
-    pools = [
-        it
-        for it in found
-        if it.kind in ("backend", "listen")
-        and any(row.name in ("server", "server-template") for row in it.rows)
-    ]
+    pools = [it for it in found if it.kind in ("backend", "listen") and _has_servers(it)]
     if not pools:
         raise ConfigError([f"{source}: no backend has a server; there is no pool to read"])
     if pool is not None:
@@ -95,6 +127,10 @@ def _chosen(found: list[Section], source: str, pool: str | None) -> Section:
             if (row is not None and it.name == row.value) or it is section:
                 return it
     return (spoken or pools)[0]
+
+
+def _has_servers(section: Section) -> bool:
+    return any(row.name in ("server", "server-template") for row in section.rows)
 
 
 def _fronts(found: list[Section], chosen: Section) -> list[Section]:
@@ -127,7 +163,7 @@ def _global(found: list[Section], draft: Draft) -> None:
         for row in section.rows if section.kind == "global" else ():
             if row.name in simple and row.rest:
                 simple[row.name](row)
-            else:
+            elif row.name not in BASED:
                 draft.lacks(row, WHY.get(row.name, "has no equivalent"))
 
 
@@ -143,8 +179,7 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
     method, words = ("roundrobin", ()) if row is None else (row.value, row.rest)
     match = re.fullmatch(r"([\w-]+)(?:\((.*)\))?", method)
     name, argument = match.groups() if match is not None else (method, None)
-    weights = {it.get("weight", 1) for it in draft.data.get("backend", [])}
-    equal = len(weights) == 1
+    equal = len(draft.weights) == 1
     key = _key(name, argument, words)
     algorithm: dict[str, object] = {"name": "round_robin" if equal else "weighted_round_robin"}
     if name == "leastconn":
@@ -266,6 +301,6 @@ def _others(found: list[Section], alone: Iterable[Section], draft: Draft) -> Non
     for section in found:
         if section in read or section.kind in ("global", "defaults"):
             continue
-        pool = section.kind in ("backend", "listen") and section.last("server") is not None
+        pool = section.kind in ("backend", "listen") and _has_servers(section)
         why = f"one pool is read; this one: --pool {section.name}" if pool else "is not read"
         draft.lacks(section.header, why)

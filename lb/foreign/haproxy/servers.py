@@ -48,9 +48,14 @@ READ = frozenset(
         *("weight", "maxconn", "inter", "fastinter", "rise", "fall", "port", "check", "backup"),
         *("ssl", "verify", "verifyhost", "sni", "ca-file", "crt", "send-proxy", "send-proxy-v2"),
         *("slowstart", "observe", "error-limit", "on-error", "cookie", "pool-purge-delay", "id"),
-        *("check-ssl", "check-send-proxy", "no-check", "disabled"),
+        *("check-ssl", "check-send-proxy", "no-check", "disabled", "resolve-prefer"),
     }
 )
+BEFORE = {
+    "server": (3, "a server has a name and an address"),
+    "server-template": (4, "a server-template has a prefix, a number and a name with a port"),
+}
+"""Words in front of those that it is told, and what they are."""
 EXPECT = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
 
 
@@ -135,12 +140,11 @@ def servers(chosen: Section, draft: Draft, port: str) -> None:
     for row in chosen.rows:
         if row.name == "default-server":
             common = {**common, **_words(row, row.rest, draft)}
-        elif row.name == "server":
-            if len(row.words) < 3:
-                raise row.wrong("a server has a name and an address")
-            rows.append((row, {**common, **_words(row, row.words[3:], draft)}))
-        elif row.name == "server-template":
-            _found(row, draft)
+        elif row.name in BEFORE:
+            before, why = BEFORE[row.name]
+            if len(row.words) < before:
+                raise row.wrong(why)
+            rows.append((row, {**common, **_words(row, row.words[before:], draft)}))
     http = "kind" in draft.data.get("health", {})
     checks = [_check(row, words, http=http) for row, words in rows]
     usual: dict[str, object] = checks[0] if checks else {"enabled": False}
@@ -154,7 +158,10 @@ def servers(chosen: Section, draft: Draft, port: str) -> None:
     for (row, words), check in zip(rows, checks, strict=True):
         _backend(row, words, check, usual, port, draft)
     _for_all(rows, draft)
-    backends: list[dict[str, Any]] = draft.data.get("backend", [])
+    backends: list[dict[str, Any]] = [
+        *draft.data.get("backend", []),
+        *(it["backend"] for it in draft.data.get("discovery", []) if "backend" in it),
+    ]
     factor = gcd(*(it.get("weight", 1) for it in backends))
     for it in backends if factor > 1 else ():
         it["weight"] //= factor
@@ -174,16 +181,20 @@ def _words(row: Directive, given: tuple[str, ...], draft: Draft) -> dict[str, st
     return found
 
 
-def _found(row: Directive, draft: Draft) -> None:
+def _found(row: Directive, words: Mapping[str, str], keys: dict[str, Any], draft: Draft) -> None:
     """`server-template web 5 web.internal:80`: every address of a name."""
-    if len(row.words) < 4:
-        raise row.wrong("a server-template has a prefix, a number and a name with a port")
     name = row.words[3]
-    key = "srv" if name.startswith("_") else "dns"
-    draft.data.setdefault("discovery", []).append({key: name})
-    draft.lacks(
-        row, f"every address of {name} is a backend, however many; words behind are not read"
-    )
+    table: dict[str, Any] = {"srv" if name.startswith("_") else "dns": name}
+    if "srv" in table:
+        for key in keys.keys() & {"weight", "priority"}:
+            draft.lacks(row, f"each SRV record says its own {key}")
+            del keys[key]
+    elif "resolve-prefer" in words:
+        table["family"] = words["resolve-prefer"]
+    if keys:
+        table["backend"] = keys
+    draft.append("discovery", table, row)
+    draft.lacks(row, f"every address of {name} is a backend, however many")
 
 
 def _check(row: Directive, words: Mapping[str, str], *, http: bool) -> dict[str, object]:
@@ -211,9 +222,7 @@ def _backend(
     port: str,
     draft: Draft,
 ) -> None:
-    table: dict[str, Any] = {"address": _address(row, row.words[2], port)}
-    if row.words[1] != table["address"]:
-        table["name"] = row.words[1]
+    table: dict[str, Any] = {}
     weight = row.read(words.get("weight", "1"), whole)
     if weight == 0:
         draft.lacks(row, "weight 0 is given no requests: left out")
@@ -237,7 +246,13 @@ def _backend(
     for word, version in (("send-proxy", "v1"), ("send-proxy-v2", "v2")):
         if word in words:
             table["proxy_protocol"] = version
-    draft.backend(table, row)
+    if row.name == "server-template":
+        _found(row, words, table, draft)
+    elif address := _address(row, row.words[2], port):
+        called = {"name": row.words[1]} if row.words[1] != address else {}
+        draft.append("backend", {"address": address, **called, **table}, row)
+    else:
+        draft.lacks(row, f"{row.words[2]} is no address that lb could connect to: left out")
 
 
 def _tls(row: Directive, words: Mapping[str, str], draft: Draft) -> dict[str, Any]:
@@ -285,10 +300,13 @@ def _ejections(rows: list[tuple[Directive, dict[str, str]]], draft: Draft) -> No
 
 
 def _address(row: Directive, text: str, port: str) -> str:
+    """Where it is; nothing where that is no place of its own, such as `:8080` or `abns@name`."""
     for prefix in ("ipv4@", "ipv6@"):
         text = text.removeprefix(prefix)
     if text.startswith(("unix@", "/")):
         return f"unix:{text.removeprefix('unix@')}"
+    if "@" in text or re.match(r"\*:|:(?!:)|.*:[+-]", text):
+        return ""
     host, _, own = text.rpartition(":")
     if not host or not own.isdecimal() or (":" in host and not text.startswith("[") and not own):
         host, own = text, port

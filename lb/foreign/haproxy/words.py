@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lb.errors import ConfigError
+from lb.foreign.haproxy.environment import expanded
 from lb.foreign.imported import Directive
 
 SECTIONS = frozenset(
@@ -16,7 +18,10 @@ SECTIONS = frozenset(
     }
 )
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+BLANKS = " \t\r"
 QUOTES = ("'", '"')
+PLAIN = re.compile(r"[^\s\"'\\#$]+")
+"""A word that needs no quotes."""
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -47,7 +52,7 @@ class Section:
 def sections(text: str, source: str) -> list[Section]:
     """All of them. Raises ConfigError."""
     found: list[Section] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             words = split(line)
         except ValueError as error:
@@ -69,7 +74,7 @@ def split(line: str) -> list[str]:
     """The words of a line. Raises ValueError."""
     words: list[str] = []
     word, quote, open_word = "", "", False
-    letters = iter(line)
+    letters = iter(expanded(line))
     for letter in letters:
         if letter == "\\" and quote != "'":
             letter = next(letters, "")
@@ -83,7 +88,7 @@ def split(line: str) -> list[str]:
             quote, open_word = letter, True
         elif letter == "#":
             break
-        elif letter.isspace():
+        elif letter in BLANKS:
             if open_word:
                 words.append(word)
             word, open_word = "", False
@@ -92,6 +97,11 @@ def split(line: str) -> list[str]:
     if quote:
         raise ValueError(f"a quote is opened and not closed: {quote}")
     return [*words, word] if open_word else words
+
+
+def word(text: str) -> str:
+    """One word of a line, in quotes where it needs them; what `split` undoes."""
+    return text if PLAIN.fullmatch(text) else "'{}'".format(text.replace("'", "'\\''"))
 
 
 def seconds(text: str) -> float:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from lb.foreign.imported import Directive, Draft
 
 
-def listening(servers: list[Directive], draft: Draft) -> None:
-    """All that they listen on."""
+def listening(servers: list[Directive], http: tuple[Directive, ...], draft: Draft) -> None:
+    """All that they listen on; certificates may stand in the `http` block around them."""
     plain: list[str] = []
     for server in servers:
-        tls = _certificate(server, draft)
+        tls = _certificate(server, http, draft)
         for row in (it for it in server.inside if it.name == "listen" and it.rest):
-            table: dict[str, object] = {"address": _address(row)}
+            table: dict[str, object] = {}
             for word in row.rest[1:]:
                 if word == "ssl":
                     table["tls"] = tls
@@ -20,21 +20,26 @@ def listening(servers: list[Directive], draft: Draft) -> None:
                     networks = [it.value for it in server.inside if it.name == "allow"]
                     if networks:
                         table["proxy_from"] = networks
-                elif word not in ("default_server", "ipv6only=on"):
+                elif word in ("http2", "quic"):
+                    draft.lacks(row, f"HTTP/1.1 alone is spoken, not {word}")
+                elif word not in ("default_server", "ipv6only=on", "ipv6only=off", "reuseport"):
                     draft.lacks(row, f"{word} has no equivalent")
-            if len(table) == 1:
-                plain.append(str(table["address"]))
-            else:
-                draft.data.setdefault("listener", []).append(table)
+            if not table:
+                plain += _addresses(row)
+                continue
+            for address in _addresses(row):
+                draft.append("listener", {"address": address, **table}, row)
     plain = list(dict.fromkeys(plain))
     if plain:
         draft.put("server.listen", plain[0] if len(plain) == 1 else plain)
 
 
-def _certificate(server: Directive, draft: Draft) -> dict[str, object]:
+def _certificate(server: Directive, http: tuple[Directive, ...], draft: Draft) -> dict[str, object]:
+    own = {row.name for row in server.inside}
+    around = [row for row in http if row.name.startswith("ssl_") and row.name not in own]
     pairs: dict[str, list[str]] = {"ssl_certificate": [], "ssl_certificate_key": []}
     tls: dict[str, object] = {}
-    for row in server.inside:
+    for row in (*around, *server.inside):
         if row.name in pairs and row.rest:
             pairs[row.name].append(row.value)
             if len(pairs[row.name]) > 1:
@@ -47,13 +52,16 @@ def _certificate(server: Directive, draft: Draft) -> dict[str, object]:
     return tls
 
 
-def _address(row: Directive) -> str:
+def _addresses(row: Directive) -> list[str]:
+    """All that it stands for: `[::]` is all addresses of IPv4 as well with `ipv6only=off`."""
     text = row.value
     if text.startswith("unix:"):
-        return text
+        return [text]
     if text.isdecimal():
-        return f"0.0.0.0:{text}"
+        return [f"0.0.0.0:{text}"]
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal():
         host, port = text, "80"
-    return f"{'0.0.0.0' if host in ('*', '') else host}:{port}"
+    both = host == "[::]" and "ipv6only=off" in row.rest
+    hosts = ["0.0.0.0", host] if both else ["0.0.0.0" if host in ("*", "") else host]
+    return [f"{it}:{port}" for it in hosts]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lb.errors import ConfigError, nearest
 from lb.foreign.imported import Directive, Draft, Imported, whole
 from lb.foreign.nginx.fronts import listening
+from lb.foreign.nginx.trust import PROXY, trusted
 from lb.foreign.nginx.upstream import Ran, one_server, upstream
 from lb.foreign.nginx.words import directives, seconds, size
 from lb.units import duration
@@ -22,8 +23,14 @@ DONE = frozenset(
         *("client_body_temp_path", "proxy_temp_path", "fastcgi_temp_path", "uwsgi_temp_path"),
         *("scgi_temp_path", "error_log", "sendfile", "tcp_nopush", "tcp_nodelay", "default_type"),
         *("types", "types_hash_max_size", "proxy_ssl_session_reuse", "proxy_ssl_verify_depth"),
-        *("ssl_certificate", "ssl_certificate_key", "ssl_protocols", "allow", "set_real_ip_from"),
-        *("real_ip_header", "ssl_session_cache", "ssl_session_timeout", "server_tokens"),
+        *("ssl_certificate", "ssl_certificate_key", "ssl_protocols", "set_real_ip_from"),
+        *(
+            "real_ip_header",
+            "real_ip_recursive",
+            "ssl_session_cache",
+            "ssl_session_timeout",
+            "server_tokens",
+        ),
     }
 )
 """What is read elsewhere, and what makes no difference."""
@@ -53,6 +60,8 @@ WHY = {
     "proxy_cache": "nothing is cached",
     "limit_req": "clients are not held back one by one",
     "limit_conn": "clients are not held back one by one",
+    "allow": "clients are not told apart by their addresses",
+    "deny": "clients are not told apart by their addresses",
     "auth_basic": "nobody is asked who they are",
 }
 MOST_BODY = 1024**2
@@ -90,12 +99,16 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     else:
         one_server(used[0].row, name, used[0].scheme, draft)
     servers = list(dict.fromkeys(_server(it) for it in used if _server(it) is not None))
-    listening([it for it in servers if it is not None], draft)
     scopes = _scopes(rows, used)
+    http = next((row.inside for row in rows if row.name == "http"), rows)
+    listening([it for it in servers if it is not None], http, draft)
+    trusted(scopes, draft)
     draft.put("limits.body", MOST_BODY)
     for scope in scopes:
+        proxied = any(row.name == "listen" and PROXY in row.rest for row in scope)
         for row in scope:
-            _one(row, draft)
+            if row.name != "allow" or not proxied:  # then it says who may send the header
+                _one(row, draft)
     silence = draft.data.get("timeouts", {}).get("response")
     send = _last(scopes, "proxy_send_timeout")
     if send is not None and duration(_number(send, seconds)) != silence:
@@ -203,7 +216,7 @@ def _one(row: Directive, draft: Draft) -> None:
         if body := _number(row, size):
             draft.put("limits.body", int(body), row)
         else:
-            del draft.data["limits"]["body"]
+            draft.data["limits"].pop("body", None)
     elif name == "large_client_header_buffers" and len(row.words) == 3:
         each = row.read(row.words[2], size)
         draft.put("limits.request_line", each, row)

@@ -76,13 +76,12 @@ def one_server(row: Directive, target: str, scheme: str, draft: Draft) -> None:
     if "$" in target:
         raise row.wrong("the server is a variable; name an upstream")
     port = "443" if scheme == "https" else "80"
-    draft.backend({"address": _with_port(target, port)}, row)
+    draft.append("backend", {"address": _with_port(target, port)}, row)
     draft.put("outliers.enabled", value=False)
 
 
 def _algorithm(row: Directive | None, draft: Draft) -> None:
-    weights = {it.get("weight", 1) for it in draft.data.get("backend", [])}
-    equal = len(weights) < 2
+    equal = len(draft.weights) < 2
     words = () if row is None else row.words
     name = words[0] if words else ""
     algorithm: object = "round_robin" if equal else "weighted_round_robin"
@@ -155,7 +154,7 @@ def _server(row: Directive, draft: Draft, ran: Ran) -> None:
     elif ran.told != (fails, span):
         draft.lacks(row, "max_fails and fail_timeout are the same for all: the first server's")
     ran.slow.append((row, slow))
-    draft.backend(table, row)
+    draft.append("backend", table, row)
 
 
 def _with_port(text: str, port: str) -> str:

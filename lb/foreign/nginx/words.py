@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lb.errors import ConfigError
-from lb.foreign.imported import Directive
+from lb.foreign.imported import LONGEST, Directive
 from lb.system import reason
 
 UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 SIZES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 DEEPEST = 20
 """Includes inside of includes."""
+BLOCKS = 50
+"""Blocks inside of blocks."""
 _TOKEN = re.compile(
     r"(?P<blank>[\s]+|#[^\n]*)"
     r"|(?P<mark>[{};])"
@@ -40,13 +42,13 @@ class _Reader:
 
     def read(self, text: str, source: str, depth: int) -> tuple[Directive, ...]:
         tokens = _tokens(text, source)
-        return tuple(self._block(tokens, source, None, depth))
+        return tuple(self._block(tokens, source, (), depth))
 
     def _block(
         self,
         tokens: Iterator[tuple[int, str, bool]],
         source: str,
-        opened: Directive | None,
+        opened: tuple[Directive, ...],
         depth: int,
     ) -> Iterator[Directive]:
         words: list[str] = []
@@ -58,8 +60,8 @@ class _Reader:
                 continue
             if word == "}":
                 if words:
-                    raise ConfigError([f"{source}:{line}: {words[0]} ends without a semicolon"])
-                if opened is None:
+                    raise _endless(source, line, words)
+                if not opened:
                     raise ConfigError([f"{source}:{line}: a brace is closed that was not opened"])
                 return
             if not words:
@@ -69,16 +71,18 @@ class _Reader:
             row = Directive(source, start, tuple(words))
             words = []
             if word == "{":
-                inside = tuple(self._block(tokens, source, row, depth))
+                if len(opened) == BLOCKS:
+                    raise row.wrong(f"{BLOCKS} blocks inside of each other are open already")
+                inside = tuple(self._block(tokens, source, (*opened, row), depth))
                 yield Directive(source, row.line, row.words, inside)
             elif row.name == "include" and len(row.words) == 2:
                 yield from self._included(row, depth)
             else:
                 yield row
         if words:
-            raise ConfigError([f"{source}:{start}: {words[0]} ends without a semicolon"])
-        if opened is not None:
-            raise ConfigError([f"{opened.place} {opened.text}: the block is never closed"])
+            raise _endless(source, start, words)
+        if opened:
+            raise opened[-1].wrong("the block is never closed")
 
     def _included(self, row: Directive, depth: int) -> Iterator[Directive]:
         pattern = row.value
@@ -99,6 +103,11 @@ class _Reader:
                 why = reason(error) if isinstance(error, OSError) else "not UTF-8 text"
                 raise row.wrong(f"{file} cannot be read: {why}") from None
             yield from self.read(text, str(file), depth + 1)
+
+
+def _endless(source: str, line: int, words: list[str]) -> ConfigError:
+    why = f"{words[0][:LONGEST]} ends without a semicolon"
+    return ConfigError([f"{source}:{line}: {why}"])
 
 
 def _tokens(text: str, source: str) -> Iterator[tuple[int, str, bool]]:
