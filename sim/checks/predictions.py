@@ -30,7 +30,7 @@ from sim.fit.doubt import logs
 from sim.fit.predict import Prediction, predict
 from sim.fit.predict.replayed import replayed
 from sim.fit.predict.runs import Plan
-from sim.fit.predict.sample import window_of
+from sim.fit.sample import window_of
 from sim.fit.seen import Seen
 from sim.fit.whatif import WhatIf
 from sim.fit.witnessed import witnessed

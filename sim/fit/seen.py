@@ -90,6 +90,8 @@ class Seen:
     """When each attempt ended; NaN where the recording ended before."""
     fate: Ints
     """The outcome of each attempt."""
+    unjudged: tuple[tuple[float, float], ...] = ()
+    """From when to when requests came by which no model is judged."""
 
     @classmethod
     def of(cls, observed: Observed) -> Seen:

@@ -68,7 +68,7 @@ def _print_replay(calibration: Calibration, terminal: Terminal) -> None:
     replayed = calibration.replayed
     assert replayed is not None
     terminal.table(
-        "The model with all recorded arrivals, beside the whole recording (ms)",
+        "The model with the recorded arrivals, beside the recording (ms)",
         ["", *COMPARED],
         [
             ["recorded", *(f"{1e3 * replayed.recorded[name]:.4g}" for name in COMPARED)],

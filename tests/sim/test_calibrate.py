@@ -255,7 +255,8 @@ def test_the_mean_of_a_heavy_tail_is_told_by_its_law() -> None:
 def test_a_discipline_that_a_twin_speaks_against_is_a_range() -> None:
     rng = np.random.default_rng(3)
     arrived = np.cumsum(rng.exponential(0.02, 400))
-    stays = Stays(arrived, arrived + 0.03, np.ones(400, bool), floor=0.0005, slack=0.002)
+    none = np.zeros(400, bool)
+    stays = Stays(arrived, arrived + 0.03, ~none, floor=0.0005, slack=0.002, cut=none)
     one = Station(stays, Hypothesis("ps", 2), 2, 2, ("ps",), 10.0)
     other = replace(one, hypothesis=Hypothesis("fifo", 2), disciplines=("fifo",), margin=50.0)
     mean = Estimate(0.03, 0.029, 0.031)

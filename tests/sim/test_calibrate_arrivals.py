@@ -10,8 +10,8 @@ from lb.config.laws import Bimodal
 from sim import calibrate
 from sim.fit.calibrate.arrivals import process
 from sim.fit.calibrate.station import station, stays_of
-from sim.fit.calibrate.stood import stood
 from sim.fit.seen import Seen
+from sim.fit.stood import stood
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from tests.sim.observations import recorded, scenario

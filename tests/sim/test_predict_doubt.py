@@ -14,9 +14,9 @@ from lb.balancing.health import ELSEWHERE
 from lb.config import Calibration, changed
 from lb.traces.observed import Observing
 from sim import Loss, WhatIf, predict
-from sim.fit import doubt
+from sim.fit import doubt, sample
 from sim.fit.parameters import sets, variances
-from sim.fit.predict import replayed, sample
+from sim.fit.predict import replayed
 from sim.fit.predict.current import current
 from sim.fit.predict.gate import Answer
 from sim.fit.predict.origin import edited

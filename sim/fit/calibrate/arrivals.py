@@ -29,7 +29,7 @@ from sim.fit.calibrate.courses import Course, courses
 from sim.fit.calibrate.covered import covered
 from sim.fit.calibrate.laws import EMPIRICAL, Fit, LawFit, fit, fit_of
 from sim.fit.calibrate.modulated import modulated
-from sim.fit.calibrate.stood import stood
+from sim.fit.stood import stood
 from sim.model.laws import Floats
 
 REGULAR = 0.1

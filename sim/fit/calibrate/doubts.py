@@ -27,7 +27,7 @@ LITTLE = 0.04
 def consistency(station: Station, sample: Floats) -> str:
     """A sentence where services depend on the load that was seen; empty where they do not."""
     whole = station.stays.whole
-    if float(whole.mean()) < 0.95:
+    if float(station.stays.cut.mean()) > 0.05:
         return ""  # what is cut short is not alike
     found = station.stays.found[whole]
     sample = sample[: len(found)]

@@ -38,6 +38,7 @@ from sim.fit.calibrate.ticks import at_least, short_of, tick
 from sim.fit.calibrate.troubles import quick_errors, troubles
 from sim.fit.calibrate.twins import doubted
 from sim.fit.seen import Seen, Visits
+from sim.fit.stood import awake, left_out
 from sim.model.laws import Floats
 
 FEWEST = 200
@@ -76,7 +77,7 @@ def calibrate(
     the replay of the recording. `on_step` is told what is done next. Raises ConfigError where the
     source lacks timings, or too little was seen.
     """
-    it = seen if isinstance(seen, Seen) else Seen.of(seen)
+    it = awake(seen if isinstance(seen, Seen) else Seen.of(seen))
     guess = None
     if algorithm is None and it.observed.setup is None:
         guess = guessed(it)
@@ -91,7 +92,7 @@ def calibrate(
     visits = [it.visits(place) for place in range(len(it.names))]
     quick_to_fail = [quick_errors(one) for one in visits]
     stays = [
-        stations.stays_of(one, resolution, fast)
+        stations.stays_of(one, resolution, fast, it.unjudged)
         for one, fast in zip(visits, quick_to_fail, strict=True)
     ]
     whole = [int(np.count_nonzero(one.whole)) for one in stays]
@@ -139,7 +140,7 @@ def calibrate(
         for trouble in troubles(name, one, quick=fast)
     )
     say("arrivals")
-    arrivals = process(it.arrived, resolution)
+    arrivals = process(Seen.of(it.observed).arrived, resolution)
     if it.observed.share < 1.0:
         arrivals = arrivals.quickened(1 / it.observed.share)
     popularity = keys(it.key, max(rounds, 4), rng)
@@ -156,6 +157,7 @@ def calibrate(
         patience=patience(it),
         remarks=(
             *it.observed.remarks,
+            *left_out(it),
             *(() if guess is None else (f"it seems that {guess.name} balanced: {guess.why}",)),
             *remarks(it, arrivals, popularity, backends),
         ),

@@ -29,7 +29,7 @@ def remarks(
             told.append(f"{row.name}: {row.doubt}")
     if popularity is not None and popularity.distance > 0.1:
         told.append("keys are not as Zipf's law has them; replay the recording for hash algorithms")
-    short = max(float(1 - row.station.stays.whole.mean()) for row in backends)
+    short = max(float(row.station.stays.cut.mean()) for row in backends)
     if short > 0.2:
         told.append(f"{short:.0%} of the attempts were cut short: services are of those answered")
     broken = int(np.count_nonzero(~seen.good))

@@ -8,9 +8,11 @@ import numpy as np
 
 from lb.config import Scenario
 from sim.analysis.record import Record
-from sim.analysis.statistics import FIGURES, Estimate, latency_metrics, prediction
+from sim.analysis.statistics import FIGURES, Estimate, prediction
 from sim.experiment import simulate
 from sim.fit.calibrate.model import Fitted
+from sim.fit.sample import MOST, measured, modelled, window_of
+from sim.fit.stood import steady
 from sim.model.arrivals import Schedule, streams
 from sim.model.laws import Floats, draw, draw_shape, shape
 
@@ -49,7 +51,7 @@ class Replayed:
 
 def schedule(fitted: Fitted, file: Scenario, number: int) -> Schedule:
     """See `Calibration.schedule`; `file` is the scenario of `fitted`."""
-    seen = fitted.seen
+    seen = steady(fitted.seen)
     n = len(seen)
     laws = {shape(model.service): model.service for _, model in file.modelled()}
     sizes = np.empty((len(laws), n))
@@ -69,38 +71,24 @@ def schedule(fitted: Fitted, file: Scenario, number: int) -> Schedule:
 
 def replay(fitted: Fitted, file: Scenario, replays: int) -> Replayed:
     """Simulate the recorded setup with the recorded arrivals, so many times."""
-    seen = fitted.seen
-    records = [_once(file, schedule(fitted, file, number), number) for number in range(replays)]
-    recorded = latency_metrics(seen.latency)
-    each = [latency_metrics(record.latency) for record in records]
-    names = [row.name for row in fitted.backends]
-    place = {name: n for n, name in enumerate(seen.names)}
-    own = seen.shares
-    found = np.mean([_shares(record, len(names)) for record in records], axis=0)
+    seen, names = steady(fitted.seen), [row.name for row in fitted.backends]
+    window, _ = window_of(seen, None)
+    own = measured(seen, window, [names.index(name) for name in seen.names], len(names))
+    runs = [
+        modelled(_once(file, schedule(fitted, file, number), number), len(names), window)
+        for number in range(replays)
+    ]
+    shares = np.mean([run.shares for run in runs], axis=0)
     return Replayed(
-        recorded={name: recorded[name] for name in FIGURES},
-        replayed={name: prediction([one[name] for one in each]) for name in FIGURES},
-        shares=tuple(
-            (name, float(own[place[name]]) if name in place else 0.0, float(share))
-            for name, share in zip(names, found, strict=True)
-        ),
-        failed=(
-            float(1 - seen.good.mean()),
-            float(np.mean([record.failed / max(record.requests, 1) for record in records])),
-        ),
-        latencies=(
-            np.sort(seen.latency),
-            np.sort(np.concatenate([record.latency for record in records])),
-        ),
-        each=tuple(record.latency for record in records),
+        recorded=own.figures,
+        replayed={name: prediction([run.figures[name] for run in runs]) for name in FIGURES},
+        shares=tuple(zip(names, own.shares.tolist(), shares.tolist(), strict=True)),
+        failed=(own.lost, float(np.mean([run.lost for run in runs]))),
+        latencies=(own.latency, np.sort(np.concatenate([run.latency for run in runs]))),
+        each=tuple(run.latency for run in runs),
     )
 
 
 def _once(file: Scenario, given: Schedule, number: int) -> Record:
     once = file.with_run(replications=1, seed=file.run.seed + number)
-    return simulate(once, schedule=given).runs[0].records[0]
-
-
-def _shares(record: Record, backends: int) -> Floats:
-    counts = np.bincount(record.backend, minlength=backends)[:backends]
-    return counts / max(int(counts.sum()), 1)
+    return simulate(once, schedule=given.head(MOST)).runs[0].records[0]

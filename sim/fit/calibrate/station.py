@@ -7,6 +7,7 @@ of the best cannot be told from it, and come out as a range.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -29,8 +30,8 @@ WAYS = 13
 """Overheads that are tried."""
 UNBOUNDED = 1000
 """Workers that stand for as many as one likes."""
-MOST_WHOLE = 0.8
-"""The share of stays that were not broken off, below which nothing is made of those that were."""
+MOST_CUT = 0.2
+"""The share of stays that were broken off, beyond which nothing is made of them."""
 FINE = 0.004
 """Of a typical stay, below which clocks blur nothing."""
 ROUGH = 160.0
@@ -74,9 +75,10 @@ class Station:
     @property
     def cut_short(self) -> Floats:
         """How far services had come that were broken off, in seconds; 0 where none had begun."""
-        if float(self.stays.whole.mean()) < MOST_WHOLE:
+        cut = self.stays.cut
+        if float(cut.mean()) > MOST_CUT:
             return np.empty(0)  # who is worked at when is not known then
-        attained = self.stays.services(self.hypothesis)[~self.stays.whole]
+        attained = self.stays.services(self.hypothesis)[cut]
         return np.maximum(attained, 0.0)
 
     @property
@@ -115,8 +117,15 @@ def _mean_and_cv(sample: Floats) -> tuple[float, float]:
     return mean, float(sample.std()) / mean
 
 
-def stays_of(visits: Visits, resolution: float, quick_errors: bool) -> Stays:
-    """Of attempts at a backend that it heard of; errors are work unless they are quick."""
+def stays_of(
+    visits: Visits,
+    resolution: float,
+    quick_errors: bool,
+    unjudged: Sequence[tuple[float, float]] = (),
+) -> Stays:
+    """Of attempts at a backend that it heard of; errors are work unless they are quick. Nothing is
+    learned from those that began within a span of `unjudged`.
+    """
     heard = visits.worked & ~visits.failed if quick_errors else visits.worked
     answered = visits.answered[heard]
     departed = np.where(answered, visits.first_byte[heard], visits.ended[heard])
@@ -124,10 +133,14 @@ def stays_of(visits: Visits, resolution: float, quick_errors: bool) -> Stays:
     departed = np.where(np.isfinite(departed), departed, last)
     started = visits.started[heard]
     typical = float(np.median((departed - started)[answered])) if answered.any() else 0.0
+    learned = answered.copy()
+    for since, until in unjudged:
+        learned &= (started < since) | (started > until)
     return Stays(
         started,
         np.maximum(departed, started),
-        answered,
+        learned,
+        cut=~answered,
         floor=max(0.5 * resolution, FINE * typical, 1e-6),
         slack=2 * resolution + min(0.001, max(0.05 * typical, 1e-5)),
     )

@@ -58,11 +58,13 @@ class Stays:
     arrived: Floats
     departed: Floats
     whole: Flags
-    """Whether the service ended with the stay; the others were broken off."""
+    """Whether the service ended with the stay, and may be learned from."""
     floor: float
     """Seconds below which differences say nothing."""
     slack: float
     """Seconds by which clocks may contradict a hypothesis."""
+    cut: Flags
+    """Whether it was broken off."""
 
     def __len__(self) -> int:
         return len(self.arrived)
@@ -108,7 +110,11 @@ class Stays:
     def only(self, kept: Flags) -> Stays:
         """Some of them, as if the others had never been."""
         return replace(
-            self, arrived=self.arrived[kept], departed=self.departed[kept], whole=self.whole[kept]
+            self,
+            arrived=self.arrived[kept],
+            departed=self.departed[kept],
+            whole=self.whole[kept],
+            cut=self.cut[kept],
         )
 
     def freed(self, workers: int) -> Floats:

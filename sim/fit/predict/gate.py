@@ -15,7 +15,7 @@ from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import FIGURES, Estimate, finite
 from sim.fit.doubt import logs
-from sim.fit.predict.sample import Sample, fewest
+from sim.fit.sample import Sample, fewest
 from sim.model.laws import Floats
 
 BOUNDS = {"mean": 0.15, "p50": 0.15, "p95": 0.20, "p99": 0.25}

@@ -28,8 +28,9 @@ from sim.fit.predict.overload import Load, offered, overloaded
 from sim.fit.predict.prediction import Prediction, Told
 from sim.fit.predict.replayed import on_its_own, replayed
 from sim.fit.predict.runs import Plan, Setting
-from sim.fit.predict.sample import MOST, Sample, Window, measured, window_of
+from sim.fit.sample import MOST, Sample, Window, measured, window_of
 from sim.fit.seen import Seen
+from sim.fit.stood import awake, left_out, steady
 from sim.fit.whatif import WhatIf
 
 REPLICATIONS, FEWEST = 40, 10
@@ -94,16 +95,16 @@ class _Work:
         replications: int | None,
     ) -> None:
         self._asked, self._metric, self._bounds = _with_circumstances(asked), metric, max_error
-        self._seen = None if seen is None else Seen.of(seen)
+        whole = None if seen is None else awake(Seen.of(seen))
+        self._seen = None if whole is None else steady(whole)
         remarks: list[str] = []
         if self._seen is not None:
             self._window, cut = window_of(self._seen, setting.scenario.run.warmup)
             self._now, remarks = replayed(setting.scenario, self._seen, directory)
-            remarks += cut
+            remarks += cut if whole is None else [*cut, *left_out(whole)]
             remarks.append(
                 f"figures are of arrivals from {self._window.since:.3g} to "
-                f"{self._window.until:.4g} s, where start and end do not show; those of lb "
-                "calibrate are of all"
+                f"{self._window.until:.4g} s, where start and end do not show"
             )
         else:
             self._now, since = on_its_own(setting.scenario)

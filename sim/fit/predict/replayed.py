@@ -10,7 +10,7 @@ import numpy as np
 from lb.config import Poisson, Run, Scenario, Trace, Traffic
 from lb.system import writing
 from lb.traces.observed import UNKNOWN
-from sim.fit.predict.sample import MOST
+from sim.fit.sample import MOST
 from sim.fit.seen import Seen
 from sim.model.arrivals import streams
 

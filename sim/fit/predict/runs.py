@@ -14,8 +14,8 @@ from sim.crew import Crew
 from sim.engine.jobs import Job, Runner, least_seconds
 from sim.fit.doubt import Spread, spread
 from sim.fit.parameters import Sets, sets, variances
-from sim.fit.predict.sample import Sample, Window, modelled
 from sim.fit.said import said
+from sim.fit.sample import Sample, Window, modelled
 from sim.fit.unidentified import at, in_words, unknowns
 from sim.fit.whatif import WhatIf
 from sim.model.arrivals import Schedule, streams

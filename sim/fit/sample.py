@@ -11,7 +11,7 @@ import numpy as np
 from lb.errors import ConfigError
 from sim.analysis.record import Record
 from sim.analysis.statistics import FIGURES, QUANTILES, ordered_metrics
-from sim.fit.seen import Seen
+from sim.fit.seen import Flags, Seen
 from sim.model.laws import Floats
 
 COLD, TAIL = 0.05, 0.05
@@ -36,6 +36,11 @@ class Window(NamedTuple):
     def at(self, pace: float) -> Window:
         """The same arrivals when time runs `pace` times as fast."""
         return Window(self.since / pace, self.until / pace, self.share)
+
+    def holds(self, arrived: Floats) -> Flags:
+        """Whether each arrival counts."""
+        inside: Flags = (arrived >= self.since) & (arrived <= self.until)
+        return inside
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,7 @@ def fewest(figure: str) -> int:
 
 def modelled(record: Record, backends: int, window: Window) -> Sample:
     """Of a replication."""
-    inside = (record.arrived >= window.since) & (record.arrived <= window.until)
-    came = record.failures[0]
-    lost = (came >= window.since) & (came <= window.until)
+    inside, lost = window.holds(record.arrived), window.holds(record.failures[0])
     if window.share < 1.0:
         luck = np.random.default_rng([record.requests, record.completed])
         inside &= luck.random(len(inside)) < window.share
@@ -94,8 +97,7 @@ def modelled(record: Record, backends: int, window: Window) -> Sample:
 
 def measured(seen: Seen, window: Window, places: Sequence[int], backends: int) -> Sample:
     """Of a recording; `places` says which of so many backends each of its own is."""
-    inside = (seen.arrived >= window.since) & (seen.arrived <= window.until)
-    told = inside & ~np.isnan(seen.ended)
+    told = window.holds(seen.arrived) & ~np.isnan(seen.ended)
     good = told & seen.good
     shares = np.full(backends, np.nan)
     if len(seen.request):
