@@ -17,7 +17,7 @@ from lb.cli import streams
 from lb.errors import LbError
 from sim.live.measurement import Measurement
 from sim.live.progress import Progress
-from sim.live.verdict import predict
+from sim.live.verdict import Verdict, predict
 from sim.result import Result
 
 
@@ -29,7 +29,10 @@ class LoadTest:
         self.plan, self._prediction = plan, predicted
         kind = Together if isinstance(environment.runner, MasterRunner) else Alone
         self.hands: Alone | Together = kind(environment, plan)
-        self.over = self._begun = self._stopping = False
+        self.over = self.judged = self._begun = self._stopping = False
+        self._ended = 0.0
+        self.verdict: Verdict | None = None
+        """Once it is judged, if it could be written."""
 
     def begin(self) -> None:
         """Locust's users are there."""
@@ -41,12 +44,12 @@ class LoadTest:
         try:
             if self._prediction is not None:
                 self._prediction.wait()
-            if not self._stopping:
+            if not self._stopping and not self.hands.trouble:
                 self.hands.play()
         except LbError as error:
             self.hands.trouble.append(str(error))
         finally:
-            self.over = True
+            self._has_ended()
             self._end()
 
     def _end(self) -> None:
@@ -60,24 +63,33 @@ class LoadTest:
     def stop(self) -> None:
         """Somebody wants it to end, or it has."""
         self._stopping = True
+        self._has_ended()
         self.hands.stop()
+
+    def _has_ended(self) -> None:
+        self.over = True
+        self._ended = self._ended or perf_counter()
 
     def judge(self, outputs: Outputs) -> int:
         """Print and write the verdict; the exit status."""
         measured = self.hands.measured()
         predicted = None if self._prediction is None else self._prediction.result
         try:
-            return outputs.judge(self.plan, measured, self.hands.trouble, predicted)
+            self.verdict = outputs.judge(self.plan, measured, self.hands.trouble, predicted)
+            return self.verdict.judgement.exit_status
         except LbError as error:
             print(error, file=sys.stderr)
             return error.exit_status
         except OSError as error:
             streams.failed(error)
             return 1
+        finally:
+            self.judged = True
 
     def elapsed(self) -> float:
-        """Seconds since the first instant of the schedule; zero before it."""
-        return max(perf_counter() - self.hands.start, 0.0) if self.hands.start else 0.0
+        """Seconds since the first instant of the schedule, to its end; zero before it."""
+        now = self._ended or perf_counter()
+        return max(now - self.hands.start, 0.0) if self.hands.start else 0.0
 
     def measured(self) -> Measurement:
         """What was seen so far."""
@@ -91,19 +103,27 @@ class Prediction:
         self.plan = plan
         self.result: Result | None = None
         self.progress: Progress | None = None
+        self._heeded = True
         self._working = gevent.spawn(self._work)
+
+    def heed(self, measured: Measurement) -> None:
+        """Predict anew where backends turn out to find work of their own."""
+        if self._heeded and not measured.heeded:
+            self._heeded = False
+            self._working = gevent.spawn(self._work)
 
     def _work(self) -> None:
         # In a thread of its own the page is there meanwhile; a load starts only afterwards.
-        self.result, self.progress = gevent.get_hub().threadpool.apply(_predicted, (self.plan,))
+        asked = (self.plan, self._heeded)
+        self.result, self.progress = gevent.get_hub().threadpool.apply(_predicted, asked)
 
     def wait(self) -> None:
         """Until it is there. Raises what the simulator does."""
         self._working.get()
 
 
-def _predicted(plan: Plan) -> tuple[Result, Progress]:
-    result = predict(plan.scenario, plan.schedule)
+def _predicted(plan: Plan, heeded: bool) -> tuple[Result, Progress]:
+    result = predict(plan.scenario, plan.schedule, heeded=heeded)
     return result, Progress(plan.scenario, result)
 
 

@@ -14,6 +14,8 @@ from flask import Response, request
 from locust.web import WebUI
 
 from sim.live.progress import Sofar
+from sim.live.verdict import Verdict
+from sim.output.report import verdict_sentences
 
 KEY = "prediction"
 PAGE = Path(__file__).parent / "_panel.html"
@@ -38,7 +40,9 @@ class Panel:
         prediction: Callable[[], Prediction],
     ) -> None:
         self._test, self._prediction = test, prediction
-        self._shown: tuple[Any, list[Sofar]] = (None, [])
+        self._shown: tuple[LoadTest | None, list[Sofar]] = (None, [])
+        self._final: LoadTest | None = None
+        """Whose last figures are shown."""
         self._course: dict[str, list[tuple[float, float]]] = {}
         web_ui.template_args["extended_tabs"] = [{"title": "Prediction", "key": KEY}]
         structure = [{"key": key, "title": title} for key, title in COLUMNS]
@@ -49,7 +53,8 @@ class Panel:
         @app.after_request
         def extended(response: Response) -> Response:
             if request.path == f"{base}/stats/requests" and response.status_code == 200:
-                stats = [{"key": KEY, "data": [_cells(row) for row in self._rows()]}]
+                rows = [*self._judged(), *map(_cells, self._rows())]
+                stats = [{"key": KEY, "data": rows}]
                 response.set_data(json.dumps({**response.json, "extended_stats": stats}))
             return response
 
@@ -66,27 +71,49 @@ class Panel:
         gevent.spawn(self._follow)
 
     def _rows(self) -> list[Sofar]:
-        """Of the test that is under way, or of the last one; before the first what to expect."""
+        """Of the test that is under way, or of the last one; before it has begun what to expect."""
         progress = self._prediction().progress
         if self._shown[1] or progress is None:
             return self._shown[1]
         return progress.expected()
 
+    def _verdict(self) -> Verdict | None:
+        """Of the test that is under way or the last one, once it is judged."""
+        test = self._test()
+        return None if test is None else test.verdict
+
+    def _judged(self) -> list[dict[str, str]]:
+        """The row of the verdict, once there is one."""
+        verdict = self._verdict()
+        if verdict is None:
+            return []
+        cause = "" if verdict.cause is None else f"{verdict.cause.who}: {verdict.cause.says}"
+        why = "; ".join(verdict.invalid) or cause
+        row = dict.fromkeys(dict(COLUMNS), "")
+        return [{**row, "name": "verdict", "measured": verdict.judgement.value, "runs": why}]
+
     def _follow(self) -> None:
-        """Twice as often as the page asks."""
+        """Twice as often as the page asks; to the end of a test, and once more."""
         while True:
             gevent.sleep(1)
-            test, progress = self._test(), self._prediction().progress
-            if test is None or progress is None or not test.hands.start:
+            test, prediction = self._test(), self._prediction()
+            if test is None or test is self._final:
                 continue
-            if self._shown[0] is not test:
-                self._course = {name: [] for name in DRAWN}
+            judged = test.judged
+            if test is not self._shown[0]:
+                self._shown, self._course = (test, []), {name: [] for name in DRAWN}
+            progress, measured = prediction.progress, test.measured()
+            if progress is None or not test.hands.start:
+                continue
+            prediction.heed(measured)
             at = test.elapsed()
-            rows = progress.rows(test.plan.schedule, test.measured(), at)
-            self._shown = (test, rows)
+            rows = progress.rows(test.plan.schedule, measured, at)
             for row in rows:
                 if row.name in self._course and not math.isnan(row.measured) and not test.over:
                     self._course[row.name].append((at, row.measured))
+            self._shown = (test, rows)
+            if judged:
+                self._final = test
 
     def _document(self) -> dict[str, Any]:
         progress = self._prediction().progress
@@ -99,8 +126,11 @@ class Panel:
                     if step[name].low is not None
                 ]
                 course[name] = {"predicted": known, "measured": self._course.get(name, [])}
+        verdict = self._verdict()
         return {
             "ready": progress is not None,
+            "verdict": None if verdict is None else verdict.judgement.value,
+            "says": [] if verdict is None else list(verdict_sentences(verdict)),
             "rows": [row.as_dict() for row in self._rows()],
             "course": course,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -180,8 +181,8 @@ class Outputs:
         measured: Measurement,
         invalid: Sequence[str],
         predicted: Result | None,
-    ) -> int:
-        """Print and write the verdict; the exit status. `invalid`: what speaks against judging."""
+    ) -> Verdict:
+        """Print and write the verdict. `invalid`: what speaks against judging."""
         verdict = judged(plan, measured, predicted)
         verdict = replace(verdict, invalid=[*invalid, *verdict.invalid])
         try:
@@ -189,7 +190,7 @@ class Outputs:
         finally:  # what cannot be written is said all the same
             print_verdict(verdict, self._terminal)
         self._terminal.say(f"Written to {self.verdict}; raw times and the schedule are beside it.")
-        return verdict.judgement.exit_status
+        return verdict
 
     def _write(self, plan: Plan, measured: Measurement, verdict: Verdict) -> None:
         from sim.output.plots.pictures import draw_distributions  # half a second, and no worker's
@@ -197,7 +198,9 @@ class Outputs:
         write_verdict(verdict, self.verdict, plan.schedule, measured)
         if verdict.distribution is not None:
             draw_distributions(verdict, self.verdict)
-        outcome = Outcome(Path(plan.asked["source"]).stem, verdict.as_dict(), plan.target)
+        name, over = Path(plan.asked["source"]).stem, [*measured.ended, *measured.lost]
+        seconds = float(max(filter(math.isfinite, over), default=0.0))
+        outcome = Outcome(name, verdict.as_dict(), plan.target, seconds)
         if self.junit is not None:
             write_junit([outcome], self.junit)
         if self.summary is not None:

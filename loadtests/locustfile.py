@@ -47,6 +47,8 @@ CONTRADICTIONS = {
     ("--master", "--processes"): "say the same: workers of this machine have their master",
 }
 """Options that locust would not refuse, or not with status 2."""
+COMING = 10.0
+"""Seconds in which workers of this machine have found their master."""
 
 
 class State:
@@ -55,6 +57,8 @@ class State:
     plan: Plan
     outputs: Outputs
     test: _loadtest.LoadTest | None = None
+    last: _loadtest.LoadTest | None = None
+    """The same, and when it is over still."""
     prediction: _loadtest.Prediction | None = None
 
 
@@ -144,9 +148,16 @@ def _init(environment: Environment, **_: Any) -> None:
         plan.introduce(terminal)
         if options.num_users is not None and plan.people is None:
             terminal.say("--users says nothing here: the scenario's arrivals wait for nobody.")
+        for name in ("tags", "exclude_tags"):
+            if getattr(options, name):
+                setattr(options, name, None)
+                flag = name.replace("_", "-")
+                terminal.say(f"--{flag} says nothing here: there is one kind of request.")
     except LbError as error:
+        _dismiss(environment)
         _refuse(str(error), error.exit_status)
     except OSError as error:
+        _dismiss(environment)
         streams.failed(error)
         sys.exit(1)
     if options.quiet:
@@ -163,16 +174,39 @@ def _init(environment: Environment, **_: Any) -> None:
     environment.events.worker_connect.add_listener(_connected)
     if environment.web_ui is not None:
         State.prediction = _loadtest.Prediction(plan)
-        Panel(environment.web_ui, lambda: State.test, lambda: State.prediction)
+        Panel(environment.web_ui, lambda: State.last, lambda: State.prediction)
+
+
+def _dismiss(environment: Environment) -> None:
+    """Send workers home: who waits for a master that is gone does so for a minute."""
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        with gevent.Timeout(COMING, False):
+            while len(runner.clients) < (environment.parsed_options.processes or 0):
+                gevent.sleep(0.05)
+        runner.quit()
 
 
 def _checked(options: Any) -> None:
-    if options.seed is not None and options.seed < 0:
-        raise UsageError(f"--seed {options.seed}: a seed is a number from zero up")
-    if options.host and not _plain(options.host):
-        raise UsageError(f"--host {options.host!r}: write http://host:port")
+    _seed(options.seed)
+    _url(options.host or "http://127.0.0.1:8080")
     if options.num_users is not None and options.num_users < 1:
         raise UsageError(f"--users {options.num_users}: there must be one at least")
+
+
+def _seed(given: Any) -> int | None:
+    """A page gives text."""
+    if given in (None, ""):
+        return None
+    if not str(given).isdecimal():
+        raise UsageError(f"--seed {given}: a seed is a number from zero up")
+    return int(given)
+
+
+def _url(host: str) -> str:
+    if not _plain(host):
+        raise UsageError(f"--host {host!r}: write http://host:port")
+    return host
 
 
 def _plain(host: str) -> bool:
@@ -208,26 +242,32 @@ def _connected(client_id: str, **_: Any) -> None:
 def _begin(environment: Environment, **_: Any) -> None:
     if not isinstance(environment.runner, LocalRunner | MasterRunner):
         return  # a worker, perhaps one that came too late to know who it is
+    plan, web_ui = State.plan, environment.web_ui
+    trouble = ""
+    try:
+        asked = _asked(environment)
+        if any(plan.asked[name] != value for name, value in asked.items()):
+            State.plan = plan = plan.changed(**asked)
+        trouble = runs_another(plan) if web_ui is not None else ""
+    except LbError as error:
+        trouble = str(error)
+    if web_ui is not None and State.prediction.plan is not plan:
+        State.prediction = _loadtest.Prediction(plan)
+    State.test = State.last = _loadtest.LoadTest(environment, plan, State.prediction)
+    if trouble:
+        print(trouble, file=sys.stderr)
+        State.test.hands.trouble.append(trouble)
+
+
+def _asked(environment: Environment) -> dict[str, Any]:
+    """What a page's form may say otherwise than the command line. Raises UsageError."""
     options, plan = environment.parsed_options, State.plan
-    asked: dict[str, Any] = {"url": environment.host or plan.url}
-    if environment.web_ui is not None:  # whose form may say otherwise than the command line
-        asked["seed"] = int(options.seed) if options.seed not in (None, "") else None
+    asked: dict[str, Any] = {"url": _url(environment.host or plan.url)}
+    if environment.web_ui is not None:
+        asked["seed"] = _seed(options.seed)
         if plan.people is not None and not plan.stepped:
             asked["users"] = environment.runner.target_user_count
-    if not _plain(asked["url"]):  # of the page's form
-        print(f"host {asked['url']!r}: write http://host:port", file=sys.stderr)
-        asked["url"] = plan.url
-    if any(plan.asked[name] != value for name, value in asked.items()):
-        try:
-            State.plan = plan = plan.changed(**asked)
-        except LbError as error:
-            print(error, file=sys.stderr)
-    if environment.web_ui is not None and State.prediction.plan is not plan:
-        State.prediction = _loadtest.Prediction(plan)
-    State.test = _loadtest.LoadTest(environment, plan, State.prediction)
-    if environment.web_ui is not None and (other := runs_another(plan)):
-        print(other, file=sys.stderr)
-        State.test.hands.trouble.append(other)
+    return asked
 
 
 @events.spawning_complete.add_listener

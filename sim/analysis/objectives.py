@@ -16,6 +16,8 @@ from sim.analysis.statistics import Estimate
 
 HOPELESS = 1000
 """Times as many requests that nobody would simulate to settle one objective."""
+SHARP = 1e-5
+"""Width of an interval, relative, below which nobody looks for a difference between its ends."""
 
 
 class Answer(Enum):
@@ -64,7 +66,8 @@ class Objective:
         bound = f"{round(self.bound * 1e3, 3):.12g} ms"
         if low is None or high is None:
             return f"{self.seen.value * 1e3:.4g} ms without an interval, and at most {bound} wanted"
-        digits = _digits((high - low) * 1e3)
+        width = high - low
+        digits = _digits(width * 1e3 if width > SHARP * high else 0.0)
         interval = f"{max(low, 0.0) * 1e3:.{digits}f} to {high * 1e3:.{digits}f} ms"
         if self.answer is not Answer.UNCLEAR:
             return f"{interval}, at most {bound} wanted"

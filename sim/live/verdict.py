@@ -202,7 +202,7 @@ def judge(
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
     heeded = measured.heeded
-    if predicted is not None and (len(schedule) < whole or not heeded):
+    if predicted is not None and len(schedule) > 0 and (len(schedule) < whole or not heeded):
         balancers = predicted.scenario.run.balancers
         predicted = predict(scenario, schedule, balancers, heeded=heeded)
     return _judged(scenario, schedule, measured, predicted)

@@ -137,9 +137,9 @@ def verdict_rows(verdict: Verdict) -> list[list[str]]:
     rows = [[f"{name} (ms)", *_cells(line, 1e3)] for name, line in verdict.latency.items()]
     rows += [[f"share of {name} (%)", *_cells(line, 1e2)] for name, line in verdict.shares.items()]
     if (far := verdict.distribution) is not None and far.judged:
-        most, word = f"0.00 to {far.bound * 1e2:.2f}", "ok" if far.ok else "MISS"
+        most, word = f"0.00 to {far.most * 1e2:.2f}", "ok" if far.ok else "MISS"
         tolerance = f"± {far.tolerance:.0%}"
-        rows.append(["distance (%)", f"{far.value * 1e2:.2f}", "-", most, tolerance, word])
+        rows.append(["distance (%)", f"{far.beyond * 1e2:.2f}", "-", most, tolerance, word])
     if verdict.trouble:  # and then nothing else is judged; failures are what is lost
         rows = [[*row[:-1], ""] for row in rows]
     else:

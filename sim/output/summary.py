@@ -19,6 +19,7 @@ HELD = ("latency", "shares", "distribution", "failed", "errors", "backends", "tr
 """Parts of a verdict that hold figures, in the order in which they are shown."""
 FIGURES = ("figure", "predicted", "95 % of runs", "measured", "error", "")
 OF_A_PHASE = ("latency", "distribution", "shares", "failed")
+COUNTED = {"failures": "failure", "errors": "error"}
 UNREADABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no place for."""
 
@@ -33,6 +34,8 @@ class Outcome:
     """What verdict.json says, see `Verdict.as_dict`."""
     target: str = "lb"
     """Which balancer it was."""
+    seconds: float = 0.0
+    """How long it took."""
 
     @property
     def verdict(self) -> str:
@@ -107,29 +110,34 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
 
 
 def junit(outcomes: Sequence[Outcome]) -> bytes:
-    """A suite for each run, in it a case for each figure."""
-    suites = ET.Element("testsuites", name="lb")
+    """A suite for each run, in it a case for each figure; valid by the schema of Jenkins' xUnit
+    plug-in (junit-10.xsd).
+    """
+    suites = ET.Element("testsuites", name="lb", time=_seconds(sum(it.seconds for it in outcomes)))
     for one in outcomes:
-        suite = ET.SubElement(suites, "testsuite", name=_text(one.title))
+        length = _seconds(one.seconds)
+        suite = ET.SubElement(suites, "testsuite", name=_text(one.title), time=length)
         judged = one.verdict != "invalid"
         for row in one.rows:
             case = _case(suite, one, row.figure)
             if not judged or row.ok is None:
-                ET.SubElement(case, "skipped", message=_text("not judged"))
+                ET.SubElement(case, "skipped", message="not judged")
             elif not row.ok:
                 message = (
                     f"measured {_number(row.measured)}, predicted {_number(row.predicted)} "
                     f"({_number(row.low)} to {_number(row.high)}), error {row.error}"
                 )
-                ET.SubElement(case, "failure", message=_text(message))
+                ET.SubElement(case, "failure", type="missed", message=_text(message))
         if not judged:
             why = "; ".join(one.reasons)
-            ET.SubElement(_case(suite, one, "run"), "error", message=_text(why))
+            run = _case(suite, one, "run")
+            ET.SubElement(run, "error", type="invalid", message=_text(why))
         for objective in one.document["objectives_missed"]:
             case = _case(suite, one, f"objective: {objective}")
-            ET.SubElement(case, "failure" if judged else "skipped", message=_text(objective))
-        _count(suite)
-    _count(suites)
+            tag, kind = ("failure", "missed") if judged else ("skipped", "invalid")
+            ET.SubElement(case, tag, type=kind, message=_text(objective))
+        _count(suite, **COUNTED, skipped="skipped")
+    _count(suites, **COUNTED)
     ET.indent(suites)
     written: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
     return written
@@ -155,8 +163,10 @@ def _rows(held: dict[str, Any], path: tuple[str, ...]) -> Iterator[Row]:
     if "measured" in held and "predicted" in held:
         yield _row(held, path)
     elif "bound" in held:
-        value, bound = held["value"], held["bound"]
-        figures = (value, 0.0, 0.0, bound)
+        # What is left of the distance when all is as much faster or slower as is tolerated.
+        beyond = held.get("beyond", held["value"])
+        most = None if held["bound"] is None else held["bound"] + held.get("slack", 0.0)
+        figures = (beyond, 0.0, 0.0, most)
         yield Row(f"{_named(path)} (%)", *_scaled(figures, 1e2), held["ok"], path)
     else:
         for name, inner in held.items():
@@ -225,7 +235,12 @@ def _case(suite: ET.Element, outcome: Outcome, name: str) -> ET.Element:
     return ET.SubElement(suite, "testcase", classname=_text(outcome.title), name=_text(name))
 
 
-def _count(element: ET.Element) -> None:
+def _seconds(length: float) -> str:
+    return f"{length:.3f}"
+
+
+def _count(element: ET.Element, **tags: str) -> None:
+    """`tags`: elements that are counted, by attribute."""
     element.set("tests", str(len(element.findall(".//testcase"))))
-    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+    for name, tag in tags.items():
         element.set(name, str(len(element.findall(f".//{tag}"))))

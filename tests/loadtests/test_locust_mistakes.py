@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import threading
+import urllib.error
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.loadtests.test_locustfile import STATUS, file, locust, verdict_in
+from lb.native import running
+from tests.loadtests.test_locustfile import LOADTESTS, STATUS, file, free_port, locust, verdict_in
 
 __all__ = ["file"]
 
@@ -90,6 +97,7 @@ def test_where_nobody_listens_is_status_1(file: Path, tmp_path: Path) -> None:
         (["--steps", "9"], 2, "--steps '9': '9' is no step: how many, a colon, how long"),
         (["--junit", "verdict.json"], 2, "give each a file of its own"),
         (["--verdict", "."], 1, "cannot write to .: is a directory"),
+        (["--processes", "2", "--seed", "-1"], 2, "Got quit message from master"),
         (["--verdict", "taken.json", "--quiet"], 1, "cannot write to taken.json: is a directory"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -105,3 +113,39 @@ def test_mistakes_end_it_before_anything_is_sent(
     assert words in result.stdout
     assert "Traceback" not in result.stdout
     assert not (tmp_path / "verdict.json").exists()
+
+
+def test_a_page_that_asks_for_what_cannot_be_is_told(file: Path, tmp_path: Path) -> None:
+    """Nothing is sent, and the run is over."""
+    port = free_port()
+    page = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "locust", "-f", str(LOADTESTS), "--scenario", str(file)]
+    at = ["--web-host", "127.0.0.1", "--web-port", str(port), "--tags", "any"]
+    with subprocess.Popen(
+        [*command, *at], cwd=tmp_path, env=running.environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        told = [next(line for line in process.stderr if "Starting web interface" in line)]
+        form = {"user_count": 1, "spawn_rate": 1, "seed": -4, "host": "http://127.0.0.1:9"}
+        answer_of(f"{page}/swarm", urlencode(form).encode())
+        while (document := json.loads(answer_of(f"{page}/prediction/data")))["verdict"] is None:
+            pass
+        process.terminate()
+        told.append(process.stderr.read())
+    assert document["verdict"] == "invalid"
+    assert "This run says nothing: --seed -4: a seed is a number from zero up" in document["says"]
+    assert document["says"][-1] == "INVALID: not judged."
+    assert "Traceback" not in "".join(told)
+    assert verdict_in(tmp_path)["requests"] == 0
+
+
+def answer_of(url: str, data: bytes | None = None) -> bytes:
+    """Once somebody listens there."""
+    while True:
+        try:
+            with urllib.request.urlopen(url, data) as answer:
+                body: bytes = answer.read()
+            return body
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ConnectionError):
+                raise

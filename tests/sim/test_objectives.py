@@ -85,6 +85,11 @@ def beyond(needs: float) -> Objective:
             "p99: cannot be told: 0 to 500 ms around 250 ms; about 36 #",
         ),
         (held(0.2, 0.2, 0.2), Answer.MET, "p99: met: 200.00 to 200.00 ms, at most 250 ms wanted"),
+        (
+            held(0.15, 0.1499999, 0.15),
+            Answer.MET,
+            "p99: met: 150.00 to 150.00 ms, at most 250 ms wanted",
+        ),
     ],
 )
 def test_an_objective_is_judged_by_the_interval_and_told_in_words(

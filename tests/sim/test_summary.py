@@ -59,6 +59,7 @@ def test_each_figure_is_a_case() -> None:
     first, second = suites
     assert first.attrib == {
         "name": "calm, p2c, haproxy",
+        "time": "0.000",
         "tests": "5",
         "failures": "2",
         "errors": "0",
@@ -70,11 +71,24 @@ def test_each_figure_is_a_case() -> None:
     assert message is not None
     assert "measured 55.00, predicted 50.00 (45.00 to 55.00)" in str(message.get("message"))
     assert (second.get("errors"), second.get("failures"), second.get("skipped")) == ("1", "0", "4")
-    assert suites.get("tests") == "10"
+    assert suites.attrib == {
+        "name": "lb",
+        "time": "0.000",
+        "tests": "10",
+        "failures": "2",
+        "errors": "1",
+    }, "which has no place for skipped ones"
 
 
 def test_phases_and_causes_are_told() -> None:
-    distance = {"value": 0.21, "bound": 0.08, "ok": False, "band": {"measured": [1.0]}}
+    distance = {
+        "value": 0.31,
+        "beyond": 0.21,
+        "bound": 0.07,
+        "slack": 0.01,
+        "ok": False,
+        "band": {"measured": [1.0]},
+    }
     phase = {
         "name": "during",
         "requests": 50,
