@@ -10,6 +10,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from rich.cells import cell_len
@@ -122,6 +123,12 @@ def wrapped(text: str, width: int, hang: int = 0) -> list[str]:
 def counted(number: int | str, noun: str) -> str:
     """`1 request`, `2 requests`, `0 requests`; a text is a number as it is to be written."""
     return f"{number} {noun}{'s' * (str(number) != '1')}"
+
+
+def plain(value: float, digits: int = 4) -> str:
+    """So many digits and no exponent: `0.01234`, `12340`."""
+    text = f"{value:.{digits}g}"
+    return format(Decimal(text), "f") if "e" in text else text
 
 
 def listed(items: Sequence[str], most: int, between: str = ", ") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lb.errors import UsageError, nearest
 from lb.system import try_directory
-from lb.terminal import Terminal, counted
+from lb.terminal import Terminal, counted, plain
 from sim import Scenario, Schedule
 from sim.live.arranged import arranged, offered_at, read_steps, stepped
 from sim.live.measurement import Measurement
@@ -146,7 +146,7 @@ class Plan:
         """Say what is going to be sent."""
         if self.people is not None:
             users = counted(self.people.count, "user")
-            terminal.say(f"{users} who wait for their answers, for about {self.length:.3g} s")
+            terminal.say(f"{users} who wait for their answers, for about {plain(self.length, 3)} s")
             return
         assert self.schedule is not None
         rate, load = self.scenario.rate, self.scenario.utilisation

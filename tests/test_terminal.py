@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from lb.terminal import GAP, Terminal, counted, lay_out, listed, wrapped
+from lb.terminal import GAP, Terminal, counted, lay_out, listed, plain, wrapped
 
 WORDS = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=30)
 
@@ -211,3 +211,12 @@ def test_a_long_list_says_how_many_it_leaves_out() -> None:
     assert listed("abc", 3) == "a, b, c"
     assert listed("abcde", 2, "; ") == "a; b and 3 more"
     assert listed([], 2) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345.6, "12350"), (0.0000123, "0.0000123"), (0.5, "0.5"), (3.14159, "3.142"), (0.0, "0")],
+)
+def test_numbers_have_no_exponent(value: float, text: str) -> None:
+    assert plain(value) == text
+    assert plain(3600.0, 3) == "3600"

@@ -16,7 +16,7 @@ from lb.cli.options import (
     out_option,
     output_option,
 )
-from lb.cli.printing import STDOUT, apart, print_json, put
+from lb.cli.printing import STDOUT, apart, bar, print_json, put
 from lb.errors import UsageError
 
 
@@ -97,8 +97,10 @@ def calibrate(
         try_directory(out)
     terminal = Terminal(stderr=as_json or output == STDOUT, quiet=quiet)
     base = None if config is None else Scenario.load(config)
-    seen = observe(str(file), key, columns or None)
-    calibration = fitted(seen, algorithm=algorithm, replays=replays, seed=seed)
+    with bar(quiet=quiet) as progress:
+        progress.add_task("calibrating", total=None)  # nobody knows how long it takes
+        seen = observe(str(file), key, columns or None)
+        calibration = fitted(seen, algorithm=algorithm, replays=replays, seed=seed)
     if base is not None:
         calibration = calibration.based_on(base, str(config))
     print_calibration(calibration, terminal)

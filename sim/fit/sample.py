@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lb.errors import ConfigError
+from lb.terminal import plain
 from sim.analysis.record import Record
 from sim.analysis.statistics import FIGURES, QUANTILES, ordered_metrics
 from sim.fit.seen import Flags, Seen
@@ -125,7 +126,9 @@ def window_of(seen: Seen, warmup: float | None) -> tuple[Window, list[str]]:
     since, until = (COLD * length if warmup is None else warmup), length - cool
     remarks = []
     if len(seen) > MOST:
-        remarks.append(f"the first {MOST:,} of {len(seen):,} requests are replayed, {length:.4g} s")
+        remarks.append(
+            f"the first {MOST:,} of {len(seen):,} requests are replayed, {plain(length)} s"
+        )
     open_ = np.isnan(seen.ended)
     open_ &= seen.arrived <= length
     if open_.any():
@@ -136,6 +139,8 @@ def window_of(seen: Seen, warmup: float | None) -> tuple[Window, list[str]]:
             often = int(open_.sum())
             remarks.append(f"{often} requests have no end in {source}: they are left out")
     if since >= until:
-        why = f"lasts {length:.3g} s, and nothing is left after {since:.3g} s of warm-up"
+        why = (
+            f"lasts {plain(length, 3)} s, and nothing is left after {plain(since, 3)} s of warm-up"
+        )
         raise ConfigError([f"{source}: {why}; record for longer"])
     return Window(since, until, seen.observed.share), remarks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lb.system import writing
-from lb.terminal import Terminal
+from lb.terminal import Terminal, plain
 from sim.analysis.statistics import FIGURES as COMPARED
 from sim.fit.calibrate import Backend, Calibration
 from sim.fit.calibrate.laws import EMPIRICAL
@@ -20,7 +20,7 @@ def print_calibration(calibration: Calibration, terminal: Terminal) -> None:
     """Backends, traffic, what is unknown, and how well the model replays the recording."""
     seen = calibration.seen
     terminal.table(
-        f"{len(seen)} requests in {seen.seconds:.4g} s; 95 % intervals in brackets",
+        f"{len(seen)} requests in {plain(seen.seconds)} s; 95 % intervals in brackets",
         ["backend", "workers", "queue", "law", "mean service", "cv", "most at once"],
         [_row(row) for row in calibration.backends],
     )
@@ -35,7 +35,7 @@ def print_calibration(calibration: Calibration, terminal: Terminal) -> None:
     if way.identified:
         told.append(f"Network, connections and proxy: {milliseconds(way.overhead)} a request.")
     for fault in calibration.faults:
-        span = f"from {fault.since:.4g} s" if fault.since else "all the time"
+        span = f"from {plain(fault.since)} s" if fault.since else "all the time"
         told.append(f"{fault.backend}: {fault.kind} {span}, rate {interval(fault.rate)}.")
     for sentence in [*told, *(f"{row.why}." for row in calibration.unknown)]:
         terminal.say(sentence)
@@ -71,8 +71,8 @@ def _print_replay(calibration: Calibration, terminal: Terminal) -> None:
         "The model with the recorded arrivals, beside the recording (ms)",
         ["", *COMPARED],
         [
-            ["recorded", *(f"{1e3 * replayed.recorded[name]:.4g}" for name in COMPARED)],
-            ["replayed", *(f"{1e3 * replayed.replayed[name].value:.4g}" for name in COMPARED)],
+            ["recorded", *(plain(1e3 * replayed.recorded[name]) for name in COMPARED)],
+            ["replayed", *(plain(1e3 * replayed.replayed[name].value) for name in COMPARED)],
             ["error", *(f"{replayed.error.get(name, float('nan')):+.1%}" for name in COMPARED)],
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from lb.terminal import Terminal, counted
+from lb.terminal import Terminal, counted, plain
 from sim.analysis.statistics import FIGURES, Estimate
 from sim.fit.predict import Prediction
 from sim.fit.predict.changes import Change, Outlook
@@ -37,7 +37,7 @@ def gate_title(told: Prediction) -> str:
     """What was replayed."""
     requests = counted(f"{told.told.requests:,}", "request")
     return (
-        f"{told.told.source} replayed: {requests} in {told.told.seconds:.3g} s under "
+        f"{told.told.source} replayed: {requests} in {plain(told.told.seconds, 3)} s under "
         f"{told.told.setting.algorithm}"
     )
 

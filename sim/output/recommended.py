@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lb.terminal import Terminal, counted, listed
+from lb.terminal import Terminal, counted, listed, plain
 from sim.analysis.objectives import Answer
 from sim.analysis.statistics import Estimate
 from sim.fit.grid import shown
@@ -107,9 +107,9 @@ def told(estimate: Estimate, aim: Aim, *, steady: bool = True) -> str:
     if not math.isfinite(estimate.value):
         return "none"
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value * scale:.3g}"
+        return plain(estimate.value * scale, 3)
     low, high = estimate.low * scale, estimate.high * scale
-    return f"{estimate.value * scale:.3g} ({low:.3g} to {high:.3g})"
+    return f"{plain(estimate.value * scale, 3)} ({plain(low, 3)} to {plain(high, 3)})"
 
 
 def _figure(found: Recommendation, row: Row, aim: Aim) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lb.balancing.subset import subset
 from lb.config import Scenario, Trace
-from lb.terminal import counted, listed
+from lb.terminal import counted, listed, plain
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import Estimate
@@ -30,7 +30,7 @@ def offered(scenario: Scenario, algorithms: Sequence[str]) -> Iterator[str]:
         yield f"Offered load {load:.3g} of capacity: {rate:g} requests/s."
     else:
         yield (
-            f"{traffic.users.count} users, who would send {rate:.4g} requests/s if none waited: "
+            f"{traffic.users.count} users, who would send {plain(rate)} requests/s if none waited: "
             f"{load:.3g} of capacity."
         )
     yield from _trace(scenario)
@@ -61,11 +61,11 @@ def _trace(scenario: Scenario) -> Iterator[str]:
     count, ends = len(trace.rows.times), trace.ends
     pace = f" at {trace.scale:g} times its pace" if trace.scale != 1 else ""
     yield (
-        f"{trace.file}: {count} requests in {ends:.4g} s{pace}. It is the same in every "
+        f"{trace.file}: {count} requests in {plain(ends)} s{pace}. It is the same in every "
         "replication, so intervals say nothing of other days."
     )
     if run.duration is not None and run.duration > ends:
-        yield f"It ends the run after {ends:.4g} s, before its {run.duration:g} s are over."
+        yield f"It ends the run after {plain(ends)} s, before its {run.duration:g} s are over."
     if run.requests is not None and run.requests > count:
         yield f"It ends the run after {count} requests, before there are {run.requests}."
 
@@ -96,8 +96,9 @@ def _thrashing(scenario: Scenario) -> Iterator[str]:
     for (most, number, full), names in alike.items():
         each = f"{max(number // many, 1)}" + " of each balancer" * (many > 1)
         yield (
-            f"{listed(names, MANY)}: at most {most:.4g} requests/s, {number} at a time, and "
-            f"{full:.4g}/s with every worker busy. A max_in_flight of {each} would keep it there."
+            f"{listed(names, MANY)}: at most {plain(most)} requests/s, {number} at a time, and "
+            f"{plain(full)}/s with every worker busy. A max_in_flight of {each} would keep it "
+            "there."
         )
 
 
@@ -105,10 +106,10 @@ def _bottlenecks(scenario: Scenario) -> Iterator[str]:
     """Shared stations that serve less than the backends before them could."""
     for row, alone, after in scenario.stages():
         if row is not None and after < alone:
-            more = "without end" if alone == math.inf else f"{alone:.4g}"
+            more = "without end" if alone == math.inf else plain(alone)
             yield (
-                f"The shared station {row.name} is a bottleneck: it serves {after:.4g} requests/s, "
-                f"the backends before it {more}."
+                f"The shared station {row.name} is a bottleneck: it serves {plain(after)} "
+                f"requests/s, the backends before it {more}."
             )
     served = sum(min(alone, after) for _, alone, after in scenario.stages())
     if scenario.seen_to < served:
@@ -116,8 +117,8 @@ def _bottlenecks(scenario: Scenario) -> Iterator[str]:
         who = "The balancer's own work is a bottleneck: it sees"
         if many > 1:
             who = f"The {many} balancers' own work is a bottleneck: they see"
-        more = "without end" if served == math.inf else f"{served:.4g}"
-        yield f"{who} to {scenario.seen_to:.4g} requests/s, the backends could serve {more}."
+        more = "without end" if served == math.inf else plain(served)
+        yield f"{who} to {plain(scenario.seen_to)} requests/s, the backends could serve {more}."
 
 
 def sentences(result: Result) -> Iterator[str]:
@@ -228,7 +229,7 @@ def milliseconds(estimate: Estimate) -> str:
     )
     assert value is not None
     if low is None or high is None or not high > low:
-        return f"{value:.4g}"
+        return plain(value)
     narrow, wide = sorted((abs(value - low), abs(high - value)))
     if wide <= min(LOPSIDED * narrow, value):
         half = high - value

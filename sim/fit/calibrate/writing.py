@@ -14,6 +14,7 @@ from lb.config import Bimodal, LawTable, Scenario, Uniform, address
 from lb.config.toml import toml
 from lb.config.values import WRITTEN
 from lb.errors import ConfigError
+from lb.terminal import plain
 from lb.units import duration, seconds
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.laws import EMPIRICAL
@@ -275,7 +276,7 @@ def _head(fitted: Fitted) -> Iterator[str]:
     seen = fitted.seen
     yield f"# Made by lb calibrate {__version__} from {seen.observed.source}:"
     yield (
-        f"# {len(seen)} requests in {seen.seconds:.4g} s, "
+        f"# {len(seen)} requests in {plain(seen.seconds)} s, "
         f"{len(seen.latency)} of them answered well."
     )
     yield "# Figures in comments: the estimate, and its 95 % interval in brackets."
@@ -335,10 +336,10 @@ def _of_traffic(fitted: Fitted) -> Iterator[str]:
 def interval(it: Estimate) -> str:
     """`12.3 (11.9 to 12.8)`, or `at least 11.9`."""
     if it.low is not None and it.high is None:
-        return f"at least {it.low:.4g}"
+        return f"at least {plain(it.low)}"
     if it.low is None or it.high is None or math.isnan(it.value):
-        return f"{it.value:.4g}"
-    return f"{it.value:.4g} ({it.low:.4g} to {it.high:.4g})"
+        return plain(it.value)
+    return f"{plain(it.value)} ({plain(it.low)} to {plain(it.high)})"
 
 
 def milliseconds(it: Estimate) -> str:

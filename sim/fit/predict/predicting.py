@@ -13,6 +13,7 @@ import numpy as np
 from lb.config import Scenario
 from lb.errors import ConfigError, UsageError, nearest
 from lb.strategies import spec
+from lb.terminal import plain
 from lb.traces.observed import Observed
 from lb.traces.observing import observe
 from sim.analysis.distances import distance
@@ -103,8 +104,8 @@ class _Work:
             self._now, remarks = replayed(setting.scenario, self._seen, directory)
             remarks += cut if whole is None else [*cut, *left_out(whole)]
             remarks.append(
-                f"figures are of arrivals from {self._window.since:.3g} to "
-                f"{self._window.until:.4g} s, where start and end do not show"
+                f"figures are of arrivals from {plain(self._window.since, 3)} to "
+                f"{plain(self._window.until)} s, where start and end do not show"
             )
         else:
             self._now, since = on_its_own(setting.scenario)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lb.config import Poisson, Run, Scenario, Trace, Traffic
 from lb.system import writing
+from lb.terminal import plain
 from lb.traces.observed import UNKNOWN
 from sim.fit.sample import MOST
 from sim.fit.seen import Seen
@@ -71,7 +72,7 @@ def _in_their_place(
     else:
         there = there.at_rate(rate)
     remarks.append(
-        f"in a sample not all arrivals are there: those of the model are drawn, {rate:.4g}/s"
+        f"in a sample not all arrivals are there: those of the model are drawn, {plain(rate)}/s"
     )
     return there, remarks
 

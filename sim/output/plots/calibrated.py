@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from lb.config import ArrivalsTable, Profile, Trace
+from lb.terminal import plain
 from sim.fit.calibrate import Backend, Calibration
 from sim.fit.calibrate.laws import EMPIRICAL
 from sim.model.laws import Floats, draw_shape
@@ -215,7 +216,7 @@ def _shown(calibration: Calibration) -> list[Backend]:
 def _circumstances(calibration: Calibration) -> str:
     seen = calibration.seen
     source = shortened(seen.observed.source, 60)
-    return f"{source}: {len(seen)} requests in {seen.seconds:.4g} s"
+    return f"{source}: {len(seen)} requests in {plain(seen.seconds)} s"
 
 
 def _gaps(table: ArrivalsTable, seconds: float, number: int) -> Floats:
