@@ -79,9 +79,9 @@ def predict(
     metric: Annotated[
         str,
         typer.Option(
-            metavar="mean|p50|p95|p99",
+            metavar="mean|p50|p95|p99|failed",
             envvar="LB_METRIC",
-            help="What a gain is told by.",
+            help="What a gain is told by; failed: the share of the requests that fail.",
         ),
     ] = "p99",
     max_error: Annotated[
@@ -115,15 +115,15 @@ def predict(
     from lb.system import try_directory
     from lb.terminal import Terminal
     from lb.traces.observing import observe
-    from sim.analysis.statistics import FIGURES
+    from sim.fit.sample import METRICS
     from sim.output.predicted import FILES, write_prediction
     from sim.output.predictions import print_prediction
 
     gc.enable()
     if config is None:
         raise UsageError("give the model, -c FILE; lb calibrate makes one from a recording")
-    if metric not in FIGURES:
-        raise UsageError(f"--metric: {metric!r} is none of: {', '.join(FIGURES)}")
+    if metric not in METRICS:
+        raise UsageError(f"--metric: {metric!r} is none of: {', '.join(METRICS)}")
     bounds = bounds_of(max_error or [])
     columns = fields(field or [])
     hands = number_of_workers(workers)

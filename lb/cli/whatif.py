@@ -130,7 +130,7 @@ def whatifs(
     for flag, prefix, given in (
         ("--set", "", sets),
         ("--timeout", "timeouts.", timeouts),
-        ("--eject", "outliers.", ("enabled=false" if it == "off" else it for it in eject)),
+        ("--eject", "outliers.", _ejection(list(eject))),
     ):
         for text in given:
             name, value = pair(flag, text)
@@ -182,6 +182,12 @@ def bounds_of(given: Iterable[str]) -> dict[str, float]:
             raise UsageError(f"--max-error: {number.strip()} is not above zero")
         found |= dict.fromkeys([name] if equals else FIGURES, bound)
     return found
+
+
+def _ejection(given: list[str]) -> list[str]:
+    if "off" in given and len(given) > 1:
+        raise UsageError("--eject off: then there is nothing else to set; give off alone")
+    return ["enabled=false" if it == "off" else it for it in given]
 
 
 def _full_ever(scenario: Scenario, keys: Iterable[str]) -> bool:

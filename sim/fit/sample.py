@@ -15,6 +15,9 @@ from sim.analysis.statistics import FIGURES, QUANTILES, ordered_metrics
 from sim.fit.seen import Flags, Seen
 from sim.model.laws import Floats
 
+FAILED = "failed"
+METRICS = (*FIGURES, FAILED)
+"""What a gain may be told by: a latency, or the share of the requests that fail."""
 COLD, TAIL = 0.05, 0.05
 """Share of a recording at its start that is not judged: what was in flight before is in nobody's
 record; and at most at its end, where the replay has no later arrivals that slow others down."""

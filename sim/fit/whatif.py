@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lb.config import Scenario, Trace, changed, enlarged, reduced, struck
 from lb.errors import UsageError, nearest
@@ -70,6 +70,11 @@ class WhatIf:
     def weighs_in(self) -> bool:
         """Whether it changes weights."""
         return bool(self.weights) or any(key.endswith(".weight") for key in self.keys)
+
+    @property
+    def choice(self) -> WhatIf:
+        """What somebody may do of it."""
+        return replace(self, lost=(), rate_times=1.0)
 
     @property
     def circumstances(self) -> WhatIf:

@@ -10,6 +10,7 @@ from sim.analysis.statistics import FIGURES, Estimate
 from sim.fit.predict import Prediction
 from sim.fit.predict.changes import Change, Outlook
 from sim.fit.predict.gate import Answer, Gap
+from sim.fit.sample import FAILED
 from sim.output.words import MANY, milliseconds
 
 FEW_FALSE = 0.005
@@ -95,12 +96,10 @@ def gate_sentences(told: Prediction) -> Iterator[str]:
                 f"{told.metric}; --from FILE would hold it against a recording."
             )
         case Answer.PASSED:
-            error = gate.latency[told.metric]
-            chance = ", which may be chance" if error.chance else ""
-            yield (
-                f"The model tells what was recorded: {told.metric} within "
-                f"{abs(error.error.value):.1%}{chance}."
-            )
+            gap = gate.failed if told.metric == FAILED else gate.latency[told.metric]
+            chance = ", which may be chance" if gap is not None and gap.chance else ""
+            within = _error(gate.error(told.metric), told.metric, 1)
+            yield f"The model tells what was recorded: {told.metric} within {within}{chance}."
         case Answer.FAILED:
             yield f"Not predicted: {gate.why}. To be able to: {gate.cure}."
         case Answer.TOO_SMALL:
@@ -134,7 +133,8 @@ def change_sentences(told: Prediction) -> Iterator[str]:
         yield from _change(told, views[change.beside], change)
     best = told.best
     if best is not None:
-        yield f"Recommended: {best.outlook.name}."
+        where = f" with {best.beside}" if best.beside else ""
+        yield f"Recommended{where}: {best.choice}."
     elif told.gate.passed:
         yield _why_nothing(told)
 
@@ -144,38 +144,70 @@ def _why_nothing(told: Prediction) -> str:
         return "Nothing is recommended: who is lost and how much comes are no choices."
     if told.exit_status:
         return "Nothing of this is recommended: of no change a gain can be told for certain."
+    if told.metric != FAILED and any("fewer requests would fail" in it.why for it in told.changes):
+        return (
+            f"Nothing of this is recommended: for certain nothing of it gains at {told.metric}; "
+            "--metric failed asks how many requests fail."
+        )
     return "Nothing of this is recommended: what can be told for certain is no gain."
 
 
 def _change(told: Prediction, now: Outlook, change: Change) -> Iterator[str]:
     view, metric = change.outlook, told.metric
-    if metric not in change.changes:
+    latency, failing = _moved_latency(now, change), _moved_failures(now, change)
+    asked = failing if metric == FAILED else latency
+    if not asked:
         yield f"{now.name} -> {view.name}: {change.why}."
         return
-    before, after = now.latency[metric].expected, view.latency[metric].expected
-    relative = change.changes[metric]
     error = told.gate.error(metric)
     known = (
         "of which nobody knows the model's error"
         if math.isnan(error)
-        else (f"model error {error:.0%}")
+        else f"model error {_error(error, metric, 0)}"
     )
-    yield (
-        f"{now.name} -> {view.name}: {metric} {_ms(before.value)} -> {_interval(after)} ms, "
-        f"{relative.value * 100:+.0f} % ({_span(relative, 100, '+.0f')}), {known}: {change.why}."
-    )
-    low, high = view.latency[metric].one_run
-    more = [f"one run of this length shows {_ms(low)} to {_ms(high)} ms"]
-    if view.failed is not None and now.failed is not None:
-        worth = max(view.failed.value, now.failed.value)
-        if worth > 0:
-            more.append(f"failed {now.failed.value:.2%} -> {view.failed.value:.2%}")
+    yield f"{now.name} -> {view.name}: {asked}, {known}: {change.why}."
+    more = [latency] if metric == FAILED and latency else []
+    if metric in view.latency:
+        low, high = view.latency[metric].one_run
+        more.append(f"one run of this length shows {_ms(low)} to {_ms(high)} ms")
+        fails = [it.failed.value for it in (now, view) if it.failed is not None]
+        more += [failing] if any(fails) else []
     if view.ejections.ejected > FEW_FALSE:
         often, falsely = view.ejections
         more.append(f"{often:.2g} ejections a run, {falsely:.2g} of them false")
     if view.load >= 1:
         more.append(f"load {view.load:.2f} of capacity")
-    yield f"  {'; '.join(more)}."
+    if more:
+        yield f"  {'; '.join(more)}."
+
+
+def _moved_latency(now: Outlook, change: Change) -> str:
+    """`p99 412 -> 233 (215 to 251) ms, -43 % (-48 to -37)`; p99 where failures are asked for."""
+    metric = "p99" if change.metric == FAILED else change.metric
+    if metric not in change.changes:
+        return ""
+    relative = change.changes[metric]
+    before, after = now.latency[metric].expected, change.outlook.latency[metric].expected
+    return (
+        f"{metric} {_ms(before.value)} -> {_interval(after)} ms, "
+        f"{relative.value * 100:+.0f} % ({_span(relative, 100, '+.0f')})"
+    )
+
+
+def _moved_failures(now: Outlook, change: Change) -> str:
+    """`failed 5.12 -> 0.10 (0.05 to 0.16) %, -5.0 points (-5.3 to -4.7)`."""
+    moved, before, after = change.failed, now.failed, change.outlook.failed
+    if moved is None or before is None or after is None:
+        return ""
+    return (
+        f"failed {before.value * 100:.2f} -> {after.value * 100:.2f} ({_span(after, 100, '.2f')}) "
+        f"%, {moved.value * 100:+.2f} points ({_span(moved, 100, '+.2f')})"
+    )
+
+
+def _error(error: float, metric: str, digits: int) -> str:
+    """Of the model, as a share, or of failures in points."""
+    return f"{error * 100:.2f} points" if metric == FAILED else f"{error:.{digits}%}"
 
 
 def _ms(seconds: float) -> str:

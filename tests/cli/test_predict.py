@@ -164,6 +164,7 @@ def test_it_fits_a_terminal() -> None:
         (("--field", "ended"), 2, "--field ended: write NAME=COLUMN, such as ended=ts"),
         (("--set", "queue.limt=4"), 2, "queue.limt: unknown key; did you mean 'limit'?"),
         (("--set", "algorithm=p2c"), 2, "--set algorithm: give -a NAME"),
+        (("--eject", "off", "--eject", "eject=5s"), 2, "--eject off: then there is nothing else"),
         (("--timeout", "attemt=1s"), 2, "attemt: unknown key; did you mean 'attempt'?"),
         (
             ("--queue", "10"),

@@ -13,13 +13,13 @@ import numpy as np
 from sim.analysis.forecast import level_of_each
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import FIGURES, Estimate
-from sim.fit.doubt import Bias, Spread, logs, quantile, spread
+from sim.fit.doubt import Bias, logs, quantile
+from sim.fit.predict.failures import WORSE, Moved, error_of_its_own, failed, less_or_more, moved
 from sim.fit.predict.gate import Gate
 from sim.fit.predict.runs import Plan, Ran, Setting
+from sim.fit.sample import FAILED
 
 LEVEL = 0.95
-WORSE = 0.001
-"""More failed requests than that, as a share of all, are no gain."""
 NOTHING = "it changes nothing"
 HOPELESS = 400.0
 """Times as long that nobody would record."""
@@ -69,6 +69,12 @@ class Outlook:
     overload: str = ""
     """Why there are no figures."""
 
+    def told(self, metric: str) -> tuple[float, float]:
+        """To be ranked by: less is better, and of equal ones the p99."""
+        latency = {name: it.expected.value for name, it in self.latency.items()}
+        assert self.failed is not None
+        return self.failed.value if metric == FAILED else latency[metric], latency["p99"]
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -93,6 +99,8 @@ class Change:
     setting."""
     changes: Mapping[str, Estimate] = field(default_factory=dict)
     """Relative, by figure: -0.4 is 40 % less."""
+    failed: Estimate | None = None
+    """How many more requests fail, as a share of all."""
     family: Estimate | None = None
     """That of `metric`, its interval as wide as all changes of the prediction together make it."""
     distinguishable: bool = False
@@ -102,13 +110,15 @@ class Change:
     worse, or cannot be carried."""
     recommended: bool = False
     why: str = ""
+    choice: str = ""
+    """What somebody would do of it, in words."""
     circumstance: bool = False
     """Whether nobody chooses it: how much traffic there is, or who is lost."""
 
     @property
     def gain(self) -> Estimate | None:
-        """How much less `metric` becomes, relative."""
-        change = self.changes.get(self.metric)
+        """How much less `metric` becomes, relative, or the share of the requests that fail."""
+        change = self.failed if self.metric == FAILED else self.changes.get(self.metric)
         if change is None or change.low is None or change.high is None:
             return None
         return Estimate(-change.value, -change.high, -change.low)
@@ -120,6 +130,7 @@ class Change:
             **self.outlook.as_dict(),
             "beside": self.beside or None,
             "relative": {name: it.as_dict() for name, it in self.changes.items()} or None,
+            "failed_change": None if self.failed is None else self.failed.as_dict(),
             "gain": None if gain is None else {"metric": self.metric, **(gain.as_dict() or {})},
             "distinguishable": self.distinguishable,
             "recommended": self.recommended,
@@ -128,7 +139,7 @@ class Change:
 
 
 def outlook(
-    plan: Plan, setting: Setting, name: str, load: float, biases: Mapping[str, Bias]
+    plan: Plan, setting: Setting, name: str, load: float, biases: Mapping[str, Bias], gate: Gate
 ) -> Outlook:
     """Of a setting that has been simulated; the first of `plan` is the current one."""
     rows = setting.scenario.backends
@@ -153,6 +164,7 @@ def outlook(
     shares = {
         row.label: _share(plan, setting, partial(_share_of, at)) for at, row in enumerate(rows)
     }
+    before, share = (float(it.of(failed).mean()) for it in (plan.settings[0], setting))
     ejected = [tuple(map(sum, zip(*run.ejected, strict=True))) for run in setting.runs]
     often, falsely = np.mean(ejected, axis=0).tolist()
     return Outlook(
@@ -160,7 +172,7 @@ def outlook(
         load,
         latency,
         shares,
-        _share(plan, setting, lambda run: run.sample.lost),
+        _share(plan, setting, failed, error_of_its_own(gate, before, share)),
         Ejections(often, falsely),
     )
 
@@ -185,35 +197,54 @@ def compared(
     family: int,
 ) -> Change:
     """`other`, whose outlook is `view`, beside the current setting; `family`: of how many."""
-    changes, spreads, centres, owns = {}, {}, {}, {}
+    moves = {FAILED: moved(plan, now, other, gate)}
     for figure in FIGURES:
         a, b = now.figure(figure), other.figure(figure)
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             continue
-        runs = logs(b) - logs(a)
-        doubt = spreads[figure] = plan.spread(other, _log(figure), now)
         value, own = _known(plan, other, figure, biases[figure])
         before, _ = _known(plan, now, figure, biases[figure])
-        owns[figure] = own
-        centre = centres[figure] = float(runs.mean()) + value - before
-        low, high, _, _ = doubt.interval(centre, own, LEVEL, len(runs))
-        changes[figure] = Estimate(math.expm1(centre), math.expm1(low), math.expm1(high))
-    if metric not in changes:
-        return Change(view, metric, "", changes, told=True, why="no request succeeds")
-    centre, own = centres[metric], owns[metric]
-    n = len(now.runs)
-    low, high, *_ = spreads[metric].interval(centre, own, level_of_each(family), n)
-    whole = Estimate(math.expm1(centre), math.expm1(low), math.expm1(high))
-    apart = low > 0 or high < 0
-    takes = "" if apart else _takes(plan, now, other, metric, centre, spreads[metric], own)
-    why = _why(view, whole, apart, centre, spreads[metric], takes, gate, metric)
-    lost = _more_lost(plan, now, other)
-    better = gate.passed and high < 0 and -whole.value > _own(gate, metric)
-    told_of = better or (gate.passed and low > 0)
-    if lost and gate.passed:  # whatever becomes of the latency of the others
-        worse = apart and whole.value > 0
-        told_of, better, why = True, False, f"{why}; {lost}" if worse else lost
-    return Change(view, metric, "", changes, whole, apart, told_of, better, why)
+        centre = float((logs(b) - logs(a)).mean()) + value - before
+        moves[figure] = Moved(centre, plan.spread(other, _log(figure), now), own, len(now.runs))
+    changes = {name: it.at(LEVEL) for name, it in moves.items()}
+    failed = changes.pop(FAILED)
+    relative = {name: _relative(it) for name, it in changes.items()}
+    found = Change(view, metric, "", relative, failed)
+    if metric not in moves or len(moves) == 1:
+        return replace(found, told=True, why="no request succeeds")
+    mine = moves[metric]
+    whole = mine.at(level_of_each(family))
+    whole = whole if metric == FAILED else _relative(whole)
+    apart = surely(whole) != 0
+    own = _own(gate, metric)
+    takes = "" if apart else _takes(plan, now, other, metric, mine)
+    return replace(
+        found,
+        family=whole,
+        distinguishable=apart,
+        told=gate.passed and (surely(whole) > 0 or (apart and -whole.value > own)),
+        recommended=gate.passed and surely(whole) < 0 and -whole.value > own,
+        why=_why(whole, mine, takes, gate, metric, less_or_more(now, other)),
+    )
+
+
+def with_the_rest(change: Change, now: Setting, other: Setting, gate: Gate) -> Change:
+    """`change` with what else becomes of requests, which may matter more than what was asked."""
+    failed, why, slower = change.failed, change.why, change.changes.get("p99")
+    if failed is None or not gate.passed:
+        return change
+    if change.metric == FAILED:
+        if change.recommended and slower is not None and surely(slower) > 0:
+            why = f"{why}; p99 would be {slower.value:.0%} higher"
+        return replace(change, why=why)
+    counted = less_or_more(now, other)
+    if surely(failed) > 0 and failed.value > WORSE:  # whatever becomes of the latency of the others
+        worse = change.family is not None and surely(change.family) > 0
+        why = f"{why}; {counted}" if worse else counted
+        return replace(change, told=True, recommended=False, why=why)
+    if surely(failed) < 0 and -failed.value > max(WORSE, _own(gate, FAILED)):
+        return replace(change, told=True, why=f"{why}; {counted}")
+    return change
 
 
 def rescued(change: Change, gate: Gate) -> Change:
@@ -221,6 +252,7 @@ def rescued(change: Change, gate: Gate) -> Change:
     return replace(
         change,
         changes={},
+        failed=None,
         distinguishable=True,
         told=gate.passed,
         recommended=gate.passed,
@@ -233,45 +265,35 @@ def _own(gate: Gate, metric: str) -> float:
     return 0.0 if math.isnan(error) else error
 
 
-def _why(
-    view: Outlook,
-    whole: Estimate,
-    apart: bool,
-    centre: float,
-    doubt: Spread,
-    takes: str,
-    gate: Gate,
-    metric: str,
-) -> str:
+def _why(whole: Estimate, mine: Moved, takes: str, gate: Gate, metric: str, counted: str) -> str:
+    own, gain = _own(gate, metric), -whole.value
     if not gate.passed:
         return gate.why
-    if not apart and not centre and not doubt.chance:
-        return NOTHING
-    if not apart:
+    if not surely(whole) and not mine.centre and not mine.doubt.chance:
+        return "as many requests would fail" if metric == FAILED else NOTHING
+    if not surely(whole):
         return f"cannot be told from no change; {takes}"
-    if whole.value > 0:
-        return f"{metric} would be higher"
-    if -whole.value <= _own(gate, metric):
-        return (
-            f"a gain of {-whole.value:.1%} is less than the model's own error of "
-            f"{_own(gate, metric):.1%}"
-        )
-    return f"{metric} would be lower"
+    if 0 < gain <= own:
+        told = (f"{it * 100:.2g} points" if metric == FAILED else f"{it:.1%}" for it in (gain, own))
+        return "a gain of {} is less than the model's own error of {}".format(*told)
+    if metric == FAILED:
+        return counted
+    return f"{metric} would be {'lower' if gain > 0 else 'higher'}"
 
 
-def _takes(
-    plan: Plan, now: Setting, other: Setting, metric: str, centre: float, doubt: Spread, own: float
-) -> str:
+def _takes(plan: Plan, now: Setting, other: Setting, metric: str, mine: Moved) -> str:
     """What would tell the change from none: longer recordings narrow what they decide alone."""
+    centre, doubt = mine.centre, mine.doubt
     toward = doubt.unknown[1] if centre < 0 else -doubt.unknown[0]
     away = abs(centre) - toward
-    z = quantile(LEVEL, len(now.runs))
-    fixed, shrinks = own, doubt.chance + max(doubt.parameters)
+    z = quantile(LEVEL, mine.runs)
+    fixed, shrinks = mine.own, doubt.chance + max(doubt.parameters)
     left = (away / z) ** 2 - fixed
     times = shrinks / left if left > 0 else math.inf
     least = z * math.sqrt(max(fixed, shrinks))
     if toward and (away <= 0 or (times > HOPELESS and toward > least)):
-        what = plan.hangs_on(other, _log(metric), now, -math.copysign(1.0, centre))
+        told = failed if metric == FAILED else _log(metric)
+        what = plan.hangs_on(other, told, now, -math.copysign(1.0, centre))
         return f"it hangs on what could not be identified: {what}"
     if times > HOPELESS and fixed > shrinks:
         return "it is smaller than a model can be trusted"
@@ -280,15 +302,18 @@ def _takes(
     return f"a recording {times_as_many(times)} times as long would tell"
 
 
-def _more_lost(plan: Plan, now: Setting, other: Setting) -> str:
-    """Why it is no gain, where more requests fail."""
-    runs = other.of(lambda run: run.sample.lost) - now.of(lambda run: run.sample.lost)
-    doubt = spread(runs, (0.0, 0.0))
-    low, *_ = doubt.interval(float(runs.mean()), 0.0, LEVEL, len(runs))
-    if low <= 0 or float(runs.mean()) <= WORSE:
-        return ""
-    before, after = (float(it.of(lambda run: run.sample.lost).mean()) for it in (now, other))
-    return f"more requests would fail, {after:.2%} in place of {before:.2%}"
+def surely(it: Estimate) -> int:
+    """1 where it is above zero with its whole interval, -1 below, 0 where that cannot be told."""
+    if it.low is None or it.high is None:
+        return 0
+    return (it.low > 0) - (it.high < 0)
+
+
+def _relative(it: Estimate) -> Estimate:
+    """Of logarithms."""
+    assert it.low is not None
+    assert it.high is not None
+    return Estimate(math.expm1(it.value), math.expm1(it.low), math.expm1(it.high))
 
 
 def _log(figure: str) -> Callable[[Ran], float]:
@@ -299,9 +324,11 @@ def _share_of(place: int, run: Ran) -> float:
     return float(run.sample.shares[place])
 
 
-def _share(plan: Plan, setting: Setting, told: Callable[[Ran], float]) -> Estimate:
+def _share(
+    plan: Plan, setting: Setting, told: Callable[[Ran], float], own: float = 0.0
+) -> Estimate:
     runs = setting.of(told)
     doubt = plan.spread(setting, told)
     centre = float(runs.mean())
-    low, high, _, _ = doubt.interval(centre, 0.0, LEVEL, len(runs))
+    low, high, _, _ = doubt.interval(centre, own**2, LEVEL, len(runs))
     return Estimate(centre, max(low, 0.0), min(high, 1.0))

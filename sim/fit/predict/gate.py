@@ -15,13 +15,13 @@ from sim.analysis.forecast import forecast, level_of_each
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import FIGURES, Estimate, finite
 from sim.fit.doubt import logs
-from sim.fit.sample import Sample, fewest
+from sim.fit.sample import FAILED, Sample, fewest
 from sim.model.laws import Floats
 
 BOUNDS = {"mean": 0.15, "p50": 0.15, "p95": 0.20, "p99": 0.25}
 """Relative errors beyond which a model is not to be believed, where no other bound is asked for:
 what chance alone makes of a minute at 100 requests per second and a load of 0.8."""
-SHARE, FAILED = 0.05, 0.02
+SHARE, LOST = 0.05, 0.02
 """The same of a backend's share of the answers and of the share of failed requests, in points."""
 LEVEL = 0.95
 ROUNDING = 1e-9
@@ -96,7 +96,9 @@ class Gate:
         return self.answer is Answer.PASSED
 
     def error(self, figure: str) -> float:
-        """Of the model, without its sign; NaN where nobody knows it."""
+        """Of the model, without its sign, and of `FAILED` in points; NaN where nobody knows it."""
+        if figure == FAILED:
+            return math.nan if self.failed is None else abs(self.failed.error.value)
         if figure in self.latency:
             return abs(self.latency[figure].error.value)
         return abs(self.declared.get(figure, math.nan))
@@ -139,7 +141,7 @@ def judged(
         for at, name in enumerate(names):
             each = np.array([one.shares[at] for one in replays])
             shares[name] = _points(float(seen.shares[at]), each, SHARE, level)
-    lost = _points(seen.lost, np.array([one.lost for one in replays]), FAILED, level)
+    lost = _points(seen.lost, np.array([one.lost for one in replays]), LOST, level)
     answer, why, needed = _verdict(metric, seen, latency, shares, lost, seconds, cure)
     return Gate(answer, why, needed, latency, shares, lost, distance)
 
@@ -206,7 +208,7 @@ def _verdict(
     seconds: float,
     cure: str,
 ) -> tuple[Answer, str, str]:
-    asked = latency[metric]
+    asked = lost if metric == FAILED else latency[metric]
     if asked.needs:
         enough = [name for name in FIGURES if not latency[name].needs]
         have = len(seen.latency)
@@ -233,7 +235,7 @@ def _verdict(
         cure = _record(seconds, _longer(asked))
         return (
             Answer.TOO_SMALL,
-            f"{why} {metric}: {_percent(asked.error)}",
+            f"{why} {metric}: {_in_points(asked) if metric == FAILED else _percent(asked.error)}",
             f"{cure}, or ask for a figure that varies less, such as --metric mean",
         )
     return Answer.PASSED, "", ""

@@ -90,5 +90,5 @@ def cure(scenario: Scenario, seen: Observed, metric: str) -> str:
 
 def _told_it(made: Calibration, metric: str) -> bool:
     """Whether by its own words it was near enough when it was made."""
-    error = None if made.error is None else getattr(made.error, metric)
+    error = None if made.error is None else getattr(made.error, metric, None)
     return error is not None and abs(error) <= BOUNDS[metric]

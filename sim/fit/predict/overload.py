@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lb.config import Scenario
+from lb.config import Errors, FaultTable, Scenario
 from lb.errors import UsageError
 from sim.fit.predict.runs import Ran, Setting
 from sim.fit.unidentified import CURE, at, in_words, lightest, unknowns
@@ -50,7 +51,7 @@ def overloaded(asked: WhatIf, now: Scenario, other: Setting, before: Setting) ->
     """A backend that is sent more than it can serve, where nobody is now (`before`); None where
     there is none.
     """
-    if other.scenario.faults:  # what is sent while one is lost does not last
+    if any(map(partial(_passes, other.scenario.length), other.scenario.faults)):
         return None
     there_before = {row.address for row, load in _loads(before.scenario, before.runs) if load >= 1}
     for place, (row, load) in enumerate(_loads(other.scenario, other.runs)):
@@ -65,6 +66,11 @@ def overloaded(asked: WhatIf, now: Scenario, other: Setting, before: Setting) ->
         why = f"{row.label} is sent {load:.2f} of what it can serve: its line grows as long as it "
         return Load(load, why + "lasts")
     return None
+
+
+def _passes(length: float, fault: FaultTable) -> bool:
+    """Whether what is sent meanwhile, or can be served, is not so all the time."""
+    return not isinstance(fault, Errors) and (fault.since > 0 or fault.until < length)
 
 
 def _hangs(now: Scenario, keys: dict[str, object], least: float) -> str:

@@ -22,20 +22,30 @@ from sim.crew import Crew, Workers
 from sim.fit import doubt
 from sim.fit.doubt import Bias
 from sim.fit.predict import origin
-from sim.fit.predict.changes import NOTHING, Change, Outlook, compared, outlook, rescued
+from sim.fit.predict.changes import (
+    NOTHING,
+    Change,
+    Outlook,
+    compared,
+    outlook,
+    rescued,
+    with_the_rest,
+)
 from sim.fit.predict.current import Current, current, placed
 from sim.fit.predict.gate import Answer, Gate, by_the_file, judged
 from sim.fit.predict.overload import Load, offered, overloaded
 from sim.fit.predict.prediction import Prediction, Told
 from sim.fit.predict.replayed import on_its_own, replayed
 from sim.fit.predict.runs import Plan, Setting
-from sim.fit.sample import MOST, Sample, Window, measured, window_of
+from sim.fit.sample import METRICS, MOST, Sample, Window, measured, window_of
 from sim.fit.seen import Seen
 from sim.fit.stood import awake, left_out, steady
 from sim.fit.whatif import WhatIf
 
 REPLICATIONS, FEWEST = 40, 10
 """Of each setting, and of long ones."""
+LEAST = 2
+"""Replications that differ from each other."""
 MANY = 3_000_000
 """Requests of a setting beyond which replications are fewer."""
 
@@ -55,10 +65,10 @@ def predict(
 
     `seen` is a recording of the current setting, or a file that holds one (`lb.traces.observing`
     says which), that the model has to tell first; without one the file's own [calibration] says how
-    far it is off. `metric`: mean, p50, p95 or p99, what a gain is told by. `max_error`: relative
-    errors by figure from which the model is not believed. All settings see the same requests.
-    `workers`: see `simulate`. `on_replication` is called after each
-    replication with how many there will be, as far as is known.
+    far it is off. `metric`: mean, p50, p95, p99 or failed, what a gain is told by. `max_error`:
+    relative errors by figure from which the model is not believed. All settings see the same
+    requests. `workers`: see `simulate`. `on_replication` is called after each replication with how
+    many there will be, as far as is known.
 
     >>> from sim import Scenario, predict
     >>> told = predict(Scenario.load("lb.toml"), ["p2c"])
@@ -67,8 +77,10 @@ def predict(
     Raises ConfigError for a scenario without models or traffic, and for another's recording;
     UsageError for changes that cannot be made, and WorkerDied.
     """
-    if metric not in FIGURES:
-        raise UsageError(f"no figure {metric!r} to predict by; {nearest(metric, FIGURES)}")
+    if metric not in METRICS:
+        raise UsageError(f"no figure {metric!r} to predict by; {nearest(metric, METRICS)}")
+    if replications is not None and replications < LEAST:
+        raise UsageError(f"replications: {replications} says nothing of chance; give 2 at least")
     asked = [WhatIf(it) if isinstance(it, str) else it for it in changes]
     for it in asked:
         if asked.count(it) > 1:
@@ -135,7 +147,7 @@ class _Work:
             min(len(seen), MOST) if seen is not None else int(self._now.length * self._now.rate)
         )
         most = max(FEWEST, min(REPLICATIONS, MANY // max(length, 1)))
-        self._replications = most if replications is None else max(replications, 2)
+        self._replications = most if replications is None else replications
 
     def _check(self) -> None:
         """Raise what is wrong with a setting before anything is simulated."""
@@ -168,7 +180,7 @@ class _Work:
         plan.settings[0].runs, plan.settings[0].known = now.runs, True
         plan.run(crew, _counted(on_replication, len(plan.tasks()) + self._replications))
         current_view = outlook(
-            plan, plan.settings[0], self._setting.algorithm, self._now.utilisation, biases
+            plan, plan.settings[0], self._setting.algorithm, self._now.utilisation, biases, gate
         )
         simulated = dict(zip(map(str, fine), plan.settings[1:], strict=True))
         changes: list[Change] = []
@@ -186,14 +198,15 @@ class _Work:
                     unsure.add(str(it))
                 change = self._overloaded(it, load, gate)
             else:
-                view = outlook(plan, other, str(it), load.offered, biases)
+                view = outlook(plan, other, str(it), load.offered, biases, gate)
                 beside = simulated.get(base, plan.settings[0])
                 change = compared(plan, beside, other, view, self._metric, biases, gate, len(fine))
+                change = with_the_rest(change, beside, other, gate)
                 lost = next((one for one in changes if one.outlook.name == base), None)
                 if lost is not None and lost.outlook.overload:
                     change = rescued(change, gate)
                 change = _meant(it, change, other, gate)
-            changes.append(replace(change, beside=base))
+            changes.append(replace(change, beside=base, choice=str(it.choice)))
         return self._prediction(
             gate, current_view, changes, seen, {"": plan.settings[0], **simulated}
         )

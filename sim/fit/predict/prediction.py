@@ -74,11 +74,9 @@ class Prediction:
 
     @property
     def best(self) -> Change | None:
-        """The recommended change with the least of `metric`."""
+        """The recommended change with the least of `metric`, and of those the least p99."""
         fine = [it for it in self.changes if it.recommended]
-        return min(
-            fine, key=lambda it: it.outlook.latency[self.metric].expected.value, default=None
-        )
+        return min(fine, key=lambda it: it.outlook.told(self.metric), default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """The object of `lb predict --json`, schema 1."""

@@ -102,7 +102,7 @@ def gains(told: Prediction) -> Figure:
 
 def _verdict(told: Prediction) -> str:
     if told.best is not None:
-        return f"Recommended: {told.best.outlook.name}; 95 % intervals"
+        return f"Recommended: {told.best.choice}; 95 % intervals"
     if told.gate.passed and told.changes:
         return "None of the changes is recommended; 95 % intervals"
     return "What would be, with 95 % intervals"
