@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sim.output.documents import write_json
-from sim.output.fidelity import markdown
+from sim.output.fidelity import all_runs, notes, summary
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "fidelity.json"
@@ -33,16 +32,17 @@ def stored() -> dict[str, Any]:
 def store(studies: Sequence[dict[str, Any]]) -> None:
     """Keep the studies; those of other targets stay as they are."""
     found = stored() | {one["target"]: _short(one) for one in studies}
-    write_json(found, FIGURES)
+    FIGURES.write_text(_text(found), encoding="utf-8")
 
 
 def written(studies: dict[str, Any]) -> str:
-    """All of them, in Markdown."""
-    parts = [
-        f"**{name}**\n\n{markdown(studies[target])}"
-        for target, name in NAMES.items()
-        if target in studies
-    ]
+    """All of them, in Markdown: medians, and what there is to say; of lb every run."""
+    named = {name: studies[target] for target, name in NAMES.items() if target in studies}
+    parts = [summary(named)] if named else []
+    for name, one in named.items():
+        parts.append(f"**{name}**\n\n{notes(one)}")
+        if one["target"] == "lb":
+            parts.append(all_runs(one))
     return "\n".join(parts)
 
 
@@ -54,6 +54,16 @@ def rewrite() -> None:
     if not end:
         sys.exit(f"{README.name} has no place for it: {BEGIN.strip()} ... {END.strip()}")
     README.write_text(before + begin + written(stored()) + end + after, encoding="utf-8")
+
+
+def _text(studies: dict[str, Any]) -> str:
+    """As JSON, every run in a line of its own: there are many, and each has dozens of figures."""
+    parts = []
+    for target, study in studies.items():
+        rest = json.dumps({key: value for key, value in study.items() if key != "runs"}, indent=1)
+        runs = ",\n".join(map(json.dumps, study["runs"]))
+        parts.append(f'"{target}": {rest[:-2]},\n "runs": [\n{runs}\n ]\n}}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _short(value: Any) -> Any:

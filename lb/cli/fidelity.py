@@ -67,7 +67,7 @@ def fidelity(
     """
     from lb.system import try_directory
     from lb.terminal import Terminal, counted
-    from sim.fidelity.cases import cases, left_out
+    from sim.fidelity.cases import cases
     from sim.fidelity.study import FILE, RESULT, opened
     from sim.live.balancers import program
     from sim.output.fidelity import print_study, write_study
@@ -82,7 +82,7 @@ def fidelity(
     if target != "lb":
         program(target)
     try_directory(out, (FILE, RESULT))
-    study = opened(made, out, left_out(target, scenario or ()))
+    study = opened(made, out)
     left = len(study.missing)
     if done := len(made) - left:
         terminal.say(f"{done} of {counted(len(made), 'run')} are in {out / FILE} already.")

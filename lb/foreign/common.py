@@ -32,8 +32,8 @@ def algorithm(file: Scenario, found: Chosen, lacks: Lacks) -> None:
     if found.lost:
         why = f"{file.algorithm.name} is not known; {found.method or 'the default'} is nearest"
         lacks.add(place, f"{why}: {found.lost}")
-    elif found.match.differs:
-        lacks.add(place, found.match.differs)
+    elif differs := found.match.differs or found.instead:
+        lacks.add(place, differs)
     if not found.match.weighs:
         for number, row in enumerate(file.backends):
             if row.weight != file.backends[0].weight:

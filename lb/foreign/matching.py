@@ -40,13 +40,12 @@ class Match:
 
 RING16 = "shares are those of points on a ring, within some per cent of the weights"
 LEFT = "there is none that looks at latencies"
+ORDER = "another order within a period, the same shares"
 TIES = "ties go to whoever was there first, and an idle one comes before all others"
 
 HAPROXY: Mapping[str, Match] = {
     "round_robin": Match("roundrobin", "round_robin", weighs=False),
-    "weighted_round_robin": Match(
-        "roundrobin", "weighted_round_robin", "another order within a period, the same shares"
-    ),
+    "weighted_round_robin": Match("roundrobin", "weighted_round_robin:sequence=fwrr"),
     "random": Match("random(1)", "random", RING16, weighs=False, fine=True),
     "weighted_random": Match("random(1)", "weighted_random", RING16, fine=True),
     "least_connections": Match("leastconn", "least_connections", TIES),
@@ -76,7 +75,9 @@ HAPROXY: Mapping[str, Match] = {
         "leastconn", "least_connections", TIES, "reports of backends are not heard"
     ),
     "weighted_feedback": Match(
-        "roundrobin", "weighted_round_robin", lost="reports of backends do not change weights"
+        "roundrobin",
+        "weighted_round_robin:sequence=fwrr",
+        lost="reports of backends do not change weights",
     ),
 }
 """`balance ...`, of HAProxy 2.6 and later."""
@@ -119,9 +120,7 @@ NGINX: Mapping[str, Match] = {
 
 ENVOY: Mapping[str, Match] = {
     "round_robin": Match("ROUND_ROBIN", "round_robin", weighs=False),
-    "weighted_round_robin": Match(
-        "ROUND_ROBIN", "weighted_round_robin", "another order within a period, the same shares"
-    ),
+    "weighted_round_robin": Match("ROUND_ROBIN", "weighted_round_robin", ORDER),
     "random": Match("RANDOM", "random", weighs=False),
     "weighted_random": Match("MAGLEV", "weighted_random", "a table without a key: drawn"),
     "least_connections": Match(
@@ -167,6 +166,10 @@ ENVOY: Mapping[str, Match] = {
 }
 """`lb_policy` of a cluster, and what goes with it."""
 
+SEQUENCES: Mapping[str, Mapping[object, Match]] = {
+    "haproxy": {"static": Match("static-rr", "weighted_round_robin:sequence=static")},
+}
+"""By the `sequence` of weighted_round_robin, where one of theirs has it."""
 KINDS: Mapping[str, Mapping[str, Match]] = {"haproxy": HAPROXY, "nginx": NGINX, "envoy": ENVOY}
 FALLBACK = "round_robin"
 """For algorithms of plug-ins."""
@@ -183,6 +186,15 @@ class Chosen:
     settings: Mapping[str, object]
     """Of the algorithm asked for."""
 
+    @property
+    def instead(self) -> str:
+        """What is otherwise than asked for where `ours` is what theirs is."""
+        asked = self.settings.get("sequence")
+        name, settings = parse(self.ours)
+        if asked is None or name != "weighted_round_robin":
+            return ""
+        return "" if settings.get("sequence", "smooth") == asked else ORDER
+
 
 def chosen(kind: str, algorithm: Algorithm) -> Chosen:
     """The nearest of `kind`; where clients stick, that of the algorithm that places newcomers."""
@@ -193,7 +205,8 @@ def chosen(kind: str, algorithm: Algorithm) -> Chosen:
     if row.nests:
         name, inner = parse(str(settings.get("inner", FALLBACK)))
         return chosen(kind, Algorithm(name=name, **inner))
-    match = KINDS[kind].get(algorithm.name)
+    match = SEQUENCES.get(kind, {}).get(settings.get("sequence"))
+    match = match or KINDS[kind].get(algorithm.name)
     lost = ""
     if match is None:
         match, lost = KINDS[kind][FALLBACK], f"{algorithm.name} is a plug-in; backends take turns"

@@ -70,6 +70,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "deadlines",
         "earliest_deadline",
         "estimates",
+        "fast_weighted",
         "foreign",
         "heedless",
         "ketama",
@@ -78,6 +79,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "ring",
         "sampling",
         "tournament",
+        "turn_map",
         "turns",
     ),
     "sim/engine": (

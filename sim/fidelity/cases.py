@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lb import __version__
 from lb.config import Algorithm, Scenario
@@ -16,6 +16,7 @@ from lb.foreign import export
 from lb.foreign.matching import KINDS, chosen
 from lb.native.running import ROOT
 from lb.strategies import parse, spec
+from sim.live.kinds import Kind
 from sim.live.system import relocated, rooted
 
 SCENARIOS = {
@@ -40,6 +41,13 @@ QUICK_ALGORITHMS = 2
 """Of each scenario, in turn: every algorithm is tried on five of the thirteen."""
 
 
+class Otherwise(NamedTuple):
+    """How a scenario is set up where a balancer has no equal of it as it is, live and on paper."""
+
+    tables: Mapping[str, Mapping[str, Any]]
+    why: str
+
+
 @dataclass(frozen=True)
 class Target:
     """One kind of balancer, as it is and as it is modelled."""
@@ -49,8 +57,10 @@ class Target:
     """What they are called in a table, and which of ours is exported for it."""
     model: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is modelled in another way than its file says, by table: the nearest of our settings."""
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """Scenarios that have no equal there, and why."""
+    otherwise: Mapping[str, Otherwise] = field(default_factory=dict)
+    """Scenarios that have no equal there as they are."""
+    refuses: Kind = Kind.REFUSED
+    """What a client has where all backends are at their limits."""
 
 
 OURS = ("weighted_round_robin", "least_connections", "p2c", "peak_ewma", "consistent_hash")
@@ -62,15 +72,18 @@ TARGETS = {
             "haproxy",
             {
                 "roundrobin": "weighted_round_robin",
-                "static-rr": "weighted_round_robin",
+                "static-rr": "weighted_round_robin:sequence=static",
                 "leastconn": "least_connections",
                 "random(2)": "p2c",
             },
             # Whom its errors have marked down is back after two checks that are a second apart.
             model={"outliers": {"failure_rate": None, "eject": 2.0, "max_eject": 2.0}},
-            left_out={
-                "overload": "its line never turns round, queue.discipline: hardly anybody is "
-                "answered in time",
+            otherwise={
+                "overload": Otherwise(
+                    {"queue": {"discipline": "fifo", "timeout": 0.1}},
+                    "its line never turns round (queue.discipline): whoever has waited 100 ms is "
+                    "refused, or hardly anybody would be answered in time",
+                ),
             },
         ),
         Target(
@@ -85,10 +98,14 @@ TARGETS = {
                 "health": {"enabled": False},
                 "outliers": {"counts": ("connect", "reset", "timeout"), "failure_rate": None},
             },
-            left_out={
-                "flash_crowd": "nobody waits in line: queue.limit",
-                "overload": "nobody waits in line: queue.limit",
-            },
+            otherwise=dict.fromkeys(
+                ("flash_crowd", "overload"),
+                Otherwise(
+                    {"queue": {"limit": 0}},
+                    "nobody waits in line (queue.limit): it answers 502 as soon as all are full",
+                ),
+            ),
+            refuses=Kind.RESET,
         ),
     )
 }
@@ -123,15 +140,14 @@ class Case:
         """The scenario on ports that are free at the moment, as the live run has it."""
         file = Scenario.parse(relocated(rooted(self.text, self.file.parent)), str(self.file))
         run = {"duration": self.seconds, "requests": None, "seed": self.seed}
-        changes: dict[str, Any] = {
-            "run": file.run.model_copy(update=run),
-            "algorithm": file.chosen(self.ours),
-        }
+        tables: dict[str, Mapping[str, Any]] = {"run": run}
         if self.target.name != "lb":
             # Another one would pass the question on, as a request like any other.
-            silent = {"stats_path": "", "health_path": ""}
-            changes["server"] = file.server.model_copy(update=silent)
-        return file.model_copy(update=changes)
+            tables["server"] = {"stats_path": "", "health_path": ""}
+        if self.name in self.target.otherwise:
+            tables |= self.target.otherwise[self.name].tables
+        changes = _changed(file, tables)
+        return file.model_copy(update={**changes, "algorithm": file.chosen(self.ours)})
 
     @property
     def ours(self) -> str:
@@ -145,10 +161,7 @@ class Case:
         """
         if self.target.name == "lb":
             return placed, ""
-        changes: dict[str, Any] = {
-            table: getattr(placed, table).model_copy(update=update)
-            for table, update in self.target.model.items()
-        }
+        changes = _changed(placed, self.target.model)
         exported = export(placed, self.target.name)
         changes["algorithm"] = Algorithm.of(exported.algorithm)
         return placed.model_copy(update=changes), exported.differs
@@ -165,31 +178,24 @@ def cases(
 ) -> list[Case]:
     """Those of a study, scenario by scenario. Raises UsageError and ConfigError.
 
-    `scenarios`: names of shipped ones, or files; all thirteen unless given, without those that the
-    target has no equal for. `quick`: shorter, and without `algorithms` two of them for each.
+    `scenarios`: names of shipped ones, or files; all thirteen unless given. `quick`: shorter, and
+    without `algorithms` two of them for each.
     """
     kind = _known("target", target, TARGETS)
     named = _algorithms(kind, algorithms)
     length = float(seconds or (QUICK_SECONDS if quick else SECONDS))
     found = []
     for number, file in enumerate(_files(scenarios or list(SCENARIOS), kind)):
-        if file.stem in kind.left_out:
-            continue
         text = _text(file)
         mine = named
         if quick and not algorithms:
             mine = [named[(number + 2 * k) % len(named)] for k in range(QUICK_ALGORITHMS)]
         found += [_playable(Case(file, text, name, kind, length, seed)) for name in mine]
-    if not found:
-        left = "; ".join(f"{name}: {why}" for name, why in left_out(target, scenarios).items())
-        raise UsageError(f"{target} has no equal of any of them ({left})")
     return found
 
 
-def left_out(target: str, scenarios: Sequence[str] = ()) -> dict[str, str]:
-    """Those of `scenarios` that the target has no equal for, and why; of all unless given."""
-    asked = {Path(name).stem for name in scenarios or SCENARIOS}
-    return {name: why for name, why in TARGETS[target].left_out.items() if name in asked}
+def _changed(file: Scenario, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: getattr(file, name).model_copy(update=rows) for name, rows in tables.items()}
 
 
 def _playable(case: Case) -> Case:

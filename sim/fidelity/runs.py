@@ -19,6 +19,7 @@ from sim.engine.world import World
 from sim.fidelity.cases import Case
 from sim.fidelity.overhead import Overhead
 from sim.live import punctual
+from sim.live.kinds import Kind
 from sim.live.load import play
 from sim.live.measurement import Measurement
 from sim.live.system import LiveSystem
@@ -48,14 +49,13 @@ def run(case: Case, overhead: Overhead) -> Row:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "scenario.toml"
         file.write_text(effective_text(placed), encoding="utf-8")
-        method = case.algorithm if case.algorithm == "static-rr" else ""
         with LiveSystem(
-            *(file, Path(directory)),
-            target=case.target.name,
-            balancers=balancers,
-            method=method and f"balance {method}",
+            *(file, Path(directory)), target=case.target.name, balancers=balancers
         ) as system:
             measured = punctual.run(_played(placed, schedule, system.urls))
+    limited = any(backend.max_in_flight is not None for backend in placed.backends)
+    if limited and measured.kind is not None:
+        measured.kind[measured.kind == case.target.refuses] = Kind.REFUSED
     gc.unfreeze()
     cut = _cold_start(scenario)
     due = _due(schedule, measured)

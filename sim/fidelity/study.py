@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -37,8 +37,6 @@ class Study:
     kept: Kept | None = None
     rows: list[Row | None] = field(default_factory=list)
     """None for a case that is still to be run."""
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """Scenarios that were asked for and have no equal there, and why."""
 
     def __post_init__(self) -> None:
         """Take over what was kept; what was invalid is tried again."""
@@ -112,7 +110,7 @@ class Study:
             "machine": machine(),
             "overhead": median(row["overhead"]["mean"] for row in self.done) if self.done else None,
             **findings.as_dict(self.done),
-            "left_out": dict(self.left_out),
+            "otherwise": {name: it.why for name, it in target.otherwise.items() if name in names},
             "scenarios": {name: SCENARIOS.get(name, name) for name in sorted(names)},
             "runs": self.done,
         }
@@ -129,9 +127,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def opened(
-    cases: Sequence[Case], directory: Path | None, left_out: Mapping[str, str] | None = None
-) -> Study:
+def opened(cases: Sequence[Case], directory: Path | None) -> Study:
     """With what `directory` holds of it. Raises ConfigError and CannotWrite."""
     kept = None if directory is None else Kept.open(directory, FILE)
-    return Study(cases, kept, left_out=left_out or {})
+    return Study(cases, kept)

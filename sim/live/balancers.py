@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,20 +20,57 @@ HIDDEN = os.pathsep.join(("/usr/sbin", "/usr/local/sbin"))
 """Servers often are not in the PATH of ordinary users."""
 
 
+OLDEST = {"haproxy": "2.6", "nginx": "1.19.5"}
+"""What knows all that is written for it, and how it is started here (nginx: `-e`)."""
+ANSWERS_WITHIN = 10.0
+"""Seconds for one to tell its version."""
+GRAVE = re.compile(r"\[(?:ALERT|emerg)\] *(?:\(\d+\) :|\d+#\d+:) *(.*)")
+"""How they log what they end of; what follows the first of these is no news."""
+LONGEST = 200
+
+
 def program(name: str) -> str:
-    """Where it is. Raises LbError."""
+    """Where it is. Raises LbError where it is not, or is too old."""
     path = shutil.which(name) or shutil.which(name, path=HIDDEN)
     if path is None:
         places = HIDDEN.replace(os.pathsep, " or ")
-        raise LbError(f"{name} is not installed: it is neither in PATH nor in {places}")
+        raise LbError(
+            f"{name} is not installed: it is neither in PATH nor in {places} "
+            f"(on Debian: apt install {name})"
+        )
+    found = re.search(r"\d+(?:\.\d+)+", _version(path))
+    if found is not None and _numbers(found[0]) < _numbers(OLDEST[name]):
+        raise LbError(f"{path} is {name} {found[0]}; it takes {OLDEST[name]} or later")
     return path
 
 
-def command(kind: str, file: Path, url: str, directory: Path, method: str = "") -> list[str]:
+def _version(path: str) -> str:
+    try:
+        told = subprocess.run(
+            [path, "-v"], capture_output=True, text=True, timeout=ANSWERS_WITHIN, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LbError(f"{path} does not run: {error}") from error
+    return told.stdout + told.stderr
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def last_words(log: str) -> str:
+    """Why one has ended, from what it wrote: its first grave line, else the last."""
+    lines = log.strip().splitlines()
+    grave = GRAVE.search(log)
+    said = grave[1] if grave is not None else lines[-1] if lines else "no message"
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
+
+
+def command(kind: str, file: Path, url: str, directory: Path) -> list[str]:
     """What starts one that serves the scenario in `file` at `url`.
 
-    What it needs it has in `directory`, under a name of its own. `method` stands in place of the
-    one that export chooses. Raises LbError, UsageError and ConfigError.
+    What it needs it has in `directory`, under a name of its own. Raises LbError, UsageError and
+    ConfigError.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown kind of balancer {kind!r}: {nearest(kind, KINDS)}")
@@ -43,10 +82,7 @@ def command(kind: str, file: Path, url: str, directory: Path, method: str = "") 
     path = directory / f"{kind}-{_port(url)}.conf"
     server = scenario.server.model_copy(update={"listen": url.removeprefix("http://")})
     exported = export(scenario.model_copy(update={"server": server}), kind)
-    text = exported.text
-    if method:
-        text = text.replace(exported.method, method)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(exported.text, encoding="utf-8")
     return [program(kind), *KINDS[kind](path.absolute())]
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from lb.config import UNIX, Run, Scenario, host_and_port
 from lb.errors import LbError
 from lb.native.running import environment
-from sim.live.balancers import command, free_port
+from sim.live.balancers import command, free_port, last_words
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that end us; a terminal that closes sends the second."""
@@ -111,8 +111,8 @@ class LiveSystem:
 
     `backends` is the file the backends really follow, when that is another one. `target` is what
     balances: lb, haproxy or nginx, set up as the file says; `balancers` are so many of it, the
-    first where the file listens and the others at ports of their own; `method` is the algorithm in
-    the target's words, where it is not the file's. Raises LbError when the system does not come up.
+    first where the file listens and the others at ports of their own. Raises LbError when the
+    system does not come up.
     """
 
     def __init__(
@@ -122,7 +122,6 @@ class LiveSystem:
         backends: Path | None = None,
         target: str = "lb",
         balancers: int = 1,
-        method: str = "",
     ) -> None:
         file = Scenario.load(scenario)
         self.url = _url(file)
@@ -135,7 +134,7 @@ class LiveSystem:
             "serve" if not at else f"serve_{at + 1}": url for at, url in enumerate(self.urls)
         }
         for name, url in self._balancers.items():
-            self._commands[name] = command(target, scenario, url, directory, method)
+            self._commands[name] = command(target, scenario, url, directory)
         self._target, self._ours = target, target == "lb"
         self._directory = directory
         # The files say it all: LB_PORT is meant for whoever runs this, and so is a web proxy.
@@ -144,6 +143,8 @@ class LiveSystem:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
+        if not self._ours:  # who take their time to say so, while somebody else answers there
+            self._are_free()
         # Ended from outside, we still stop what we have started.
         for name in ENDING:
             if signal.getsignal(name) is not signal.SIG_IGN:  # as nohup has it
@@ -185,9 +186,9 @@ class LiveSystem:
         while time.monotonic() < ends:
             for name, process in self._running.items():
                 if process.poll() is not None:
-                    said = self._log(name).read_text(encoding="utf-8").strip().splitlines()
+                    said = last_words(self._log(name).read_text(encoding="utf-8"))
                     what = f"lb {name}" if self._ours or name == "backend" else self._target
-                    raise LbError(f"{what} stopped: {said[-1] if said else 'no message'}")
+                    raise LbError(f"{what} stopped: {said}")
             if ready():
                 return
             time.sleep(0.05)
@@ -195,6 +196,12 @@ class LiveSystem:
 
     def _backends_listen(self) -> bool:
         return all(_listens(*place) for place in self._backends)
+
+    def _are_free(self) -> None:
+        for url in self.urls:
+            if self._healthy(url):
+                place = urlsplit(url).netloc
+                raise LbError(f"{self._target} cannot listen on {place}: somebody else does")
 
     def _ready(self) -> bool:
         return all(map(self._healthy, self.urls))

@@ -107,8 +107,8 @@ def sentences(told: Told) -> Iterator[str]:
     for row in rows:
         if row["verdict"] != "passed":
             yield f"{row['scenario']}, {row['algorithm']}: {row['verdict']}: {_why(row)}"
-    for name, why in told["left_out"].items():
-        yield f"{name} is left out: {why}"
+    for name, why in told["otherwise"].items():
+        yield f"{name} is set up otherwise: {why}"
 
 
 def _losses(row: Row) -> str:
@@ -134,9 +134,27 @@ def write_study(told: Told, path: Path) -> None:
         write_json(told, path)
 
 
-def markdown(told: Told) -> str:
-    """All of it, for a README."""
-    parts = [table(*_medians(told), left=1)] if told["medians"] else []
+def summary(studies: Mapping[str, Told]) -> str:
+    """Medians of several, each in a line behind its name, in Markdown."""
+    targets: Mapping[str, float] = next(iter(studies.values()))["targets"]
+    rows = [
+        [
+            *(name, str(len(told["runs"])), str(told["passed"])),
+            *(_percent(told["medians"][it]) if it in told["medians"] else "-" for it in targets),
+        ]
+        for name, told in studies.items()
+    ]
+    rows.append(["at most", "", "", *map(_percent, targets.values())])
+    return table(["median error of", "runs", "passed", *targets], rows, left=1)
+
+
+def notes(told: Told) -> str:
+    """What there is to say of it, misses included, in Markdown."""
+    return "".join(f"- {sentence}\n" for sentence in sentences(told))
+
+
+def all_runs(told: Told) -> str:
+    """Run by run, folded away, in Markdown."""
     rows = [
         [
             *(row["scenario"], row["algorithm"]),
@@ -148,13 +166,11 @@ def markdown(told: Told) -> str:
         for row in told["runs"]
     ]
     heads = ["scenario", "algorithm", *FIGURES, "shares", "failed", "verdict"]
-    parts.append(
+    return (
         f"<details><summary>All {len(rows)} runs of {told['seconds']:g} s: predicted / measured in "
         "ms, the error, and what chance alone gives; shares: the largest error in points"
         "</summary>\n\n" + table(heads, rows, left=2) + "\n</details>\n"
     )
-    parts.append("".join(f"- {sentence}\n" for sentence in sentences(told)))
-    return "\n".join(parts)
 
 
 def _long(row: Row, name: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lb.errors import ConfigError, UsageError
+from lb.foreign import export
 from sim.fidelity import cases as made
-from sim.fidelity.cases import OURS, SCENARIOS, TARGETS, cases, left_out
+from sim.fidelity.cases import OURS, SCENARIOS, TARGETS, cases
 from sim.fidelity.overhead import Overhead
 
 
@@ -88,13 +89,38 @@ def test_others_are_modelled_by_what_they_are() -> None:
     assert placed.server.stats_path
 
 
-def test_what_others_have_no_equal_for_is_left_out() -> None:
-    for name in ("haproxy", "nginx"):
-        target = TARGETS[name]
-        assert set(target.left_out) <= set(SCENARIOS)
-        found = cases(name)
-        assert {one.name for one in found} == set(SCENARIOS) - set(target.left_out)
-        assert {one.algorithm for one in found} == set(target.algorithms)
+@pytest.mark.parametrize("name", ["haproxy", "nginx"])
+def test_others_are_tried_on_all_scenarios(name: str) -> None:
+    found = cases(name)
+    assert len(found) == 13 * 4
+    assert {one.name for one in found} == set(SCENARIOS)
+    assert {one.algorithm for one in found} == set(TARGETS[name].algorithms)
+
+
+def test_turns_of_haproxy_are_predicted_in_its_own_order() -> None:
+    for theirs, sequence in (("roundrobin", "fwrr"), ("static-rr", "static")):
+        (case,) = cases("haproxy", ["weighted"], [theirs])
+        placed = case.placed()
+        assert export(placed, "haproxy").method == f"balance {theirs}"
+        model, differs = case.modelled(placed)
+        assert model.algorithm.settings == {"sequence": sequence}
+        assert differs == ""
+
+
+def test_what_others_have_no_equal_for_is_set_otherwise_live_and_on_paper() -> None:
+    (case,) = cases("haproxy", ["overload"], ["leastconn"])
+    placed = case.placed()
+    assert (placed.queue.discipline, placed.queue.timeout, placed.queue.limit) == (
+        *("fifo", 0.1, 2000),
+    )
+    assert case.modelled(placed)[0].queue == placed.queue
+    assert "timeout queue 100ms" in export(placed, "haproxy").text
+    (case,) = cases("nginx", ["flash_crowd"], ["least_conn"])
+    placed = case.placed()
+    assert placed.queue.limit == 0
+    assert case.modelled(placed)[0].queue == placed.queue
+    (case,) = cases("lb", ["overload"], ["p2c"])
+    assert case.placed().queue.discipline == "adaptive"
 
 
 def test_names_of_ours_and_of_theirs_are_understood() -> None:
@@ -112,12 +138,6 @@ def test_names_of_ours_and_of_theirs_are_understood() -> None:
     assert ours("haproxy", "least_connections") == ("leastconn", "least_connections")
 
 
-def test_of_what_is_left_out_only_what_was_asked_for() -> None:
-    assert set(left_out("nginx")) == {"flash_crowd", "overload"}
-    assert left_out("nginx", ["crash"]) == {}
-    assert set(left_out("nginx", ["crash", "overload"])) == {"overload"}
-
-
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -130,7 +150,6 @@ def test_of_what_is_left_out_only_what_was_asked_for() -> None:
         (("nginx", [], ["sticky"]), "nginx has no equal of sticky"),
         (("nginx", [], ["round_robbin"]), "algorithm of nginx 'round_robbin': did you mean"),
         (("haproxy", [], ["random(1)", "weighted_random"]), "'weighted_random' is given twice"),
-        (("nginx", ["overload"]), "nginx has no equal of any of them"),
     ],
 )
 def test_what_is_not_known_is_told_with_the_nearest(arguments: tuple[str], why: str) -> None:

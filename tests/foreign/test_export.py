@@ -82,6 +82,18 @@ def test_the_table_names_all_of_ours_but_the_one_that_holds_another(kind: str) -
         ("haproxy", '"p2c"', "balance random(2)", "p2c:choices=2,replacement=true"),
         ("haproxy", '"p2c:choices=3"', "balance random(3)", "p2c:choices=3,replacement=true"),
         ("haproxy", '"round_robin"', "balance roundrobin", "round_robin"),
+        (
+            "haproxy",
+            '"weighted_round_robin"',
+            "balance roundrobin",
+            "weighted_round_robin:sequence=fwrr",
+        ),
+        (
+            "haproxy",
+            '"weighted_round_robin:sequence=static"',
+            "balance static-rr",
+            "weighted_round_robin:sequence=static",
+        ),
         ("haproxy", '"least_connections"', "balance leastconn", "least_connections"),
         ("haproxy", '"maglev"', "balance source", "consistent_hash"),
         (
@@ -113,6 +125,20 @@ def test_what_only_looks_alike_is_told() -> None:
     assert told.place == "lb.toml:2 algorithm"
     assert "latencies" in told.why
     assert f"- {told.key}: " in found.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "sequence", "told"),
+    [
+        *(("haproxy", "smooth", True), ("haproxy", "edf", True), ("haproxy", "fwrr", False)),
+        *(("haproxy", "static", False), ("nginx", "smooth", False), ("nginx", "static", True)),
+    ],
+)
+def test_another_order_of_turns_is_told(kind: str, sequence: str, told: bool) -> None:
+    found = export(pool(f'"weighted_round_robin:sequence={sequence}"'), kind)
+    odd = [row.why for row in found.missing if row.key == "algorithm"]
+    assert odd == ["another order within a period, the same shares"] * told
+    assert found.differs == "", "our words say which"
 
 
 def test_defaults_that_hold_are_told_behind_what_the_file_says() -> None:

@@ -182,6 +182,16 @@ def test_algorithms_of_haproxy(balance: str, algorithm: str, key: str, tmp_path:
     )
 
 
+@pytest.mark.parametrize(("balance", "sequence"), [("roundrobin", "fwrr"), ("static-rr", "static")])
+def test_turns_by_weight_come_in_the_order_of_haproxy(
+    balance: str, sequence: str, tmp_path: Path
+) -> None:
+    servers = "server x 10.0.0.1:80 weight 2\n server y 10.0.0.2:80\n"
+    algorithm = read(tmp_path, f"backend a\n mode http\n balance {balance}\n {servers}").scenario
+    assert algorithm.algorithm.name == "weighted_round_robin"
+    assert algorithm.algorithm.settings == {"sequence": sequence}
+
+
 def test_a_template_is_looked_up(tmp_path: Path) -> None:
     text = "backend a\n mode http\n server-template web 5 web.internal:80 check\n"
     (source,) = read(tmp_path, text).scenario.discovery

@@ -36,7 +36,7 @@ def a_study(target: str = "lb", cases: int = 2) -> dict[str, Any]:
         "machine": {"lb": "1", "build": "pure", "python": "3", "cores": 2, "system": "Linux 6"},
         "overhead": 0.001,
         **findings.as_dict(runs),
-        "left_out": {},
+        "otherwise": {},
         "scenarios": {"crash": "a crash", "users": "users"},
         "runs": runs,
     }
@@ -61,7 +61,9 @@ def test_studies_are_kept_by_target_and_written(
     assert set(figures.stored()) == {"nginx", "lb"}
     assert figures.stored()["lb"]["runs"][1]["figures"]["p99"]["error"] == 0.1235
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert text.startswith(f"a\n{figures.BEGIN}**lb**\n")
+    assert text.startswith(f"a\n{figures.BEGIN}| median error of |")
+    assert text.count("| lb | 2 | 2 |") == text.count("| nginx | 2 | 2 |") == 1
+    assert text.count("<details>") == 1, "of lb alone every run is shown"
     assert text.index("**lb**") < text.index("**nginx**")
     assert text.endswith(f"{figures.END}b\n")
     assert "replaced" not in text

@@ -25,6 +25,7 @@ ALGORITHMS = [
     *REGISTRY,
     "p2c:choices=3",
     "weighted_round_robin:sequence=edf",
+    "weighted_round_robin:sequence=fwrr",
     "consistent_hash:balance_factor=1.25",
     "sticky:inner=p2c",
     "sticky:inner=prequal",

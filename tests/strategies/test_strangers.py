@@ -14,6 +14,8 @@ CASES = {case.title: case for row in REGISTRY.values() for case in row.cases}
 KEEPING = {
     "weighted_round_robin": {},
     "weighted_round_robin-edf": {"sequence": "edf"},
+    "weighted_round_robin-fwrr": {"sequence": "fwrr"},
+    "weighted_round_robin-static": {"sequence": "static"},
     "weighted_random": {},
     "p2c": {},
     "peak_ewma": {},

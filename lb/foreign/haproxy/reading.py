@@ -181,7 +181,9 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
     name, argument = match.groups() if match is not None else (method, None)
     equal = len(draft.weights) == 1
     key = _key(name, argument, words)
-    algorithm: dict[str, object] = {"name": "round_robin" if equal else "weighted_round_robin"}
+    sequence = "static" if name == "static-rr" else "fwrr"
+    turns = {"name": "weighted_round_robin", "sequence": sequence}
+    algorithm: dict[str, object] = {"name": "round_robin"} if equal else {**turns}
     if name == "leastconn":
         algorithm = {"name": "least_connections"}
     elif name == "random":

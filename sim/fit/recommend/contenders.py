@@ -23,6 +23,8 @@ STILL = {"table", "table_size", "drain", "replacement", "pool", "surplus", "blac
 """Parameters of memory, of leaving and of beginnings, or that the analysis has and nobody sets."""
 OF_FAILURES = {"penalty", "error_penalty"}
 """They count where requests fail."""
+OF_OTHERS = {"fwrr", "static"}
+"""Other balancers' orders of the same turns, there to predict them."""
 NEED_BACKENDS = {"probes": "answer probes", "reports": "report their load"}
 """What backends must do for an algorithm, by what it needs."""
 
@@ -139,7 +141,7 @@ def _variants(row: Spec, backends: int, *, fails: bool) -> Iterator[dict[str, An
 def _values(name: str, hint: Any, default: Any, backends: int) -> list[Any]:
     """By its type, beside the default."""
     if get_origin(hint) is Literal:
-        return [choice for choice in get_args(hint) if choice != default]
+        return [choice for choice in get_args(hint) if choice not in (default, *OF_OTHERS)]
     if hint is bool:
         return [not default]
     if hint == Seconds:
