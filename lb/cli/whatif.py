@@ -108,6 +108,7 @@ Balancers = Annotated[
 def whatifs(
     scenario: Scenario,
     algorithms: Sequence[str],
+    *,
     sets: Iterable[str],
     weights: Iterable[str],
     add: Iterable[str],
