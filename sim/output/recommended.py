@@ -300,15 +300,10 @@ def remarks(found: Recommendation) -> Iterator[str]:
         told_of = f" ({figures(found, plain)})" if plain else ""
         yield f"Note: for {best.algorithm} backends must {best.contender.asks}{than}{told_of}."
     if len({row.weight for row in scenario.backends}) > 1:
-        names = {it.contender.text.partition(":")[0] for it in found.rows}
-        heedless = [
-            name
-            for name in dict.fromkeys(row.algorithm.partition(":")[0] for row in found.rows)
-            if name in names
-            and not next(
-                r for r in found.rows if r.algorithm.startswith(name)
-            ).contender.heeds_weights
-        ]
+        first: dict[str, Row] = {}
+        for row in found.rows:
+            first.setdefault(row.algorithm.partition(":")[0], row)
+        heedless = [name for name, row in first.items() if not row.contender.heeds_weights]
         if heedless:
             yield f"Note: {listed(heedless, NAMED)} ignore{'s' * (len(heedless) == 1)} the weights."
     own = next((r for r in found.rows if r.algorithm == own_algorithm(scenario)), None)
