@@ -13,10 +13,10 @@ from sim.analysis.intervals import Blocks
 from sim.analysis.load import Steadiness, steadiness
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.record import Record
-from sim.analysis.statistics import Estimate
+from sim.analysis.statistics import FIGURES, Estimate
 from sim.model.laws import Floats
 
-COMPARED = ("mean", "p50", "p95", "p99")
+COMPARED = FIGURES
 """Metrics that algorithms are compared by."""
 COUNTS = ("requests", "completed", "failed", "rejected", "timed_out", "gone", "retried")
 """Of a replication: `completed` + `failed` = `requests`, and the three after them are parts of

@@ -12,7 +12,7 @@ import numpy as np
 from lb.config import Scenario
 from sim.analysis.forecast import forecast
 from sim.analysis.record import Record
-from sim.analysis.statistics import Estimate, latency_metrics
+from sim.analysis.statistics import FIGURES, Estimate, latency_metrics
 from sim.live.measurement import Measurement
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
@@ -22,7 +22,6 @@ STEPS = 60
 """Times at which a run is predicted."""
 COVERED = 0.95
 """Of runs, each figure by itself, lie within what is shown; they are not judged by it."""
-LATENCIES = ("mean", "p50", "p95", "p99")
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Progress:
         allowed = scenario.verdict
         self._allowed = {
             "mean (ms)": allowed.p50,
-            **{f"{name} (ms)": getattr(allowed, name) for name in LATENCIES[1:]},
+            **{f"{name} (ms)": getattr(allowed, name) for name in FIGURES[1:]},
             "failed": allowed.failed,
             "answered": allowed.p50,
         }
@@ -104,7 +103,7 @@ class Progress:
         due, _, good, backend = fates[:, fates[1] <= at]
         well = good > 0
         figures = latency_metrics(fates[1, fates[1] <= at][well] - due[well])
-        found = {f"{name} (ms)": 1e3 * float(figures[name]) for name in LATENCIES}
+        found = {f"{name} (ms)": 1e3 * float(figures[name]) for name in FIGURES}
         answered = int(np.count_nonzero(well))
         found["answered"] = float(answered)
         found["failed"] = float(len(due) - answered)
