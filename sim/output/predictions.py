@@ -207,7 +207,7 @@ def _moved_failures(now: Outlook, change: Change) -> str:
 
 def _error(error: float, metric: str, digits: int) -> str:
     """Of the model, as a share, or of failures in points."""
-    return f"{error * 100:.2f} points" if metric == FAILED else f"{error:.{digits}%}"
+    return f"{error * 100:.2f} points" if metric == FAILED else f"{error * 100:.{digits}f} %"
 
 
 def _ms(seconds: float) -> str:
