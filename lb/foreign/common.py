@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from lb.aside import is_address
 from lb.config import Listener, Scenario, host_and_port
 from lb.config.places import Place
 from lb.config.values import UNIX
 from lb.errors import ConfigError
 from lb.foreign.exported import Lacks
-from lb.foreign.matching import Chosen
+from lb.foreign.matching import KEYED, Chosen
 from lb.foreign.weights import ROUGH, whole
+
+TWICE = "replacement=true"
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def somebody(file: Scenario) -> None:
@@ -18,6 +24,16 @@ def somebody(file: Scenario) -> None:
     if not file.backends:
         where = file.place("discovery")
         raise ConfigError([f"{where}: backends are found while lb serves; name some [[backend]]s"])
+
+
+def looked_up(file: Scenario, lacks: Lacks) -> bool:
+    """Whether a backend is named by a name, which others look up once."""
+    for number, row in enumerate(file.backends):
+        if not unix_path(row.address) and not is_address(host_and_port(row.address)[0]):
+            why = "names are looked up when it starts, and not again"
+            lacks.add(("backend", number, "address"), why)
+            return True
+    return False
 
 
 def discovered(file: Scenario, lacks: Lacks) -> None:
@@ -29,11 +45,18 @@ def discovered(file: Scenario, lacks: Lacks) -> None:
 def algorithm(file: Scenario, found: Chosen, lacks: Lacks) -> None:
     """Take down what the other's algorithm is not."""
     place: Place = ("algorithm",)
-    if found.lost:
-        why = f"{file.algorithm.name} is not known; {found.method or 'the default'} is nearest"
+    again = TWICE in found.ours and not found.settings.get("replacement")
+    if found.match.lost:
+        name, method = file.algorithm.name, found.method.replace(KEYED, file.key)
+        why = f"{name} is not known; {method or 'the default'} is nearest"
         lacks.add(place, f"{why}: {found.lost}")
-    elif differs := found.match.differs or found.instead:
-        lacks.add(place, differs)
+    elif found.lost:
+        lacks.add(place, found.lost)
+    else:
+        differs = found.match.differs or found.instead
+        told = ("the same one may be drawn twice" if again else "", differs)
+        if any(told):
+            lacks.add(place, "; ".join(filter(None, told)))
     if not found.match.weighs:
         for number, row in enumerate(file.backends):
             if row.weight != file.backends[0].weight:
@@ -91,9 +114,29 @@ def unix_path(address: str) -> str:
     return address.removeprefix(UNIX) if address.startswith(UNIX) else ""
 
 
-def sockets(file: Scenario) -> list[tuple[str, int]]:
-    """Host and port of all backends."""
-    return [host_and_port(row.address) for row in file.backends]
+def ascii_address(address: str) -> str:
+    """With its name as name servers know it (IDNA), where that is not of ASCII."""
+    host, colon, port = address.rpartition(":") if ":" in address else (address, "", "")
+    return address if address.isascii() else host.encode("idna").decode() + colon + port
+
+
+def path(text: str) -> str:
+    """A file's whole path, for a configuration may lie and be read anywhere."""
+    return str(Path(text).absolute())
+
+
+def plain(name: str) -> bool:
+    """Whether a field or a cookie is called so that anybody can write it."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def request_id(file: Scenario, lacks: Lacks) -> str:
+    """The field that carries an id, or nothing."""
+    name = file.tracing.request_id
+    if name and not plain(name):
+        lacks.add(("tracing", "request_id"), "a field of such a name cannot be written")
+        return ""
+    return name
 
 
 def only_v6(listener: Listener) -> bool:

@@ -218,6 +218,8 @@ def chosen(kind: str, algorithm: Algorithm) -> Chosen:
             lost = f"two are drawn, not {choices}"
         elif settings.get("replacement"):
             lost = "the two that are drawn are never the same"
+    if kind == "envoy" and "{choices}" in match.method and settings.get("choices") == 1:
+        match = ENVOY["weighted_random"]
     words = {"choices": settings.get("choices", 2), "key": KEYED}
     return Chosen(
         match,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lb.aside import is_address
-from lb.config import Scenario, host_and_port
+from lb.config import BackendTable, Scenario, host_and_port
 from lb.config.values import UNIX
 from lb.foreign import common
 from lb.foreign.envoy.sockets import sockets
@@ -123,9 +123,8 @@ def _endpoints(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
         endpoint: dict[str, Any] = {"address": place(row.address)}
         if row.name:
             endpoint["hostname"] = row.name
-        port = row.checked_by(file.health).port
-        if port:
-            endpoint["health_check_config"] = {"port_value": port}
+        if check := _own_check(file, row):
+            endpoint["health_check_config"] = check
         groups.setdefault((rank, row.zone), []).append(
             {"endpoint": endpoint, "load_balancing_weight": weight, **ways.endpoint(number)}
         )
@@ -143,6 +142,18 @@ def _endpoints(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
         "policy": {"overprovisioning_factor": factor},
         "endpoints": rows,
     }
+
+
+def _own_check(file: Scenario, row: BackendTable) -> dict[str, Any]:
+    """Where one endpoint is checked, and by which name: its own, unless the file says another."""
+    table = row.checked_by(file.health)
+    if not table.enabled:
+        return {}
+    check: dict[str, Any] = {"port_value": table.port} if table.port else {}
+    if table.kind == "http" and table.host is None:
+        own = common.ascii_address(row.address).removesuffix(":80")
+        check["hostname"] = "localhost" if row.address.startswith(UNIX) else own
+    return check
 
 
 def _limits(file: Scenario, lacks: Lacks) -> dict[str, Any]:

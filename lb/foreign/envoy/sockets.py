@@ -8,6 +8,7 @@ from typing import Any
 from lb.aside import is_address
 from lb.config import BackendTable, Scenario, host_and_port
 from lb.config.values import UNIX
+from lb.foreign import common
 from lb.foreign.envoy.words import EXTENSIONS, TYPE
 
 TLS = EXTENSIONS + "transport_sockets.tls.v3"
@@ -61,7 +62,10 @@ def sockets(file: Scenario) -> Sockets:
 
 def certificate(chain: str, key: str) -> dict[str, Any]:
     """A certificate and its key, by their files."""
-    return {"certificate_chain": {"filename": chain}, "private_key": {"filename": key}}
+    return {
+        "certificate_chain": {"filename": common.path(chain)},
+        "private_key": {"filename": common.path(key)},
+    }
 
 
 def _name(at: int) -> str:
@@ -72,7 +76,9 @@ def _tls(row: BackendTable) -> dict[str, Any]:
     assert row.tls is not None
     tls = row.tls
     inside = row.address.startswith(UNIX)
-    host = tls.server_name or ("localhost" if inside else host_and_port(row.address)[0])
+    host = tls.server_name or (
+        "localhost" if inside else host_and_port(common.ascii_address(row.address))[0]
+    )
     context: dict[str, Any] = {"alpn_protocols": ["http/1.1"]}
     if tls.verify:
         match = {
@@ -80,7 +86,7 @@ def _tls(row: BackendTable) -> dict[str, Any]:
             "matcher": {"exact": host},
         }
         context["validation_context"] = {
-            "trusted_ca": {"filename": tls.ca or SYSTEM_CA},
+            "trusted_ca": {"filename": common.path(tls.ca or SYSTEM_CA)},
             "match_typed_subject_alt_names": [match],
         }
     if tls.certificate is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lb.config import UNIX, host_and_port
+from lb.foreign import common
 
 TYPE = "@type"
 EXTENSIONS = "type.googleapis.com/envoy.extensions."
@@ -27,5 +28,5 @@ def place(address: str) -> dict[str, Any]:
     """An address, or a Unix socket's."""
     if address.startswith(UNIX):
         return {"pipe": {"path": address.removeprefix(UNIX)}}
-    host, port = host_and_port(address)
+    host, port = host_and_port(common.ascii_address(address))
     return {"socket_address": {"address": host, "port_value": port}}

@@ -168,7 +168,7 @@ def _routes(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
         action["retry_policy"].setdefault("num_retries", 1)
         action["retry_policy"].setdefault("retry_on", "connect-failure")
     if found.match.keyed:
-        action["hash_policy"] = [_hashed(file.key)]
+        action["hash_policy"] = _hashed(file.key)
     host: dict[str, Any] = {
         "name": "all",
         "domains": ["*"],
@@ -181,18 +181,20 @@ def _routes(file: Scenario, found: Chosen, lacks: Lacks) -> dict[str, Any]:
     return {"name": "all", "virtual_hosts": [host]}
 
 
-def _hashed(key: str) -> dict[str, Any]:
+def _hashed(key: str) -> list[dict[str, Any]]:
+    """What is hashed; whoever lacks that has its address."""
     kind, _, name = key.partition(":")
+    address = {"connection_properties": {"source_ip": True}}
     if kind == "client_ip":
-        return {"connection_properties": {"source_ip": True}}
+        return [address]
     if kind == "cookie":
-        return {"cookie": {"name": name}}
+        return [{"cookie": {"name": name}, "terminal": True}, address]
     if kind == "header":
-        return {"header": {"header_name": name}}
+        return [{"header": {"header_name": name}, "terminal": True}, address]
     header: dict[str, Any] = {"header_name": ":path"}
     if kind == "path":
         header["regex_rewrite"] = {"pattern": {"regex": "\\?.*$"}, "substitution": ""}
-    return {"header": header}
+    return [{"header": header}]
 
 
 def _retries(file: Scenario, lacks: Lacks) -> dict[str, Any]:

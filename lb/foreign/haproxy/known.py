@@ -54,6 +54,7 @@ DONE: tuple[tuple[str, ...], ...] = (
     ("http-request", "set-header", "X-Forwarded-Proto"),
     ("http-request", "set-header", "X-Forwarded-Host"),
     ("http-response", "set-header", "X-Backend-Server"),
+    ("http-response", "del-header", "X-Backend-Server"),
 )
 """What is read elsewhere, and what lb does by itself."""
 WHY = {

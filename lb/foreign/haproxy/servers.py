@@ -49,6 +49,7 @@ READ = frozenset(
         *("ssl", "verify", "verifyhost", "sni", "ca-file", "crt", "send-proxy", "send-proxy-v2"),
         *("slowstart", "observe", "error-limit", "on-error", "cookie", "pool-purge-delay", "id"),
         *("check-ssl", "check-send-proxy", "no-check", "disabled", "resolve-prefer"),
+        *("check-sni", "init-addr", "resolvers"),
     }
 )
 BEFORE = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lb.config import BackendTable, Listener, Scenario, host_and_port
-from lb.config.health import HealthTable
-from lb.config.places import Place
+from lb.config import Listener, Scenario
 from lb.config.values import AUTO
 from lb.foreign import common, gaps, said
 from lb.foreign.common import milliseconds as ms
 from lb.foreign.exported import Exported, Lacks, preface
+from lb.foreign.haproxy import checks, secure
+from lb.foreign.haproxy.words import word
 from lb.foreign.matching import Chosen, chosen
 
 KIND = "haproxy"
@@ -31,8 +31,6 @@ COUNTED: Mapping[int, frozenset[str]] = {
 """What `observe` takes for a failure, in our words."""
 STATUSES = frozenset({401, 403, 404, 408, 425, 500, 501, 502, 503, 504})
 """Those that `retry-on` knows."""
-CHECKED = frozenset({"interval", "fast_interval", "rise", "fall", "port", "enabled"})
-"""Keys of a check that each server may have its own of."""
 
 
 def exported(file: Scenario) -> Exported:
@@ -55,7 +53,7 @@ def exported(file: Scenario) -> Exported:
     lines = [f"# {line}".rstrip() for line in head]
     for name, *rows in sections:
         lines += ["", name, *(f"    {row}" for row in rows)]
-    method = f"balance {_balance(file, found)}"
+    method = f"balance {_balance(file, found, lacks)}"
     return Exported(KIND, "\n".join(lines) + "\n", method, found.ours, found.match.differs, missing)
 
 
@@ -64,9 +62,7 @@ def _global(file: Scenario, lacks: Lacks) -> Iterator[str]:
         yield f"nbthread {file.server.workers}"
     if "drain" in file.timeouts.model_fields_set:
         yield f"hard-stop-after {ms(file.timeouts.drain)}"
-    jitter = file.health.jitter
-    if jitter and file.health.enabled:
-        yield f"spread-checks {min(50, round(100 * jitter))}"
+    yield from checks.spread(file, lacks)
     if "header_bytes" in file.limits.model_fields_set:
         yield f"tune.bufsize {file.limits.header_bytes + 1024}"
     log = file.access_log
@@ -76,7 +72,7 @@ def _global(file: Scenario, lacks: Lacks) -> Iterator[str]:
             lacks.add(("access_log", "sample"), "all requests are logged")
         if log.syslog is not None:
             where = log.syslog if isinstance(log.syslog, str) else "{}:{}".format(*log.syslog)
-            yield f"log {where} format rfc5424 local0"
+            yield f"log {word(where)} format rfc5424 local0"
         else:
             stream = log.file if log.file in ("stderr", "stdout") else "stdout"
             if stream != log.file:
@@ -135,7 +131,7 @@ def _frontends(file: Scenario, lacks: Lacks) -> Iterator[list[str]]:
             *(_bind(one, lacks) for one in group),
             *(_proxied(group[0]) if group[0].proxy_from else ()),
             f"maxconn {file.limits.client_connections}",
-            *_requests(file),
+            *_requests(file, lacks),
             f"default_backend {POOL}",
         ]
 
@@ -149,19 +145,8 @@ def _bind(one: Listener, lacks: Lacks) -> str:
         words.append("v6only")
     if one.proxy_protocol and not one.proxy_from:
         words.append("accept-proxy")
-    if one.tls is not None:
-        words.append("ssl")
-        for inside, certificate, key in one.tls.pairs():
-            words += ["crt", certificate]
-            _beside(certificate, key, (*one.place, *inside, "key"), lacks)
-        words += ["ssl-min-ver", f"TLSv{one.tls.min_version}", "alpn", "http/1.1"]
+    words += secure.clients(one, lacks)
     return " ".join(words)
-
-
-def _beside(certificate: str, key: str, place: Place, lacks: Lacks) -> None:
-    if key not in (certificate, f"{certificate}.key"):
-        why = f"it is looked for beside the certificate: ln -s {key} {certificate}.key"
-        lacks.add(place, why)
 
 
 def _proxied(one: Listener) -> Iterator[str]:
@@ -169,9 +154,9 @@ def _proxied(one: Listener) -> Iterator[str]:
     yield "tcp-request connection expect-proxy layer4"
 
 
-def _requests(file: Scenario) -> Iterator[str]:
+def _requests(file: Scenario, lacks: Lacks) -> Iterator[str]:
     if file.server.health_path:
-        yield f"monitor-uri {file.server.health_path}"
+        yield f"monitor-uri {word(file.server.health_path)}"
         yield f"monitor fail if {{ nbsrv({POOL}) lt 1 }}"
     if file.limits.body is not None:
         yield f"http-request deny deny_status 413 if {{ req.body_size gt {file.limits.body} }}"
@@ -183,28 +168,34 @@ def _requests(file: Scenario) -> Iterator[str]:
     for field, value in (("Proto", "%[ssl_fc,iif(https,http)]"), ("Host", "%[req.hdr(host)]")):
         missing = f"if !{{ req.hdr(X-Forwarded-{field}) -m found }}"
         yield f"http-request set-header X-Forwarded-{field} {value} {missing}"
-    if file.tracing.request_id:
-        field = file.tracing.request_id
+    if field := common.request_id(file, lacks):
         yield "unique-id-format %[uuid()]"
         yield f"http-request set-header {field} %[unique-id] if !{{ req.hdr({field}) -m found }}"
 
 
-def _balance(file: Scenario, found: Chosen) -> str:
+def _balance(file: Scenario, found: Chosen, lacks: Lacks) -> str:
     if not found.match.keyed:
         return found.method
     kind, _, name = file.key.partition(":")
+    if name and not common.plain(name):
+        lacks.add(("key",), f"no {kind} of such a name can be read; clients' addresses are hashed")
+        return "source"
+    if name:
+        lacks.add(("key",), "whoever lacks it is placed in turn, not by its address")
+    elif kind == "client_ip" and file.server.trusted_proxies:
+        lacks.add(("key",), "clients behind one of trusted_proxies all have its address")
     word = {"client_ip": "source", "path": "uri", "uri": "uri whole"}.get(kind)
     return word or (f"hdr({name})" if kind == "header" else f"hash req.cook({name})")
 
 
 def _backend(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
-    yield f"balance {_balance(file, found)}"
+    yield f"balance {_balance(file, found, lacks)}"
     if found.match.keyed or found.match.method == "source":
         yield "hash-type consistent"
         factor = found.settings.get("balance_factor")
         if factor:
-            yield f"hash-balance-factor {round(100 * float(str(factor)))}"
-    yield from _sticky(file)
+            yield f"hash-balance-factor {max(101, round(100 * float(str(factor))))}"
+    yield from _sticky(file, lacks)
     if any(common.priorities(file)):
         yield "option allbackups"
     if max(common.priorities(file)) > 1:
@@ -213,18 +204,25 @@ def _backend(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
     if file.retries.max:
         yield f"http-request disable-l7-retry unless {{ method {SAFE} }}"
     yield from _line(file, found, lacks)
-    yield from _checks(file, lacks)
-    if file.server.backend_header:
+    yield from checks.lines(file, lacks)
+    if not file.server.backend_header:
+        yield "http-response del-header X-Backend-Server"
+    else:
         for number, row in enumerate(file.backends, 1):
-            who = f"{row.address} if {{ srv_id {number} }}"
-            yield f"http-response set-header X-Backend-Server {who}"
+            who = row.address.replace("%", "%%")
+            yield f"http-response set-header X-Backend-Server {who} if {{ srv_id {number} }}"
     yield from _servers(file, found, lacks)
 
 
-def _sticky(file: Scenario) -> Iterator[str]:
+def _sticky(file: Scenario, lacks: Lacks) -> Iterator[str]:
     if file.algorithm.name != "sticky":
         return
+    if "drain" in file.algorithm.settings:
+        lacks.add(("algorithm", "drain"), "clients stay with a server that drains until it is gone")
     kind, _, name = file.key.partition(":")
+    if name and not common.plain(name):
+        lacks.add(("key",), f"no {kind} of such a name can be read; clients' addresses are")
+        kind = "client_ip"
     if kind == "cookie":
         yield f"cookie {name} insert indirect nocache"
         return
@@ -233,6 +231,8 @@ def _sticky(file: Scenario) -> Iterator[str]:
     type_of = "ipv6" if kind == "client_ip" else "string len 128"
     yield f"stick-table type {type_of} size {table} expire 24h"
     yield f"stick on {fetch}"
+    if kind == "header":
+        yield f"stick on src if !{{ {fetch} -m found }}"
 
 
 def _line(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
@@ -254,33 +254,12 @@ def _line(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
             lacks.add(("queue", "limit"), why)
 
 
-def _checks(file: Scenario, lacks: Lacks) -> Iterator[str]:
-    for number, key in common.own_health(file, CHECKED):
-        lacks.add(("backend", number, "health", key), "checks ask all servers the same")
-    table = file.health
-    if not any(row.checked_by(table).enabled for row in file.backends) or table.kind == "tcp":
-        return
-    yield "option httpchk"
-    host = f" ver HTTP/1.1 hdr Host {table.host or 'lb'}"
-    yield f"http-check send meth GET uri {table.path}{host}"
-    yield f"http-check expect status {table.expect.replace(', ', ',')}"
-    if table.match is not None:
-        escaped = table.match.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
-        yield f'http-check expect rstring "{escaped}"'
-
-
-def _check_words(table: HealthTable) -> Iterator[str]:
-    if table.enabled:
-        yield f"check inter {ms(table.interval)} fastinter {ms(table.fast_interval)}"
-        yield f"rise {table.rise} fall {table.fall}"
-        if table.port:
-            yield f"port {table.port}"
-
-
 def _servers(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
     weights = common.weights(file, found, MOST_WEIGHT, lacks)
     labels = common.names(file, lambda it: it.isascii() and (it.isalnum() or it in "-_.:"))
     common_words = [f"pool-purge-delay {ms(file.timeouts.idle)}"]
+    if common.looked_up(file, lacks):
+        common_words.append("init-addr last,libc,none")
     outliers = file.outliers
     if outliers.enabled and outliers.consecutive_failures and file.health.enabled:
         layer = 7 if "server_error" in outliers.counts else 4
@@ -298,31 +277,16 @@ def _servers(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
         zip(file.backends, labels, weights, common.priorities(file), strict=True)
     ):
         path = common.unix_path(row.address)
-        words = ["server", name, f"unix@{path}" if path else row.address, f"weight {weight}"]
+        address = f"unix@{path}" if path else common.ascii_address(row.address)
+        words = ["server", name, address, f"weight {weight}"]
         if isinstance(row.max_in_flight, int):
             words.append(f"maxconn {row.max_in_flight}")
-        words += _check_words(row.checked_by(file.health))
-        words += _tls(row, lacks, number)
+        words += checks.words(row, file)
+        words += secure.server(row, lacks, number)
         if row.proxy_protocol:
             words.append("send-proxy" if row.proxy_protocol == "v1" else "send-proxy-v2")
         if rank:
             words.append("backup")
-        if file.algorithm.name == "sticky" and file.key.startswith("cookie:"):
+        if any(line.startswith("cookie") for line in _sticky(file, lacks)):
             words.append(f"cookie {name}")
         yield " ".join(words)
-
-
-def _tls(row: BackendTable, lacks: Lacks, number: int) -> Iterator[str]:
-    tls = row.tls
-    if tls is None:
-        return
-    yield "ssl"
-    if tls.verify:
-        yield f"verify required ca-file {tls.ca or '@system-ca'}"
-        host = tls.server_name or host_and_port(row.address)[0]
-        yield f"verifyhost {host} sni str({host})"
-    else:
-        yield "verify none"
-    if tls.certificate is not None:
-        yield f"crt {tls.certificate}"
-        _beside(tls.certificate, str(tls.key), ("backend", number, "tls", "key"), lacks)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from lb.errors import ConfigError, nearest
 from lb.foreign.imported import Directive, Draft, Imported, whole
+from lb.foreign.nginx import keys
 from lb.foreign.nginx.fronts import listening
 from lb.foreign.nginx.trust import PROXY, trusted
-from lb.foreign.nginx.upstream import Ran, one_server, upstream
+from lb.foreign.nginx.upstream import Ran, key_of, one_server, upstream
 from lb.foreign.nginx.words import directives, seconds, size
 from lb.units import duration
 
@@ -27,6 +28,7 @@ DONE = frozenset(
         *(
             "real_ip_header",
             "real_ip_recursive",
+            "underscores_in_headers",
             "ssl_session_cache",
             "ssl_session_timeout",
             "server_tokens",
@@ -37,7 +39,7 @@ DONE = frozenset(
 HEADERS = frozenset(
     {
         *("host", "connection", "upgrade", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"),
-        "x-forwarded-host",
+        *("x-forwarded-host", "forwarded"),
     }
 )
 """Fields that lb writes itself, or passes on."""
@@ -95,7 +97,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     used = [it for it in passes if it.target == name]
     ran = Ran()
     if name in pools:
-        upstream(pools[name], draft, ran)
+        upstream(pools[name], keys.read(_all(rows, "map"), key_of), draft, ran)
     else:
         one_server(used[0].row, name, used[0].scheme, draft)
     servers = list(dict.fromkeys(_server(it) for it in used if _server(it) is not None))
@@ -249,7 +251,7 @@ def _is_done(row: Directive) -> bool:
     name, first = row.name, row.value if row.rest else ""
     if name == "proxy_set_header":
         return first.lower() in HEADERS
-    if name == "add_header":
+    if name in ("add_header", "proxy_hide_header"):
         return first == "X-Backend-Server"
     if name == "map":
         return len(row.words) > 2 and row.words[2].startswith("$lb_")

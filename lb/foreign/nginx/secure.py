@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from lb.aside import is_address
 from lb.config import BackendTable, Scenario, host_and_port
 from lb.foreign import common
 from lb.foreign.exported import Lacks
+from lb.foreign.nginx.words import word
 
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -31,6 +33,9 @@ def alike(file: Scenario, lacks: Lacks) -> list[int]:
         if row.proxy_protocol and not like.proxy_protocol:
             key, why = ("proxy_protocol",), "left out: only its stream module writes PROXY headers"
         lacks.add(("backend", number, *key), why)
+    if like.tls is not None and like.tls.verify and is_address(_name(like)):
+        why = "certificates for an address are never accepted: give the name that is in it"
+        lacks.add(("backend", kept[0], "tls", "server_name"), why)
     return kept
 
 
@@ -55,7 +60,7 @@ def _name(row: BackendTable) -> str:
     assert row.tls is not None
     if row.tls.server_name or common.unix_path(row.address):
         return row.tls.server_name or "localhost"
-    return host_and_port(row.address)[0]
+    return host_and_port(common.ascii_address(row.address))[0]
 
 
 def secure(row: BackendTable) -> Iterator[str]:
@@ -69,7 +74,7 @@ def secure(row: BackendTable) -> Iterator[str]:
     if tls.verify:
         yield "proxy_ssl_verify on;"
         yield "proxy_ssl_verify_depth 5;"
-        yield f"proxy_ssl_trusted_certificate {tls.ca or SYSTEM_CA};"
+        yield f"proxy_ssl_trusted_certificate {word(common.path(tls.ca or SYSTEM_CA))};"
     if tls.certificate is not None:
-        yield f"proxy_ssl_certificate {tls.certificate};"
-        yield f"proxy_ssl_certificate_key {tls.key};"
+        yield f"proxy_ssl_certificate {word(common.path(tls.certificate))};"
+        yield f"proxy_ssl_certificate_key {word(common.path(str(tls.key)))};"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lb.foreign.imported import Directive, Draft, whole
@@ -35,8 +36,8 @@ class Ran:
         self.slow: list[tuple[Directive, str]] = []
 
 
-def upstream(block: Directive, draft: Draft, ran: Ran) -> None:
-    """The whole block. Raises ConfigError."""
+def upstream(block: Directive, made: Mapping[str, str], draft: Draft, ran: Ran) -> None:
+    """The whole block; `made` are keys of ours by variables of the file. Raises ConfigError."""
     method: Directive | None = None
     for row in block.inside:
         if row.name == "server":
@@ -58,7 +59,7 @@ def upstream(block: Directive, draft: Draft, ran: Ran) -> None:
     if not draft.data.get("backend") and not draft.data.get("discovery"):
         raise block.wrong("has no server")
     draft.for_all("slow_start.duration", ran.slow)
-    _algorithm(method, draft)
+    _algorithm(method, made, draft)
     fails, span = ran.told or (FAILS, SPAN)
     if not fails:
         draft.put("outliers.enabled", value=False)
@@ -80,7 +81,7 @@ def one_server(row: Directive, target: str, scheme: str, draft: Draft) -> None:
     draft.put("outliers.enabled", value=False)
 
 
-def _algorithm(row: Directive | None, draft: Draft) -> None:
+def _algorithm(row: Directive | None, made: Mapping[str, str], draft: Draft) -> None:
     equal = len(draft.weights) < 2
     words = () if row is None else row.words
     name = words[0] if words else ""
@@ -97,7 +98,8 @@ def _algorithm(row: Directive | None, draft: Draft) -> None:
                 draft.lacks(row, f"two are compared by their requests in flight, not {words[-1]}")
     elif name == "hash" and row is not None:
         algorithm = "consistent_hash"
-        key = _key(words[1] if len(words) > 1 else "")
+        variable = words[1] if len(words) > 1 else ""
+        key = made.get(variable) or key_of(variable)
         if key:
             draft.put("key", key, row)
         else:
@@ -110,7 +112,8 @@ def _algorithm(row: Directive | None, draft: Draft) -> None:
     draft.put("algorithm", algorithm, row)
 
 
-def _key(text: str) -> str:
+def key_of(text: str) -> str:
+    """The key that one of nginx's own variables is, or nothing."""
     for variable, key in KEYS.items():
         if text == variable:
             return key

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     r"|(?P<word>(?:\\.|\$\{|[^\s{};\\\"'])(?:\\.|\$\{|[^\s{};\\])*)",
     re.DOTALL,
 )
+_PLAIN = re.compile(r"[^\s\"'\\;{}#$]+")
 _TIME = re.compile(r"(\d+)(ms|[smhdwMy]?)")
 Missed = Callable[[Directive, str], None]
 
@@ -126,6 +127,13 @@ def _tokens(text: str, source: str) -> Iterator[tuple[int, str, bool]]:
             yield line, match["word"], False
         line += match[0].count("\n")
         at = match.end()
+
+
+def word(text: str) -> str:
+    """One word of a line, in quotes where it needs them; what `directives` undoes."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def seconds(text: str) -> float:

@@ -5,8 +5,9 @@ Paths are relative, so any directory is a home for it: `nginx -p DIR -c FILE -e 
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lb.config import BackendTable, Listener, Scenario
 from lb.config.values import AUTO
@@ -14,7 +15,9 @@ from lb.foreign import common, gaps, said
 from lb.foreign.common import milliseconds as ms
 from lb.foreign.exported import WIDTH, Exported, Lacks, preface
 from lb.foreign.matching import KEYED, Chosen, chosen
+from lb.foreign.nginx import keys
 from lb.foreign.nginx.secure import alike, secure
+from lb.foreign.nginx.words import word
 from lb.traces.nginx_log import RECOMMENDED
 
 KIND = "nginx"
@@ -26,6 +29,8 @@ STATUSES = frozenset({403, 404, 429, 500, 502, 503, 504})
 """Those that `proxy_next_upstream` knows."""
 IDLE_CONNECTIONS = 64
 """Kept to each upstream by each worker, at most; lb has no such limit."""
+IDENTIFIER = '"~^[-._~+/=:@A-Za-z0-9]{1,128}$"'
+"""An id that is passed on as a client gives it."""
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -36,10 +41,11 @@ def exported(file: Scenario) -> Exported:
     kept = alike(file, lacks)
     found = chosen(KIND, file.algorithm)
     common.algorithm(file, found, lacks)
+    common.looked_up(file, lacks)
     if file.algorithm.name == "sticky":
         lacks.add(("algorithm", "name"), "clients do not stick: newcomers and all are placed alike")
-    method = _method(file, found, lacks)
-    http = list(_http(file, kept, found, method, lacks))
+    method, maps = _method(file, found, lacks)
+    http = list(_http(file, kept, found, method, maps, lacks))
     gaps.tell(file, lacks, gaps.NGINX)
     said.rest(file, KIND, lacks)
     common.discovered(file, lacks)
@@ -59,19 +65,21 @@ def exported(file: Scenario) -> Exported:
     )
 
 
-def _method(file: Scenario, found: Chosen, lacks: Lacks) -> str:
-    if found.method == "ip_hash" and file.key != "client_ip":
+def _method(file: Scenario, found: Chosen, lacks: Lacks) -> tuple[str, Sequence[str]]:
+    """The line of the upstream, and those of `http` that it needs."""
+    method = found.method
+    if method == "ip_hash" and file.key != "client_ip":
         lacks.add(
             ("algorithm",), f"ip_hash knows no other key than client_ip; {file.key} is hashed"
         )
-        return f"hash {_key(file.key)} consistent"
-    return found.method.replace(KEYED, _key(file.key))
-
-
-def _key(key: str) -> str:
-    kind, _, name = key.partition(":")
-    word = {"client_ip": "$remote_addr", "path": "$lb_path", "uri": "$request_uri"}.get(kind)
-    return word or f"${'http' if kind == 'header' else 'cookie'}_{name.lower().replace('-', '_')}"
+        method = f"hash {KEYED} consistent"
+    elif KEYED not in method:
+        return method, ()
+    elif found.settings.get("balance_factor"):
+        why = "balance_factor is not there: a backend gets all requests of its keys"
+        lacks.add(("algorithm",), why)
+    variable, maps = keys.written(file, lacks)
+    return method.replace(KEYED, variable), maps
 
 
 def _main(file: Scenario) -> Iterator[str]:
@@ -87,13 +95,20 @@ def _connections(file: Scenario) -> str:
 
 
 def _http(
-    file: Scenario, kept: list[int], found: Chosen, method: str, lacks: Lacks
+    file: Scenario,
+    kept: list[int],
+    found: Chosen,
+    method: str,
+    maps: Sequence[str],
+    lacks: Lacks,
 ) -> Iterator[str]:
     yield from (f"{kind}_temp_path {kind}_temp;" for kind in TEMPORARY)
     yield from _log(file, lacks)
     yield ""
-    if "$lb_path" in method:
-        yield 'map $request_uri $lb_path { "~^(?<before>[^?]*)" $before; }'
+    yield from maps
+    if name := common.request_id(file, lacks):
+        given = keys.field(name)
+        yield f"map {given} $lb_id {{ default $request_id; {IDENTIFIER} {given}; }}"
     yield 'map $upstream_addr $lb_backend { "~(?<last>[^ ,]+:[^ ,]+)$" $last; }'
     yield from _upgrades(file)
     yield ""
@@ -131,7 +146,7 @@ def _log(file: Scenario, lacks: Lacks) -> Iterator[str]:
     if log.syslog is not None:
         server = log.syslog if isinstance(log.syslog, str) else "{}:{}".format(*log.syslog)
         where = f"syslog:server={'unix:' * server.startswith('/')}{server}"
-    yield f"access_log {where} {name};"
+    yield f"access_log {word(where)} {name};"
 
 
 def _upgrades(file: Scenario) -> Iterator[str]:
@@ -141,7 +156,7 @@ def _upgrades(file: Scenario) -> Iterator[str]:
         yield "    default $http_upgrade;"
     else:
         yield '    default "";'
-        yield from (f'    "~*^{name}$" $http_upgrade;' for name in names)
+        yield from (f"    {word(f'~*^{re.escape(name)}$')} $http_upgrade;" for name in names)
     yield "}"
     yield 'map $lb_upgrade $lb_connection { "" ""; default upgrade; }'
 
@@ -177,7 +192,7 @@ def _upstream(
 
 
 def _line(row: BackendTable, weight: int, rank: int, file: Scenario, *, backups: bool) -> str:
-    words = ["server", row.address]
+    words = ["server", common.ascii_address(row.address)]
     if weight != 1:
         words.append(f"weight={weight}")
     if isinstance(row.max_in_flight, int):
@@ -240,8 +255,8 @@ def _tls(one: Listener, lacks: Lacks) -> Iterator[str]:
             why = "one certificate is shown to all; give the others a server block each"
             lacks.add((*one.place, *inside), why)
             continue
-        yield f"ssl_certificate {certificate};"
-        yield f"ssl_certificate_key {key};"
+        yield f"ssl_certificate {word(common.path(certificate))};"
+        yield f"ssl_certificate_key {word(common.path(key))};"
     yield f"ssl_protocols {'TLSv1.2 ' * (one.tls.min_version == '1.2')}TLSv1.3;"
 
 
@@ -268,8 +283,11 @@ def _location(file: Scenario, like: BackendTable, lacks: Lacks) -> Iterator[str]
         ("X-Forwarded-Host", "$http_host"),
     ):
         yield f"proxy_set_header {field} {value};"
-    if file.tracing.request_id:
-        yield f"proxy_set_header {file.tracing.request_id} $request_id;"
+    if not file.server.trusted_proxies:
+        yield 'proxy_set_header Forwarded "";'
+    if name := common.request_id(file, lacks):
+        yield f"proxy_set_header {name} $lb_id;"
+    yield "proxy_hide_header X-Backend-Server;"
     if file.server.backend_header:
         yield "add_header X-Backend-Server $lb_backend always;"
 
