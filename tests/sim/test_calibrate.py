@@ -63,6 +63,23 @@ def test_workers_discipline_and_law_are_found(
     assert not found.unknown
 
 
+@pytest.mark.parametrize(
+    ("model", "rate", "more"),
+    [
+        ('service = "gamma:30ms,cv=1.5", discipline = "ps", workers = 3', 92, ""),
+        ('service = "deterministic:20ms", workers = 4', 60, 'network = "deterministic:2ms"'),
+    ],
+    ids=["shared under load", "behind long ways"],
+)
+def test_workers_are_not_made_up_for_what_is_none_of_theirs(
+    model: str, rate: float, more: str
+) -> None:
+    found = fitted(f"{{ {model} }}", noise=0.0, rate=rate, seconds=60, more=more)
+    station = found.backends[0].station
+    assert f"workers = {station.fewest}" in model
+    assert station.most == station.fewest
+
+
 def test_what_never_waits_is_a_range() -> None:
     found = fitted('{ service = "exponential:10ms", workers = 8 }', rate=40, seconds=60)
     keys = {row.key: (row.low, row.high) for row in found.unknown}

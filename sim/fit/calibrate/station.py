@@ -177,14 +177,24 @@ def overheads(stays: list[Stays]) -> Floats:
 
 
 def profile(stays: Stays, best: Hypothesis, tried: Floats) -> Floats:
-    """The logarithm of the likelihood at each overhead; shape (len(tried),).
+    """The logarithm of the likelihood at each overhead, ascending; shape (len(tried),).
+
+    What is not taken for a way is taken for service, of which more workers make up for it: with the
+    overhead the likeliest hypothesis moves, from `best` on.
 
     Densities are smooth over what clocks and timers blur: that differs between those who waited and
     those who did not, and sharper ones would take one for the other.
     """
     typical = float(np.median(stays.sojourn[stays.whole]))
     blurred = replace(stays, floor=max(stays.floor, min(BLUR, 0.03 * typical)))
-    return np.array([blurred.log_likelihood(replace(best, overhead=float(it))) for it in tried])
+    values = []
+    for overhead in tried.tolist():
+        near = (replace(it, overhead=overhead) for it in best.around())
+        value, best = max(
+            (Scored(blurred.log_likelihood(it), it) for it in near), key=lambda one: one.value
+        )
+        values.append(value)
+    return np.array(values)
 
 
 def slowed(stays: Stays, ranked: list[Scored]) -> Scored:

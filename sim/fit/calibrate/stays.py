@@ -38,6 +38,15 @@ class Hypothesis:
     """Seconds of each stay that no worker is busy with: ways, connections, the proxy's own work."""
     usl: Usl | None = None
 
+    def around(self) -> list[Hypothesis]:
+        """It, with a worker less, and of the other discipline."""
+        found = [self]
+        if self.workers > 1:
+            found.append(replace(self, workers=self.workers - 1))
+        if self.usl is None:
+            found.append(replace(self, discipline="ps" if self.discipline == "fifo" else "fifo"))
+        return found
+
     def pace(self, most: int) -> Floats:
         """How fast each of n present requests that are worked at goes on, n from 0 to `most`."""
         present = np.arange(most + 1)
