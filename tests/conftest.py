@@ -37,7 +37,7 @@ ONCE = (
         "sim/test_verify.py",
     ),
     *("sim/test_cause.py", "sim/test_judge_users.py", "sim/test_phases.py", "sim/test_too_few.py"),
-    "sim/test_unheeded.py",
+    *("sim/test_turns.py", "sim/test_unheeded.py"),
     *("sim/test_machine.py", "sim/test_distances.py", "sim/test_sharpness.py", "sim/test_stood.py"),
     *("cli/test_text.py", "cli/test_sweep.py", "cli/test_axes.py", "cli/test_verify.py"),
     *("cli/test_check.py", "cli/test_check_prints.py", "cli/test_simulate_output.py"),

@@ -85,7 +85,7 @@ class World(Timeline):
             source = OpenLoop(arrivals) if isinstance(arrivals, Schedule | Flow) else arrivals
         self._source = source
         self._routes: list[int] = []
-        offsets = [0]
+        offsets = [arrivals.before if isinstance(arrivals, Schedule) else 0]
         if balancers > 1:
             drawn, begun, *_ = streams(seed, replication, "balancers")
             self._routes = _known(arrivals, balancers)

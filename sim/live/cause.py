@@ -154,6 +154,8 @@ def _waiting(parts: Parts, slow_body: bool) -> Cause | None:
         f"{among} took {_ms(abs(off))} {'more' if off > 0 else 'less'} than predicted on average; "
         f"{words[who]} {_ms(seen)}" + (f" where {_ms(paper)} is modelled" if paper > 0 else "")
     )
+    if who == PROXY and paper == 0:
+        says += " and the file has no [traffic] network"
     return Cause(who, says, _split(measured, predicted))
 
 

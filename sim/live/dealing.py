@@ -61,11 +61,15 @@ def pack_schedule(schedule: Schedule) -> dict[str, Any]:
 
 def unpack_schedule(packed: Mapping[str, Any]) -> Schedule:
     """What was packed."""
-    texts = packed["texts"]
+    texts, columns = packed["texts"], unpack(packed["columns"])
     return Schedule(
-        shapes=tuple(packed["shapes"]),
-        texts=None if texts is None else tuple(texts),
-        **unpack(packed["columns"]),
+        columns["times"],
+        tuple(packed["shapes"]),
+        columns["sizes"],
+        columns.get("keys"),
+        columns.get("patience"),
+        None if texts is None else tuple(texts),
+        columns.get("balancers"),
     )
 
 

@@ -105,7 +105,11 @@ def held(seen: Seen, names: Sequence[str]) -> Held:
     live, records, whole = seen.live, seen.records, seen.whole
     runs = [record.latency for record in records]
     latency = latency_figures(
-        live.latency, runs, OF_LATENCY, [getattr(allowed, name) for name in OF_LATENCY]
+        live.latency,
+        runs,
+        OF_LATENCY,
+        [getattr(allowed, name) for name in OF_LATENCY],
+        seen.way_of_all,
     )
     shares = {
         name: Figure(_share(live, order), [_share(it, order) for it in records], allowed.share)
@@ -133,7 +137,12 @@ def held(seen: Seen, names: Sequence[str]) -> Held:
     mean = (
         Figure(float("nan"), [], 0.0)
         if any(empty)
-        else Figure(float(live.latency.mean()), [float(one.mean()) for one in runs], allowed.p50)
+        else Figure(
+            float(live.latency.mean()),
+            [float(one.mean()) for one in runs],
+            allowed.p50,
+            seen.way_of_all,
+        )
     )
     return Held(
         latency={name: one.line(level) for name, one in latency.items()},

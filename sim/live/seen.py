@@ -18,9 +18,9 @@ from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 
 WAY, UNSAID = 0.002, 0.005
-"""Seconds that latencies may be off in any case, but for those of the whole run: what the way and
-the balancer cost differs by as much from machine to machine, and by more where the file has no
-network at all."""
+"""Seconds that latencies of parts of a run may be off in any case: what the way and the balancer
+cost differs by as much from machine to machine, and by more where the file has no network at all.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Seen:
     def way(self) -> float:
         """Seconds that parts of its latencies, and distributions, may be off in any case."""
         return UNSAID if self.scenario.offered().network is None else WAY
+
+    @property
+    def way_of_all(self) -> float:
+        """The same of the latencies of the whole run: nothing, where the file has a network."""
+        return WAY if self.scenario.offered().network is None else 0.0
 
     @cached_property
     def records(self) -> list[Record]:

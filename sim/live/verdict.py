@@ -32,6 +32,7 @@ from sim.live.line import OF_LATENCY, Line, needed
 from sim.live.measurement import Measurement
 from sim.live.parts import Parts, parts
 from sim.live.seen import Seen
+from sim.live.turns import as_it_stood
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from sim.result import Result
@@ -201,8 +202,9 @@ def judge(
     """
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
-    heeded = measured.heeded
-    if predicted is not None and len(schedule) > 0 and (len(schedule) < whole or not heeded):
+    schedule, heeded = as_it_stood(scenario, schedule, measured), measured.heeded
+    otherwise = len(schedule) < whole or schedule.before or not heeded
+    if predicted is not None and len(schedule) and otherwise:
         balancers = predicted.scenario.run.balancers
         predicted = predict(scenario, schedule, balancers, heeded=heeded)
     return _judged(scenario, schedule, measured, predicted)

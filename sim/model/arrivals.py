@@ -49,6 +49,8 @@ class Schedule:
     """What each key reads; None where it is its number."""
     balancers: NDArray[np.int64] | None = None
     """Which of several each request comes to, from 0 on; None where that is to be drawn."""
+    before: int = 0
+    """Picks that a single balancer has made before the first of them: where its turns stand."""
 
     def __len__(self) -> int:
         return len(self.times)

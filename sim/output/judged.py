@@ -36,7 +36,7 @@ def _phase(one: PhaseVerdict) -> list[str]:
         str(one.requests),
         *(_pair(one.latency.get(name)) for name in ("p50", "p99")),
         "-" if failures is None else f"{failures.measured:.0f}/{_count(failures)}",
-        "-" if not far.judged else f"{far.beyond * 1e2:.2g}/{far.most * 1e2:.2g}",
+        "-" if not far.judged else f"{round(far.beyond * 1e2, 2):.2g}/{far.most * 1e2:.2g}",
         _word(one.misses),
     ]
 

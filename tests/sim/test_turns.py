@@ -1,0 +1,58 @@
+"""A balancer that served others before: its turns stand where the first answers say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lb.config import Scenario
+from sim import Schedule
+from sim.live.rehearsal import rehearsed
+from sim.live.turns import as_it_stood
+from sim.live.verdict import Judgement, judge, predict
+from tests.sim.scenarios import EXPONENTIAL, scenario, serves
+
+
+def file(algorithm: str, n: int = 900) -> Scenario:
+    return scenario(
+        *[serves(EXPONENTIAL, workers=4)] * 3,
+        rate=6.0,
+        run=f"requests = {n}",
+        backend=["weight = 3", "weight = 2", "weight = 1"],
+        more=f'algorithm = "{algorithm}"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "before", "told"),
+    [
+        ("round_robin", 0, 0),
+        ("round_robin", 5, 2),
+        ("weighted_round_robin", 4, 4),
+        ("weighted_round_robin", 9, 3),
+        ("p2c", 0, 0),
+    ],
+)
+def test_turns_are_told_by_the_first_answers(algorithm: str, before: int, told: int) -> None:
+    of = file(algorithm, 60)
+    schedule = Schedule.draw(of)
+    measured = rehearsed(of, replace(schedule, before=before))
+    assert as_it_stood(of, schedule, measured).before == told
+    swapped = measured.backend.copy()
+    swapped[[7, 8]] = swapped[[8, 7]]
+    swapped[11] = -1
+    assert as_it_stood(of, schedule, replace(measured, backend=swapped)).before == told
+    nobody = np.full(len(schedule), -1)
+    assert as_it_stood(of, schedule, replace(measured, backend=nobody)) is schedule
+
+
+def test_a_second_run_against_the_same_balancer_is_as_good_as_the_first() -> None:
+    of = file("round_robin")
+    schedule = Schedule.draw(of)
+    again = rehearsed(of, replace(schedule, before=900 + 1))
+    verdict = judge(of, schedule, again, predict(of, schedule))
+    assert verdict.judgement is Judgement.PASSED
+    for name, lines in verdict.backends.items():
+        assert lines["p95"].measured == pytest.approx(lines["p95"].predicted.value), name
