@@ -28,6 +28,9 @@ ONCE = (
     *("sim/test_cluster.py", "sim/test_drawing.py", "sim/test_html.py", "sim/test_plots.py"),
     *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),
+    *("sim/test_balancers.py", "sim/test_forecast.py", "contract/test_shares.py"),
+    *("lived/test_crowds.py", "lived/test_ejections.py", "lived/test_extra_attempts.py"),
+    *("lived/test_slow_start.py", "lived/test_tiers.py"),
     *(
         "sim/test_calibrate.py",
         "sim/test_calibrate_picks.py",

@@ -92,6 +92,7 @@ def test_a_job_takes_as_long_as_its_work_does_then(discipline: Any) -> None:
 
 
 @pytest.mark.no_cover
+@pytest.mark.once
 def test_half_the_speed_is_twice_the_load() -> None:
     """An M/M/1 of half the speed from the start on; the means of the theory, in its seconds."""
     lines = serves(EXPONENTIAL) + '\nspeed = [["0s", 0.5]]'
