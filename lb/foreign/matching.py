@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lb.config import Algorithm
-from lb.strategies import parse
+from lb.strategies import parse, spec
 
 KEYED = "{key}"
 """In a method: what is hashed, in the other's words."""
@@ -41,14 +41,17 @@ class Match:
 RING16 = "shares are those of points on a ring, within some per cent of the weights"
 LEFT = "there is none that looks at latencies"
 ORDER = "another order within a period, the same shares"
-TIES = "ties go to whoever was there first, and an idle one comes before all others"
+IDLE = "ties go to whoever was there first, and an idle one comes before all others"
+TURNS = "requests in flight are counted without the one at hand, and ties are taken in turn"
+ODD = {"smooth": ORDER, "fwrr": ORDER, "static": ORDER, "idle_first": IDLE, "before": TURNS}
+"""What is told of a setting where another one was asked for."""
 
 HAPROXY: Mapping[str, Match] = {
     "round_robin": Match("roundrobin", "round_robin", weighs=False),
     "weighted_round_robin": Match("roundrobin", "weighted_round_robin:sequence=fwrr"),
     "random": Match("random(1)", "random", RING16, weighs=False, fine=True),
     "weighted_random": Match("random(1)", "weighted_random", RING16, fine=True),
-    "least_connections": Match("leastconn", "least_connections", TIES),
+    "least_connections": Match("leastconn", "least_connections:load=idle_first"),
     "p2c": Match("random({choices})", "p2c:choices={choices},replacement=true", RING16, fine=True),
     "ip_hash": Match(
         "source",
@@ -64,15 +67,17 @@ HAPROXY: Mapping[str, Match] = {
     "peak_ewma": Match(
         "random({choices})", "p2c:choices={choices},replacement=true", RING16, LEFT, fine=True
     ),
-    "least_response_time": Match("leastconn", "least_connections", TIES, LEFT),
+    "least_response_time": Match("leastconn", "least_connections:load=idle_first", lost=LEFT),
     "join_idle_queue": Match(
-        "leastconn", "least_connections", TIES, "the least busy is taken where nobody is idle"
+        "leastconn",
+        "least_connections:load=idle_first",
+        lost="the least busy is taken where nobody is idle",
     ),
     "prequal": Match(
         "random(2)", "p2c:choices=2,replacement=true", RING16, "nobody is probed", fine=True
     ),
     "least_reported": Match(
-        "leastconn", "least_connections", TIES, "reports of backends are not heard"
+        "leastconn", "least_connections:load=idle_first", lost="reports of backends are not heard"
     ),
     "weighted_feedback": Match(
         "roundrobin",
@@ -87,7 +92,7 @@ NGINX: Mapping[str, Match] = {
     "weighted_round_robin": Match("", "weighted_round_robin"),
     "random": Match("random", "random", weighs=False),
     "weighted_random": Match("random", "weighted_random"),
-    "least_connections": Match("least_conn", "least_connections", "ties are taken in turn"),
+    "least_connections": Match("least_conn", "least_connections:load=before"),
     "p2c": Match("random two least_conn", "p2c:choices=2"),
     "ip_hash": Match("ip_hash", "ip_hash"),
     "consistent_hash": Match("hash {key} consistent", "consistent_hash"),
@@ -98,19 +103,17 @@ NGINX: Mapping[str, Match] = {
         "hash {key} consistent", "consistent_hash", lost="a ring takes the scores' place"
     ),
     "peak_ewma": Match("random two least_conn", "p2c:choices=2", lost=LEFT),
-    "least_response_time": Match("least_conn", "least_connections", "ties are taken in turn", LEFT),
+    "least_response_time": Match("least_conn", "least_connections:load=before", lost=LEFT),
     "join_idle_queue": Match(
         "least_conn",
-        "least_connections",
-        "ties are taken in turn",
-        "the least busy is taken where nobody is idle",
+        "least_connections:load=before",
+        lost="the least busy is taken where nobody is idle",
     ),
     "prequal": Match("random two least_conn", "p2c:choices=2", lost="nobody is probed"),
     "least_reported": Match(
         "least_conn",
-        "least_connections",
-        "ties are taken in turn",
-        "reports of backends are not heard",
+        "least_connections:load=before",
+        lost="reports of backends are not heard",
     ),
     "weighted_feedback": Match(
         "", "weighted_round_robin", lost="reports of backends do not change weights"
@@ -189,11 +192,12 @@ class Chosen:
     @property
     def instead(self) -> str:
         """What is otherwise than asked for where `ours` is what theirs is."""
-        asked = self.settings.get("sequence")
         name, settings = parse(self.ours)
-        if asked is None or name != "weighted_round_robin":
-            return ""
-        return "" if settings.get("sequence", "smooth") == asked else ORDER
+        ours = spec(name).configure(settings)
+        for setting, asked in self.settings.items():
+            if setting in ("sequence", "load") and getattr(ours, setting, asked) != asked:
+                return ODD[getattr(ours, setting)]
+        return ""
 
 
 def chosen(kind: str, algorithm: Algorithm) -> Chosen:

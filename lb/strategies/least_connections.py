@@ -2,7 +2,9 @@
 
 The load of a backend is (in flight + 1) / weight, what it would carry after the pick; ties are
 broken uniformly at random, or the first backend in the file would take every request of a quiet
-service. With perfect information and equal servers this is join-the-shortest-queue.
+service. With perfect information and equal servers this is join-the-shortest-queue. Set to `load`
+otherwise it counts and breaks ties as HAProxy (`idle_first`) or nginx (`before`), for predictions
+of them.
 
 Cost: O(log n) per event. Wrong when several balancers share the backends and each sees only its own
 requests, and when a broken backend answers errors faster than the others answer at all.
@@ -11,17 +13,25 @@ requests, and when a broken backend answers errors faster than the others answer
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from typing import Any, Literal
 
 from lb.native.marks import mypyc_attr
-from lb.strategies.base import Random
+from lb.strategies.base import Random, Strategy
 from lb.strategies.candidate import B
+from lb.strategies.parts.idle_first import IdleFirst
 from lb.strategies.parts.least_loaded import LeastLoaded
+from lb.strategies.parts.tied_turns import TiedTurns
 from lb.strategies.spec import Spec, settings
 
 
 @settings
 class Params:
-    """Least connections has no settings."""
+    """Settings of least connections."""
+
+    load: 'Literal["after", "idle_first", "before"]' = "after"
+    """What each would carry with the request, ties at random; the same, but the idle first and of
+    equals whoever has waited longest, as HAProxy; what each carries without it, of equals in turn
+    by weight, as nginx."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -52,11 +62,19 @@ class LeastConnections(LeastLoaded[B]):
             self._loads[order] = load
 
 
+def make(params: Params, rng: Random) -> Strategy[Any]:
+    """As the settings say."""
+    if params.load == "idle_first":
+        return IdleFirst()
+    return TiedTurns(rng) if params.load == "before" else LeastConnections(params, rng)
+
+
 SPEC = Spec(
     name="least_connections",
-    factory=LeastConnections,
+    factory=make,
     params=Params,
-    cost="O(log n)",
+    cost="O(log n); O(those that are equal) with before",
     avoid_when="many balancers each see only their own requests",
+    variants=({"load": "idle_first"},),
     partial="each counts its own requests only, so that ties grow and busy backends look idle",
 )

@@ -94,7 +94,12 @@ def test_the_table_names_all_of_ours_but_the_one_that_holds_another(kind: str) -
             "balance static-rr",
             "weighted_round_robin:sequence=static",
         ),
-        ("haproxy", '"least_connections"', "balance leastconn", "least_connections"),
+        (
+            "haproxy",
+            '"least_connections"',
+            "balance leastconn",
+            "least_connections:load=idle_first",
+        ),
         ("haproxy", '"maglev"', "balance source", "consistent_hash"),
         (
             "haproxy",
@@ -103,7 +108,7 @@ def test_the_table_names_all_of_ours_but_the_one_that_holds_another(kind: str) -
             "consistent_hash",
         ),
         ("nginx", '"p2c"', "random two least_conn;", "p2c:choices=2"),
-        ("nginx", '"least_connections"', "least_conn;", "least_connections"),
+        ("nginx", '"least_connections"', "least_conn;", "least_connections:load=before"),
         ("nginx", '"consistent_hash"', "hash $remote_addr consistent;", "consistent_hash"),
         ("nginx", '"ip_hash"', "ip_hash;", "ip_hash"),
         ("nginx", '{ name = "sticky", inner = "p2c" }', "random two least_conn;", "p2c:choices=2"),
@@ -139,6 +144,20 @@ def test_another_order_of_turns_is_told(kind: str, sequence: str, told: bool) ->
     odd = [row.why for row in found.missing if row.key == "algorithm"]
     assert odd == ["another order within a period, the same shares"] * told
     assert found.differs == "", "our words say which"
+
+
+@pytest.mark.parametrize(
+    ("kind", "load", "told"),
+    [
+        *(("haproxy", "after", True), ("haproxy", "idle_first", False)),
+        *(("nginx", "after", True), ("nginx", "before", False), ("nginx", "idle_first", True)),
+    ],
+)
+def test_another_way_to_count_what_is_in_flight_is_told(kind: str, load: str, told: bool) -> None:
+    found = export(pool(f'"least_connections:load={load}"'), kind)
+    odd = [row.why for row in found.missing if row.key == "algorithm"]
+    assert bool(odd) == told
+    assert all("ties" in why for why in odd)
 
 
 def test_defaults_that_hold_are_told_behind_what_the_file_says() -> None:

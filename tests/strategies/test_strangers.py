@@ -16,6 +16,7 @@ KEEPING = {
     "weighted_round_robin-edf": {"sequence": "edf"},
     "weighted_round_robin-fwrr": {"sequence": "fwrr"},
     "weighted_round_robin-static": {"sequence": "static"},
+    "least_connections-idle_first": {"load": "idle_first"},
     "weighted_random": {},
     "p2c": {},
     "peak_ewma": {},

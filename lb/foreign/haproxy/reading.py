@@ -185,7 +185,7 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
     turns = {"name": "weighted_round_robin", "sequence": sequence}
     algorithm: dict[str, object] = {"name": "round_robin"} if equal else {**turns}
     if name == "leastconn":
-        algorithm = {"name": "least_connections"}
+        algorithm = {"name": "least_connections", "load": "idle_first"}
     elif name == "random":
         draws = row.read(argument, whole) if row is not None and argument else 2
         single = "random" if equal else "weighted_random"

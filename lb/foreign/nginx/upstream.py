@@ -87,7 +87,7 @@ def _algorithm(row: Directive | None, made: Mapping[str, str], draft: Draft) -> 
     name = words[0] if words else ""
     algorithm: object = "round_robin" if equal else "weighted_round_robin"
     if name == "least_conn":
-        algorithm = "least_connections"
+        algorithm = {"name": "least_connections", "load": "before"}
     elif name == "ip_hash":
         algorithm = "ip_hash"
     elif name == "random":

@@ -23,8 +23,8 @@ STILL = {"table", "table_size", "drain", "replacement", "pool", "surplus", "blac
 """Parameters of memory, of leaving and of beginnings, or that the analysis has and nobody sets."""
 OF_FAILURES = {"penalty", "error_penalty"}
 """They count where requests fail."""
-OF_OTHERS = {"fwrr", "static"}
-"""Other balancers' orders of the same turns, there to predict them."""
+OF_OTHERS = {"fwrr", "static", "idle_first", "before"}
+"""Other balancers' ways of the same, there to predict them."""
 NEED_BACKENDS = {"probes": "answer probes", "reports": "report their load"}
 """What backends must do for an algorithm, by what it needs."""
 
