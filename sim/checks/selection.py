@@ -18,9 +18,10 @@ from sim.checks.honesty import at_most
 from sim.crew import Crew
 from sim.fit.recommend.aims import Aim, parse
 from sim.fit.recommend.contenders import contenders
+from sim.fit.recommend.ranking import rank
 from sim.fit.recommend.sampling import Sampler, Setting, of_length
 from sim.fit.recommend.scores import score
-from sim.fit.recommend.searching import RANKED, rank
+from sim.fit.recommend.searching import RANKED
 from sim.fit.recommend.selection import ERROR, paired
 
 BUDGET = 1e6
@@ -146,7 +147,7 @@ def outcomes(
             sampler = Sampler(crew, budget / RANKED)
             field = contenders(there, case.algorithms).contenders
             field = [it for it in field if it.text in case.algorithms]
-            selection, _, _ = rank(sampler, there, aims, field, RANKED)
+            selection = rank(sampler, there, aims, field, RANKED).selection
             yield Outcome(case.name, best, selection.left, selection.leader)
 
 

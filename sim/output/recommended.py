@@ -29,6 +29,8 @@ FIRST, OTHERS = 12, 5
 """Contenders that are shown of the set, and outside of it."""
 NAMED = 6
 """Of a long list."""
+LITTLE = 0.001
+"""A share below which no difference is told."""
 
 
 def print_recommendation(found: Recommendation, terminal: Terminal) -> None:
@@ -177,8 +179,8 @@ def suggestion(found: Recommendation) -> str:
         kind = "those among " if len(able) < count else ""
         why = f"the simplest of {kind}the {count} that cannot be told from the best"
         regret = found.regret
-        if regret is not None and math.isfinite(regret):
-            why += f", none of which is more than {max(100 * regret, 0.1):.2g} % better"
+        if regret is not None and regret < 1:
+            why += f", none of which is more than {plain(100 * max(regret, LITTLE), 2)} % better"
     end = "" if best.answer is Answer.MET else "; a larger --budget would tell"
     if found.within_error:
         end = f"; that cannot be told within {own_error(found)}"
@@ -251,8 +253,8 @@ def _gain(one: Weights, aims: list[Aim]) -> str:
             parts.append(f"not to be told from {over}")
         else:
             parts.append(
-                f"{100 * gain.value:.2g} % better than {over} ({100 * gain.low:.2g} to "
-                f"{100 * gain.high:.2g})"
+                f"{plain(100 * gain.value, 2)} % better than {over} ("
+                f"{plain(100 * gain.low, 2)} to {plain(100 * min(gain.high, 1.0), 2)})"
             )
     used = one.scores[one.kept]
     if len(aims) == 1 and aims[0].metric in LATENCIES and math.isfinite(used):

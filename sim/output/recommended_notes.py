@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lb.terminal import plain
 from sim.fit.recommend.numbers import Number
 from sim.fit.recommend.recommendation import Recommendation
 
@@ -11,7 +12,7 @@ from sim.fit.recommend.recommendation import Recommendation
 def own_error(found: Recommendation) -> str:
     """`the model's own error of up to 12 % at p99`."""
     doubt = found.doubt
-    parts = [f"{100 * doubt.most(name):.2g} % at {name}" for name in doubt.deviations]
+    parts = [f"{plain(100 * doubt.most(name), 2)} % at {name}" for name in doubt.deviations]
     return f"the model's own error of up to {' and '.join(parts)}"
 
 
@@ -38,8 +39,10 @@ def loads_told(found: Recommendation) -> Iterator[str]:
             "A safe load costs many runs: it is looked for of the first few of the set and of the "
             "file's own algorithm only, and is - for the others; -a NAME asks for another's."
         )
-    elif found.rows and not there:
+    elif found.rows and not there and not found.interrupted:
         yield "No safe load was found: the budget is too small, or the traffic has one rate only."
+    if there and any(aim.least and not aim.relative for aim in found.aims):
+        yield "At other loads, goodput is asked for in proportion: half the load, half the bound."
 
 
 def number_told(it: Number | None) -> str:

@@ -11,16 +11,19 @@ from lb.config import Scenario
 from lb.errors import ConfigError, UsageError
 from sim import recommend
 from sim.analysis.objectives import Answer
+from sim.analysis.statistics import Estimate
 from sim.checks.theory import m_m_1
 from sim.crew import Crew
 from sim.fit.recommend.aims import Aim, parse
 from sim.fit.recommend.contenders import contenders
 from sim.fit.recommend.headroom import aims_at, headroom, with_one_lost
 from sim.fit.recommend.numbers import number
-from sim.fit.recommend.recommendation import End
+from sim.fit.recommend.ranking import rank
+from sim.fit.recommend.recommendation import End, Recommendation, Row
 from sim.fit.recommend.sampling import Observation, Sampler, growing, steady
 from sim.fit.recommend.scores import figure, score
-from sim.fit.recommend.searching import budget_of, rank
+from sim.fit.recommend.searching import budget_of
+from sim.fit.recommend.selection import FIRST
 from sim.fit.recommend.variations import kinds, losses, of_number, scaled
 from sim.fit.recommend.weights import best_weights
 from sim.output.recommended import sentences
@@ -263,7 +266,7 @@ def test_budgets_that_cannot_be_meant(given: str) -> None:
 
 def test_what_a_calibration_could_not_identify_is_tried_at_both_ends() -> None:
     there = pool(1.4, EXPONENTIAL, EXPONENTIAL, more=UNKNOWN.format(8))
-    found = recommend(there, "mean < 2s", ["round_robin", "least_connections"], budget=1.5e5)
+    found = recommend(there, "mean < 2.1s", ["round_robin", "least_connections"], budget=1.5e5)
     (end,) = found.ends  # the other one is what the file says
     assert end.settings == {"backend.1.model.workers": 8}
     assert end.best == ("least_connections",)
@@ -303,9 +306,43 @@ def test_settings_that_change_nothing_are_said_to() -> None:
     names = ["random", "weighted_round_robin"]
     with Crew() as crew:
         field = contenders(there, names).contenders
-        _, rows, _ = rank(Sampler(crew, 1e5), there, [Aim("mean", 9.0)], field, 0.5)
+        rows = rank(Sampler(crew, 1e5), there, [Aim("mean", 9.0)], field, 0.5).rows
     assert {row.algorithm: row.same_as for row in rows} == {
         "random": "",
         "weighted_round_robin": "",
         "weighted_round_robin:sequence=edf": "weighted_round_robin",
     }
+
+
+def test_what_few_replications_leave_open_is_settled_with_more() -> None:
+    # The mean of M/M/1 is 2 s at a load of 0.5: so near a bound, ten runs do not tell.
+    found = recommend(queue(), "mean < 2.05s", ["random"], budget=5e5)
+    (row,) = found.rows
+    assert row.replications > FIRST
+    assert row.answer is found.answer is Answer.MET
+    assert found.number is not None
+    assert (found.number.least, found.number.unclear) == (1, ())
+
+
+def test_whom_only_luck_leaves_open_is_suggested_when_nobody_is_nearer() -> None:
+    there = pool(1.0, EXPONENTIAL, EXPONENTIAL)
+    names = ["random", "p2c", "round_robin"]
+    figures, answers = {"mean": Estimate(1.0, 0.5, 1.5)}, {"mean": Answer.UNCLEAR}
+    field = [it for it in contenders(there, names).contenders if it.text in names]
+    rows = [
+        Row(one, figures, dict(answers), Answer.UNCLEAR, used, 10, steady=True, in_set=True)
+        for one, used in zip(field, (1.9, 0.98, 0.95), strict=True)
+    ]
+    found = Recommendation(there, [Aim("mean", 1.0)], rows)
+    assert found.suggested is rows[1]
+    rows[1].used, rows[2].used = 1.5, 1.4
+    assert found.suggested is rows[2]
+    for row in rows:
+        row.answers["mean"] = Answer.MISSED
+    assert found.suggested is None
+    assert found.answer is Answer.MISSED
+
+
+def test_goodput_at_other_loads_is_said_to_be_in_proportion() -> None:
+    found = recommend(queue(), "goodput > 0.4/s", ["random"], budget=2e5)
+    assert any("goodput is asked for in proportion" in it for it in sentences(found))

@@ -48,13 +48,16 @@ def number(
     *,
     one_lost: bool = False,
     doubt: Doubt = NONE,
+    known: Answer = Answer.UNCLEAR,
 ) -> Number | None:
     """The smallest; None where the budget, in requests, is too small to find any. `doubt`: what
-    else than chance it has to stand.
+    else than chance it has to stand. `known`: the answer of as many as the file has.
     """
     there = len(scenario.backends)
     until = sampler.spent + budget
     answers: dict[int, Answer | None] = {}
+    if known is not Answer.UNCLEAR:
+        answers[there] = known
 
     def met(count: int) -> Answer | None:
         if count not in answers:

@@ -119,13 +119,17 @@ class Recommendation:
 
     @property
     def suggested(self) -> Row | None:
-        """The simplest of the set that meets the objectives, or may; None where none does."""
-        for wanted in (Answer.MET, Answer.UNCLEAR):
-            able = [row for row in self.set if row.answer is wanted]
-            everywhere = [row for row in able if all(row.algorithm in it.best for it in self.ends)]
-            if able:
-                return (everywhere or able)[0]
-        return None
+        """The simplest of the set that meets the objectives, or may; None where none does.
+
+        Of those that only chance lets meet them it is the nearest.
+        """
+        able = [row for row in self.set if row.answer is Answer.MET]
+        if not able:
+            maybe = [row for row in self.set if row.answer is Answer.UNCLEAR]
+            able = [row for row in maybe if row.used <= 1]
+            able = able or sorted(maybe, key=lambda row: row.used)[:1]
+        everywhere = [row for row in able if all(row.algorithm in it.best for it in self.ends)]
+        return next(iter(everywhere or able), None)
 
     @property
     def nearest(self) -> Row | None:

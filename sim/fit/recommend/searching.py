@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lb.config import Scenario, changed
 from lb.errors import ConfigError, UsageError
 from sim.analysis.objectives import Answer
 from sim.crew import Crew, Workers
-from sim.fit.recommend.aims import Aim, aims_of, together
+from sim.fit.recommend.aims import aims_of
 from sim.fit.recommend.contenders import Contender, Field, contenders
-from sim.fit.recommend.doubts import NONE, Doubt, doubt, model_error
+from sim.fit.recommend.doubts import doubt, model_error
 from sim.fit.recommend.headroom import headroom, with_one_lost
 from sim.fit.recommend.numbers import number
-from sim.fit.recommend.recommendation import End, Recommendation, Row
-from sim.fit.recommend.sampling import Sampler, Setting, growing, of_length
-from sim.fit.recommend.scores import Score, estimates, score
-from sim.fit.recommend.selection import FEWEST, FIRST, Selection, select
+from sim.fit.recommend.ranking import rank, settle
+from sim.fit.recommend.recommendation import End, Recommendation
+from sim.fit.recommend.sampling import Sampler
 from sim.fit.recommend.weights import ALGORITHMS, best_weights
 from sim.fit.said import said
 from sim.fit.unidentified import in_words, lightest
@@ -29,6 +26,8 @@ BUDGET = 12e6
 """Requests, unless given: a minute or less on two cores for a file of a few backends."""
 RANKED, LOADED, COUNTED = 0.45, 0.75, 0.87
 """Up to which share of the budget each part may go; the weights have the rest."""
+SETTLED = 0.1
+"""Beyond the ranking's share, for whether the suggested one is good enough."""
 AT_ENDS = 0.4
 """Of the ranking's share, for each end of what a calibration could not identify."""
 FOR_BEST = 0.5
@@ -139,13 +138,14 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
     found.doubt = doubt(sampler, scenario, own if own in names else names[0], aims)
     variants = _ends(scenario)
     ranked = RANKED / (1 + AT_ENDS * len(variants))
-    found.selection, found.rows, stopped = rank(
-        sampler, scenario, aims, field.contenders, ranked, found.doubt
-    )
-    if stopped:
+    ranking = rank(sampler, scenario, aims, field.contenders, ranked, found.doubt)
+    found.selection, found.rows = ranking.selection, ranking.rows
+    if ranking.stopped:
         raise KeyboardInterrupt
+    settle(found, ranking, sampler, ranked + SETTLED)
+    ranking.close(sampler)
     for settings, there in variants:
-        until = min(sampler.spent / max(sampler.whole, 1) + AT_ENDS * ranked, RANKED)
+        until = min(sampler.spent / max(sampler.whole, 1) + AT_ENDS * ranked, RANKED + SETTLED)
         found.ends.append(_at_end(found, sampler, field, settings, there, until))
     best = found.suggested or found.nearest
     if best is None:
@@ -154,7 +154,7 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
     half = (LOADED + COUNTED) / 2
     given = sampler, scenario, best.algorithm, aims
     off = found.doubt
-    found.number = number(*given, sampler.left(half), doubt=off)
+    found.number = number(*given, sampler.left(half), doubt=off, known=best.answer)
     found.number_one_lost = number(*given, sampler.left(COUNTED), one_lost=True, doubt=off)
     names = [name for name in ALGORITHMS if _searched(name, field)]
     for place, name in enumerate(names):
@@ -162,98 +162,6 @@ def _search(found: Recommendation, sampler: Sampler, field: Field) -> None:
         weights = best_weights(sampler, scenario, name, aims, budget)
         if weights is not None:
             found.weights.append(weights)
-
-
-class Ranking(NamedTuple):
-    """What came of a selection."""
-
-    selection: Selection
-    rows: list[Row]
-    """The set first, simplest first; then the others, best first."""
-    stopped: bool
-    """Whether Ctrl-C ended it, after rounds that are complete."""
-
-
-def rank(
-    sampler: Sampler,
-    scenario: Scenario,
-    aims: Sequence[Aim],
-    field: Sequence[Contender],
-    until: float,
-    off: Doubt = NONE,
-) -> Ranking:
-    """The selection, and a row for each; `until` is the share of the whole budget to spend at most.
-    `off`: what the answers allow for.
-
-    The first round is always played; where the budget is small its replications are shorter.
-    """
-    there = of_length(scenario)
-    if not scenario.changing:
-        each = sampler.left(until) / (FIRST * len(field))
-        there = of_length(scenario, max(int(min(each / 2, there.run.requests or each)), 500))
-    settings = {it.text: Setting(there, it.text) for it in field}
-
-    stopped = False
-
-    def rounds(names: Sequence[str], replications: int) -> Mapping[str, Score] | None:
-        nonlocal stopped
-        if stopped:
-            return None
-        asked = [settings[name] for name in names]
-        done = len(sampler.seen(asked[0]))
-        costs = (replications - done) * len(names) * _cost(sampler, settings, there)
-        if done and costs > sampler.left(until):
-            return None
-        try:
-            seen = sampler.observe(asked, replications)
-        except KeyboardInterrupt:
-            stopped, whole = True, min(len(sampler.seen(it)) for it in asked)
-            if whole < 2:
-                raise
-            if done:
-                return None  # rounds that are complete say what they say
-            seen = [sampler.seen(it)[:whole] for it in asked]
-        return {name: score(mine, aims) for name, mine in zip(names, seen, strict=True)}
-
-    first = FIRST
-    if there.run.requests is None:  # their length is the file's own
-        affordable = sampler.left(until) / (len(field) * there.length * there.rate)
-        first = int(min(max(affordable, FEWEST), FIRST))
-    selection = select([it.text for it in field], rounds, first)
-    rows: list[Row] = []
-    for one in field:
-        seen = sampler.seen(settings[one.text])
-        figures = estimates(there, seen, aims)
-        calm = not growing(seen)
-        exact = together([aim.answer(figures[aim.metric], steady=calm) for aim in aims])
-        wide = {aim.metric: off.widened(aim.metric, figures[aim.metric]) for aim in aims}
-        answers = {aim.metric: aim.answer(wide[aim.metric], steady=calm) for aim in aims}
-        used = selection.scores[one.text].value
-        among = one.text in selection.left
-        same = _same(one.text, selection, [row.algorithm for row in rows])
-        rows.append(Row(one, figures, answers, exact, used, len(seen), calm, among, same))
-        sampler.drop(settings[one.text])
-    rows.sort(key=lambda row: (not row.in_set, 0.0 if row.in_set else row.used))
-    return Ranking(selection, rows, stopped)
-
-
-def _same(text: str, selection: Selection, simpler: Sequence[str]) -> str:
-    """Settings that change nothing are worth no row."""
-    mine = selection.scores[text]
-    name = text.partition(":")[0]
-    for other in simpler:
-        score_of = selection.scores[other]
-        if other.partition(":")[0] == name and np.array_equal(mine.parts, score_of.parts):
-            return other
-    return ""
-
-
-def _cost(sampler: Sampler, settings: Mapping[str, Setting], there: Scenario) -> float:
-    """Requests of a replication: as they were so far."""
-    for setting in settings.values():
-        if seen := sampler.seen(setting):
-            return sum(it.requests for it in seen) / len(seen)
-    return there.run.requests or 1.0
 
 
 def _loads(found: Recommendation, sampler: Sampler) -> None:
@@ -291,10 +199,10 @@ def _at_end(
 ) -> End:
     if _overloaded(there):
         return End(settings, (), Answer.MISSED)
-    selection, rows, stopped = rank(
-        sampler, there, found.aims, field.contenders, until, found.doubt
-    )
-    if stopped:
+    ranking = rank(sampler, there, found.aims, field.contenders, until, found.doubt)
+    ranking.close(sampler)
+    selection, rows = ranking.selection, ranking.rows
+    if ranking.stopped:
         raise KeyboardInterrupt
     if found.overloaded:
         best = tuple(row.algorithm for row in rows if row.in_set)
