@@ -14,7 +14,7 @@ def said(pick: Mapping[str, Any]) -> list[str]:
     """Lines for one pick, as `Pick.as_dict` has it."""
     lines = [f"  {pick['why'] or 'the algorithm does not say why'}"]
     if pick["avoided"]:
-        lines.append(f"  not again: {', '.join(pick['avoided'])}")
+        lines.append(f"  tried before: {', '.join(pick['avoided'])}")
     names = _named(pick)
     if pick["measure"] or len(names) > 1:  # else it is the one that was picked
         told = f"{pick['measure']}: " if pick["measure"] else "looked at: "

@@ -241,8 +241,9 @@ def _told(replayed: Replayed) -> dict[str, Any]:
 
 
 def _interval(estimate: Estimate) -> list[float | None]:
+    """In milliseconds; of few replays it is wide, and no latency is below none."""
     ends = estimate.low, estimate.high
-    return [None if end is None else _finite(end * 1e3) for end in ends]
+    return [None if end is None else _finite(max(0.0, end) * 1e3) for end in ends]
 
 
 def _milliseconds(seconds: dict[str, float]) -> dict[str, float | None]:

@@ -133,3 +133,33 @@ http {
         "unix: is no network that trusted_proxies could name",
         "clients are not told apart by their addresses",
     ]
+
+
+def test_a_cookie_of_its_own_stands_in_front_of_the_method(tmp_path: Path) -> None:
+    servers = "server b:80; server c:80; sticky cookie srv expires=1h;"
+    found = read(tmp_path, f"upstream a {{ least_conn; {servers} }}\n")
+    file = found.scenario
+    assert (file.algorithm.name, file.key) == ("sticky", "cookie:srv")
+    assert file.algorithm.settings["inner"] == "least_connections"
+    assert [row.why for row in found.missing] == [
+        "the cookie is for the whole site, until the browser is closed"
+    ]
+    file = read(tmp_path, f"upstream a {{ ip_hash; {servers} }}\n").scenario
+    assert file.algorithm.settings["inner"] == "round_robin"
+
+
+def test_what_is_not_http_is_no_pool(tmp_path: Path) -> None:
+    stream = "stream { upstream db { server d:1; } server { listen 1; proxy_pass db; } }"
+    found = read(tmp_path, f"{stream}\nupstream a {{ server b:80; }}\n")
+    assert [it.address for it in found.scenario.backends] == ["b:80"]
+    assert [str(row) for row in found.missing] == [
+        f"{tmp_path}/other:1 stream: lb balances HTTP alone"
+    ]
+
+
+def test_older_versions_of_tls_are_told(tmp_path: Path) -> None:
+    tls = "ssl_certificate a; ssl_certificate_key b; ssl_protocols TLSv1 TLSv1.2;"
+    found = read(
+        tmp_path, f"server {{ listen 443 ssl; {tls} location / {{ proxy_pass http://u; }} }}"
+    )
+    assert "TLS 1.2 is the oldest that is spoken" in [row.why for row in found.missing]

@@ -68,7 +68,7 @@ async function explain() {
     const what = el("div", {}, el("b", {}, pick.backend || "nobody"), el("span", {}, ` ${pick.why}`));
     const beside = [pick.measure, candidates(pick)].filter(Boolean).join(": ");
     if (beside) what.append(el("span", { class: "figures" }, beside));
-    if (pick.avoided.length) what.append(el("span", { class: "figures" }, `not again: ${pick.avoided.join(", ")}`));
+    if (pick.avoided.length) what.append(el("span", { class: "figures" }, `tried before: ${pick.avoided.join(", ")}`));
     line.append(el("time", {}, `${figure(pick.seconds_ago)} s ago`), el("i"), what);
     return line;
   });

@@ -45,7 +45,9 @@ def _certificate(server: Directive, http: tuple[Directive, ...], draft: Draft) -
             if len(pairs[row.name]) > 1:
                 draft.lacks(row, "one certificate for all: the first")
         elif row.name == "ssl_protocols":
-            tls["min_version"] = "1.2" if "TLSv1.2" in row.rest else "1.3"
+            tls["min_version"] = "1.3" if row.rest == ("TLSv1.3",) else "1.2"
+            if set(row.rest) - {"TLSv1.2", "TLSv1.3"}:
+                draft.lacks(row, "TLS 1.2 is the oldest that is spoken")
     for name, key in (("ssl_certificate", "certificate"), ("ssl_certificate_key", "key")):
         if pairs[name]:
             tls[key] = pairs[name][0]

@@ -66,6 +66,8 @@ WHY = {
     "deny": "clients are not told apart by their addresses",
     "auth_basic": "nobody is asked who they are",
 }
+OTHER = frozenset({"stream", "mail"})
+"""Blocks of what is not HTTP."""
 MOST_BODY = 1024**2
 """nginx's default."""
 NOTES = (
@@ -91,6 +93,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     """
     draft = Draft(KIND, source)
     rows = directives(text, source, draft.lacks)
+    rest, rows = rows, tuple(row for row in rows if row.name not in OTHER)
     passes = list(_passes(rows, ()))
     pools = {row.value: row for row in _all(rows, "upstream") if row.rest}
     name = _chosen(source, pools, passes, pool)
@@ -122,6 +125,9 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
         if it.path not in ("", "/"):
             draft.lacks(it.row, f"the path {it.path} is not put before requests' own")
     _others(rows, pools, name, servers, used, draft)
+    for row in rest:
+        if row.name in OTHER:
+            draft.lacks(row, "lb balances HTTP alone")
     draft.put("health.enabled", value=False)
     draft.put("panic.threshold", 0.0)
     header = any(row.words[:2] == ("add_header", "X-Backend-Server") for it in scopes for row in it)
@@ -322,6 +328,3 @@ def _others(
         for row in _all(server.inside, "location"):
             if row not in read or row.rest != ("/",):
                 draft.lacks(row, "requests are not told apart by their paths: all are passed on")
-    for row in rows:
-        if row.name in ("stream", "mail"):
-            draft.lacks(row, "lb balances HTTP alone")

@@ -39,13 +39,14 @@ class Ran:
 def upstream(block: Directive, made: Mapping[str, str], draft: Draft, ran: Ran) -> None:
     """The whole block; `made` are keys of ours by variables of the file. Raises ConfigError."""
     method: Directive | None = None
+    sticky: Directive | None = None
     for row in block.inside:
         if row.name == "server":
             _server(row, draft, ran)
-        elif row.name in ("least_conn", "ip_hash", "random", "hash", "least_time", "sticky"):
+        elif row.name in ("least_conn", "ip_hash", "random", "hash", "least_time"):
             method = row
-            if row.name == "sticky":
-                draft.lacks(row, "write algorithm sticky and key cookie:NAME")
+        elif row.name == "sticky":
+            sticky = row
         elif row.name == "keepalive_timeout":
             draft.put("timeouts.idle", duration(row.read(row.value, seconds)), row)
         elif row.name == "queue":
@@ -60,6 +61,8 @@ def upstream(block: Directive, made: Mapping[str, str], draft: Draft, ran: Ran) 
         raise block.wrong("has no server")
     draft.for_all("slow_start.duration", ran.slow)
     _algorithm(method, made, draft)
+    if sticky is not None:
+        _sticky(sticky, draft)
     fails, span = ran.told or (FAILS, SPAN)
     if not fails:
         draft.put("outliers.enabled", value=False)
@@ -110,6 +113,21 @@ def _algorithm(row: Directive | None, made: Mapping[str, str], draft: Draft) -> 
         algorithm = "least_response_time"
         draft.lacks(row, "its averages are not those of least_response_time")
     draft.put("algorithm", algorithm, row)
+
+
+def _sticky(row: Directive, draft: Draft) -> None:
+    """A cookie of its own, in front of the method."""
+    if row.rest[:1] != ("cookie",) or len(row.rest) < 2:
+        draft.lacks(row, "only a cookie of its own has an equivalent")
+        return
+    inner = str(draft.data["algorithm"])
+    if inner in ("ip_hash", "consistent_hash"):
+        draft.lacks(row, f"newcomers are placed in turn, not by {inner}")
+        inner = "round_robin" if len(draft.weights) < 2 else "weighted_round_robin"
+    if row.rest[2:]:
+        draft.lacks(row, "the cookie is for the whole site, until the browser is closed")
+    draft.put("algorithm", {"name": "sticky", "inner": inner}, row)
+    draft.put("key", f"cookie:{row.rest[1]}", row)
 
 
 def key_of(text: str) -> str:
