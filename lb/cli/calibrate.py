@@ -85,12 +85,17 @@ def calibrate(
     columns = fields(field or [])
 
     from lb.config import Scenario
+    from lb.config.values import request_key
     from lb.system import try_directory
     from lb.terminal import Terminal
     from lb.traces.observing import observe
     from sim.fit.calibrate import calibrate as fitted
     from sim.output.calibrated import print_calibration, write_pictures, write_scenario
 
+    try:
+        request_key(key)
+    except ValueError as error:
+        raise UsageError(f"--key {error}") from None
     if output is not None and output != STDOUT:
         try_directory(output.parent, [output.name])
     if out is not None:

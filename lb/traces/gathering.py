@@ -15,6 +15,7 @@ from math import log
 from typing import Protocol
 
 from lb.errors import ConfigError
+from lb.traces.clocks import set_back
 from lb.traces.observed import Observed, Observing
 from lb.traces.rows import wrong
 from lb.traces.sighting import Sighting
@@ -52,6 +53,13 @@ def gathered(
     `known` says which form a line has that is not of `form`.
     """
     return _Gathering(source, form, known).of(lines)
+
+
+def _goes_back(line: int, seconds: float) -> str:
+    return (
+        f"line {line}: the clock goes back by {seconds:.3f} s; what follows is taken to go on at "
+        "once"
+    )
 
 
 class _Gathering:
@@ -92,6 +100,7 @@ class _Gathering:
                 self._clocked(line, found)
         self._spread()
         self._judge()
+        self._set_right()
         return self._rows.done(
             lacking=self._form.lacking,
             resolution=self._form.resolution,
@@ -105,10 +114,7 @@ class _Gathering:
             if found.ended >= self._earliest:
                 self._late += back
                 found = found.later(back)
-                self._remarks.append(
-                    f"line {line}: the clock goes back by {back:.3f} s; what follows is taken to "
-                    "go on at once"
-                )
+                self._remarks.append(_goes_back(line, back))
             else:
                 self._remarks.append(
                     f"line {line}: from before all lines above it, by {back:.3f} s; sorted by time"
@@ -128,6 +134,17 @@ class _Gathering:
             if self._second and self._second[-1].ended != found.ended:
                 self._spread()
             self._second.append(found)
+
+    def _set_right(self) -> None:
+        """After clocks that were set back by less than lines may be out of order otherwise."""
+        if self._form.resolution >= WHOLE:
+            return
+        for place, seconds in set_back([ended for ended, _ in self._ends]):
+            self._rows.later(place, seconds)
+            moved = ((ended + seconds, line) for ended, line in self._ends[place:])
+            line = self._ends[place][1]
+            self._ends[place:] = list(moved)
+            self._remarks.append(_goes_back(line, seconds))
 
     def _spread(self) -> None:
         """Lines of one second are in the order of their ends."""

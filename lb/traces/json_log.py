@@ -248,7 +248,7 @@ def _inside(given: Mapping[str, Any], path: tuple[str, ...]) -> object:
     return value if path else None
 
 
-def _has(given: Mapping[str, Any], text: str) -> bool:
+def has(given: Mapping[str, Any], text: str) -> bool:
     """Whether the field is there, be it null."""
     *tables, name = text.partition(":")[0].split(".")
     table: Any = given
@@ -270,7 +270,7 @@ def understood(key: str, first: Mapping[str, Any], fields: Mapping[str, str] | N
         if all(_inside(first, tuple(it.split("."))) is not None for it in telltale) or (
             all(it in first for it in telltale)
         ):
-            there = {word: text for word, text in known.items() if _has(first, text)}
+            there = {word: text for word, text in known.items() if has(first, text)}
             return JsonLog(name, key, {**there, **(fields or {})}, first)
     found = dict(_guessed(first))
     if fields and ("arrived" in fields) != ("ended" in fields):

@@ -160,6 +160,16 @@ class Observing:
         for numbers, value in zip(self._tries, values, strict=True):
             numbers.append(value)
 
+    def later(self, request: int, seconds: float) -> None:
+        """This request and all behind it came so much later than was said."""
+        for column in self._times:
+            for row in range(request, len(column)):
+                column[row] += seconds
+        for row, number in enumerate(self._tries[0]):
+            if number >= request:
+                for column in self._tried:
+                    column[row] += seconds
+
     def done(
         self,
         *,

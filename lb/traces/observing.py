@@ -6,21 +6,23 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from lb.errors import ConfigError
+from lb.errors import ConfigError, nearest
 from lb.recording.format import MAGIC
 from lb.recording.parts import of_workers
 from lb.system import reason
 from lb.traces.gathering import Form, gathered
 from lb.traces.haproxy_log import CLF_LINE, LINE, HaproxyLog, not_http
-from lb.traces.json_log import JsonLog, understood
+from lb.traces.json_log import JsonLog, has, understood
 from lb.traces.nginx_log import ADVICE, NginxLog, compiled, usual, variables
 from lb.traces.observed import Observed
 from lb.traces.recorded import observed
 from lb.traces.rows import wrong
+from lb.traces.sighting import NAMES
 
 GZIP = b"\x1f\x8b"
 LONGEST = 1 << 16
@@ -45,9 +47,11 @@ def observe(path: str, key: str = "client_ip", fields: Mapping[str, str] | None 
     try:
         with Path(path).open("rb") as file:
             head = file.read(len(MAGIC))
-            file.seek(0)
             if head == MAGIC:
                 return observed(path)
+            if head.startswith(GZIP) and _unpacked(file).startswith(MAGIC):
+                why = f"a recording that is compressed; unpack it: gunzip {path}"
+                raise ConfigError([f"{path}: {why}"])
             lines = _lines(path, file, compressed=head.startswith(GZIP))
             first = list(islice(lines, LOOKED_AT))
             form = _form(path, [it for it in first if it[1].strip()], key, fields or {})
@@ -56,8 +60,17 @@ def observe(path: str, key: str = "client_ip", fields: Mapping[str, str] | None 
         raise ConfigError([f"{path}: cannot be read: {reason(error)}"]) from None
 
 
+def _unpacked(file: BinaryIO) -> bytes:
+    """What a compressed file begins with."""
+    file.seek(0)
+    with suppress(EOFError, OSError, zlib.error):
+        return gzip.GzipFile(fileobj=file).read(len(MAGIC))
+    return b""
+
+
 def _lines(path: str, file: BinaryIO, *, compressed: bool) -> Iterator[Line]:
     """Number, text, and whether it has an end; of a broken archive all that is before the break."""
+    file.seek(0)
     source = gzip.GzipFile(fileobj=file) if compressed else file
     number = 0
     try:
@@ -88,8 +101,8 @@ def _form(path: str, first: list[Line], key: str, fields: Mapping[str, str]) -> 
     if FORMAT in fields:
         return _told(path, first, key, fields[FORMAT])
     for number, text, _ in first:
-        if text.lstrip().startswith("{"):
-            return _json(path, number, text, key, fields)
+        if text.lstrip().startswith(("[{", "{")) or text.strip() == "[":
+            return _json(path, first, number, key, fields)
         for pattern, clf in ((LINE, False), (CLF_LINE, True)):
             if pattern.search(text):
                 return _haproxy(path, number, text, key, clf=clf)
@@ -124,18 +137,32 @@ def _told(path: str, first: list[Line], key: str, text: str) -> Form:
     raise wrong(path, first[0][0], "not a line of that log_format")
 
 
-def _json(path: str, number: int, text: str, key: str, fields: Mapping[str, str]) -> Form:
-    try:
-        first = json.loads(text)
-    except (ValueError, RecursionError):
-        first = None
-    if not isinstance(first, dict):
+def _json(path: str, lines: list[Line], number: int, key: str, fields: Mapping[str, str]) -> Form:
+    """As the line of that number is."""
+    text = next(text for at, text, _ in lines if at == number)
+    first = _object(text)
+    if not first and text.lstrip().startswith("["):
+        raise wrong(path, number, "a JSON array; give an object a line: jq -c '.[]' makes them")
+    if first is None:
         raise wrong(path, number, "not a JSON object")
+    some = [found for _, text, _ in lines if (found := _object(text)) is not None]
+    for word, column in fields.items():
+        if word in NAMES and not any(has(it, column) for it in some):
+            name = column.partition(":")[0]
+            raise wrong(path, number, f"{word}: there is no field {name!r}; {nearest(name, first)}")
     try:
         form = understood(key, first, fields)
     except ValueError as error:
         raise wrong(path, number, str(error)) from None
     return _complete(path, number, form, key)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _complete(path: str, number: int, form: NginxLog | JsonLog, key: str) -> Form:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from lb.errors import ConfigError
+from lb.recording.format import MAGIC
+from lb.traces.clocks import set_back
 from lb.traces.observing import observe
 from tests.traces.logs import COMBINED, HAPROXY, TIMED, refused, seen
 
@@ -36,11 +40,37 @@ def test_a_clock_that_is_set_back_goes_on(tmp_path: Path) -> None:
     assert found.remarks[0].startswith("line 4: the clock goes back by 15.000 s")
 
 
+def test_a_clock_that_is_set_back_by_little_has_a_time_twice() -> None:
+    """Where two workers write what they have buffered in turns, each tells of half the requests."""
+    steady = [place / 20 for place in range(400)]
+    step = [*steady[:200], *(ended - 2 for ended in steady[200:])]
+    assert set_back(step) == [(200, pytest.approx(1.95))]
+    turns = [*steady[:200:2], *steady[1:200:2], *steady[200::2], *steady[201::2]]
+    assert sum(before - after > 5 for before, after in pairwise(turns)) == 2
+    assert not set_back(turns)
+    assert not set_back(steady)
+
+
+def test_what_follows_a_clock_that_is_set_back_by_little_goes_on_at_once(tmp_path: Path) -> None:
+    base = 1764387803
+    at = [base + place / 20 for place in range(200)]
+    at[100:] = [ended - 2 for ended in at[100:]]
+    found = seen(tmp_path, *(TIMED.replace("1764387803.500", f"{it:.3f}") for it in at))
+    assert found.remarks[0].startswith("line 101: the clock goes back by ")
+
+
 def test_files_in_the_wrong_order_are_sorted(tmp_path: Path) -> None:
     at = [TIMED.replace("1764387803", str(1764387803 + it)) for it in (100, 110, 0, 10)]
     found = seen(tmp_path, *at)
     assert [round(it, 6) for it in found.arrived] == [0, 10, 100, 110]
     assert found.remarks[0].startswith("line 3: from before all lines above it")
+
+
+def test_a_recording_that_is_compressed_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "today.rec.gz"
+    file.write_bytes(gzip.compress(MAGIC + b"more"))
+    with pytest.raises(ConfigError, match=r"a recording that is compressed; unpack it: gunzip "):
+        observe(str(file))
 
 
 def test_gaps_are_told(tmp_path: Path) -> None:
@@ -109,6 +139,13 @@ def test_archives_are_unpacked_even_broken_ones(tmp_path: Path) -> None:
         (['{"a": 1}'], "client_ip", {}, ":1: ended, total, backend: in no field; say in which: "),
         (['{"ts": 1, "x": 1, "backend": 1}'], "client_ip", {}, ":1: total: in no field; say in"),
         (['{"ts": 1, "took": 1, "backend": 1}'], "client_ip", {}, ":1: field 'took' has no unit"),
+        (['[{"ts": 1},', '{"ts": 2}]'], "client_ip", {}, ":1: a JSON array; give an object a line"),
+        (
+            ['{"d_ms": 1}'],
+            "client_ip",
+            {"total": "t:ms"},
+            ":1: total: there is no field 't'; known",
+        ),
         (['{"ts": 1}'], "client_ip", {"totl": "x"}, ":1: unknown field 'totl'; did you mean 'tot"),
         (['{"ts": 1, "d": 1}'], "client_ip", {"total": "d"}, ":1: field 'd' has no unit; give --f"),
         (['{"ts": 1, "d": 1}'], "client_ip", {"total": "d:m s"}, ":1: 'd:m s': unknown unit 'm s'"),

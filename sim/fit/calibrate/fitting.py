@@ -43,7 +43,12 @@ from sim.model.laws import Floats
 
 FEWEST = 200
 """Answered requests from which a model is made: a mean is known to 14 % of its spread then."""
-NEEDED = ("arrived", "ended", "attempts.started", "attempts.ended")
+NEEDED = {
+    "arrived": "when requests came",
+    "ended": "when they had ended",
+    "attempts.started": "when they went to a backend",
+    "attempts.ended": "when the answers of backends had ended ($upstream_response_time of nginx)",
+}
 """Columns without which nothing can be said of backends."""
 IDENTIFIED = 2.0
 """By how much likelier an overhead must be than none, as a logarithm."""
@@ -180,8 +185,8 @@ def _balanced_by(seen: Seen, algorithm: str) -> Seen:
 
 def _check(seen: Seen) -> None:
     source = seen.observed.source
-    if missing := [name for name in NEEDED if name in seen.observed.lacking]:
-        said = ", ".join(name.removeprefix("attempts.") for name in missing)
+    if missing := [what for name, what in NEEDED.items() if name in seen.observed.lacking]:
+        said = ", ".join(missing)
         why = f"does not say {said}: without these times there is no model of backends"
         raise ConfigError([f"{source}: {why}; record with lb serve --record, or log them"])
     if len(seen.latency) < FEWEST:
