@@ -160,7 +160,8 @@ def verdict_sentences(verdict: Verdict) -> Iterator[str]:
         )
     told = [_error(name, one) for name, one in verdict.quantiles.items()]
     if told := [text for text in told if text]:
-        yield f"Error, and 95 % of it: {', '.join(told)}."
+        ranges = " (95 % intervals)" if any("(" in text for text in told) else ""
+        yield f"Error{ranges}: {', '.join(told)}."
     for name, needs in verdict.untold.items():
         yield f"{name} is not judged: it takes {needs} answers at least."
     for reason in verdict.invalid:
