@@ -12,7 +12,7 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -80,11 +80,6 @@ def _scaled(law: LawTable, factor: float) -> LawTable:
     if isinstance(law, Bimodal):
         changes["values"] = tuple(factor * value for value in law.values)
     return law.model_copy(update=changes)
-
-
-def playable(files: Iterable[Path]) -> list[Path]:
-    """Those with a timetable; what users do depends on the answers they get."""
-    return [file for file in sorted(files) if Scenario.load(file).offered().users is None]
 
 
 def rehearsals(

@@ -18,8 +18,8 @@ from sim.engine.world import World
 from sim.live.rehearsal import rehearsed, seen
 from sim.live.verdict import Judgement, predict
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
+from tests.sim.shipped import TIMED
 
-SHIPPED = honesty.playable((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
 MIXED = scenario(
     serves(EXPONENTIAL, queue=1, workers=2),
     serves('{ law = "lognormal", mean = "2s", cv = 2 }', queue=1, workers=2),
@@ -88,7 +88,7 @@ def test_a_rehearsal_is_seen_as_its_clients_see_it() -> None:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TIMED, ids=lambda path: path.stem)
 def test_shipped_scenarios_judge_honest_runs_fairly(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,15 +118,6 @@ def test_the_table_of_honesty(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     told = capsys.readouterr().out.split()
     assert "easy 4 of 4 hard 0 of 4 objective p50 4" in " ".join(told)
     assert honesty.main([str(tmp_path / "none.toml")]) == 3
-
-
-def test_users_without_a_timetable_are_left_out(tmp_path: Path) -> None:
-    for name, traffic in (
-        ("users", 'users = { count = 2, think = "exponential:1s" }'),
-        ("poisson", 'arrivals = { process = "poisson", rate = 1 }'),
-    ):
-        (tmp_path / f"{name}.toml").write_text(f"[traffic]\n{traffic}\n", encoding="utf-8")
-    assert [it.stem for it in honesty.playable(tmp_path.glob("*"))] == ["poisson"]
 
 
 def test_nothing_to_rehearse(
@@ -160,4 +151,4 @@ def test_ctrl_c_keeps_what_is_known(
 def test_how_likely_so_few_pass() -> None:
     assert honesty.at_most(10, 10, 0.95) == pytest.approx(1)
     assert honesty.at_most(0, 2, 0.5) == 0.25
-    assert Scenario.load(SHIPPED[0]).backends
+    assert Scenario.load(TIMED[0]).backends

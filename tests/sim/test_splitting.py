@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import pytest
 
-from sim.fit.recommend.splitting import applies, mean_time, square_root_rule
+from sim.fit.recommend.splitting import applies, square_root_rule
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
+
+
+def mean_time(rates: Sequence[float], offered: float, shares: Sequence[float]) -> float:
+    """The mean time in the system of such a split; infinite where a server cannot keep up."""
+    total = 0.0
+    for rate, share in zip(rates, shares, strict=True):
+        if share:
+            if share * offered >= rate:
+                return math.inf
+            total += share / (rate - share * offered)
+    return total
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,11 @@ import pytest
 import sim.live.verdict
 from lb.config import BackendTable, Scenario
 from sim import Schedule
-from sim.checks.honesty import playable
 from sim.live.rehearsal import rehearsed
-from sim.live.verdict import (
-    Judgement,
-    judge,
-    predict,
-)
+from sim.live.verdict import Judgement, judge, predict
+from tests.sim.shipped import TIMED
 
-FILES = sorted((Path(__file__).parents[2] / "loadtests" / "scenarios").glob("*.toml"))
-SHIPPED = [path for path in playable(FILES) if not Scenario.load(path).eventful]
+STEADY = [path for path in TIMED if not Scenario.load(path).eventful]
 """Those whose whole run is alike; trouble has a test of its own."""
 
 
@@ -36,7 +31,7 @@ def slowed(file: Scenario, which: int) -> Scenario:
     return file.model_copy(update={"backends": tuple(rows)})
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", STEADY, ids=lambda path: path.stem)
 def test_honest_runs_pass_and_a_backend_twice_as_slow_is_found_out(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

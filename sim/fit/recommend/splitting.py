@@ -39,17 +39,6 @@ def square_root_rule(rates: Sequence[float], offered: float) -> list[float]:
     return sent
 
 
-def mean_time(rates: Sequence[float], offered: float, shares: Sequence[float]) -> float:
-    """The mean time in the system of such a split; infinite where a server cannot keep up."""
-    total = 0.0
-    for rate, share in zip(rates, shares, strict=True):
-        if share:
-            if share * offered >= rate:
-                return math.inf
-            total += share / (rate - share * offered)
-    return total
-
-
 def applies(scenario: Scenario) -> bool:
     """Whether these are the servers that the rule is exact for, when requests are dealt at random
     and the mean is what counts.
