@@ -17,7 +17,7 @@ from lb.cli import streams
 from lb.errors import LbError
 from sim.live.measurement import Measurement
 from sim.live.progress import Progress
-from sim.live.verdict import Verdict, predict
+from sim.live.verdict import Verdict
 from sim.result import Result
 
 
@@ -123,7 +123,7 @@ class Prediction:
 
 
 def _predicted(plan: Plan, heeded: bool) -> tuple[Result, Progress]:
-    result = predict(plan.scenario, plan.schedule, heeded=heeded)
+    result = plan.predict(heeded=heeded)
     return result, Progress(plan.scenario, result)
 
 

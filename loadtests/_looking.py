@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from http.client import HTTPException
 from time import perf_counter
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import gevent
@@ -24,28 +25,48 @@ ASKED_FOR = 2.0
 """Seconds a balancer has to say what it runs."""
 
 
-def runs_another(plan: Plan) -> str:
-    """Why a verdict would be about another algorithm than the balancer says it runs.
+class Running(NamedTuple):
+    """What a balancer says of itself; nothing where it does not."""
 
-    Empty where both are the same, or the balancer does not say.
-    """
-    own, path = plan.scenario.algorithm.name, plan.scenario.server.stats_path
-    told = _algorithm(urljoin(plan.url, path)) if path else ""
-    if told in ("", own):
-        return ""
-    says = "the scenario says" if plan.asked["algorithm"] is None else "--algorithm says"
-    return f"the balancer at {plan.url} runs {told} and {says} {own}: give --algorithm {told}"
+    algorithm: str = ""
+    workers: int = 0
+    """Processes that serve, each of which balances its own requests only."""
+
+    def another(self, plan: Plan) -> str:
+        """Why a verdict would be about another algorithm than it runs; empty where it would not."""
+        own = plan.scenario.algorithm.name
+        if self.algorithm in ("", own):
+            return ""
+        says = "the scenario says" if plan.asked["algorithm"] is None else "--algorithm says"
+        return (
+            f"the balancer at {plan.url} runs {self.algorithm} and {says} {own}: "
+            f"give --algorithm {self.algorithm}"
+        )
+
+    def balancers(self, plan: Plan) -> int:
+        """How many there are: as many as it says, or else the file of one that divides itself."""
+        own = plan.scenario.server.workers
+        told = own if isinstance(own, int) and plan.target in ("lb", "nginx") else 1
+        return max(self.workers or told, 1)
 
 
-def _algorithm(url: str) -> str:
+def running(plan: Plan) -> Running:
+    """Ask the balancer, where it has an answer to that."""
+    path = plan.scenario.server.stats_path
+    return _told(urljoin(plan.url, path)) if path else Running()
+
+
+def _told(url: str) -> Running:
     client = _client(url, ASKED_FOR)
     try:
-        told = json.loads(client.get(urlsplit(url).path).read())["algorithm"]
-    except (OSError, ValueError, HTTPException, KeyError, TypeError):
-        return ""
+        told = json.loads(client.get(urlsplit(url).path).read())
+        algorithm, workers = told["algorithm"], told.get("workers")
+    except (OSError, ValueError, HTTPException, KeyError, TypeError, AttributeError):
+        return Running()
     finally:
         client.close()
-    return told if isinstance(told, str) else ""
+    known = algorithm if isinstance(algorithm, str) else ""
+    return Running(known, len(workers) if isinstance(workers, list) else 0)
 
 
 def _client(url: str, seconds: float) -> HTTPClient:

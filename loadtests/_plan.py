@@ -13,11 +13,12 @@ from lb.errors import UsageError, nearest
 from lb.system import try_directory
 from lb.terminal import Terminal, counted, plain
 from sim import Scenario, Schedule
+from sim.fit.apart import apart
 from sim.live.arranged import arranged, offered_at, read_steps, stepped
 from sim.live.measurement import Measurement
 from sim.live.system import rooted
 from sim.live.users import population
-from sim.live.verdict import Verdict, judge, judge_users
+from sim.live.verdict import Verdict, judge, judge_users, predict
 from sim.model.users import Population
 from sim.output.report import print_verdict, verdict_files, write_verdict
 from sim.output.summary import Outcome, append_summary, write_junit
@@ -86,6 +87,9 @@ class Plan:
             server = self.scenario.server.model_copy(update=told)
             changed = self.scenario.model_copy(update={"server": server})
             self.scenario = changed.standing_at(self.scenario)
+        self.balancers: int = asked["balancers"]
+        if self.balancers > 1:  # the limits of a file are meant for all workers together
+            self.scenario = apart(self.scenario, self.balancers).standing_at(self.scenario)
 
     @classmethod
     def of(cls, options: Namespace, users: int | None = None) -> Plan:
@@ -106,12 +110,21 @@ class Plan:
                 "url": options.host or "http://127.0.0.1:8080",
                 "backend_header": options.backend_header,
                 "target": options.target_kind,
+                "balancers": 1,
             }
         )
+
+    def predict(self, *, heeded: bool = True) -> Result:
+        """What the simulator says of it; `heeded`: whether backends do the work that is sent."""
+        return predict(self.scenario, self.schedule, self.balancers, heeded=heeded)
 
     def changed(self, **asked: Any) -> Plan:
         """The same but for what is asked otherwise."""
         return Plan({**self.asked, **asked})
+
+    def with_balancers(self, count: int) -> Plan:
+        """The same before so many balancers."""
+        return self if count == self.balancers else self.changed(balancers=count)
 
     @property
     def stepped(self) -> bool:
@@ -144,6 +157,9 @@ class Plan:
 
     def introduce(self, terminal: Terminal) -> None:
         """Say what is going to be sent."""
+        if self.balancers > 1:
+            each = "each of which balances its own requests only"
+            terminal.say(f"{self.balancers} workers are there, {each}.")
         if self.people is not None:
             users = counted(self.people.count, "user")
             terminal.say(f"{users} who wait for their answers, for about {plain(self.length, 3)} s")
@@ -209,6 +225,8 @@ class Outputs:
 
 def judged(plan: Plan, measured: Measurement, predicted: Result | None) -> Verdict:
     """Measured beside predicted."""
+    if predicted is None and plan.balancers > 1:
+        predicted = plan.predict(heeded=measured.heeded)
     if plan.schedule is None:
         return judge_users(plan.scenario, measured, predicted)
     return judge(plan.scenario, plan.schedule, measured, predicted)

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import _loadtest
 import gevent
 from _hands import Together, Worker
-from _looking import runs_another
+from _looking import Running, running
 from _panel import Panel
 from _plan import Outputs, Plan, shipped
 from locust import User, events, task
@@ -140,9 +140,11 @@ def _init(environment: Environment, **_: Any) -> None:
         _checked(options)
         # Locust's own clock of a run starts long before the load.
         options.length, options.run_time = options.run_time, None
-        State.plan = plan = Plan.of(options, options.num_users)
-        if options.headless and (other := runs_another(plan)):
+        plan = Plan.of(options, options.num_users)
+        now = running(plan) if options.headless else Running()
+        if other := now.another(plan):
             raise UsageError(other)
+        State.plan = plan = plan.with_balancers(now.balancers(plan))
         State.outputs = Outputs(options)
         terminal = Terminal(quiet=options.quiet)
         plan.introduce(terminal)
@@ -248,7 +250,10 @@ def _begin(environment: Environment, **_: Any) -> None:
         asked = _asked(environment)
         if any(plan.asked[name] != value for name, value in asked.items()):
             State.plan = plan = plan.changed(**asked)
-        trouble = runs_another(plan) if web_ui is not None else ""
+        if web_ui is not None:
+            now = running(plan)
+            State.plan = plan = plan.with_balancers(now.balancers(plan))
+            trouble = now.another(plan)
     except LbError as error:
         trouble = str(error)
     if web_ui is not None and State.prediction.plan is not plan:

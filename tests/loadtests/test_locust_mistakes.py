@@ -27,7 +27,7 @@ class Stats(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b'{"algorithm": "least_connections"}')
+        self.wfile.write(b'{"algorithm": "least_connections", "workers": [{}, {}]}')
 
     def log_message(self, *_: object) -> None:
         """To nobody."""
@@ -53,7 +53,9 @@ def test_another_algorithm_than_is_judged_is_refused(file: Path, tmp_path: Path)
     assert nothing_sent
     assert judged.returncode in STATUS.values()
     assert "least_connections: measured beside predicted" in judged.stdout
+    assert "2 workers are there, each of which balances its own requests only." in judged.stdout
     assert "p2c: measured beside predicted" in foreign.stdout, "which nobody asks what it runs"
+    assert "workers are there" not in foreign.stdout
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
