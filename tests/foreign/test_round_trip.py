@@ -101,3 +101,17 @@ def test_a_cookie_sticks_there_and_back(tmp_path: Path) -> None:
     assert back.health.match == 'a"b'
     assert back.slow_start.duration == 5
     assert back.queue.limit == 5
+
+
+@pytest.mark.parametrize("key", [it for it in KEYS if not it.startswith("cookie")])
+def test_a_table_sticks_there_and_back(key: str, tmp_path: Path) -> None:
+    head = f'algorithm = "sticky:inner=random,table=500"\nkey = "{key}"\n'
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(export(Scenario.parse(head + FILE), "haproxy").text)
+    back = load(path)
+    assert back.scenario.key == key
+    assert back.scenario.algorithm.name == "sticky"
+    assert back.scenario.algorithm.settings == {"inner": "random", "table": 500}
+    assert [row.directive.split()[0] for row in back.missing if "stick" in row.directive] == [
+        "stick-table"
+    ]

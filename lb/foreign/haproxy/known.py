@@ -69,12 +69,12 @@ WHY = {
     "option httpclose": "connections are kept open",
     "option http-server-close": "connections to backends are kept open",
     "option forceclose": "connections are kept open",
+    "stick-table": "nothing is counted by key",
+    "stick": "clients stick where their backend says so",
     "user": "lb is whoever starts it: lb init service",
     "group": "lb is whoever starts it: lb init service",
     "chroot": "lb stays where it is started: lb init service",
     "daemon": "lb stays in the foreground: lb init service",
-    "stick-table": "clients stick by a cookie or a key: algorithm sticky",
-    "stick": "clients stick by a cookie or a key: algorithm sticky",
 }
 
 

@@ -10,6 +10,7 @@ from lb.errors import ConfigError, nearest
 from lb.foreign.haproxy.fronts import listening, logged, port_of
 from lb.foreign.haproxy.known import BODY, FULL, TIMEOUTS, WHY, is_done
 from lb.foreign.haproxy.servers import health, servers
+from lb.foreign.haproxy.sticking import STICKS, sticking
 from lb.foreign.haproxy.words import Section, seconds, sections
 from lb.foreign.imported import Directive, Draft, Imported, whole
 from lb.units import duration
@@ -59,7 +60,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     _algorithm(chosen, draft)
     _retries(chosen, draft)
     _line(alone, chosen, draft)
-    _the_rest(alone, draft)
+    _the_rest(alone, chosen, draft)
     _others(found, alone, draft)
     draft.put("panic.threshold", 0.0)
     return draft.done(chosen.name, NOTES)
@@ -202,16 +203,8 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
             draft.lacks(kind or row, "a ring takes the place of the map: fewer keys move")
     elif name not in ("roundrobin", "static-rr") and row is not None:
         draft.lacks(row, f"{name} has no equivalent; backends take turns")
-    sticky = chosen.last("cookie")
-    if sticky is not None:
-        if "insert" in sticky.rest and not key:
-            inner = ",".join(f"{it}={at}".lower() for it, at in algorithm.items() if it != "name")
-            text = f"{algorithm['name']}{':' if inner else ''}{inner}"
-            algorithm = {"name": "sticky", "inner": text}
-            draft.put("key", f"cookie:{sticky.value}", sticky)
-        else:
-            draft.lacks(sticky, "only a cookie of its own that is inserted has an equivalent")
-    draft.put("algorithm", algorithm if len(algorithm) > 1 else algorithm["name"], row)
+    placed = sticking(chosen, algorithm, draft, lambda it: _key("hash", None, ("hash", it)))
+    draft.put("algorithm", placed if len(placed) > 1 else placed["name"], row)
 
 
 def _key(name: str, argument: str | None, words: tuple[str, ...]) -> str:
@@ -281,7 +274,7 @@ def _line(alone: Iterable[Section], chosen: Section, draft: Draft) -> None:
         draft.data.pop("queue", None)
 
 
-def _the_rest(alone: Iterable[Section], draft: Draft) -> None:
+def _the_rest(alone: Iterable[Section], chosen: Section, draft: Draft) -> None:
     """Everything that was not asked for."""
     told: set[int] = set()
     header = False
@@ -290,7 +283,8 @@ def _the_rest(alone: Iterable[Section], draft: Draft) -> None:
             header |= row.words[:3] == ("http-response", "set-header", "X-Backend-Server")
             if row.name == "monitor-uri":
                 draft.put("server.health_path", row.value, row)
-            if row.line in told or is_done(row):
+            sticks = section is chosen and row.name in STICKS
+            if row.line in told or sticks or is_done(row):
                 continue
             told.add(row.line)
             both = " ".join(row.words[:2])
