@@ -8,24 +8,16 @@ from typing import Any
 
 import pytest
 
-from sim.fidelity import overhead, study
+from sim.fidelity import study
 from sim.fidelity.cases import Case
 from sim.fidelity.overhead import Overhead
 from tests.cli.conftest import lb, on_a_terminal
-from tests.fidelity.rows import of
+from tests.fidelity.rows import instead, of
 
 
 @pytest.fixture(autouse=True)
 def played(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
-    asked: list[Case] = []
-
-    def run(case: Case, _: Overhead) -> dict[str, Any]:
-        asked.append(case)
-        return of(case)
-
-    monkeypatch.setattr(study, "run", run)
-    monkeypatch.setattr(overhead, "measure", lambda _: Overhead(0.001, 0.3))
-    return asked
+    return instead(monkeypatch)
 
 
 def test_json_holds_every_run_and_the_same_is_left(tmp_path: Path, played: list[Case]) -> None:

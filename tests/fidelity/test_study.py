@@ -17,21 +17,12 @@ from sim.fidelity.overhead import Overhead
 from sim.fidelity.study import MOST_TRIES, opened
 from sim.output import fidelity
 from sim.output.fidelity import all_runs, print_study, sentences
-from tests.fidelity.rows import of, row
+from tests.fidelity.rows import instead, of, row
 
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
-    """Runs that take no time, in the order in which they are asked for."""
-    asked: list[Case] = []
-
-    def run(case: Case, _: Overhead) -> dict[str, Any]:
-        asked.append(case)
-        return of(case)
-
-    monkeypatch.setattr(study, "run", run)
-    monkeypatch.setattr(overhead, "measure", lambda _: Overhead(0.001, 0.3))
-    return asked
+    return instead(monkeypatch)
 
 
 def test_it_goes_on_where_it_ended(tmp_path: Path, played: list[Case]) -> None:
