@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lb.config import Mmpp, Renewal, Scenario
+from lb.config import Batch, Geometric, Mmpp, Renewal, Scenario
 from lb.config.laws import Bimodal
 from sim import calibrate
 from sim.fit.calibrate.arrivals import process
@@ -14,6 +14,7 @@ from sim.fit.seen import Seen
 from sim.fit.stood import stood
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
+from sim.model.processes import times_before
 from tests.sim.observations import recorded, scenario
 
 
@@ -137,3 +138,23 @@ def test_the_interval_of_a_contention_has_a_width() -> None:
     assert own is not None
     assert low < own.contention < high
     assert low < 0.15 < high
+    # More of one is less of the other.
+    least, most = found.ends
+    assert least.usl.coherency > most.usl.coherency
+
+
+def test_a_rate_that_is_high_for_a_while_is_no_batch_in_a_log_of_milliseconds() -> None:
+    table = Mmpp(process="mmpp", rates=(38.2, 700.0), dwell=(2.21, 0.1))
+    times = times_before(table, lambda: np.random.default_rng(100), 60.0)
+    found = process(np.sort(np.round(times - times[0], 3)), 1e-3)
+    assert found.table.process == "mmpp"
+    assert found.table.rates == pytest.approx(table.rates, rel=0.25)
+
+
+@pytest.mark.parametrize("mean", [2.0, 4.0])
+def test_batches_are_batches_in_a_log_of_milliseconds(mean: float) -> None:
+    table = Batch(process="batch", rate=200, size=Geometric(law="geometric", mean=mean))
+    times = times_before(table, lambda: np.random.default_rng(3), 30.0)
+    found = process(np.round(times - times[0], 3), 1e-3)
+    assert found.table.process == "batch"
+    assert found.table.size.mean == pytest.approx(mean, rel=0.25)

@@ -39,6 +39,9 @@ CROWDED = 1.3
 CLOSE = 0.25
 """Of what counts as one instant, the distance within batches; chance, or a high rate for a while,
 spreads it evenly."""
+FALLS = 4.0
+"""How many more gaps are within a tick than within the two behind it, where requests come in
+batches in a log whose ticks are no finer."""
 PER_BIN = 3.0
 """Requests in the shortest bin, on average."""
 STRANGE = 4.0
@@ -175,6 +178,10 @@ def _batches(times: Floats, resolution: float, rate: float) -> Batch | None:
     if together.all():
         return None
     if together.any() and float(np.median(gaps[together])) > max(1.5 * resolution, CLOSE * near):
+        return None
+    # Within a tick all seem at one instant; a high rate for a while goes on beyond it.
+    ticks = [int(np.count_nonzero(gaps < (n + 0.5) * resolution)) for n in (1, 3)]
+    if CLOSE * near < 1.5 * resolution and ticks[0] < FALLS * (ticks[1] - ticks[0]):
         return None
     apart = gaps[~together] - near
     sparse = float(apart.mean()) / mean

@@ -27,6 +27,7 @@ from sim.fit.calibrate.keys import keys, work_by_key
 from sim.fit.calibrate.limits import completed, patience, time_limit
 from sim.fit.calibrate.model import Backend, Way
 from sim.fit.calibrate.picks import guessed
+from sim.fit.calibrate.ranking import TELLING
 from sim.fit.calibrate.remarks import remarks
 from sim.fit.calibrate.replay import replay
 from sim.fit.calibrate.sampled import station_of_sample
@@ -259,7 +260,7 @@ def _overhead(stays: list[Stays], own: list[Hypothesis]) -> Way:
     more = sum(stations.profile(one, best, finer) for one, best in zip(stays, own, strict=True))
     heights = np.asarray(more) - finer / USUAL
     top = float(heights.max())
-    near = finer[heights > top - stations.TELLING / 2]
+    near = finer[heights > top - TELLING / 2]
     if top < float(heights[0]) + IDENTIFIED:
         return Way(Estimate(0.0, 0.0, float(near[-1])), identified=False)
     value = float(finer[int(np.argmax(heights))])

@@ -10,8 +10,9 @@ from lb.units import duration
 from sim.analysis.statistics import Estimate
 from sim.fit.calibrate.arrivals import Process
 from sim.fit.calibrate.keys import Keys
+from sim.fit.calibrate.ranking import TELLING
 from sim.fit.calibrate.services import Service
-from sim.fit.calibrate.station import TELLING, UNBOUNDED, Station
+from sim.fit.calibrate.station import UNBOUNDED, Station
 from sim.fit.calibrate.stays import Hypothesis
 from sim.fit.calibrate.troubles import Trouble
 from sim.fit.seen import Seen
@@ -122,7 +123,12 @@ class Fitted:
             for place, row in enumerate(self.backends)
         }
         whole = self.estimates
-        return {key: it for key, it in means.items() if it != whole[key]}
+        found = {key: it for key, it in means.items() if it != whole[key]}
+        for place, row in enumerate(self.backends):
+            if (usl := row.station.hypothesis.usl) is not None:
+                value = usl.contention  # which goes with its coherency, or not at all
+                found[f"backend.{place}.model.usl.contention"] = Estimate(value, value, value)
+        return found
 
     @cached_property
     def unknown(self) -> tuple[Unknown, ...]:
@@ -165,11 +171,32 @@ def _unknown(at: str, row: Backend) -> list[Unknown]:
             why = f"{own.discipline} is likelier at {row.name}, by too little with times so rough"
         other = "ps" if own.discipline == "fifo" else "fifo"
         likely = next((it for it in station.open if it.discipline == other), own)
-        also = () if station.most is None else _also(at, row, own, likely, workers=True)
+        unbound = station.most is None and own.usl is None
+        also = () if unbound else _also(at, row, own, likely, workers=True)
         found.append(
             Unknown(key=f"{at}.discipline", low=own.discipline, high=other, why=why, also=also)
         )
+    if station.ends is not None and (slower := _slowing(at, *station.ends)):
+        contention, *_ = slower
+        why = f"contention and coherency at {row.name} can hardly be told from each other"
+        also = tuple(it for it in _also(at, row, *station.ends) if it.key != contention.key)
+        found.append(Unknown(**contention.model_dump(), why=why, also=also))
     return found
+
+
+def _slowing(at: str, low: Hypothesis, high: Hypothesis) -> tuple[Ends, ...]:
+    """Contention and coherency of two that slow down, where they are not the same."""
+    if low.usl is None or high.usl is None or low.usl == high.usl:
+        return ()
+    rows = (
+        ("contention", low.usl.contention, high.usl.contention),
+        ("coherency", low.usl.coherency, high.usl.coherency),
+    )
+    return tuple(Ends(key=f"{at}.usl.{name}", low=_short(a), high=_short(b)) for name, a, b in rows)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def _also(
@@ -177,7 +204,7 @@ def _also(
 ) -> tuple[Ends, ...]:
     """What else a station has at either end, where it is not as the file has it."""
     own = row.station.hypothesis
-    found = []
+    found = list(_slowing(at, low, high))
     if workers:
         if {low.workers, high.workers} != {own.workers}:
             found.append(Ends(key=f"{at}.workers", low=low.workers, high=high.workers))

@@ -25,6 +25,11 @@ def remarks(
         if row.course:
             changes = ", ".join(f"{speed:.3g} from {at:.3g} s on" for at, speed in row.course)
             told.append(f"{row.name} changes its speed: {changes}")
+        if (maybe := row.station.maybe) is not None and maybe.usl is not None:
+            told.append(
+                f"{row.name}: {maybe.workers} workers that slow each other down (contention "
+                f"{maybe.usl.contention:.2g}) are likelier by a little; a longer recording tells"
+            )
         if row.doubt:
             told.append(f"{row.name}: {row.doubt}")
     if popularity is not None and popularity.distance > 0.1:

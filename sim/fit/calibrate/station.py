@@ -10,22 +10,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
-from lb.config import Usl
+from sim.fit.calibrate import slowing
+from sim.fit.calibrate.ranking import TELLING, Scored, scored
 from sim.fit.calibrate.stays import Discipline, Hypothesis, Stays
 from sim.fit.seen import Visits
 from sim.model.laws import Floats
 
-TELLING = 4.0
-"""Of the logarithm of a likelihood: half of 3.84 would be an interval of 95 % if densities were
-known; what their estimate moves is as much again."""
 BLUR = 0.0004
 """Seconds that clocks and timers of one machine may be off."""
-MOST_TRIED = 40
-"""Numbers of workers that are tried one by one; beyond, every tenth part more."""
 WAYS = 13
 """Overheads that are tried."""
 UNBOUNDED = 1000
@@ -39,13 +35,6 @@ ROUGH = 160.0
 from three times the usual evidence on."""
 FEWEST = 50
 """Answers of a backend from which anything is said of it."""
-
-
-class Scored(NamedTuple):
-    """A hypothesis and the logarithm of its likelihood."""
-
-    value: float
-    hypothesis: Hypothesis
 
 
 @dataclass(frozen=True)
@@ -62,10 +51,18 @@ class Station:
     """Those that cannot be told apart, the likelier first."""
     margin: float
     """By how much the likelihood of the other discipline is worse, as a logarithm."""
-    contention: tuple[float, float] = (0.0, 0.0)
-    """Between what it lies; both 0 where nothing slows down."""
     likely: tuple[Hypothesis, ...] = ()
     """All that are about as likely, and the likeliest of either discipline; best first."""
+    ends: tuple[Hypothesis, Hypothesis] | None = None
+    """The likeliest of least contention that it may have, and of most, where workers slow down."""
+    maybe: Hypothesis | None = None
+    """Workers that slow each other down, likelier than what it is taken for by too little."""
+
+    @property
+    def contention(self) -> tuple[float, float]:
+        """Between what it lies; both 0 where nothing slows down."""
+        told = [it.usl.contention for it in (*self.open, *(self.ends or ())) if it.usl is not None]
+        return min(told, default=0.0), max(told, default=0.0)
 
     @property
     def services(self) -> Floats:
@@ -146,29 +143,6 @@ def stays_of(
     )
 
 
-def numbers(most: int) -> list[int]:
-    """Of workers that are tried where never more than `most` were in flight."""
-    tried = list(range(1, min(most, MOST_TRIED) + 1))
-    while tried[-1] < most:
-        tried.append(min(int(tried[-1] * 1.1) + 1, most))
-    return tried
-
-
-def scored(stays: Stays, overhead: float) -> list[Scored]:
-    """Every discipline and number of workers, best first."""
-    found = []
-    for workers in numbers(max(stays.most, 1)):
-        for discipline in DISCIPLINES:
-            if discipline == "ps" and workers == stays.most > 1:
-                continue  # nobody ever shares: the same as the other
-            it = Hypothesis(discipline, workers, overhead)
-            found.append(Scored(stays.log_likelihood(it), it))
-    return sorted(found, key=lambda one: -one.value)
-
-
-DISCIPLINES: tuple[Discipline, ...] = ("fifo", "ps")
-
-
 def overheads(stays: list[Stays]) -> Floats:
     """Those that are tried for all backends: from nothing to most of the shortest stays."""
     typical = [float(np.median(it.sojourn[it.whole])) for it in stays if it.whole.any()]
@@ -197,82 +171,16 @@ def profile(stays: Stays, best: Hypothesis, tried: Floats) -> Floats:
     return np.array(values)
 
 
-def slowed(stays: Stays, ranked: list[Scored]) -> Scored:
-    """The best of `ranked`, or one of them whose workers slow each other down where that is so
-    much likelier that two more figures are worth it.
-    """
-    best = ranked[0]
-    price = math.log(max(int(np.count_nonzero(stays.whole)), 2)) + TELLING
-    overhead = best.hypothesis.overhead
-    if stays.most < 3:
-        return best
-    first = [*(one.hypothesis for one in ranked[:2]), Hypothesis("fifo", stays.most, overhead)]
-    if max(_roughly(stays, it).value for it in first) < best.value + price / 3:
-        return best
-    for discipline in DISCIPLINES:
-        several = [n for n in numbers(stays.most) if n > 1]
-        rough = [_roughly(stays, Hypothesis(discipline, n, overhead)) for n in several]
-        rough.sort(key=lambda one: -one.value)
-        for one in rough[:2]:
-            found = _with_usl(stays, one.hypothesis)
-            if found.value - price > best.value - (price if best.hypothesis.usl else 0.0):
-                best = found
-    return best if best.hypothesis.usl is None else _other_workers(stays, best)
-
-
-def _roughly(stays: Stays, hypothesis: Hypothesis) -> Scored:
-    """The likeliest of three contentions."""
-    tried = [replace(hypothesis, usl=Usl(contention=a)) for a in (0.03, 0.1, 0.3)]
-    return max((Scored(stays.log_likelihood(it), it) for it in tried), key=lambda one: one.value)
-
-
-def _with_usl(stays: Stays, hypothesis: Hypothesis) -> Scored:
-    """The likeliest contention and coherency, by a search that halves its steps."""
-    a, b = (0.05 if hypothesis.usl is None else hypothesis.usl.contention), 0.0
-    step_a, step_b = 0.05, 0.01
-
-    def at(a: float, b: float) -> float:
-        return stays.log_likelihood(replace(hypothesis, usl=Usl(contention=a, coherency=b)))
-
-    best = at(a, b)
-    for _ in range(12):
-        moved = False
-        for x, y in (
-            *((a + step_a, b), (a - step_a, b), (a, b + step_b), (a, b - step_b)),
-            *((a + step_a, b - step_b), (a - step_a, b + step_b)),
-        ):
-            x, y = min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)
-            if (x, y) == (a, b) or (x == 0.0 and y == 0.0):
-                continue
-            if (value := at(x, y)) > best:
-                best, a, b, moved = value, x, y, True
-                break
-        if not moved:
-            step_a, step_b = step_a / 2, step_b / 2
-    return Scored(best, replace(hypothesis, usl=Usl(contention=a, coherency=b)))
-
-
-def _other_workers(stays: Stays, found: Scored) -> Scored:
-    """The same slow-down with the number of workers that suits it best."""
-    best = found
-    for workers in numbers(stays.most):
-        if workers > 1:
-            it = replace(found.hypothesis, workers=workers)
-            if (value := stays.log_likelihood(it)) > best.value:
-                best = Scored(value, it)
-    return _with_usl(stays, best.hypothesis) if best is not found else found
-
-
 def station(stays: Stays, overhead: float, *, usl: bool = True) -> Station:
     """What the backend is where every stay has that overhead."""
     ranked = scored(stays, overhead)
-    best = slowed(stays, ranked) if usl else ranked[0]
-    own = best.hypothesis
-    if own.usl is not None:
-        tried = [replace(own, workers=workers) for workers in numbers(stays.most) if workers > 1]
-        same = [Scored(stays.log_likelihood(it), it) for it in tried]
+    (best, *slower), maybe = slowing.slowed(stays, ranked) if usl else (ranked[:1], None)
+    if best.hypothesis.usl is not None:
+        best, *same = slowing.beside(stays, best)
+        same.insert(0, best)
     else:
-        same = [one for one in ranked if one.hypothesis.discipline == own.discipline]
+        same = [one for one in ranked if one.hypothesis.discipline == best.hypothesis.discipline]
+    own = best.hypothesis
     near = [it.hypothesis.workers for it in same if it.value > best.value - TELLING]
     likely = [it.hypothesis for it in ranked if it.value > best.value - TELLING]
     # With as many workers as were ever there nobody waits, nor shares.
@@ -282,7 +190,7 @@ def station(stays: Stays, overhead: float, *, usl: bool = True) -> Station:
     if own.usl is not None:
         unbound = max(near, default=own.workers) >= stays.most
     other: Discipline = "ps" if own.discipline == "fifo" else "fifo"
-    rest = [one.value for one in ranked if one.hypothesis.discipline == other]
+    rest = [it.value for it in (*ranked, *slower) if it.hypothesis.discipline == other]
     margin = best.value - max(rest, default=-math.inf)
     told: tuple[Discipline, ...] = (own.discipline,)
     unwaited = unbound and (own.usl is None or own.workers >= stays.most)
@@ -297,11 +205,12 @@ def station(stays: Stays, overhead: float, *, usl: bool = True) -> Station:
         own = next(it.hypothesis for it in alike if it.value > best.value - TELLING)
         told = ("fifo", "ps") if own.discipline == "fifo" else ("ps", "fifo")
     if own.usl is not None:
-        likely = [it.hypothesis for it in same if it.value > best.value - TELLING]
-    ends = (0.0, 0.0) if own.usl is None else _ends(stays, best)
+        likely = [it.hypothesis for it in (*same, *slower) if it.value > best.value - TELLING]
+    ends = None if own.usl is None else slowing.ends(stays, best)
+    likely += ends or ()
     if not (unbound or any(it.discipline == other for it in likely)):
         likely += [it.hypothesis for it in ranked if it.hypothesis.discipline == other][:1]
-    return Station(stays, own, fewest, most, told, margin, ends, tuple(likely))
+    return Station(stays, own, fewest, most, told, margin, tuple(likely), ends, maybe)
 
 
 def _coarse(stays: Stays) -> float:
@@ -310,34 +219,3 @@ def _coarse(stays: Stays) -> float:
     """
     typical = float(np.median(stays.sojourn[stays.whole])) if stays.whole.any() else 0.0
     return 1 + ROUGH * max(stays.floor / max(typical, 1e-9) - FINE, 0.0)
-
-
-def _ends(stays: Stays, best: Scored) -> tuple[float, float]:
-    """Between what the contention lies, the coherency as it is or as makes up for it: steps that
-    double until one is too unlikely, and halves of the last.
-    """
-    own, usl = best.hypothesis, best.hypothesis.usl
-    assert usl is not None
-
-    def likely(a: float) -> bool:
-        # With this coherency all workers together are as fast as with the likeliest figures.
-        even = min(max(usl.coherency - (a - usl.contention) / own.workers, 0.0), 1.0)
-        tried = [Usl(contention=a, coherency=b) if a or b else None for b in (usl.coherency, even)]
-        values = [stays.log_likelihood(replace(own, usl=it)) for it in tried]
-        return max(values) >= best.value - TELLING
-
-    ends = []
-    for sign in (-1.0, 1.0):
-        inside, step = usl.contention, max(0.02 * usl.contention, 0.001)
-        end = 0.0 if sign < 0 else 1.0
-        outside = usl.contention
-        while inside != end:
-            outside = min(max(usl.contention + sign * step, 0.0), 1.0)
-            if not likely(outside):
-                break
-            inside, step = outside, 2 * step
-        for _ in range(5):
-            middle = (inside + outside) / 2
-            inside, outside = (middle, outside) if likely(middle) else (inside, middle)
-        ends.append(outside)
-    return ends[0], ends[1]

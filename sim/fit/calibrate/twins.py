@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sim.analysis.statistics import Estimate
-from sim.fit.calibrate.station import TELLING, Station
+from sim.fit.calibrate.ranking import TELLING
+from sim.fit.calibrate.station import Station
 from sim.fit.calibrate.stays import Discipline
 
 CERTAIN = 10 * TELLING
