@@ -26,6 +26,8 @@ BACK = 5.0
 GAP, GAPS = 10.0, 3
 """Seconds without anybody that are worth a word, where ten times the longest that chance explains
 is less; and how many of them are told."""
+MICROSECOND = 6
+"""Digits; sums of times since 1970 are no finer."""
 WHOLE = 1.0
 """A resolution from which on the order of lines says more of the time than the time itself."""
 
@@ -154,9 +156,12 @@ class _Gathering:
         self._second.clear()
 
     def _take(self, found: Sighting) -> None:
+        """Times to the microsecond: what a log calls one time is one, and lines keep their order
+        in it, which is that of their ends.
+        """
         row = self._rows.request(
-            found.arrived,
-            found.ended,
+            round(found.arrived, MICROSECOND),
+            round(found.ended, MICROSECOND),
             found.outcome,
             found.status,
             found.key,
@@ -164,7 +169,15 @@ class _Gathering:
             found.bytes_out,
         )
         for visit in found.visits:
-            self._rows.attempt(row, *visit)
+            self._rows.attempt(
+                row,
+                visit.backend,
+                round(visit.started, MICROSECOND),
+                round(visit.connected, MICROSECOND),
+                round(visit.first_byte, MICROSECOND),
+                round(visit.ended, MICROSECOND),
+                visit.outcome,
+            )
 
     def _judge(self) -> None:
         """Raises ConfigError where too much is broken, or nothing is left."""

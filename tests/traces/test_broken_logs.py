@@ -40,6 +40,18 @@ def test_a_clock_that_is_set_back_goes_on(tmp_path: Path) -> None:
     assert found.remarks[0].startswith("line 4: the clock goes back by 15.000 s")
 
 
+def test_who_came_in_one_millisecond_came_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    """However the sums of their times are rounded: first come, first served."""
+    spent = [place / 1000 for place in range(3, 203)]
+    base = 1764387803.123
+    found = seen(
+        tmp_path,
+        *(f'{{"ended": {base + it:.3f}, "total": "{it:.3f}s", "backend": "b"}}' for it in spent),
+    )
+    assert [round(it, 3) for it in found.ended] == [round(it, 3) for it in spent]
+    assert set(found.arrived) == {0.0}
+
+
 def test_a_clock_that_is_set_back_by_little_has_a_time_twice() -> None:
     """Where two workers write what they have buffered in turns, each tells of half the requests."""
     steady = [place / 20 for place in range(400)]
