@@ -18,7 +18,7 @@ from sim.live.arranged import arranged, offered_at, read_steps, stepped
 from sim.live.measurement import Measurement
 from sim.live.system import rooted
 from sim.live.users import population
-from sim.live.verdict import Verdict, judge, judge_users, predict
+from sim.live.verdict import Verdict, judge, predict
 from sim.model.users import Population
 from sim.output.report import print_verdict, verdict_files, write_verdict
 from sim.output.summary import Outcome, append_summary, write_junit
@@ -227,6 +227,4 @@ def judged(plan: Plan, measured: Measurement, predicted: Result | None) -> Verdi
     """Measured beside predicted."""
     if predicted is None and plan.balancers > 1:
         predicted = plan.predict(heeded=measured.heeded)
-    if plan.schedule is None:
-        return judge_users(plan.scenario, measured, predicted)
     return judge(plan.scenario, plan.schedule, measured, predicted)

@@ -34,7 +34,7 @@ def demo(
     from sim.live.load import play
     from sim.live.system import LOGS, LiveSystem, relocated, rooted, with_run
     from sim.live.users import play_users
-    from sim.live.verdict import judge, judge_users, predict
+    from sim.live.verdict import judge, predict
     from sim.output.html import report, verdict_part, write_page
     from sim.output.plots.pictures import drawn_verdict, save
     from sim.output.report import (
@@ -84,10 +84,7 @@ def demo(
             measured = punctual.run(play_users(scenario, system.url))
         else:
             measured = punctual.run(play(scenario, schedule, system.url))
-    if schedule is None:
-        verdict = judge_users(scenario, measured, predicted)
-    else:
-        verdict = judge(scenario, schedule, measured, predicted)
+    verdict = judge(scenario, schedule, measured, predicted)
     print_verdict(verdict, terminal)
     write_verdict(verdict, out / VERDICT, schedule, measured)
     figures = drawn_verdict(scenario, schedule, measured, verdict, predicted)

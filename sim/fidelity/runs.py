@@ -24,7 +24,7 @@ from sim.live.load import play
 from sim.live.measurement import Measurement
 from sim.live.system import LiveSystem
 from sim.live.users import play_users, population
-from sim.live.verdict import COLD_START, REPLICATIONS, judge, judge_users, predict
+from sim.live.verdict import COLD_START, REPLICATIONS, judge, predict
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from sim.result import Result
@@ -136,10 +136,7 @@ def _judged(
     scenario: Scenario, schedule: Schedule | None, measured: Measurement, predicted: Result
 ) -> Row:
     """What the verdict says of it."""
-    if schedule is None:
-        verdict = judge_users(scenario, measured, predicted)
-    else:
-        verdict = judge(scenario, schedule, measured, predicted)
+    verdict = judge(scenario, schedule, measured, predicted)
     return {
         "verdict": verdict.judgement.value,
         "why": verdict.invalid,

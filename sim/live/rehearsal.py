@@ -14,7 +14,7 @@ from sim.analysis.record import Record
 from sim.engine.world import World
 from sim.live.kinds import ON_PAPER, Kind
 from sim.live.measurement import Measurement
-from sim.live.verdict import Verdict, judge, judge_users
+from sim.live.verdict import Verdict, judge
 from sim.model.arrivals import Schedule
 from sim.model.laws import shape
 
@@ -43,8 +43,6 @@ def rehearse(
     measured = rehearsed(really or scenario, schedule, seed)
     if silent:
         measured = replace(measured, service=None, sojourn=None, late=None)
-    if schedule is None:
-        return judge_users(scenario, measured)
     return judge(scenario, schedule, measured)
 
 

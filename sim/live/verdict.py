@@ -194,12 +194,19 @@ def predict(
 
 
 def judge(
-    scenario: Scenario, schedule: Schedule, measured: Measurement, predicted: Result | None = None
+    scenario: Scenario,
+    schedule: Schedule | None,
+    measured: Measurement,
+    predicted: Result | None = None,
 ) -> Verdict:
-    """Hold a measurement against the prediction from the same schedule.
+    """Hold a measurement against the prediction from the same schedule; what users saw, who have
+    none, against independent runs of such users.
 
-    A run that was stopped early is judged on the requests it sent.
+    A run that was stopped early is judged on the requests it sent, one of users on the time it
+    lasted. Without `predicted` it is simulated here.
     """
+    if schedule is None:
+        return _judged_of_users(scenario, measured, predicted)
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
     schedule, heeded = as_it_stood(scenario, schedule, measured), measured.heeded
@@ -210,13 +217,9 @@ def judge(
     return _judged(scenario, schedule, measured, predicted)
 
 
-def judge_users(
-    scenario: Scenario, measured: Measurement, predicted: Result | None = None
+def _judged_of_users(
+    scenario: Scenario, measured: Measurement, predicted: Result | None
 ) -> Verdict:
-    """Hold what users saw against independent runs of such users.
-
-    A run that was stopped early is judged on the time it lasted.
-    """
     measured = measured.by_arrival()
     due = measured.due_by(None)
     run = scenario.run

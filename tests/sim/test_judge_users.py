@@ -14,7 +14,7 @@ from sim import Result, rehearse
 from sim.checks.honesty import slowed
 from sim.live.measurement import Measurement
 from sim.live.rehearsal import rehearsed
-from sim.live.verdict import Judgement, judge_users, predict
+from sim.live.verdict import Judgement, judge, predict
 
 TEXT = """
 algorithm = "round_robin"
@@ -51,7 +51,7 @@ def measured(file: Scenario) -> Measurement:
 
 
 def test_users_as_predicted_pass(file: Scenario, measured: Measurement, predicted: Result) -> None:
-    verdict = judge_users(file, measured, predicted)
+    verdict = judge(file, None, measured, predicted)
     assert verdict.judgement is Judgement.PASSED
     assert 1000 < verdict.requests < 1500
     assert sum(line.measured for line in verdict.shares.values()) == pytest.approx(1)
@@ -66,8 +66,8 @@ def test_rows_may_come_in_any_order(
 ) -> None:
     order = np.random.default_rng(1).permutation(len(measured.sent))
     mixed = replace(measured, **{name: it[order] for name, it in measured.columns.items()})
-    assert judge_users(file, mixed, predicted).as_dict() == (
-        judge_users(file, measured, predicted).as_dict()
+    assert judge(file, None, mixed, predicted).as_dict() == (
+        judge(file, None, measured, predicted).as_dict()
     )
 
 
@@ -75,8 +75,8 @@ def test_latency_counts_from_the_end_of_a_thought(
     file: Scenario, measured: Measurement, predicted: Result
 ) -> None:
     late = replace(measured, due=measured.sent, sent=measured.sent + 1e-3)
-    verdict = judge_users(file, late, predicted)
-    assert verdict.latency == judge_users(file, measured, predicted).latency
+    verdict = judge(file, None, late, predicted)
+    assert verdict.latency == judge(file, None, measured, predicted).latency
     assert verdict.late_by["p50"] == pytest.approx(1e-3)
 
 
@@ -87,7 +87,7 @@ def test_a_backend_that_works_longer_says_so(
     rng = np.random.default_rng(2)
     for factor, judgement in ((1.0, Judgement.PASSED), (1.5, Judgement.MISSED)):
         work = factor * rng.exponential(0.1, len(measured.sent))
-        verdict = judge_users(file, replace(measured, service=work), predicted)
+        verdict = judge(file, None, replace(measured, service=work), predicted)
         assert verdict.backends["one"]["service"].ok is (factor == 1.0)
         assert verdict.judgement is judgement
 
@@ -102,7 +102,7 @@ def test_work_is_not_judged_where_long_requests_may_be_missing(
         ended=np.where(given_up, np.nan, measured.ended),
         lost=np.where(given_up, measured.ended, np.nan),
     )
-    assert "service" not in judge_users(file, lost, predicted).backends["one"]
+    assert "service" not in judge(file, None, lost, predicted).backends["one"]
 
 
 def test_a_slower_backend_is_found_by_its_clients(
@@ -118,11 +118,11 @@ def test_users_that_were_stopped_are_judged_on_the_time_they_had(
     monkeypatch: pytest.MonkeyPatch, file: Scenario, measured: Measurement, predicted: Result
 ) -> None:
     monkeypatch.setattr(sim.live.verdict, "REPLICATIONS", 10)
-    half = judge_users(file, measured.head(600), predicted)
+    half = judge(file, None, measured.head(600), predicted)
     assert half.judgement is Judgement.PASSED
     assert half.requests == 600
 
 
 def test_nobody_sent_anything(file: Scenario) -> None:
-    verdict = judge_users(file, Measurement.blank(0))
+    verdict = judge(file, None, Measurement.blank(0))
     assert verdict.invalid == ["no request was sent"]
