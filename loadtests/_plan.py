@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lb.config import Algorithm
 from lb.errors import UsageError, nearest
+from lb.foreign.matching import KINDS, chosen
 from lb.system import try_directory
 from lb.terminal import Terminal, counted, plain
 from sim import Scenario, Schedule
@@ -82,11 +84,17 @@ class Plan:
         self.url: str = asked["url"]
         self.backend_header: str = asked["backend_header"]
         self.target: str = asked["target"]
+        self.model = ""
+        """What another balancer does in our words, and what of the file it does not."""
         if self.target != "lb":  # it tells its backends in its own way, and nothing else
             told = {"backend_header": True, "stats_path": ""}
             server = self.scenario.server.model_copy(update=told)
-            changed = self.scenario.model_copy(update={"server": server})
-            self.scenario = changed.standing_at(self.scenario)
+            changes: dict[str, Any] = {"server": server}
+            if self.target in KINDS:  # predicted as it balances
+                found = chosen(self.target, self.scenario.algorithm)
+                changes["algorithm"] = Algorithm.of(found.ours)
+                self.model = f"{found.ours} ({found.lost})" if found.lost else found.ours
+            self.scenario = self.scenario.model_copy(update=changes).standing_at(self.scenario)
         self.balancers: int = asked["balancers"]
         if self.balancers > 1:  # the limits of a file are meant for all workers together
             self.scenario = apart(self.scenario, self.balancers).standing_at(self.scenario)
@@ -156,7 +164,9 @@ class Plan:
         return self.scenario.length
 
     def introduce(self, terminal: Terminal) -> None:
-        """Say what is going to be sent."""
+        """Say what is going to be sent, and of whom it is predicted."""
+        if self.model:
+            terminal.say(f"{self.target} is predicted as {self.model}.")
         if self.balancers > 1:
             each = "each of which balances its own requests only"
             terminal.say(f"{self.balancers} workers are there, {each}.")

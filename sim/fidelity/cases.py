@@ -76,8 +76,9 @@ TARGETS = {
                 "leastconn": "least_connections",
                 "random(2)": "p2c",
             },
-            # Whom its errors have marked down is back after two checks that are a second apart.
-            model={"outliers": {"failure_rate": None, "eject": 2.0, "max_eject": 2.0}},
+            # Whom errors have marked down is back with the second check, and checks are a second
+            # apart; whoever fails again does so some 150 ms after that one.
+            model={"outliers": {"failure_rate": None, "eject": 1.85, "max_eject": 1.85}},
             otherwise={
                 "overload": Otherwise(
                     {"queue": {"discipline": "fifo", "timeout": 0.1}},
