@@ -106,9 +106,13 @@ class Prediction:
         self._heeded = True
         self._working = gevent.spawn(self._work)
 
-    def heed(self, measured: Measurement) -> None:
-        """Predict anew where backends turn out to find work of their own."""
-        if self._heeded and not measured.heeded:
+    def fits(self, measured: Measurement) -> bool:
+        """Whether it is of backends that heed what they are sent, or do not, as these."""
+        return measured.heeded or (not self._heeded and self._working.ready())
+
+    def again(self) -> None:
+        """Anew, of backends that find work of their own."""
+        if self._heeded:
             self._heeded = False
             self._working = gevent.spawn(self._work)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from _hands import Together
 from _loadtest import LoadTest, Prediction
 from flask import Response, request
 from locust.web import WebUI
@@ -105,14 +106,17 @@ class Panel:
             progress, measured = prediction.progress, test.measured()
             if progress is None or not test.hands.start:
                 continue
-            prediction.heed(measured)
-            at = test.elapsed()
+            at, fits = test.elapsed(), prediction.fits(measured)
             rows = progress.rows(test.plan.schedule, measured, at)
+            if not fits:
+                rows = [row.by_itself() for row in rows]
+                if judged or isinstance(test.hands, Together):  # else it would disturb who sends
+                    prediction.again()
             for row in rows:
                 if row.name in self._course and not math.isnan(row.measured) and not test.over:
                     self._course[row.name].append((at, row.measured))
             self._shown = (test, rows)
-            if judged:
+            if judged and fits:
                 self._final = test
 
     def _document(self) -> dict[str, Any]:

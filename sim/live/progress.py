@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,10 @@ class Sofar:
             return None
         beyond = self.allowed * self.predicted.value
         return bool(low - beyond <= self.measured <= high + beyond)
+
+    def by_itself(self) -> Sofar:
+        """Without where 95 of 100 runs are, which the prediction at hand does not know."""
+        return replace(self, predicted=Estimate(self.predicted.value, None, None))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no word for what is not a number."""

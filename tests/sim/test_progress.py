@@ -28,6 +28,9 @@ def test_a_run_as_predicted_is_where_it_should_be() -> None:
     measured.ended[:] = slow
     rows = {row.name: row for row in progress.rows(schedule, measured, float(schedule.times[-1]))}
     assert rows["mean (ms)"].within is False
+    assert rows["mean (ms)"].by_itself().within is None
+    whole = {row.name: row for row in progress.rows(schedule, measured, 1e9)}
+    assert whole["answered"].measured == 400, "however late the last of them is"
     document = rows["mean (ms)"].as_dict()
     assert document["within"] is False
     assert document["measured"] > document["predicted"]["high"]
