@@ -22,10 +22,8 @@ from sim.analysis.intervals import latency_estimates
 from sim.analysis.objectives import Answer, Objective, objectives
 from sim.analysis.statistics import Estimate, latency_metrics
 from sim.experiment import simulate
-from sim.live.absence import absence
-from sim.live.as_got import kept_as_got, stays_as_got
 from sim.live.by_phase import PhaseVerdict
-from sim.live.cause import Cause, Witnesses, cause, excuse
+from sim.live.cause import Cause, cause, excuse
 from sim.live.doubt import UNANSWERED, UNNAMED, doubt, too_few
 from sim.live.held import Held, held
 from sim.live.line import OF_LATENCY, Line, needed
@@ -33,6 +31,7 @@ from sim.live.measurement import Measurement
 from sim.live.parts import Parts, parts
 from sim.live.seen import Seen
 from sim.live.turns import as_it_stood
+from sim.live.witnesses import witnesses
 from sim.model.arrivals import Schedule
 from sim.model.laws import Floats
 from sim.result import Result
@@ -45,10 +44,6 @@ are being opened."""
 ENOUGH = 0.9
 """Share of its time after which users' last request of a run may come; one that ends sooner was
 stopped."""
-
-
-OUT = "out: "
-"""Begins the name of a backend's time out of rotation."""
 
 
 class Judgement(Enum):
@@ -283,27 +278,9 @@ def _judged(
         why = busy
         verdict = replace(verdict, cause=excuse(busy))
     elif verdict.off and not why:
-        verdict = replace(verdict, cause=cause(_witnesses(seen, found, verdict, names)))
+        known = witnesses(seen, found, names, verdict.parts, verdict.off)
+        verdict = replace(verdict, cause=cause(known))
     return replace(verdict, invalid=[why] if why else [])
-
-
-def _witnesses(seen: Seen, found: Held, verdict: Verdict, names: Sequence[str]) -> Witnesses:
-    slow = [name for name, line in found.slow.items() if not line.ok]
-    far = [name for name, distance in found.far.items() if not distance.ok]
-    return Witnesses(
-        parts=verdict.parts,
-        stays=stays_as_got(seen),
-        kept={} if verdict.parts is not None else kept_as_got(seen, names),
-        absence=absence(seen, names),
-        backends=found.backends,
-        shares=found.shares,
-        errors=found.errors,
-        as_predicted=not verdict.misses,
-        out=[name.removeprefix(OUT) for name in found.others_missed if name.startswith(OUT)],
-        off=verdict.off,
-        slow_body=bool(far) or any(name.startswith("p50") for name in slow),
-        latency_off=bool(slow or far),
-    )
 
 
 def _nothing(algorithm: str, requests: int, why: str) -> Verdict:
