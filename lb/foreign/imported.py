@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -23,6 +23,14 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is no whole number")
     return int(text)
+
+
+def spelled(algorithm: str | Mapping[str, object]) -> str:
+    """`p2c:choices=3`: in one word, as another one holds it."""
+    if isinstance(algorithm, str):
+        return algorithm
+    settings = (f"{it}={at}".lower() for it, at in algorithm.items() if it != "name")
+    return f"{algorithm['name']}:{','.join(settings)}".removesuffix(":")
 
 
 @dataclass(frozen=True)

@@ -115,3 +115,32 @@ def test_a_table_sticks_there_and_back(key: str, tmp_path: Path) -> None:
     assert [row.directive.split()[0] for row in back.missing if "stick" in row.directive] == [
         "stick-table"
     ]
+
+
+@pytest.mark.parametrize("kind", ["haproxy", "nginx"])
+def test_whose_word_counts_comes_back(kind: str, tmp_path: Path) -> None:
+    networks = ["10.0.0.0/8", "2001:db8::/32"]
+    more = f"trusted_proxies = {networks}\n"
+    file = Scenario.parse(FILE.replace("workers = 2\n", f"workers = 2\n{more}"))
+    path = tmp_path / "other.conf"
+    found = export(file, kind)
+    path.write_text(found.text)
+    assert list(load(path).scenario.server.trusted_proxies) == networks
+    assert "server.trusted_proxies" not in [row.key for row in found.missing]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen a\n mode http\n option forwardfor\n server x b:80\n",
+        (
+            "server { location / { proxy_pass http://u; "
+            "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; } }"
+        ),
+    ],
+)
+def test_who_believes_everybody_is_told_that_lb_does_not(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.conf"
+    path.write_text(text)
+    why = "what clients say is dropped, but for those of trusted_proxies"
+    assert why in [row.why for row in load(path).missing]

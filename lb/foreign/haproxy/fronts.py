@@ -23,6 +23,24 @@ def logged(row: Directive, draft: Draft) -> None:
         draft.put("access_log.file", f"syslog:{host}:{port}", row)
 
 
+TRUSTED = re.compile(r"X-Forwarded-For unless \{ src (.+) \}", re.IGNORECASE)
+
+
+def trusted(alone: Iterable[Section], draft: Draft) -> None:
+    """Networks whose word on clients counts; by itself HAProxy believes everybody's."""
+    extended: Directive | None = None
+    dropped = False
+    for section in alone:
+        extended = section.last("option", "forwardfor") or extended
+        for row in section.all("http-request", "del-header"):
+            text = " ".join(row.words[2:])
+            dropped |= text.lower().startswith(FIELD)
+            if (match := TRUSTED.fullmatch(text)) is not None:
+                draft.put("server.trusted_proxies", match[1].split(), row)
+    if extended is not None and not dropped:
+        draft.lacks(extended, "what clients say is dropped, but for those of trusted_proxies")
+
+
 VALUED = frozenset(
     {
         *("interface", "maxconn", "ciphers", "ciphersuites", "ca-file", "verify", "backlog"),
@@ -31,6 +49,7 @@ VALUED = frozenset(
     }
 )
 """Words of a bind that have a value behind them."""
+FIELD = "x-forwarded-for"
 PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MOST_PORTS = 100
 
@@ -71,6 +90,8 @@ def _options(row: Directive, draft: Draft) -> dict[str, object]:
             table["proxy_protocol"] = True
         elif word == "crt":
             path = next(words, "")
+            if path.endswith("/"):
+                draft.lacks(row, f"{path} is a folder; name each certificate in it")
             if tls:
                 draft.lacks(row, f"one certificate for all; {path} is left out")
             else:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from lb.errors import ConfigError, nearest
-from lb.foreign.haproxy.fronts import listening, logged, port_of
+from lb.foreign.haproxy.fronts import listening, logged, port_of, trusted
 from lb.foreign.haproxy.known import BODY, FULL, TIMEOUTS, WHY, is_done
 from lb.foreign.haproxy.servers import health, servers
 from lb.foreign.haproxy.sticking import STICKS, sticking
@@ -50,6 +50,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
         raise mode.wrong("lb balances HTTP alone; give mode http, or --pool with another one")
     _global(found, draft)
     listening(fronts, draft)
+    trusted(alone, draft)
     for section in alone:
         _times(section, draft)
     for section in fronts:

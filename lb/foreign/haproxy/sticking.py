@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from lb.foreign.haproxy.words import Section
-from lb.foreign.imported import Directive, Draft
+from lb.foreign.imported import Directive, Draft, spelled
 
 STICKS = ("stick", "stick-table")
 """What is read here."""
@@ -45,8 +45,7 @@ def sticking(
         draft.lacks(row, "newcomers are placed in turn, not by a key")
         algorithm = {"name": "round_robin" if len(draft.weights) == 1 else "weighted_round_robin"}
     draft.put("key", key, row)
-    inner = ",".join(f"{it}={at}".lower() for it, at in algorithm.items() if it != "name")
-    return {"name": "sticky", "inner": f"{algorithm['name']}{':' * bool(inner)}{inner}", **settings}
+    return {"name": "sticky", "inner": spelled(algorithm), **settings}
 
 
 def _table(chosen: Section, draft: Draft) -> dict[str, object]:

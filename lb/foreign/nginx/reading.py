@@ -107,7 +107,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     scopes = _scopes(rows, used)
     http = next((row.inside for row in rows if row.name == "http"), rows)
     listening([it for it in servers if it is not None], http, draft)
-    trusted(scopes, draft)
+    trusted(_all(rows, "geo"), scopes, draft)
     draft.put("limits.body", MOST_BODY)
     for scope in scopes:
         proxied = any(row.name == "listen" and PROXY in row.rest for row in scope)
@@ -259,8 +259,8 @@ def _is_done(row: Directive) -> bool:
         return first.lower() in HEADERS
     if name in ("add_header", "proxy_hide_header"):
         return first == "X-Backend-Server"
-    if name == "map":
-        return len(row.words) > 2 and row.words[2].startswith("$lb_")
+    if name in ("map", "geo"):
+        return row.words[-1].startswith("$lb_")
     if name in ("proxy_buffering", "proxy_request_buffering"):
         return first == "off"
     if name == "server_name":

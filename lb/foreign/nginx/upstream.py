@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lb.foreign.imported import Directive, Draft, whole
+from lb.foreign.imported import Directive, Draft, spelled, whole
 from lb.foreign.nginx.words import seconds
 from lb.units import duration
 
@@ -120,7 +120,7 @@ def _sticky(row: Directive, draft: Draft) -> None:
     if row.rest[:1] != ("cookie",) or len(row.rest) < 2:
         draft.lacks(row, "only a cookie of its own has an equivalent")
         return
-    inner = str(draft.data["algorithm"])
+    inner = spelled(draft.data["algorithm"])
     if inner in ("ip_hash", "consistent_hash"):
         draft.lacks(row, f"newcomers are placed in turn, not by {inner}")
         inner = "round_robin" if len(draft.weights) < 2 else "weighted_round_robin"

@@ -15,7 +15,7 @@ from lb.foreign import common, gaps, said
 from lb.foreign.common import milliseconds as ms
 from lb.foreign.exported import WIDTH, Exported, Lacks, preface
 from lb.foreign.matching import KEYED, Chosen, chosen
-from lb.foreign.nginx import keys
+from lb.foreign.nginx import keys, trust
 from lb.foreign.nginx.secure import alike, secure
 from lb.foreign.nginx.words import word
 from lb.traces.nginx_log import RECOMMENDED
@@ -106,6 +106,7 @@ def _http(
     yield from _log(file, lacks)
     yield ""
     yield from maps
+    yield from trust.maps(file)
     if name := common.request_id(file, lacks):
         given = keys.field(name)
         yield f"map {given} $lb_id {{ default $request_id; {IDENTIFIER} {given}; }}"
@@ -271,20 +272,13 @@ def _location(file: Scenario, like: BackendTable, lacks: Lacks) -> Iterator[str]
     yield f"proxy_read_timeout {ms(times.response)};"
     yield from _retries(file, lacks)
     yield from secure(like)
-    if file.server.trusted_proxies:
-        lacks.add(("server", "trusted_proxies"), "X-Forwarded-For is extended, whoever says it")
-    forwarded = "$proxy_add_x_forwarded_for" if file.server.trusted_proxies else "$remote_addr"
     for field, value in (
         ("Host", "$http_host"),
         ("Connection", "$lb_connection"),
         ("Upgrade", "$lb_upgrade"),
-        ("X-Forwarded-For", forwarded),
-        ("X-Forwarded-Proto", "$scheme"),
-        ("X-Forwarded-Host", "$http_host"),
     ):
         yield f"proxy_set_header {field} {value};"
-    if not file.server.trusted_proxies:
-        yield 'proxy_set_header Forwarded "";'
+    yield from trust.fields(file)
     if name := common.request_id(file, lacks):
         yield f"proxy_set_header {name} $lb_id;"
     yield "proxy_hide_header X-Backend-Server;"
