@@ -24,7 +24,7 @@ ONCE = (
     *("test_architecture.py", "test_notebooks.py", "test_readme.py", "test_terminal.py"),
     "test_markdown.py",
     *("loadtests", "native", "traces", "config", "foreign", "admin", "aio", "discovery", "workers"),
-    "fidelity",
+    *("fidelity", "cli/test_calibrate.py"),
     *("sim/test_cluster.py", "sim/test_drawing.py", "sim/test_html.py", "sim/test_plots.py"),
     *("sim/test_plots_of_runs.py", "sim/test_systems.py", "sim/test_theory.py"),
     *("sim/test_coverage.py", "sim/test_rehearsal.py", "sim/test_reversals.py"),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lb.cli.interrupts import Heard, terminable
 from lb.cli.options import (
     AsJson,
     Fields,
@@ -17,6 +18,7 @@ from lb.cli.options import (
     output_option,
 )
 from lb.cli.printing import STDOUT, apart, bar, print_json, put
+from lb.cli.streams import complain
 from lb.errors import UsageError
 
 
@@ -102,10 +104,22 @@ def calibrate(
         try_directory(out)
     terminal = Terminal(stderr=as_json or output == STDOUT, quiet=quiet)
     base = None if config is None else Scenario.load(config)
-    with bar(quiet=quiet) as progress:
-        progress.add_task("calibrating", total=None)  # nobody knows how long it takes
-        seen = observe(str(file), key, columns or None)
-        calibration = fitted(seen, algorithm=algorithm, replays=replays, seed=seed)
+    heard = Heard()
+    progress = bar(quiet=quiet)
+    try:
+        with terminable() as heard, progress:
+            task = progress.add_task("reading", total=None)  # nobody knows how long it takes
+            seen = observe(str(file), key, columns or None)
+            calibration = fitted(
+                seen,
+                algorithm=algorithm,
+                replays=replays,
+                seed=seed,
+                on_step=lambda step: progress.update(task, description=f"calibrating: {step}"),
+            )
+    except KeyboardInterrupt:
+        complain("interrupted: nothing is calibrated by halves")
+        raise typer.Exit(heard.status) from None
     if base is not None:
         calibration = calibration.based_on(base, str(config))
     print_calibration(calibration, terminal)

@@ -197,11 +197,10 @@ def judge(
     """Hold a measurement against the prediction from the same schedule; what users saw, who have
     none, against independent runs of such users.
 
-    A run that was stopped early is judged on the requests it sent, one of users on the time it
-    lasted. Without `predicted` it is simulated here.
+    A run that was stopped early is judged on the requests it sent, or on the time it lasted.
     """
     if schedule is None:
-        return _judged_of_users(scenario, measured, predicted)
+        return _of_users(scenario, measured, predicted)
     whole = len(schedule)
     schedule, measured = measured.truncated(schedule)
     schedule, heeded = as_it_stood(scenario, schedule, measured), measured.heeded
@@ -212,9 +211,7 @@ def judge(
     return _judged(scenario, schedule, measured, predicted)
 
 
-def _judged_of_users(
-    scenario: Scenario, measured: Measurement, predicted: Result | None
-) -> Verdict:
+def _of_users(scenario: Scenario, measured: Measurement, predicted: Result | None) -> Verdict:
     measured = measured.by_arrival()
     due = measured.due_by(None)
     run = scenario.run
