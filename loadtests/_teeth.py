@@ -116,8 +116,8 @@ def load_test(directory: Path, text: str, backends: str, seed: int) -> dict[str,
             check=False,
         )
     if not verdict.exists():
-        said = done.stderr.strip().splitlines()
-        raise LbError(f"locust gave no verdict: {said[-1] if said else done.returncode}")
+        wrong = [line for line in done.stderr.splitlines() if "Error" in line]
+        raise LbError(f"locust gave no verdict: {wrong[-1] if wrong else done.returncode}")
     told: dict[str, Any] = json.loads(verdict.read_text(encoding="utf-8"))
     if done.returncode != Judgement(told["verdict"]).exit_status:
         raise LbError(f"locust ends with {done.returncode} and says {told['verdict']}")
