@@ -41,6 +41,10 @@ class Kind(NamedTuple):
     least: int
     """How many of the runs must be judged rightly."""
 
+    @property
+    def label(self) -> str:
+        return "as modelled" if self.factor == 1 else f"{self.factor:g} times as slow"
+
     def right(self, verdict: dict[str, Any]) -> bool:
         """Whether that is what the verdict should say."""
         if self.factor == 1:
@@ -77,8 +81,7 @@ class Count(NamedTuple):
     def says(self, kind: Kind) -> str:
         """One line."""
         words = {0: "as it should be", FAILED: "too few", CANNOT_TELL: "cannot judge"}
-        told = f"{kind.factor:g} times as slow, {kind.seconds} s: {self.right} right"
-        told += f", {self.wrong} wrong"
+        told = f"{kind.seconds} s {kind.label}: {self.right} right, {self.wrong} wrong"
         if self.invalid:
             told += f", {self.invalid} on a busy machine"
         return f"{told}: {words[self.status(kind.least)]}"
@@ -138,7 +141,7 @@ def main() -> int:
                 with tempfile.TemporaryDirectory() as directory:
                     verdict = load_test(Path(directory), text, backends, seed)
                 counts[kind] = counts[kind].after(kind, verdict)
-                label = "as modelled" if kind.factor == 1 else f"{which} {kind.factor:g} times"
+                label = kind.label if kind.factor == 1 else f"{which} {kind.factor:g} times"
                 rows.append([file.stem, str(seed), label, *_told(verdict)])
                 terminal.say(" ".join(rows[-1]))
     except LbError as error:
