@@ -94,6 +94,11 @@ FORMS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     ),
 }
 """Programs whose fields are known, by two that nobody else has together."""
+TOLD: Mapping[str, str] = {
+    "Caddy's access log": "in reverse_proxy write header_down X-Upstream "
+    "{http.reverse_proxy.upstream.hostport}, and give --field backend=resp_headers.X-Upstream"
+}
+"""How programs come to name the backend that do not by themselves."""
 GUESSES: Mapping[str, tuple[str, ...]] = {
     "arrived": (
         "arrived",
@@ -203,6 +208,8 @@ class JsonLog:
         return sighting(Told(times, texts, self._units), key_of(self._key, texts))
 
     def _text(self, word: str, value: object) -> str:
+        if isinstance(value, list) and len(value) == 1:  # Caddy's header fields
+            value = value[0]
         text = value if isinstance(value, str) else json.dumps(value)
         match = _DURATION.fullmatch(text.strip()) if word in DURATIONS else None
         if match is not None:

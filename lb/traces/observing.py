@@ -17,7 +17,7 @@ from lb.recording.parts import of_workers
 from lb.system import reason
 from lb.traces.gathering import Form, gathered
 from lb.traces.haproxy_log import CLF_LINE, LINE, HaproxyLog, not_http
-from lb.traces.json_log import JsonLog, has, understood
+from lb.traces.json_log import TOLD, JsonLog, has, understood
 from lb.traces.nginx_log import ADVICE, NginxLog, compiled, usual, variables
 from lb.traces.observed import Observed
 from lb.traces.recorded import observed
@@ -172,6 +172,9 @@ def _complete(path: str, number: int, form: NginxLog | JsonLog, key: str) -> For
         what = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         still = 'arrivals alone can be read: arrivals = { process = "trace", file = ... }'
         raise wrong(path, number, f"{form.name}: {what}; log them: {ADVICE}; {still}")
+    if missing == ["backend"] and form.name in TOLD:
+        why = f"{form.name} does not say who answered; {TOLD[form.name]}"
+        raise wrong(path, number, why)
     if missing:
         named = " ".join(f"--field {word}=NAME" for word in missing)
         raise wrong(path, number, f"{', '.join(missing)}: in no field; say in which: {named}")

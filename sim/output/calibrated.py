@@ -8,8 +8,8 @@ from lb.system import writing
 from lb.terminal import Terminal, plain
 from sim.analysis.statistics import FIGURES as COMPARED
 from sim.fit.calibrate import Backend, Calibration
+from sim.fit.calibrate.figures import interval, milliseconds, ways
 from sim.fit.calibrate.laws import EMPIRICAL
-from sim.fit.calibrate.writing import interval, milliseconds
 from sim.model.laws import Floats
 from sim.output.documents import write_json
 
@@ -31,9 +31,7 @@ def print_calibration(calibration: Calibration, terminal: Terminal) -> None:
         told.append(f"Keys: zipf, s {interval(keys.s)}, {interval(keys.count)} of them.")
     if calibration.work_by_key is not None:
         told.append(f"Work differs by key: cv {interval(calibration.work_by_key)}.")
-    way = calibration.way
-    if way.identified:
-        told.append(f"Network, connections and proxy: {milliseconds(way.overhead)} a request.")
+    told.append(ways(calibration))
     for fault in calibration.faults:
         span = f"from {plain(fault.since)} s" if fault.since else "all the time"
         told.append(f"{fault.backend}: {fault.kind} {span}, rate {interval(fault.rate)}.")

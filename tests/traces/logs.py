@@ -22,6 +22,10 @@ TIMED = (
     COMBINED + ' msec=1764387803.500 rt=0.300 ua="10.0.0.1:80, 10.0.0.2:80" us="502, 200" '
     'uct="-, 0.010" uht="-, 0.050" urt="0.100, 0.180" rl=99'
 )
+CADDY = (
+    '{"ts": 1764387803.5, "request": {"remote_ip": "10.0.0.9", "uri": "/x"}, "duration": 0.3, '
+    '"size": 87, "status": 200}'
+)
 
 
 def seen(at: Path, *lines: str, key: str = "client_ip", **fields: str) -> Observed:

@@ -12,7 +12,7 @@ from lb.errors import ConfigError
 from lb.recording.format import MAGIC
 from lb.traces.clocks import set_back
 from lb.traces.observing import observe
-from tests.traces.logs import COMBINED, HAPROXY, TIMED, refused, seen
+from tests.traces.logs import CADDY, COMBINED, HAPROXY, TIMED, refused, seen
 
 
 def test_a_line_that_is_cut_short_is_left_out_and_told(tmp_path: Path) -> None:
@@ -83,6 +83,12 @@ def test_a_recording_that_is_compressed_is_told(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(MAGIC + b"more"))
     with pytest.raises(ConfigError, match=r"a recording that is compressed; unpack it: gunzip "):
         observe(str(file))
+
+
+def test_a_backend_that_a_header_field_names(tmp_path: Path) -> None:
+    given = CADDY.replace('"size"', '"resp_headers": {"X-Upstream": ["10.0.0.1:80"]}, "size"')
+    found = seen(tmp_path, given, backend="resp_headers.X-Upstream")
+    assert found.backends == ("10.0.0.1:80",)
 
 
 def test_gaps_are_told(tmp_path: Path) -> None:
@@ -157,6 +163,12 @@ def test_archives_are_unpacked_even_broken_ones(tmp_path: Path) -> None:
             "client_ip",
             {"total": "t:ms"},
             ":1: total: there is no field 't'; known",
+        ),
+        (
+            [CADDY],
+            "client_ip",
+            {},
+            ":1: Caddy's access log does not say who answered; in reve",
         ),
         (['{"ts": 1}'], "client_ip", {"totl": "x"}, ":1: unknown field 'totl'; did you mean 'tot"),
         (['{"ts": 1, "d": 1}'], "client_ip", {"total": "d"}, ":1: field 'd' has no unit; give --f"),

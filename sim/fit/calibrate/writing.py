@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -17,6 +16,7 @@ from lb.errors import ConfigError
 from lb.terminal import plain
 from lb.units import duration, seconds
 from sim.analysis.statistics import Estimate
+from sim.fit.calibrate.figures import interval, milliseconds, ways
 from sim.fit.calibrate.laws import EMPIRICAL
 from sim.fit.calibrate.model import Backend, Fitted
 from sim.fit.calibrate.speeds import table
@@ -325,24 +325,4 @@ def _of_traffic(fitted: Fitted) -> Iterator[str]:
         yield f"{keys.distinct} keys seen of {interval(keys.count)}; s {interval(keys.s)}."
     if fitted.work_by_key is not None:
         yield f"Work differs by key: cv {interval(fitted.work_by_key)}."
-    way = fitted.way
-    if way.identified:
-        yield f"Ways, connections, proxy: {milliseconds(way.overhead)} a request."
-    else:
-        most = f"{1e3 * (way.overhead.high or 0.0):.3g} ms"
-        yield f"Ways, connections, proxy: cannot be told from service; {most} at most."
-
-
-def interval(it: Estimate) -> str:
-    """`12.3 (11.9 to 12.8)`, or `at least 11.9`."""
-    if it.low is not None and it.high is None:
-        return f"at least {plain(it.low)}"
-    if it.low is None or it.high is None or math.isnan(it.value):
-        return plain(it.value)
-    return f"{plain(it.value)} ({plain(it.low)} to {plain(it.high)})"
-
-
-def milliseconds(it: Estimate) -> str:
-    """The same with its unit."""
-    low, high = (None if end is None else 1e3 * end for end in (it.low, it.high))
-    return interval(Estimate(1e3 * it.value, low, high)).replace(" (", " ms (", 1)
+    yield ways(fitted)
