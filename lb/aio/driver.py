@@ -28,7 +28,7 @@ from lb.proxy.health.prober import Prober
 from lb.proxy.http.keys import key_of
 from lb.proxy.logs.log import Log
 from lb.proxy.names import Names
-from lb.proxy.timers import Deadlines
+from lb.proxy.timers import Deadlines, Punctual
 from lb.proxy.waits import INFINITY
 
 TICK = 0.05
@@ -92,8 +92,11 @@ class Driver:
         self.calls: set[UnderWay] = set()
         """Until the last byte of each answer."""
         total = scenario.timeouts.total
-        self.total: Deadlines[UnderWay] = Deadlines(
-            INFINITY if total is None else total, lambda call: call.timed_out()
+        self.total: Deadlines[UnderWay] = Punctual(
+            INFINITY if total is None else total,
+            lambda call: call.timed_out(),
+            context.loop,
+            context.now,
         )
         self._key = scenario.key
         self._prober = Prober(scenario, Names(log), log, now, context.ways)

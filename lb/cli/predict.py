@@ -90,7 +90,7 @@ def predict(
             metavar="[FIGURE=]SHARE",
             envvar="LB_MAX_ERROR",
             help="From which error the model is not believed, 10% or p99=15% say [mean and p50 "
-            "15%, p95 20%, p99 25%].",
+            "15%, p95 20%, p99 25%; failed 2%, in points].",
         ),
     ] = None,
     replications: Replications = None,

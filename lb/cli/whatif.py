@@ -169,12 +169,13 @@ def whatifs(
 def bounds_of(given: Iterable[str]) -> dict[str, float]:
     """`["10%", "p99=0.2"]` of --max-error: by figure. Raises UsageError."""
     from sim.analysis.statistics import FIGURES
+    from sim.fit.sample import METRICS
 
     found: dict[str, float] = {}
     for text in given:
         name, equals, number = text.rpartition("=")
-        if equals and name not in FIGURES:
-            raise UsageError(f"--max-error: no figure {name!r}; {nearest(name, FIGURES)}")
+        if equals and name not in METRICS:
+            raise UsageError(f"--max-error: no figure {name!r}; {nearest(name, METRICS)}")
         try:
             bound = share(number)
         except ValueError as error:

@@ -33,14 +33,12 @@ from lb.proxy.context import Context
 from lb.proxy.health.asking import Asking, Prober
 from lb.proxy.logs.log import Log
 from lb.proxy.logs.news import tell
-from lb.proxy.timers import Deadlines
+from lb.proxy.timers import SOON, Deadlines, Punctual
 
 NEVER = float("inf")
 AT_ONCE = 16
 """Backends whose idle connections are looked at in one turn, at least; `TURNS` are for all."""
 TURNS = 20
-SOON = 0.001
-"""Seconds: the least an alarm waits. An event loop may round a timer down, and none is finer."""
 
 
 class Dispatched(Call, Protocol):
@@ -103,6 +101,7 @@ class Dispatcher(Generic[C]):
         """Something is known of every backend."""
         self.refused: Counter[str] = Counter({"too_late": 0, "loop": 0})
         """Requests that the proxy told no by itself, by reason."""
+        self._context = context
         self._limit: Deadlines[Lease[Any]] | None = None
         # Used for every call: looked up once.
         self.admit: Callable[[C, float], Lease[C] | None] = balancer.admit
@@ -110,7 +109,6 @@ class Dispatcher(Generic[C]):
         self.limit_attempts(attempt)
         self.out = balancer.out
         """What is to be drained."""
-        self._context = context
         self._asking = Asking(context.loop, prober, self.heard, context.now)
         self._log = log
         self._site = site
@@ -201,7 +199,8 @@ class Dispatcher(Generic[C]):
         if seconds is None:
             self._limit = None
         elif self._limit is None:
-            self._limit = Deadlines(seconds, _overdue)
+            context = self._context
+            self._limit = Punctual(seconds, _overdue, context.loop, context.now)
         else:
             self._limit.adopt(seconds, self._context.now())
         self._look_up()

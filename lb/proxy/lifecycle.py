@@ -70,7 +70,7 @@ class Proxy:
         Raises ConfigError where a file that it names is no good.
         """
         self.context = context = Context(scenario, log, now)
-        self.timers = Timers(scenario.timeouts)
+        self.timers = Timers(scenario.timeouts, context.loop, context.now)
         self.clients = Clients()
         self._log = log
         self._started_at = time.time()

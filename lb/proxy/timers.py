@@ -6,6 +6,7 @@ keeps it, and one sweep looks at its front. Those of every request are cheaper s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from heapq import merge
 from operator import itemgetter
@@ -16,6 +17,8 @@ from lb.proxy.waits import INFINITY, Waits
 
 LOOK = 1.0
 """Seconds between two looks at how fast a body comes, or at a client that is not read."""
+SOON = 0.001
+"""Seconds: the least an alarm waits. An event loop may round a timer down, and none is finer."""
 W = TypeVar("W")
 
 
@@ -68,6 +71,42 @@ class Deadlines(Generic[W]):
                 self._over(waiter)
 
 
+class Punctual(Deadlines[W]):
+    """Waits that end on time: one alarm, for whoever began first.
+
+    A look every now and then is late by as much, which of a short wait is a large share. The alarm
+    finds that the first has long ended, as a rule, and is set for the next: one alarm a wait at
+    most, however many begin.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        over: Callable[[W], None],
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], float],
+    ) -> None:
+        super().__init__(seconds, over)
+        self._loop = loop
+        self._now = now
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def start(self, waiter: W, now: float) -> None:
+        super().start(waiter, now)
+        if self._alarm is None:
+            self._set_alarm(now)
+
+    def _set_alarm(self, now: float) -> None:
+        wait = max(next(iter(self.waiting.values())) - now, SOON)
+        self._alarm = self._loop.call_at(self._loop.time() + wait, self._look)
+
+    def _look(self) -> None:
+        self._alarm = None
+        self.sweep(self._now())
+        if self.waiting and self._alarm is None:
+            self._set_alarm(self._now())
+
+
 class Sender(Protocol):
     """A client's connection."""
 
@@ -111,7 +150,9 @@ class Closing(Protocol):
 class Timers:
     """The proxy's time limits, which all connections share."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(
+        self, timeouts: Timeouts, loop: asyncio.AbstractEventLoop, now: Callable[[], float]
+    ) -> None:
         self.header: Deadlines[Sender] = Deadlines(timeouts.header, lambda it: it.too_slow())
         """A request head has to arrive."""
         self.client_idle: Waits[Sender] = Waits(timeouts.client_idle, lambda it: it.too_slow())
@@ -124,8 +165,11 @@ class Timers:
         """A backend owes (more of) an answer."""
         self.stalled: Deadlines[Waiting] = Deadlines(timeouts.client_idle, lambda it: it.stalled())
         """A client has to read on."""
-        self.total: Deadlines[Waiting] = Deadlines(
-            INFINITY if timeouts.total is None else timeouts.total, lambda it: it.timed_out()
+        self.total: Deadlines[Waiting] = Punctual(
+            INFINITY if timeouts.total is None else timeouts.total,
+            lambda it: it.timed_out(),
+            loop,
+            now,
         )
         """An answer has to be complete. Only exchanges with a deadline are here."""
         self.tunnel: Deadlines[Closing] = Deadlines(timeouts.tunnel, lambda it: it.close())

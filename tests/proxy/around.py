@@ -165,7 +165,7 @@ class Driver:
         self.loop = Loop()
         self.measured = Requests()
         self.outcomes: list[Outcome] = []
-        self.timers = Timers(Timeouts())
+        self.timers = Timers(Timeouts(), self.loop, self.now)  # type: ignore[arg-type]
         self.balancer: Balancer[Exchange] = Balancer(
             Setup(
                 tuple(Settings(f"{name}:80", name=name, max_in_flight=limit) for name in backends),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.proxy.timers import Deadlines
+from lb.proxy.timers import Deadlines, Punctual
 from lb.proxy.waits import Waits
 
 
@@ -237,3 +239,45 @@ def test_one_who_is_forgotten_is_held_by_nobody() -> None:
     assert it.wait.waiter is None
     waits.sweep(10.0)
     assert waits.waiters() == []
+
+
+class Loop:
+    """One that rings when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.alarms: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, act: Callable[[], None]) -> object:
+        self.alarms.append((when, act))
+        return act
+
+    def ring(self) -> None:
+        ((self.now, act),) = self.alarms
+        self.alarms.clear()
+        act()
+
+
+def test_punctual_waits_end_on_time_by_one_alarm() -> None:
+    loop, over = Loop(), list[tuple[str, float]]()
+    waits = Punctual[str](
+        0.1,
+        lambda waiter: over.append((waiter, loop.now)),
+        loop,  # type: ignore[arg-type]
+        loop.time,
+    )
+    for number, waiter in enumerate("abcd"):
+        waits.start(waiter, now=number / 100)
+    waits.stop("a")
+    waits.stop("c")
+    loop.ring()  # that of a, who waits no more
+    assert over == []
+    loop.ring()
+    loop.ring()
+    assert over == [("b", pytest.approx(0.11)), ("d", pytest.approx(0.13))]
+    assert loop.alarms == []
+    waits.start("e", now=5.0)
+    assert [when for when, _ in loop.alarms] == [pytest.approx(loop.now + 0.1)]

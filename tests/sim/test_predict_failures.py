@@ -106,3 +106,10 @@ def test_errors_of_a_backend_do_not_hide_that_another_cannot_keep_up() -> None:
 def test_one_replication_is_none() -> None:
     with pytest.raises(UsageError, match="give 2 at least"):
         predict(Scenario.parse(TEXT), [AGAIN], replications=1)
+
+
+def test_a_model_whose_failures_are_off_by_more_than_is_allowed_is_refused() -> None:
+    few = changed(Scenario.parse(TEXT), {"fault.0.rate": 0.1})
+    found = predict(few, [AGAIN], recorded(), max_error={"failed": 0.01}, replications=6)
+    assert "the share of failed requests by -3." in found.gate.why
+    assert found.exit_status == 4

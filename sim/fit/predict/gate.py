@@ -18,11 +18,12 @@ from sim.fit.doubt import logs
 from sim.fit.sample import FAILED, Sample, fewest
 from sim.model.laws import Floats
 
-BOUNDS = {"mean": 0.15, "p50": 0.15, "p95": 0.20, "p99": 0.25}
-"""Relative errors beyond which a model is not to be believed, where no other bound is asked for:
-what chance alone makes of a minute at 100 requests per second and a load of 0.8."""
-SHARE, LOST = 0.05, 0.02
-"""The same of a backend's share of the answers and of the share of failed requests, in points."""
+BOUNDS = {"mean": 0.15, "p50": 0.15, "p95": 0.20, "p99": 0.25, FAILED: 0.02}
+"""Errors beyond which a model is not to be believed, where no other bound is asked for: relative,
+what chance alone makes of a minute at 100 requests per second and a load of 0.8; of the share of
+failed requests in points."""
+SHARE = 0.05
+"""The same of a backend's share of the answers, in points."""
 LEVEL = 0.95
 ROUNDING = 1e-9
 
@@ -141,7 +142,7 @@ def judged(
         for at, name in enumerate(names):
             each = np.array([one.shares[at] for one in replays])
             shares[name] = _points(float(seen.shares[at]), each, SHARE, level)
-    lost = _points(seen.lost, np.array([one.lost for one in replays]), LOST, level)
+    lost = _points(seen.lost, np.array([one.lost for one in replays]), allowed[FAILED], level)
     answer, why, needed = _verdict(metric, seen, latency, shares, lost, seconds, cure)
     return Gate(answer, why, needed, latency, shares, lost, distance)
 
