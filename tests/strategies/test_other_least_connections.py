@@ -80,6 +80,30 @@ def test_they_pick_as_defined(
         other.moved(picked)
 
 
+SEEN = "++10+0+0+++11+00+0++0++110++10+0++++2+2110+0+0+0+0+0+++1+10+0+0+1+1++010+0++1+10+0++00+0+0"
+"""Requests that began, and which of those in flight ended, the oldest being 0."""
+
+
+@pytest.mark.parametrize(
+    ("load", "picks"),
+    [
+        ("idle_first", "abcbacbcbacbabacabcacbcabcabcbcabcbcacbabacba"),
+        ("before", "abbacabababaccababcacabaacbacabacbcbabaaacaba"),
+    ],
+)
+def test_what_they_were_seen_to_do(load: str, picks: str) -> None:
+    """HAProxy 2.6.12 with one thread and nginx 1.22.1 with one worker, weights 4, 2, 1."""
+    strategy, _ = least(load, 4, 2, 1)
+    seen, running = "", []
+    for event in SEEN:
+        if event == "+":
+            running.append(send(strategy))
+            seen += repr(running[-1])
+        else:
+            end(strategy, running.pop(int(event)))
+    assert seen == picks
+
+
 @pytest.mark.parametrize(("load", "picks"), [("idle_first", "abcabcabc"), ("before", "abcaabcaa")])
 def test_of_an_idle_service(load: str, picks: str) -> None:
     """Weights 2, 1, 1: HAProxy does not mind them then."""
