@@ -54,7 +54,7 @@ HAPROXY: Mapping[str, Match] = {
     "least_connections": Match("leastconn", "least_connections:load=idle_first"),
     "p2c": Match("random({choices})", "p2c:choices={choices},replacement=true", RING16, fine=True),
     "ip_hash": Match(
-        "source",
+        KEYED,
         "consistent_hash",
         lost="clients of one network need not share a backend: whole addresses are hashed",
         fine=True,

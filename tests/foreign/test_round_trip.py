@@ -117,6 +117,13 @@ def test_a_table_sticks_there_and_back(key: str, tmp_path: Path) -> None:
     ]
 
 
+def test_each_server_is_checked_by_its_own_name_there_and_back(tmp_path: Path) -> None:
+    file = Scenario.parse('backend = ["127.0.0.1:3001", "127.0.0.1:3002"]\n')
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(export(file, "haproxy").text)
+    assert load(path).scenario.health.host is None
+
+
 @pytest.mark.parametrize("kind", ["haproxy", "nginx"])
 def test_whose_word_counts_comes_back(kind: str, tmp_path: Path) -> None:
     networks = ["10.0.0.0/8", "2001:db8::/32"]

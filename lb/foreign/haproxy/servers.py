@@ -101,7 +101,9 @@ def _sent(row: Directive, draft: Draft) -> None:
             draft.put("health.path", value, row)
         elif word == "hdr":
             text = next(words, "")
-            if value.lower() == "host":
+            if value.lower() == "host" and text == "%[srv_name]":
+                continue  # each its own, which is what lb says
+            if value.lower() == "host" and "%" not in text:
                 draft.put("health.host", text, row)
             else:
                 draft.lacks(row, f"checks carry no {value}")

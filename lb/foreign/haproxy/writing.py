@@ -190,7 +190,7 @@ def _balance(file: Scenario, found: Chosen, lacks: Lacks) -> str:
 
 def _backend(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
     yield f"balance {_balance(file, found, lacks)}"
-    if found.match.keyed or found.match.method == "source":
+    if found.match.keyed:
         yield "hash-type consistent"
         factor = found.settings.get("balance_factor")
         if factor:
@@ -249,7 +249,7 @@ def _line(file: Scenario, found: Chosen, lacks: Lacks) -> Iterator[str]:
         full = f"{{ be_conn_free({POOL}) le 0 }}"
         waiting = f"{{ queue({POOL}) ge {file.queue.limit} }}"
         yield f"http-request deny deny_status 503 if {full} {waiting}"
-        if found.match.keyed or found.match.method == "source":
+        if found.match.keyed:
             why = "a request whose own server is full waits for it, and goes to no other"
             lacks.add(("queue", "limit"), why)
 
