@@ -25,7 +25,7 @@ def simulate(
     algorithms: str | Sequence[str] | None = None,
     *,
     schedule: Schedule | None = None,
-    reworked: bool = False,
+    vary: Callable[[Schedule, int], Schedule] | None = None,
     workers: Workers = 1,
     precision: Mapping[str, float] | None = None,
     max_requests: int = MOST_REQUESTS,
@@ -37,9 +37,9 @@ def simulate(
 
     All algorithms see the same requests at the same times with the same sizes. `schedule` replaces
     the drawn one in every replication; replications then differ by the balancer's own randomness
-    and the network only; `reworked`, each also draws sizes of its own, as backends do who do not
-    heed those that are sent. `workers` is a number of processes, this one included, "auto" for all
-    cores where that is quicker, or a `concurrent.futures.Executor`; results do not depend on it.
+    and the network only, and by what `vary` makes of it for each, by number. `workers` is a number
+    of processes, this one included, "auto" for all cores where that is quicker, or a
+    `concurrent.futures.Executor`; results do not depend on it.
     `precision`, half the width of an interval over its value by figure (`{"p99": 0.02}`), adds
     replications until every algorithm has it; the result's scenario says how many they became.
     `on_replication` is called after each replication of each algorithm. `timeline`: write down what
@@ -91,7 +91,7 @@ def simulate(
             whole, runs=[dataclasses.replace(run, records=[]) for run in whole.runs]
         )
 
-    begun, sent = 0, partial(_sent, scenario, schedule, reworked)
+    begun, sent = 0, partial(_sent, schedule, vary)
     try:
         with Crew(workers) as crew:
             while begun < goal:
@@ -115,11 +115,11 @@ def simulate(
 
 
 def _sent(
-    scenario: Scenario, schedule: Schedule | None, reworked: bool, replication: int
+    schedule: Schedule | None,
+    vary: Callable[[Schedule, int], Schedule] | None,
+    replication: int,
 ) -> Schedule | None:
-    if schedule is None or not reworked:
-        return schedule
-    return schedule.reworked(scenario, replication)
+    return schedule if schedule is None or vary is None else vary(schedule, replication)
 
 
 class Interrupted(KeyboardInterrupt):

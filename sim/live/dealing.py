@@ -34,16 +34,7 @@ def unpack(packed: Packed) -> dict[str, NDArray[Any]]:
 
 def part(schedule: Schedule, number: int, of: int) -> Schedule:
     """Every `of`-th request from `number` on."""
-    mine = slice(number, None, of)
-    keys = None if schedule.keys is None else schedule.keys[mine]
-    patience = None if schedule.patience is None else schedule.patience[mine]
-    return replace(
-        schedule,
-        times=schedule.times[mine],
-        sizes=schedule.sizes[:, mine],
-        keys=keys,
-        patience=patience,
-    )
+    return schedule.only(slice(number, None, of))
 
 
 def pack_schedule(schedule: Schedule) -> dict[str, Any]:

@@ -32,12 +32,15 @@ from sim.live.parts import Parts, parts
 from sim.live.seen import Seen
 from sim.live.turns import as_it_stood
 from sim.live.witnesses import witnesses
-from sim.model.arrivals import Schedule
+from sim.model.arrivals import Schedule, streams
 from sim.model.laws import Floats
 from sim.result import Result
 
 REPLICATIONS = 30
 """Simulations behind a prediction."""
+JOSTLED = 1e-4
+"""Seconds within which requests may change places on their way: of 100 a second one in two hundred
+does so on loopback."""
 COLD_START = 0.05
 """Share of a run that is not judged on either side, unless the file gives a warm-up: connections
 are being opened."""
@@ -182,10 +185,16 @@ def predict(
     """Simulate one live run with so many balancers many times over: of `schedule`, or of users.
 
     Users' runs are independent ones: what they think and what their requests take differs. So does
-    the work of each run of a schedule where backends have not `heeded` what they were sent.
+    the work of each run of a schedule where backends have not `heeded` what they were sent; runs of
+    the same work differ by who of those that come at once is there first.
     """
     alike = scenario.with_run(replications=REPLICATIONS, warmup=0.0, balancers=balancers)
-    return simulate(alike, schedule=schedule, reworked=not heeded)
+
+    def vary(sent: Schedule, replication: int) -> Schedule:
+        found = sent if heeded else sent.reworked(scenario, replication)
+        return found.jostled(streams(scenario.run.seed, replication, "jostled")[0], JOSTLED)
+
+    return simulate(alike, schedule=schedule, vary=vary)
 
 
 def judge(

@@ -120,15 +120,26 @@ class Schedule:
         sizes = _sizes(scenario, replication, len(self), self.keys)
         return replace(self, shapes=tuple(_shapes(scenario)), sizes=sizes)
 
+    def jostled(self, rng: np.random.Generator, seconds: float) -> Schedule:
+        """The same times, where requests within about `seconds` of each other may change places:
+        whoever sends first need not be there first.
+        """
+        order = np.argsort(self.times + rng.exponential(seconds, len(self)), kind="stable")
+        return replace(self.only(order), times=self.times)
+
     def head(self, n: int) -> Schedule:
         """The first `n` requests."""
+        return self.only(slice(n))
+
+    def only(self, rows: slice | NDArray[np.int64]) -> Schedule:
+        """Some of the requests."""
         return replace(
             self,
-            times=self.times[:n],
-            sizes=self.sizes[:, :n],
-            keys=None if self.keys is None else self.keys[:n],
-            patience=None if self.patience is None else self.patience[:n],
-            balancers=None if self.balancers is None else self.balancers[:n],
+            times=self.times[rows],
+            sizes=self.sizes[:, rows],
+            keys=None if self.keys is None else self.keys[rows],
+            patience=None if self.patience is None else self.patience[rows],
+            balancers=None if self.balancers is None else self.balancers[rows],
         )
 
     def key(self, index: int) -> str:

@@ -55,4 +55,5 @@ def test_a_second_run_against_the_same_balancer_is_as_good_as_the_first() -> Non
     verdict = judge(of, schedule, again, predict(of, schedule))
     assert verdict.judgement is Judgement.PASSED
     for name, lines in verdict.backends.items():
-        assert lines["p95"].measured == pytest.approx(lines["p95"].predicted.value), name
+        predicted = lines["p95"].predicted.value
+        assert lines["p95"].measured == pytest.approx(predicted, rel=0.03), name
