@@ -151,3 +151,39 @@ def test_who_believes_everybody_is_told_that_lb_does_not(text: str, tmp_path: Pa
     path.write_text(text)
     why = "what clients say is dropped, but for those of trusted_proxies"
     assert why in [row.why for row in load(path).missing]
+
+
+def test_who_may_say_who_a_client_is_comes_back(tmp_path: Path) -> None:
+    rows = '[[listener]]\naddress = "127.0.0.1:82"\nproxy_protocol = true\nproxy_from = ["::1"]\n'
+    file = Scenario.parse(FILE.replace("[timeouts]", f"{rows}[timeouts]"))
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(export(file, "haproxy").text)
+    found = [it for it in load(path).scenario.listening() if it.proxy_protocol]
+    assert [(it.address, it.proxy_from) for it in found] == [("127.0.0.1:82", ("::1",))]
+
+
+@pytest.mark.parametrize("kind", ["haproxy", "nginx"])
+def test_the_field_of_an_id_comes_back(kind: str, tmp_path: Path) -> None:
+    file = Scenario.parse(FILE + '[tracing]\nrequest_id = "X-Id"\n')
+    path = tmp_path / "other.conf"
+    path.write_text(export(file, kind).text)
+    back = load(path)
+    assert back.scenario.tracing.request_id == "X-Id"
+    assert not [row for row in back.missing if "X-Id" in row.directive]
+
+
+def test_all_certificates_come_back_with_their_keys(tmp_path: Path) -> None:
+    names = [f"{tmp_path}/{it}.pem" for it in "ab"]
+    Path(f"{names[0]}.key").touch()
+    pairs = ", ".join(f'{{ certificate = "{it}", key = "{it}.key" }}' for it in names)
+    tls = f'[server.tls]\nmin_version = "1.3"\ncertificates = [{pairs}]\n'
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(
+        export(Scenario.parse(FILE.replace("[timeouts]", f"{tls}[timeouts]")), "haproxy").text
+    )
+    (found, *_) = [it.tls for it in load(path).scenario.listening() if it.tls]
+    assert found.min_version == "1.3"
+    assert [pair[1:] for pair in found.pairs()] == [
+        (names[0], f"{names[0]}.key"),
+        (names[1], names[1]),
+    ]

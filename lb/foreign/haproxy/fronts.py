@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from lb.foreign.haproxy.words import Section
+from lb.foreign.haproxy.words import Section, key_of
 from lb.foreign.imported import Directive, Draft
 
 
@@ -23,24 +23,6 @@ def logged(row: Directive, draft: Draft) -> None:
         draft.put("access_log.file", f"syslog:{host}:{port}", row)
 
 
-TRUSTED = re.compile(r"X-Forwarded-For unless \{ src (.+) \}", re.IGNORECASE)
-
-
-def trusted(alone: Iterable[Section], draft: Draft) -> None:
-    """Networks whose word on clients counts; by itself HAProxy believes everybody's."""
-    extended: Directive | None = None
-    dropped = False
-    for section in alone:
-        extended = section.last("option", "forwardfor") or extended
-        for row in section.all("http-request", "del-header"):
-            text = " ".join(row.words[2:])
-            dropped |= text.lower().startswith(FIELD)
-            if (match := TRUSTED.fullmatch(text)) is not None:
-                draft.put("server.trusted_proxies", match[1].split(), row)
-    if extended is not None and not dropped:
-        draft.lacks(extended, "what clients say is dropped, but for those of trusted_proxies")
-
-
 VALUED = frozenset(
     {
         *("interface", "maxconn", "ciphers", "ciphersuites", "ca-file", "verify", "backlog"),
@@ -49,7 +31,7 @@ VALUED = frozenset(
     }
 )
 """Words of a bind that have a value behind them."""
-FIELD = "x-forwarded-for"
+FROM = re.compile(r"(?:reject unless|expect-proxy layer4 if) \{ src (.+) \}")
 PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MOST_PORTS = 100
 
@@ -58,19 +40,37 @@ def listening(fronts: Iterable[Section], draft: Draft) -> None:
     """All that is bound."""
     plain: list[str] = []
     for section in fronts:
+        proxied = _proxied(section, draft)
         for row in section.all("bind"):
             for address in row.value.split(","):
-                _bound(row, address, plain, draft)
+                _bound(row, address, proxied, plain, draft)
     if plain:
         draft.put("server.listen", plain[0] if len(plain) == 1 else plain)
 
 
-def _bound(row: Directive, address: str, plain: list[str], draft: Draft) -> None:
+def _proxied(section: Section, draft: Draft) -> dict[str, object]:
+    """Who may send PROXY headers there, as keys of a `[[listener]]`."""
+    expected = section.last("tcp-request", "connection", "expect-proxy")
+    table: dict[str, object] = {} if expected is None else {"proxy_protocol": True}
+    for row in (*section.all("tcp-request", "connection", "reject"), expected):
+        if row is None:
+            continue
+        networks = FROM.fullmatch(" ".join(row.words[2:]))
+        if expected is not None and networks is not None:
+            table["proxy_from"] = networks[1].split()
+        elif row is not expected or row.words[3:] != ("layer4",):
+            draft.lacks(row, "clients are not told apart by their addresses")
+    return table
+
+
+def _bound(
+    row: Directive, address: str, proxied: dict[str, object], plain: list[str], draft: Draft
+) -> None:
     found = _addresses(row, address)
     if not found:
         draft.lacks(row, f"{address} is no address that lb could listen on")
         return
-    table = _options(row, draft)
+    table = {**proxied, **_options(row, draft)}
     if not table:
         plain += found
         return
@@ -83,6 +83,7 @@ def _options(row: Directive, draft: Draft) -> dict[str, object]:
     table: dict[str, object] = {}
     words = iter(row.rest[1:])
     tls: dict[str, object] = {}
+    pairs: list[dict[str, object]] = []
     for word in words:
         if word == "mode":
             table["mode"] = f"0{next(words, '').removeprefix('0')}"
@@ -92,10 +93,7 @@ def _options(row: Directive, draft: Draft) -> dict[str, object]:
             path = next(words, "")
             if path.endswith("/"):
                 draft.lacks(row, f"{path} is a folder; name each certificate in it")
-            if tls:
-                draft.lacks(row, f"one certificate for all; {path} is left out")
-            else:
-                tls = {"certificate": path, "key": path}
+            pairs.append({"certificate": path, "key": key_of(path)})
         elif word == "ssl-min-ver":
             tls["min_version"] = next(words, "").removeprefix("TLSv")
         elif word == "alpn":
@@ -108,6 +106,8 @@ def _options(row: Directive, draft: Draft) -> dict[str, object]:
             draft.lacks(row, f"{word} has no equivalent")
             if word in VALUED:
                 next(words, "")
+    if pairs:
+        tls |= pairs[0] if len(pairs) == 1 else {"certificates": pairs}
     if tls:
         table["tls"] = tls
     return table

@@ -44,6 +44,10 @@ DONE: tuple[tuple[str, ...], ...] = (
     ("http-check",),
     ("cookie",),
     ("monitor-uri",),
+    ("unique-id-format",),
+    ("unique-id-header",),
+    ("tcp-request", "connection", "expect-proxy"),
+    ("tcp-request", "connection", "reject"),
     ("monitor", "fail"),
     ("http-request", "disable-l7-retry"),
     ("http-request", "del-header", "X-Forwarded-For"),
@@ -83,7 +87,7 @@ def is_done(row: Directive) -> bool:
     text = " ".join(row.words)
     if row.name == "timeout":
         return len(row.words) > 2 and row.words[1] in TIMEOUTS
-    if FULL.search(text) or BODY.search(text):
+    if FULL.search(text) or BODY.search(text) or " %[unique-id]" in text:
         return True
     if row.name == "maxconn":
         return True

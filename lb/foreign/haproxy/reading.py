@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from lb.errors import ConfigError, nearest
-from lb.foreign.haproxy.fronts import listening, logged, port_of, trusted
+from lb.foreign.haproxy.fields import identified, trusted
+from lb.foreign.haproxy.fronts import listening, logged, port_of
 from lb.foreign.haproxy.known import BODY, FULL, TIMEOUTS, WHY, is_done
 from lb.foreign.haproxy.servers import health, servers
 from lb.foreign.haproxy.sticking import STICKS, sticking
@@ -51,6 +52,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     _global(found, draft)
     listening(fronts, draft)
     trusted(alone, draft)
+    identified(alone, draft)
     for section in alone:
         _times(section, draft)
     for section in fronts:

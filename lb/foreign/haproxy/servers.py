@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import gcd
 from typing import Any
 
-from lb.foreign.haproxy.words import Section, seconds
+from lb.foreign.haproxy.words import Section, key_of, seconds
 from lb.foreign.imported import Directive, Draft, whole
 from lb.units import duration
 
@@ -271,7 +271,7 @@ def _tls(row: Directive, words: Mapping[str, str], draft: Draft) -> dict[str, An
     elif name:
         draft.lacks(row, f"sni {name} differs from request to request")
     if "crt" in words:
-        table["certificate"] = table["key"] = words["crt"]
+        table["certificate"], table["key"] = words["crt"], key_of(words["crt"])
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lb.errors import ConfigError
 from lb.foreign.haproxy.environment import expanded
@@ -97,6 +98,12 @@ def split(line: str) -> list[str]:
     if quote:
         raise ValueError(f"a quote is opened and not closed: {quote}")
     return [*words, word] if open_word else words
+
+
+def key_of(certificate: str) -> str:
+    """Where the key of a certificate is: in a file beside it, or in the same."""
+    beside = f"{certificate}.key"
+    return beside if Path(beside).is_file() else certificate
 
 
 def word(text: str) -> str:

@@ -66,6 +66,8 @@ WHY = {
     "deny": "clients are not told apart by their addresses",
     "auth_basic": "nobody is asked who they are",
 }
+IDS = (("$request_id",), ("$lb_id",))
+"""What makes a field of requests one that carries an id."""
 OTHER = frozenset({"stream", "mail"})
 """Blocks of what is not HTTP."""
 MOST_BODY = 1024**2
@@ -236,6 +238,8 @@ def _one(row: Directive, draft: Draft) -> None:
         draft.put("limits.client_connections", max(1, int(_number(row, size)) // 2), row)
     elif name == "access_log":
         _log(row, draft)
+    elif name == "proxy_set_header" and row.rest[1:] in IDS:
+        draft.put("tracing.request_id", row.value, row)
     elif not _is_done(row):
         draft.lacks(row, WHY.get(name, "has no equivalent"))
 
@@ -249,6 +253,11 @@ def _log(row: Directive, draft: Draft) -> None:
     syslog = re.match(r"syslog:server=(?:unix:)?([^,]+)", target)
     if target in ("stdout", "stderr") or syslog:
         draft.put("access_log.file", f"syslog:{syslog[1]}" if syslog else target, row)
+        formats = [word for word in row.rest[1:] if "=" not in word]
+        if formats in ([], ["combined"]):
+            draft.put("access_log.format", "combined", row)
+        else:
+            draft.lacks(row, "lines are JSON, unless [access_log] format says otherwise")
     else:
         draft.lacks(row, "lines of two kinds in one file; give [access_log] file another one")
 
