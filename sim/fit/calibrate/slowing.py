@@ -6,17 +6,17 @@ ends is told by the likeliest coherency at each contention (profile likelihood).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
 
 from lb.config import Usl
 from sim.fit.calibrate.highest import golden
 from sim.fit.calibrate.ranking import DISCIPLINES, TELLING, Scored, numbers
 from sim.fit.calibrate.stays import Hypothesis, Stays
 
+PRICE = 2 * TELLING
+"""By how much likelier a slow-down must be than none, as a logarithm: where there is none it is by
+1.4 at most in 32 recordings on paper, and by 4 in six live ones on a busy machine."""
 HALVES, SECTIONS = 4, 5
 """Steps by which the ends of a contention are found, and its coherency for each that is tried."""
 SIDE = 0.005
@@ -31,12 +31,11 @@ def slowed(stays: Stays, ranked: list[Scored]) -> tuple[list[Scored], Hypothesis
     likelier by less.
     """
     best = ranked[0]
-    price = math.log(max(int(np.count_nonzero(stays.whole)), 2)) + TELLING
     overhead = best.hypothesis.overhead
     if stays.most < 3:
         return [best], None
     first = [*(one.hypothesis for one in ranked[:2]), Hypothesis("fifo", stays.most, overhead)]
-    if max(_roughly(stays, it).value for it in first) < best.value + price / 3:
+    if max(_roughly(stays, it).value for it in first) < best.value + PRICE / 3:
         return [best], None
     tried: list[Scored] = []
     for discipline in DISCIPLINES:
@@ -46,9 +45,9 @@ def slowed(stays: Stays, ranked: list[Scored]) -> tuple[list[Scored], Hypothesis
         tried += [_with_usl(stays, one.hypothesis) for one in rough[:2]]
     tried.sort(key=_value, reverse=True)
     likeliest = tried[0]
-    if likeliest.value < best.value + price:
+    if likeliest.value < best.value + PRICE:
         return [best], likeliest.hypothesis if likeliest.value > best.value + TELLING else None
-    return [it for it in tried if it.value > best.value + price], None
+    return [it for it in tried if it.value > best.value + PRICE], None
 
 
 def _value(one: Scored) -> float:

@@ -196,16 +196,15 @@ def station(stays: Stays, overhead: float, *, usl: bool = True) -> Station:
     unwaited = unbound and (own.usl is None or own.workers >= stays.most)
     if margin < TELLING * _coarse(stays) or unwaited:
         told = ("fifo", "ps") if own.discipline == "fifo" else ("ps", "fifo")
-    if own.usl is None:
-        near = [it.workers for it in likely if it.discipline in told]
+    if own.usl is not None:
+        likely = [it.hypothesis for it in (*same, *slower) if it.value > best.value - TELLING]
+    near = [it.workers for it in likely if it.discipline in told]
     fewest = min([*near, own.workers])
     most = None if unbound else max([*near, own.workers])
     if unbound and own.usl is None:
         # Fewer workers need a law and a load that happen to look as if nobody waited.
         own = next(it.hypothesis for it in alike if it.value > best.value - TELLING)
         told = ("fifo", "ps") if own.discipline == "fifo" else ("ps", "fifo")
-    if own.usl is not None:
-        likely = [it.hypothesis for it in (*same, *slower) if it.value > best.value - TELLING]
     ends = None if own.usl is None else slowing.ends(stays, best)
     likely += ends or ()
     if not (unbound or any(it.discipline == other for it in likely)):
