@@ -6,11 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lb.errors import ConfigError, UsageError
 from lb.foreign import export
 from sim.fidelity import cases as made
+from sim.fidelity import overhead
 from sim.fidelity.cases import OURS, SCENARIOS, TARGETS, cases
 from sim.fidelity.overhead import Overhead
 
@@ -184,6 +186,20 @@ def test_without_the_shipped_files_they_are_named(
     monkeypatch.setattr(made, "ROOT", tmp_path)
     with pytest.raises(UsageError, match=r"give files: --scenario FILE\.toml"):
         cases("lb", ["crash"])
+
+
+def test_stalls_of_the_machine_are_no_cost_of_requests() -> None:
+    rng = np.random.default_rng(5)
+    times = np.sort(rng.uniform(1.0, 10.0, 1350))
+    took = rng.gamma(16.0, 0.001 / 16.0, 1350)
+    calm = overhead._of(times, took)
+    assert calm.mean == pytest.approx(0.001, rel=0.03)
+    assert calm.cv == pytest.approx(0.25, rel=0.15)
+    for start in (2.1, 5.0, 8.3):  # whoever comes then waits for the end
+        stalled = (times >= start) & (times < start + 0.2)
+        took[stalled] += start + 0.2 - times[stalled]
+    again = overhead._of(times, took)
+    assert (again.mean, again.cv) == pytest.approx((calm.mean, calm.cv), rel=0.05)
 
 
 def test_what_a_request_costs_is_the_network_of_a_prediction() -> None:
