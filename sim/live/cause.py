@@ -8,7 +8,7 @@ client's wait is the way and the proxy. Where witnesses are missing that is said
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sim.live.absence import Absence
@@ -24,6 +24,8 @@ MATTERS = 0.4
 """Share of what a run is off that a part must make up to be its cause."""
 AS_GOT = 0.05
 """By how much backends may keep the requests that they got longer than their models, relative."""
+CONFUSED = 0.2
+"""Share of requests out of turn beyond which it is not the turns of one balancer."""
 MOST = 3
 """Figures that one sentence names."""
 OF_BACKENDS = (Kind.SERVER_ERROR.label, Kind.RESET.label, Kind.TIMEOUT.label)
@@ -55,6 +57,8 @@ class Witnesses:
     """By backend the same where answers do not say (`kept_as_got`)."""
     absence: Absence | None
     """Who answered nothing for a while."""
+    out_of_turn: float
+    """Share of the first requests that came to another backend than turns would have it."""
     backends: Mapping[str, Mapping[str, Line]]
     shares: Mapping[str, Line]
     errors: Mapping[str, Line]
@@ -71,6 +75,17 @@ class Witnesses:
 
 def cause(it: Witnesses) -> Cause:
     """Of a miss that neither a late generator nor a busy machine explains."""
+    found = _found(it)
+    if found.who != PROXY or it.out_of_turn <= CONFUSED:
+        return found
+    says = (
+        f"{found.says}; {it.out_of_turn:.0%} of the first requests were out of turn: there are "
+        "several workers, or others send as well"
+    )
+    return replace(found, says=says, evidence={**found.evidence, "out_of_turn": it.out_of_turn})
+
+
+def _found(it: Witnesses) -> Cause:
     if it.as_predicted:
         return Cause(MODEL, "all is as predicted: what [expect] asks for is more than that")
     if found := _working(it.backends):

@@ -10,6 +10,7 @@ from sim.live.cause import Witnesses
 from sim.live.held import Held
 from sim.live.parts import Parts
 from sim.live.seen import Seen
+from sim.live.turns import out_of_turn
 
 OUT = "out: "
 """Begins the name of a backend's time out of rotation."""
@@ -26,6 +27,7 @@ def witnesses(
         stays=stays_as_got(seen),
         kept={} if parts is not None else kept_as_got(seen, names),
         absence=absence(seen, names),
+        out_of_turn=out_of_turn(seen),
         backends=found.backends,
         shares=found.shares,
         errors=found.errors,

@@ -9,7 +9,8 @@ import pytest
 
 from lb.config import Scenario
 from sim import Schedule
-from sim.live.rehearsal import rehearsed
+from sim.engine.world import World
+from sim.live.rehearsal import rehearsed, seen
 from sim.live.turns import as_it_stood
 from sim.live.verdict import Judgement, judge, predict
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
@@ -57,3 +58,17 @@ def test_a_second_run_against_the_same_balancer_is_as_good_as_the_first() -> Non
     for name, lines in verdict.backends.items():
         predicted = lines["p95"].predicted.value
         assert lines["p95"].measured == pytest.approx(predicted, rel=0.03), name
+
+
+def test_turns_that_nobody_takes_are_told_with_the_miss() -> None:
+    """Two balancers stand behind what is said to be one."""
+    of = file("round_robin")
+    schedule = Schedule.draw(of.with_run(seed=2))
+    both = of.with_run(balancers=2)
+    record = World(both, schedule, None, 77).replicate()
+    verdict = judge(of, schedule, seen(record, schedule, of))
+    assert verdict.judgement is Judgement.MISSED
+    assert verdict.cause is not None
+    assert verdict.cause.who == "proxy"
+    assert "of the first requests were out of turn: there are several" in verdict.cause.says
+    assert verdict.cause.evidence["out_of_turn"] > 0.2
