@@ -110,8 +110,8 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
 
 
 def junit(outcomes: Sequence[Outcome]) -> bytes:
-    """A suite for each run, in it a case for each figure; valid by the schema of Jenkins' xUnit
-    plug-in (junit-10.xsd).
+    """A suite for each run, in it a case for each figure; attributes are those of the schema of
+    Jenkins' xUnit plug-in (junit-10.xsd).
     """
     suites = ET.Element("testsuites", name="lb", time=_seconds(sum(it.seconds for it in outcomes)))
     for one in outcomes:
