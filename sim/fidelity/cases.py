@@ -102,7 +102,7 @@ TARGETS = {
             otherwise=dict.fromkeys(
                 ("flash_crowd", "overload"),
                 Otherwise(
-                    {"queue": {"limit": 0}},
+                    {"queue": {"limit": 0, "discipline": "fifo"}},
                     "nobody waits in line (queue.limit): it answers 502 as soon as all are full",
                 ),
             ),

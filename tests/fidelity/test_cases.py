@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lb.config import Scenario, effective_text
 from lb.errors import ConfigError, UsageError
 from lb.foreign import export
 from sim.fidelity import cases as made
@@ -123,6 +124,13 @@ def test_what_others_have_no_equal_for_is_set_otherwise_live_and_on_paper() -> N
     assert case.modelled(placed)[0].queue == placed.queue
     (case,) = cases("lb", ["overload"], ["p2c"])
     assert case.placed().queue.discipline == "adaptive"
+
+
+@pytest.mark.parametrize("name", ["flash_crowd", "overload"])
+@pytest.mark.parametrize("target", ["haproxy", "nginx"])
+def test_what_is_set_otherwise_is_a_file_all_the_same(target: str, name: str) -> None:
+    placed = cases(target, [name])[0].placed()
+    assert Scenario.parse(effective_text(placed)).queue == placed.queue
 
 
 def test_names_of_ours_and_of_theirs_are_understood() -> None:
