@@ -31,7 +31,7 @@ class Absence(NamedTuple):
 
 
 def absence(seen: Seen, names: Sequence[str]) -> Absence | None:
-    """The longest; None where there is none, or where the file means trouble."""
+    """The longest; None where there is none or all were away, and where the file means trouble."""
     runs = [record for record in seen.records if len(record.arrived)]
     if seen.scenario.eventful or not runs or not len(seen.live.arrived):
         return None
@@ -46,6 +46,8 @@ def absence(seen: Seen, names: Sequence[str]) -> Absence | None:
         )
         if until - since > LONGER * paper and share * rate * (until - since) >= MISSED:
             found.append(Absence(name, since, until, share))
+    if len(found) == len(names):  # which is no matter of one of them
+        return None
     return max(found, key=lambda one: one.until - one.since, default=None)
 
 

@@ -93,6 +93,18 @@ def test_a_backend_that_is_killed_is_named_with_the_time() -> None:
     assert absent["until"] > 155
 
 
+def test_where_all_are_away_none_of_them_is_named() -> None:
+    of = file()
+    schedule = Schedule.draw(of)
+    measured = rehearsed(of, schedule)
+    away = (schedule.times > 100) & (schedule.times < 140)
+    measured.lost[away], measured.ended[away], measured.backend[away] = 150.0, np.nan, -1
+    verdict = judge(of, schedule, measured)
+    assert verdict.judgement is Judgement.MISSED
+    assert verdict.cause is not None
+    assert "answered nothing" not in verdict.cause.says
+
+
 @pytest.mark.parametrize(("late", "who"), [(0.05, "proxy"), (2.0, "generator")])
 def test_a_late_generator_excuses_no_more_than_lateness_does(late: float, who: str) -> None:
     """Each tenth request is late; all take ten seconds longer, or three."""
