@@ -13,8 +13,8 @@ NO_END = 1_000
 NAMED = 3
 """Of a long list."""
 CURE = (
-    "to find out, record while more requests than that are in flight and some wait, and calibrate "
-    "from that"
+    "to find out, record while each backend gets requests and, at times, more than it has workers, "
+    "and calibrate from that"
 )
 
 
@@ -68,11 +68,12 @@ def _named(scenario: Scenario, key: str) -> str:
     first, *more = key.split(".")
     if first != "backend" or not more[0].isdigit() or int(more[0]) >= len(scenario.backends):
         return key
-    return f"{more[-1]} of {scenario.backends[int(more[0])].label}"
+    what = "service" if more[-1] == "mean" else more[-1]
+    return f"{what} of {scenario.backends[int(more[0])].label}"
 
 
 def _range(low: object, high: object) -> str:
-    if isinstance(low, str) or isinstance(high, str):
+    if isinstance(low, str) and not low[:1].isdigit():
         return f"{low} or {high}"
     if isinstance(high, int) and high >= NO_END:
         return f"at least {low}"

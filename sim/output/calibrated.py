@@ -46,6 +46,8 @@ def print_calibration(calibration: Calibration, terminal: Terminal) -> None:
 def _row(row: Backend) -> list[str]:
     station = row.station
     own = station.hypothesis
+    if row.guessed:
+        return [row.name, "unknown", "", "", "unknown", "", ""]
     if station.most is None:
         workers = f"{station.fewest} or more"
     elif station.most > station.fewest:

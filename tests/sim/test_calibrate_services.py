@@ -3,10 +3,18 @@
 Seeds are fixed; at 95 %, fewer than 52 of 60 intervals that hold happen once in 120 times.
 """
 
+import io
+
 import numpy as np
 
+from lb.config import changed
+from lb.terminal import Terminal
+from sim.fit.calibrate import calibrate
 from sim.fit.calibrate.services import mean_of, of_keys, services
 from sim.fit.calibrate.spread import cv_interval
+from sim.fit.unidentified import in_words
+from sim.output.calibrated import print_calibration
+from tests.sim.observations import recorded, scenario
 
 
 def test_backends_that_seem_alike_keep_their_means() -> None:
@@ -49,3 +57,24 @@ def test_a_tail_that_no_sample_shows_has_a_spread_of_at_least_so_much() -> None:
     assert gamma.low is not None
     assert gamma.high is not None
     assert gamma.low < 1.2 < gamma.high
+
+
+def test_a_backend_that_hardly_anything_was_seen_of_is_a_range() -> None:
+    """Its model is another one's, and nothing says that it is as fast."""
+    head = 'algorithm = "weighted_round_robin"'
+    models = ('{ service = "exponential:60ms" }', '{ service = "exponential:20ms", workers = 2 }')
+    text = scenario(*models, rate=30, seconds=40, head=head)
+    found = calibrate(recorded(text.replace('"b1"', '"b1"\nweight = 100')), quick=True, replays=0)
+    (unknown,) = (row for row in found.unknown if row.key.startswith("backend.0."))
+    assert "hardly anything was seen of b0" in unknown.why
+    assert not any(key.startswith("backend.0.") for key in found.estimates)
+    ends = (changed(found.scenario, unknown.settings(end)) for end in ("low", "high"))
+    fast, slow = (it.backends[0].model for it in ends)
+    assert fast is not None
+    assert slow is not None
+    assert fast.service.mean < 0.02 < 0.06 < slow.service.mean
+    assert slow.workers == 1
+    assert in_words(found.scenario, {unknown.key: 0}).startswith("service of b0, ")
+    paper = io.StringIO()
+    print_calibration(found, Terminal(stream=paper, width=120))
+    assert paper.getvalue().count("hardly anything was seen of b0") == 1

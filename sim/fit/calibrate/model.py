@@ -20,6 +20,9 @@ from sim.model.laws import Floats
 
 ALIKE = 0.002
 """Of a mean, what it may differ by at the ends of what is unknown without a word."""
+GUESSED = 4.0
+"""Times as long, or as short, that services may be at a backend that hardly anything was seen of:
+backends of one pool seldom differ by more."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Fitted:
         """Figures by their path in the file, with intervals of 95 %; times in seconds."""
         told: dict[str, Estimate] = {}
         for place, row in enumerate(self.backends):
+            if row.guessed:
+                continue
             at = f"backend.{place}.model"
             told[f"{at}.service.mean"] = row.mean
             if row.service.law.best.key and row.service.shape.low is not None:
@@ -123,9 +128,9 @@ class Fitted:
             for place, row in enumerate(self.backends)
         }
         whole = self.estimates
-        found = {key: it for key, it in means.items() if it != whole[key]}
+        found = {key: it for key, it in means.items() if it != whole.get(key, it)}
         for place, row in enumerate(self.backends):
-            if (usl := row.station.hypothesis.usl) is not None:
+            if (usl := row.station.hypothesis.usl) is not None and not row.guessed:
                 value = usl.contention  # which goes with its coherency, or not at all
                 found[f"backend.{place}.model.usl.contention"] = Estimate(value, value, value)
         return found
@@ -147,6 +152,8 @@ def _over(it: Estimate, least: float, most: float) -> Estimate:
 def _unknown(at: str, row: Backend) -> list[Unknown]:
     station, found = row.station, []
     own = station.hypothesis
+    if row.guessed:
+        return [_never_seen(at, row)]
     fewest, most = (
         next((it for it in station.open if it.workers == end), own)
         for end in (station.fewest, station.most)
@@ -182,6 +189,16 @@ def _unknown(at: str, row: Backend) -> list[Unknown]:
         also = tuple(it for it in _also(at, row, *station.ends) if it.key != contention.key)
         found.append(Unknown(**contention.model_dump(), why=why, also=also))
     return found
+
+
+def _never_seen(at: str, row: Backend) -> Unknown:
+    """Between another's model with far shorter services and one worker with far longer ones."""
+    ends = [duration(float(f"{row.service.mean.value * it:.5g}")) for it in (1 / GUESSED, GUESSED)]
+    workers = row.station.hypothesis.workers
+    also = () if workers == 1 else (Ends(key=f"{at}.workers", low=workers, high=1),)
+    why = f"hardly anything was seen of {row.name}: its model is another backend's, and its "
+    why += f"services may be {GUESSED:g} times as long, or as short"
+    return Unknown(key=f"{at}.service.mean", low=ends[0], high=ends[1], why=why, also=also)
 
 
 def _slowing(at: str, low: Hypothesis, high: Hypothesis) -> tuple[Ends, ...]:

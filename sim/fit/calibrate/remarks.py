@@ -20,8 +20,8 @@ def remarks(
     if seen.observed.share < 1.0:
         told.append("a sample does not tell who waited for whom: its model is a rough one")
     for row in backends:
-        if row.guessed:
-            told.append(f"hardly anything was seen of {row.name}: its model is another backend's")
+        if row.guessed:  # which is told with what is unknown
+            continue
         if row.course:
             changes = ", ".join(f"{speed:.3g} from {at:.3g} s on" for at, speed in row.course)
             told.append(f"{row.name} changes its speed: {changes}")
