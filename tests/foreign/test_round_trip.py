@@ -187,3 +187,17 @@ def test_all_certificates_come_back_with_their_keys(tmp_path: Path) -> None:
         (names[0], f"{names[0]}.key"),
         (names[1], names[1]),
     ]
+
+
+@pytest.mark.parametrize("upgrades", [["websocket", "a.b+c"], [], ["*"]])
+def test_upgrades_come_back(upgrades: list[str], tmp_path: Path) -> None:
+    more = f"workers = 2\nupgrades = {upgrades}\n"
+    path = tmp_path / "nginx.conf"
+    path.write_text(export(Scenario.parse(FILE.replace("workers = 2\n", more)), "nginx").text)
+    assert list(load(path).scenario.server.upgrades) == upgrades
+
+
+def test_without_the_field_nothing_is_upgraded(tmp_path: Path) -> None:
+    path = tmp_path / "nginx.conf"
+    path.write_text("server { location / { proxy_pass http://u; } }")
+    assert load(path).scenario.server.upgrades == ()

@@ -11,6 +11,7 @@ from lb.foreign.imported import Directive, Draft, Imported, whole
 from lb.foreign.nginx import keys
 from lb.foreign.nginx.fronts import listening
 from lb.foreign.nginx.trust import PROXY, trusted
+from lb.foreign.nginx.upgrades import upgrades
 from lb.foreign.nginx.upstream import Ran, key_of, one_server, upstream
 from lb.foreign.nginx.words import directives, seconds, size
 from lb.units import duration
@@ -110,6 +111,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     http = next((row.inside for row in rows if row.name == "http"), rows)
     listening([it for it in servers if it is not None], http, draft)
     trusted(_all(rows, "geo"), scopes, draft)
+    upgrades(_all(rows, "map"), scopes, draft)
     draft.put("limits.body", MOST_BODY)
     for scope in scopes:
         proxied = any(row.name == "listen" and PROXY in row.rest for row in scope)
