@@ -116,6 +116,8 @@ def test_what_several_workers_recorded_is_replayed_by_as_many_balancers(tmp_path
     assert (now.queue.limit, now.retries.min_per_second) == (4, 5.0)
     assert Schedule.draw(now).balancers.tolist() == luck
     assert any(it.startswith("2 balancers: each sees its own") for it in remarks)
+    based = changed(there, {"server.workers": 2, "run.balancers": 2})
+    assert current(based, seen).scenario.backends == setting.backends
     four = WhatIf(keys={"server.workers": 4}).applied(now)
     assert (four.run.balancers, four.backends[0].max_in_flight) == (4, 3)
 

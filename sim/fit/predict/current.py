@@ -63,16 +63,15 @@ def current(scenario: Scenario, seen: Observed | None) -> Current:
 def _balanced(scenario: Scenario, seen: Observed) -> Scenario:
     """With as many balancers as there were: those that the recording tells of, else the file's.
 
-    The limits of a file that has one are meant for all workers that serve it together.
+    The limits of a file that has one, or says how many workers serve it, are meant for all of them.
     """
     own, many, workers = scenario.run.balancers, seen.balancers, scenario.server.workers
-    if seen.setup is None and isinstance(workers, int):
-        many = max(many, workers)
+    served = workers if isinstance(workers, int) else 1
+    if seen.setup is None:
+        many = max(many, served)
     if own > 1 and seen.balancers == 1:  # it may be one of them that was recorded
-        many = own
-    if many == own:
         return scenario
-    if own == 1:
+    if many > 1 and (own == 1 or served > 1):
         return apart(scenario, many)
     return scenario.with_run(balancers=many)
 
