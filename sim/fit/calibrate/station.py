@@ -182,7 +182,9 @@ def station(stays: Stays, overhead: float, *, usl: bool = True) -> Station:
         same = [one for one in ranked if one.hypothesis.discipline == best.hypothesis.discipline]
     own = best.hypothesis
     near = [it.hypothesis.workers for it in same if it.value > best.value - TELLING]
-    likely = [it.hypothesis for it in ranked if it.value > best.value - TELLING]
+    # How many shared is known by the clock alone, who waited by their order too.
+    far = TELLING * ((3 + _coarse(stays)) / 4 if own.discipline == "ps" else 1.0)
+    likely = [it.hypothesis for it in ranked if it.value > best.value - far]
     # With as many workers as were ever there nobody waits, nor shares.
     free = stays.most > 1 or own.workers >= stays.most
     alike = [one for one in ranked if one.hypothesis.workers == stays.most]

@@ -39,12 +39,16 @@ class Hypothesis:
     usl: Usl | None = None
 
     def around(self) -> list[Hypothesis]:
-        """It, with a worker less, and of the other discipline."""
+        """It; of those first come first served also with a worker less, and sharing instead.
+
+        With sharing a way that is too long leaves services of nothing, which seem to suit fewer.
+        """
         found = [self]
-        if self.workers > 1:
-            found.append(replace(self, workers=self.workers - 1))
-        if self.usl is None:
-            found.append(replace(self, discipline="ps" if self.discipline == "fifo" else "fifo"))
+        if self.discipline == "fifo":
+            if self.workers > 1:
+                found.append(replace(self, workers=self.workers - 1))
+            if self.usl is None:
+                found.append(replace(self, discipline="ps"))
         return found
 
     def pace(self, most: int) -> Floats:
