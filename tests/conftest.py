@@ -33,6 +33,7 @@ ONCE = (
     *("lived/test_slow_start.py", "lived/test_tiers.py"),
     *(
         "sim/test_calibrate.py",
+        "sim/test_calibrate_base.py",
         "sim/test_calibrate_picks.py",
         "sim/test_seen.py",
         "sim/test_shadow.py",

@@ -103,7 +103,7 @@ def calibrate(
     if out is not None:
         try_directory(out)
     terminal = Terminal(stderr=as_json or output == STDOUT, quiet=quiet)
-    base = None if config is None else Scenario.load(config)
+    base = None if config is None else (Scenario.load(config), str(config))
     heard = Heard()
     progress = bar(quiet=quiet)
     try:
@@ -113,6 +113,7 @@ def calibrate(
             calibration = fitted(
                 seen,
                 algorithm=algorithm,
+                base=base,
                 replays=replays,
                 seed=seed,
                 on_step=lambda step: progress.update(task, description=f"calibrating: {step}"),
@@ -120,8 +121,6 @@ def calibrate(
     except KeyboardInterrupt:
         complain("interrupted: nothing is calibrated by halves")
         raise typer.Exit(heard.status) from None
-    if base is not None:
-        calibration = calibration.based_on(base, str(config))
     print_calibration(calibration, terminal)
     try:
         if output == STDOUT:

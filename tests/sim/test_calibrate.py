@@ -147,42 +147,6 @@ def test_the_file_can_be_read_again_and_is_the_same_model() -> None:
     assert low < 1.0 < high
 
 
-BASE = """\
-[server]
-listen = "127.0.0.1:7001"
-[timeouts]
-attempt = "500ms"
-[expect]
-p99 = "100ms"
-[[backend]]
-address = "10.0.0.9:80"
-name = "new"
-[[backend]]
-address = "10.0.0.1:80"
-name = "second"
-weight = 2
-"""
-
-
-def test_a_base_keeps_its_tables_and_takes_the_models() -> None:
-    found = fitted(EXPONENTIAL, EXPONENTIAL, rate=120, seconds=20)
-    there = found.based_on(Scenario.parse(BASE), "lb.toml")
-    again = Scenario.parse(there.text())
-    assert again.server.listen == "127.0.0.1:7001"
-    assert again.timeouts.attempt == 0.5
-    assert again.expect.p99 == 0.1
-    assert [(row.label, row.weight) for row in again.backends] == [("b0", 1), ("second", 2)]
-    models = [row.model for row in found.scenario.backends]
-    assert [row.model for row in there.scenario.backends] == models
-    assert [row.model and row.model.workers for row in again.backends] == [2, 2]
-    assert again.traffic == found.scenario.traffic
-    assert "# Note: new of lb.toml is not in made.rec: it is left out.\n" in there.text()
-    elsewhere = Scenario.parse(BASE.replace("10.0.0.1", "10.0.0.8"))
-    why = r"lb.toml: none of its backends \(new, second\) is in made.rec, which has b0, b1"
-    with pytest.raises(ConfigError, match=why):
-        found.based_on(elsewhere, "lb.toml")
-
-
 def test_a_backend_that_slows_down_has_a_course() -> None:
     fault = '[[fault]]\nbackend = "b0"\nkind = "slow"\nfrom = "15s"\nto = "30s"\nfactor = 2'
     model = '{ service = "exponential:20ms", workers = 4 }'

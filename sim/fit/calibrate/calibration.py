@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -27,6 +28,14 @@ class Calibration(Fitted):
         """Of the replay: mean, p50, p95 and p99 over those recorded, less one; empty without."""
         return {} if self.replayed is None else self.replayed.error
 
+    @property
+    def lived(self) -> Scenario:
+        """The file with the algorithm that balanced what was recorded."""
+        if self.base is None or self.seen.observed.setup is None:
+            return self.scenario
+        own = writing.scenario(self, {}).algorithm
+        return self.scenario.model_copy(update={"algorithm": own})
+
     @cached_property
     def scenario(self) -> Scenario:
         """The whole file, as code has it."""
@@ -36,12 +45,18 @@ class Calibration(Fitted):
         return based.based(found, *self.base, self.seen.observed.source)
 
     def based_on(self, file: Scenario, name: str) -> Calibration:
-        """The same with all but models, traffic and faults as `file` has it.
+        """The same with all but models, traffic and faults as `file` has it, backends in its order.
 
         It is called `name`. Raises ConfigError where none of its backends was recorded.
         """
         told = based.remarks(self.scenario, file, name, self.seen.observed.source)
-        there = replace(self, base=(file, name), remarks=(*self.remarks, *told))
+        places = based.matched(self.scenario, file)
+        order = sorted(
+            range(len(places)),
+            key=lambda row: math.inf if (place := places[row]) is None else place,
+        )
+        backends = tuple(self.backends[row] for row in order)
+        there = replace(self, base=(file, name), backends=backends, remarks=(*self.remarks, *told))
         _ = there.scenario  # which contradictions end
         return there
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from lb.balancing.settings import Settings
 from lb.balancing.setup import Setup
+from lb.config import Scenario
 from lb.errors import ConfigError
 from lb.strategies import parse
 from lb.traces.observed import Observed
@@ -70,6 +71,7 @@ def calibrate(
     seen: Observed | Seen,
     *,
     algorithm: str | None = None,
+    base: tuple[Scenario, str] | None = None,
     quick: bool = False,
     replays: int = REPLAYS,
     seed: int = 1,
@@ -77,7 +79,8 @@ def calibrate(
 ) -> Calibration:
     """The model of what was seen, with intervals of 95 %.
 
-    `algorithm` is what balanced; where neither it nor the source says so, the picks tell.
+    `algorithm` is what balanced; where neither it nor the source says so, the picks tell. `base` is
+    a file, and what it is called, of which all but models, traffic and faults is kept.
 
     `quick` leaves out what takes long: samples drawn again, slow-down of workers by each other, and
     the replay of the recording. `on_step` is told what is done next. Raises ConfigError where the
@@ -168,10 +171,12 @@ def calibrate(
             *remarks(it, arrivals, popularity, backends),
         ),
     )
+    if base is not None:
+        result = result.based_on(*base)
     if quick or replays < 1 or it.observed.share < 1.0:
         return result
     say("replay")
-    replayed = replay(result, result.scenario, replays)
+    replayed = replay(result, result.lived, replays)
     reasons = misfits(replayed, it, guessed=guess is not None)
     return replace(result, replayed=replayed, remarks=(*result.remarks, *reasons))
 
