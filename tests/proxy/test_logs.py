@@ -279,7 +279,9 @@ def recorder(path: Path, said: list[dict[str, object]], **settings: int) -> Reco
     def heard(_level: str, _event: str, **fields: object) -> None:
         said.append(fields)
 
-    return Recorder(Recording(path), heard, **settings)
+    it = Recorder(Recording(path), heard, **settings)
+    it.tick()  # it serves: the file is begun
+    return it
 
 
 def test_a_disk_that_fills_within_a_block_leaves_the_whole_ones(tmp_path: Path) -> None:
