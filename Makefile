@@ -57,7 +57,7 @@ honesty: build    ## do honest runs pass, is a backend 30 % slower found? rehear
 	$(BIN)/python -m sim.checks.honesty
 	$(BIN)/python -m sim.checks.honesty --slower 1.3 --seconds 60 --runs 20
 
-predictions: build ## do predictions keep their word? 300 synthetic worlds; about ten minutes of one core
+predictions: build ## do predictions keep their word? 300 synthetic worlds; about half an hour of one core
 	$(BIN)/python -m sim.checks.predictions
 
 teeth: build     ## does the verdict pass when it should and fail when it must? about twenty minutes

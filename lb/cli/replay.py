@@ -83,7 +83,7 @@ def replay(
     if as_json:
         document = _document(replayed)
         if explain:
-            document["picks"] = [_explained(replayed, *row) for row in picks]
+            document["explained"] = [_explained(replayed, *row) for row in picks]
         print_json(document)
     terminal = Terminal(stderr=as_json, quiet=quiet)
     _report(replayed, terminal, compared=algorithm is not None)

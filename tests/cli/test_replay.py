@@ -39,7 +39,7 @@ def test_it_says_why_of_the_last_picks_and_of_a_single_call(tmp_path: Path) -> N
         "  requests in flight per weight, with this one: a 11, b 11",
     ] or shown[2].startswith("call 18")
     document = json.loads(lb("replay", path, "--explain", 5, "--call", 3, "--json").stdout)
-    (pick,) = document["picks"]
+    (pick,) = document["explained"]
     assert (pick["call"], pick["attempt"], pick["rule"]) == (3, 0, "lowest")
     assert {it["backend"] for it in pick["candidates"]} == {"a", "b"}
     assert lb("replay", path, "--explain", 1, "--call", 99).stdout.endswith("no such pick\n")
