@@ -34,9 +34,9 @@ def _tidy(number: str) -> str:
 
 def share(text: str) -> float:
     """`"2%"` and `"0.02"` -> 0.02. Raises ValueError."""
-    number, percent, rest = text.strip().partition("%")
+    number = text.strip()
     try:
-        return float(f"{number}{rest}") / (100 if percent else 1)
+        return float(number[:-1]) / 100 if number.endswith("%") else float(number)
     except ValueError:
         raise ValueError(f"{text.strip()!r} is not a share such as 2% or 0.02") from None
 

@@ -12,6 +12,7 @@ from typing import Any
 from lb.config import Algorithm
 from lb.errors import UsageError, nearest
 from lb.foreign.matching import KINDS, chosen
+from lb.foreign.weights import whole
 from lb.system import try_directory
 from lb.terminal import Terminal, counted, plain
 from sim import Scenario, Schedule
@@ -27,6 +28,8 @@ from sim.output.summary import Outcome, append_summary, write_junit
 from sim.result import Result
 
 SHIPPED = Path(__file__).parent / "scenarios"
+LARGEST = 256
+"""Of HAProxy's weights, which are whole numbers as nginx's are; `lb export` writes them so."""
 SHOWN_AT_MOST = 100
 """Users that stand for the rate of an open loop: one for each request per second, or each ten."""
 
@@ -93,6 +96,12 @@ class Plan:
             if self.target in KINDS:  # predicted as it balances
                 found = chosen(self.target, self.scenario.algorithm)
                 changes["algorithm"] = Algorithm.of(found.ours)
+                rows = self.scenario.backends
+                weights, _ = whole([row.weight for row in rows], LARGEST)
+                changes["backends"] = tuple(
+                    row.model_copy(update={"weight": weight})
+                    for row, weight in zip(rows, weights, strict=True)
+                )
                 self.model = f"{found.ours} ({found.lost})" if found.lost else found.ours
             self.scenario = self.scenario.model_copy(update=changes).standing_at(self.scenario)
         self.balancers: int = asked["balancers"]

@@ -37,7 +37,7 @@ def test_shares(text: str, value: float) -> None:
     assert share(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "%", "much", "2%%"])
+@pytest.mark.parametrize("text", ["", "%", "much", "2%%", "5%3", "%5"])
 def test_what_is_no_share(text: str) -> None:
     with pytest.raises(ValueError, match="is not a share such as 2%"):
         share(text)

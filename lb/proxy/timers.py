@@ -19,6 +19,8 @@ LOOK = 1.0
 """Seconds between two looks at how fast a body comes, or at a client that is not read."""
 SOON = 0.001
 """Seconds: the least an alarm waits. An event loop may round a timer down, and none is finer."""
+LATE = 0.05
+"""Seconds that a wait may be late at most: as much as a sweep."""
 W = TypeVar("W")
 
 
@@ -48,7 +50,9 @@ class Deadlines(Generic[W]):
 
     def adopt(self, seconds: float, now: float) -> None:
         """Last so long from now on; who waits already waits as long as it would have."""
-        if seconds < self.seconds:
+        if self.seconds == INFINITY:
+            self.waiting.clear()  # they never end
+        elif seconds < self.seconds and self.waiting:
             self._mixed_until = max(self._mixed_until, now + self.seconds)
         self.seconds = seconds
 
@@ -75,8 +79,8 @@ class Punctual(Deadlines[W]):
     """Waits that end on time: one alarm, for whoever began first.
 
     A look every now and then is late by as much, which of a short wait is a large share. The alarm
-    finds that the first has long ended, as a rule, and is set for the next: one alarm a wait at
-    most, however many begin.
+    finds that the first has long ended, as a rule, and is set for the next, which may be late by a
+    hundredth of its wait: some hundred alarms a wait at most, however many begin.
     """
 
     def __init__(
@@ -90,14 +94,21 @@ class Punctual(Deadlines[W]):
         self._loop = loop
         self._now = now
         self._alarm: asyncio.TimerHandle | None = None
+        self._rings = INFINITY
 
     def start(self, waiter: W, now: float) -> None:
         super().start(waiter, now)
         if self._alarm is None:
             self._set_alarm(now)
+        elif now + self.seconds < self._rings:  # waits are shorter than they were
+            self._alarm.cancel()
+            self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
-        wait = max(next(iter(self.waiting.values())) - now, SOON)
+        ends = self.waiting.values()
+        first = min(ends) if now < self._mixed_until else next(iter(ends))
+        wait = max(first - now, min(self.seconds / 100, LATE), SOON)
+        self._rings = now + wait
         self._alarm = self._loop.call_at(self._loop.time() + wait, self._look)
 
     def _look(self) -> None:

@@ -55,8 +55,11 @@ def parts(file: Path) -> list[Path]:
 
 def of_workers(file: Path) -> list[Path]:
     """Recordings of several workers, where `file` is what was asked for and is none itself."""
-    if file.exists() or not file.parent.is_dir():
-        return []
+    return [] if file.exists() else beside_workers(file)
+
+
+def beside_workers(file: Path) -> list[Path]:
+    """Files that are named as those of workers are for which `file` was asked."""
     named = re.compile(rf"{re.escape(file.stem)}\.worker\d+(\.\d+)?{re.escape(file.suffix)}")
     found: list[Path] = []
     with suppress(OSError):

@@ -31,7 +31,7 @@ class Params:
 
     sequence: 'Literal["smooth", "edf", "fwrr", "static"]' = "smooth"
     """nginx's smooth sequence; earliest deadline first as in Envoy; HAProxy's roundrobin; HAProxy's
-    static-rr."""
+    static-rr. HAProxy's know weights in sixteenths."""
 
 
 def make(params: Params, rng: Random) -> Strategy[Any]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lb.proxy.logs.recorder import emptied
+from lb.proxy.logs.recorder import emptied, removed
+from lb.recording.parts import beside_workers
 from lb.recording.wanted import Recording
 from lb.workers.shadow import Shadow
 
@@ -29,10 +30,18 @@ class Beside:
         return None if self.shadow is None else self.shadow.told
 
     def begin(self, workers: int) -> None:
-        """Take away what so many workers are to record in place of. Raises CannotRecord."""
-        if self.record is not None:
-            for number in range(workers):
-                emptied(self.record.of_worker(number + 1).file)
+        """Take away what so many workers are to record in place of: the recordings of all that
+        went before, or those would be read as theirs. Raises CannotRecord.
+        """
+        if self.record is None:
+            return
+        asked = self.record.file
+        wanted = [self.record.of_worker(number + 1).file for number in range(workers)]
+        for file in wanted:
+            emptied(file)
+        for file in (asked, *beside_workers(asked)):
+            if file not in wanted:
+                removed(file)
 
     def of_worker(self, number: int) -> tuple[Recording | None, str | None]:
         """Where one of several workers, counted from 1, records, and whom it tells what it does."""

@@ -253,7 +253,10 @@ class Loop:
 
     def call_at(self, when: float, act: Callable[[], None]) -> object:
         self.alarms.append((when, act))
-        return act
+        return self
+
+    def cancel(self) -> None:
+        self.alarms.clear()
 
     def ring(self) -> None:
         ((self.now, act),) = self.alarms
@@ -261,14 +264,18 @@ class Loop:
         act()
 
 
-def test_punctual_waits_end_on_time_by_one_alarm() -> None:
+def punctual(seconds: float) -> tuple[Loop, list[tuple[str, float]], Punctual[str]]:
+    """Its loop, and who ended when."""
     loop, over = Loop(), list[tuple[str, float]]()
-    waits = Punctual[str](
-        0.1,
-        lambda waiter: over.append((waiter, loop.now)),
-        loop,  # type: ignore[arg-type]
-        loop.time,
-    )
+
+    def ended(waiter: str) -> None:
+        over.append((waiter, loop.now))
+
+    return loop, over, Punctual(seconds, ended, loop, loop.time)  # type: ignore[arg-type]
+
+
+def test_punctual_waits_end_on_time_by_one_alarm() -> None:
+    loop, over, waits = punctual(0.1)
     for number, waiter in enumerate("abcd"):
         waits.start(waiter, now=number / 100)
     waits.stop("a")
@@ -281,3 +288,37 @@ def test_punctual_waits_end_on_time_by_one_alarm() -> None:
     assert loop.alarms == []
     waits.start("e", now=5.0)
     assert [when for when, _ in loop.alarms] == [pytest.approx(loop.now + 0.1)]
+
+
+def test_punctual_waits_are_so_when_they_have_become_shorter() -> None:
+    loop, over, waits = punctual(60.0)
+    waits.start("long", now=0.0)
+    loop.now = 1.0
+    waits.adopt(0.1, now=1.0)
+    waits.start("short", now=1.0)
+    loop.ring()
+    assert over == [("short", pytest.approx(1.1))]
+    loop.ring()
+    assert over[1:] == [("long", pytest.approx(60.0))]
+
+
+def test_many_punctual_waits_take_few_alarms() -> None:
+    loop, over, waits = punctual(1.0)
+    for number in range(1000):
+        waits.start(str(number), now=number / 1000)
+    rings = 0
+    while loop.alarms:
+        loop.ring()
+        rings += 1
+    assert rings <= 101
+    assert max(when - 1.0 - int(waiter) / 1000 for waiter, when in over) <= 0.0101
+
+
+def test_waits_that_never_ended_are_in_nobody_s_way() -> None:
+    waits, over = made(float("inf"))
+    waits.start("for ever", now=0.0)
+    waits.adopt(5.0, now=1.0)
+    waits.start("a", now=1.0)
+    waits.sweep(6.0)
+    assert over == ["a"]
+    assert len(waits) == 0

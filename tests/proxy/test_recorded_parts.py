@@ -46,6 +46,21 @@ def test_parts_in_a_row_are_one_recording(run: Run, tmp_path: Path) -> None:
     run(test())
 
 
+def test_a_part_takes_the_place_of_no_other_file(run: Run, tmp_path: Path) -> None:
+    path, other = tmp_path / "run.rec", tmp_path / "run.part1.rec"
+    other.write_text("notes of mine")
+
+    async def test() -> None:
+        async with origin(echo) as a, recorded(path, a, size=4000, keep=3) as lb:
+            while not (told := [entry for entry in lb.log if entry[1] == "recording ends"]):
+                assert await visit(lb, 10) == [200] * 10
+            assert told[0][2]["reason"] == "where part 1 belongs is a file that is none"
+        assert other.read_text() == "notes of mine"
+        assert all_of(path).identical
+
+    run(test())
+
+
 def test_only_the_newest_parts_are_kept(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "run.rec"
     stale = tmp_path / "run.part40.rec"

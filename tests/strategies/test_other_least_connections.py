@@ -144,3 +144,10 @@ def test_stale_entries_are_swept_out() -> None:
         strategy.unblock(members[0], 0.0)
         end(strategy, picked)
         assert len(strategy._heap) <= 2 * 3 + 9
+
+
+def test_weights_beyond_haproxy_s_are_its_largest() -> None:
+    strategy, members = least("idle_first", 3000, 1e6)
+    for _ in range(20):
+        send(strategy)
+    assert [server.active for server in members] == [10, 10]

@@ -81,6 +81,14 @@ def emptied(path: Path) -> None:
             os.close(file)
 
 
+def removed(path: Path) -> None:
+    """Not there any more, nor its parts. Raises CannotRecord."""
+    if path.is_file():
+        emptied(path)
+        with _told(path):
+            path.unlink()
+
+
 def _empty(file: int, path: Path) -> None:
     if _regular(file):
         os.ftruncate(file, 0)
@@ -293,7 +301,10 @@ class _File:
         """Put the full one beside, and drop the oldest. Raises OSError."""
         keep = self._recording.keep
         assert keep is not None
-        self._path.replace(part_of(self._path, self._full))
+        full = part_of(self._path, self._full)
+        if full.exists() and not replaceable(full):
+            raise OSError(f"where part {self._full} belongs is a file that is none")
+        self._path.replace(full)
         file, self._file = self._file, _opened(self._path)
         os.close(file)
         if self._full >= keep:

@@ -104,4 +104,5 @@ class IdleFirst(Index[B]):
 def _load(backend: B) -> int:
     if not backend.active:
         return 0
-    return (backend.active + 1) * SCALE // max(1, round(PARTS * backend.weight))
+    parts = max(1, round(PARTS * backend.weight))
+    return (backend.active + 1) * SCALE // min(parts, SCALE)
