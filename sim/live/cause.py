@@ -25,7 +25,8 @@ MATTERS = 0.4
 AS_GOT = 0.05
 """By how much backends may keep the requests that they got longer than their models, relative."""
 CONFUSED = 0.2
-"""Share of requests out of turn beyond which it is not the turns of one balancer."""
+"""Share of requests out of turn, beyond that of the predicted runs, that shows that it is not the
+turns of one balancer."""
 MOST = 3
 """Figures that one sentence names."""
 OF_BACKENDS = (Kind.SERVER_ERROR.label, Kind.RESET.label, Kind.TIMEOUT.label)
@@ -57,8 +58,9 @@ class Witnesses:
     """By backend the same where answers do not say (`kept_as_got`)."""
     absence: Absence | None
     """Who answered nothing for a while."""
-    out_of_turn: float
-    """Share of the first requests that came to another backend than turns would have it."""
+    out_of_turn: tuple[float, float]
+    """Share of the first requests that came to another backend than turns would have it, and the
+    largest of the predicted runs: hedges, retries and limits take turns away."""
     backends: Mapping[str, Mapping[str, Line]]
     shares: Mapping[str, Line]
     errors: Mapping[str, Line]
@@ -76,13 +78,14 @@ class Witnesses:
 def cause(it: Witnesses) -> Cause:
     """Of a miss that neither a late generator nor a busy machine explains."""
     found = _found(it)
-    if found.who != PROXY or it.out_of_turn <= CONFUSED:
+    share, predicted = it.out_of_turn
+    if found.who != PROXY or share <= predicted + CONFUSED:
         return found
     says = (
-        f"{found.says}; {it.out_of_turn:.0%} of the first requests were out of turn: there are "
-        "several workers, or others send as well"
+        f"{found.says}; {share:.0%} of the first requests were out of turn: there are several "
+        "workers, others send as well, or attempts fail and go elsewhere"
     )
-    return replace(found, says=says, evidence={**found.evidence, "out_of_turn": it.out_of_turn})
+    return replace(found, says=says, evidence={**found.evidence, "out_of_turn": share})
 
 
 def _found(it: Witnesses) -> Cause:

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lb.config import Scenario
+from lb.config import Scenario, changed
 from sim import Schedule
 from sim.engine.world import World
 from sim.live.rehearsal import rehearsed, seen
-from sim.live.turns import as_it_stood
+from sim.live.seen import Seen
+from sim.live.turns import as_it_stood, out_of_turn
 from sim.live.verdict import Judgement, judge, predict
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
@@ -47,6 +48,37 @@ def test_turns_are_told_by_the_first_answers(algorithm: str, before: int, told: 
     assert as_it_stood(of, schedule, replace(measured, backend=swapped)).before == told
     nobody = np.full(len(schedule), -1)
     assert as_it_stood(of, schedule, replace(measured, backend=nobody)) is schedule
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "weights", "before", "told"),
+    [
+        ("weighted_round_robin", (0.5, 0.25, 0.25), 3, 3),
+        ("weighted_round_robin", (1.5, 1, 1), 5, 5),
+        ("round_robin", (0.1, 0.1, 0.1), 5, 2),
+    ],
+)
+def test_a_round_of_fractional_weights_is_whole(
+    algorithm: str, weights: tuple[float, ...], before: int, told: int
+) -> None:
+    keys = {f"backend.{place}.weight": weight for place, weight in enumerate(weights)}
+    of = changed(file(algorithm, 60), keys)
+    schedule = Schedule.draw(of)
+    measured = rehearsed(of, replace(schedule, before=before))
+    assert as_it_stood(of, schedule, measured).before == told
+
+
+def test_turns_that_hedges_take_away_are_predicted_so() -> None:
+    """They tell of no place in a round, and of no other workers."""
+    of = changed(file("weighted_round_robin", 300), {"hedging.after": "20ms"})
+    of = changed(of, {"retries.budget": 1.0, "retries.min_per_second": 100.0})
+    schedule = Schedule.draw(of)
+    measured = rehearsed(of, schedule)
+    assert as_it_stood(of, schedule, measured) is schedule
+    record = World(of, schedule, None, 1).replicate()
+    share, predicted = out_of_turn(Seen(of, schedule, measured, [record], 0.0))
+    assert share > 0.2
+    assert predicted == pytest.approx(share, abs=0.1)
 
 
 def test_a_second_run_against_the_same_balancer_is_as_good_as_the_first() -> None:
