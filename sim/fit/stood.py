@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.fit.seen import Flags, Seen
+from sim.fit.seen import Flags, Ints, Seen
 from sim.model.laws import Floats
 
 UNLIKELY = 9.0
@@ -30,6 +30,8 @@ MADE_UP = (0.6, 1.5)
 """What of those that are missing comes late, at least and at most, but for chance."""
 MOST = 0.2
 """The share of the time from which on that is how the traffic is."""
+FEW = 100
+"""Requests below which no gap tells of a stop."""
 OFTEN, TOLD = 5, 3
 """Stops from which a machine is called busy, and how many are told one by one."""
 STILL = 0.5
@@ -75,6 +77,8 @@ def awake(seen: Seen) -> Seen:
 
     Requests that were in flight then, or late for it, are none to judge a model by: `unjudged`.
     """
+    if len(seen) < FEW:
+        return seen
     events = np.concatenate([*_of_requests(seen), *_of_attempts(seen)])
     pauses = list(_pauses(seen, np.sort(events)))
     if not pauses:
@@ -82,8 +86,11 @@ def awake(seen: Seen) -> Seen:
     since, until, begin, over = np.array(pauses).T
 
     def at(times: Floats) -> Floats:
-        past: Floats = np.clip(times[:, None] - since, 0.0, until - since).sum(axis=1)
-        return times - past
+        # Pauses ascend and do not overlap: those that began before are over, but for the last one.
+        begun = np.searchsorted(since, times, side="right")
+        still: Floats = np.maximum(until[begun - 1] - times, 0.0)
+        past = _before(begun, until - since)
+        return times - np.where(begun > 0, past - still, 0.0)
 
     arrived, ended = map(at, _of_requests(seen))
     started, connected, first_byte, left = map(at, _of_attempts(seen))
@@ -115,7 +122,7 @@ def steady(seen: Seen) -> Seen:
         return seen
     kept = _judged(seen)
     since, until = np.array(seen.unjudged).T
-    late = np.where(seen.arrived[:, None] > until, until - since, 0.0).sum(axis=1)
+    late = _before(np.searchsorted(until, seen.arrived), until - since)
     rows = np.cumsum(kept) - 1
     tries = kept[seen.request]
     request = seen.request[tries]
@@ -136,6 +143,12 @@ def steady(seen: Seen) -> Seen:
         fate=seen.fate[tries],
         unjudged=(),
     )
+
+
+def _before(number: Ints, lengths: Floats) -> Floats:
+    """Of the first so many spans, how long they are together."""
+    together: Floats = np.concatenate([[0.0], np.cumsum(lengths)])[number]
+    return together
 
 
 def _judged(seen: Seen) -> Flags:
@@ -199,9 +212,10 @@ def _pauses(seen: Seen, events: Floats) -> Iterator[_Pause]:
 
 def _stops(times: Floats) -> list[tuple[int, int]]:
     """The last request before each stop, and the last of those that it made late."""
-    number, seconds = len(times), float(times[-1] - times[0])
-    if number < 100 or seconds <= 0:
+    number = len(times)
+    if number < FEW or times[-1] <= times[0]:
         return []
+    seconds = float(times[-1] - times[0])
     gaps = np.diff(times)
     # Of those that come together, one gap is all that chance has a say in.
     apart = float((gaps > TOGETHER * seconds / number).mean())

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from lb.config import Scenario
-from lb.traces.observed import Observed
+from lb.errors import ConfigError
+from lb.traces.observed import Observed, Observing
 from sim.engine.world import World
+from sim.fit import stood as room
 from sim.fit import witnessed
 from sim.fit.calibrate import calibrate
 from sim.fit.calibrate.replay import replay
+from sim.fit.sample import window_of
 from sim.fit.seen import Seen
 from sim.fit.stood import awake, steady
 from sim.model.arrivals import Schedule
@@ -102,3 +105,33 @@ def test_what_remains_is_as_if_time_had_stood_still() -> None:
 def test_who_sent_late_while_all_else_went_on_is_judged() -> None:
     seen = Seen.of(stopped(world(), backends=False))
     assert awake(seen) is seen
+
+
+def test_a_recording_without_requests_is_as_it_is() -> None:
+    seen = Seen.of(Observing("empty.rec").done())
+    assert awake(seen) is seen
+    with pytest.raises(ConfigError, match="holds no request"):
+        window_of(awake(seen), None)
+    with pytest.raises(ConfigError, match="0 answered requests"):
+        calibrate(seen.observed)
+
+
+def test_many_pauses_are_left_out_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    seen = Seen.of(stopped(world()))
+    ends = np.sort(rng.uniform(0, seen.seconds, 40))
+    ends[::8] = seen.arrived[np.searchsorted(seen.arrived, ends[::8])]
+    ends[11] = ends[10]  # one begins as the other ends
+    since, until = np.sort(ends).reshape(-1, 2).T
+    pauses = [room._Pause(*row) for row in zip(since, until, since, until, strict=True)]
+    monkeypatch.setattr(room, "_pauses", lambda *_: iter(pauses))
+    there = awake(seen)
+    for name in ("arrived", "ended", "started", "connected", "first_byte", "left"):
+        times = getattr(seen, name)
+        past = np.clip(times[:, None] - since, 0.0, until - since).sum(axis=1)
+        assert getattr(there, name) == pytest.approx(times - past, abs=1e-9, nan_ok=True)
+
+    spans = replace(seen, unjudged=tuple(zip(since.tolist(), until.tolist(), strict=True)))
+    kept = ((seen.arrived[:, None] < since) | (seen.arrived[:, None] > until)).all(axis=1)
+    late = np.where(seen.arrived[:, None] > until, until - since, 0.0).sum(axis=1)
+    assert steady(spans).arrived == pytest.approx((seen.arrived - late)[kept], abs=1e-9)
