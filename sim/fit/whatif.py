@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from lb.config import Scenario, Trace, changed, enlarged, reduced, struck
 from lb.errors import UsageError, nearest
 from lb.strategies import parse
-from sim.fit.apart import apart
+from sim.fit.apart import apart, undivided
 
 EVER = 1e8
 """Seconds: longer than any run."""
@@ -83,19 +83,8 @@ class WhatIf:
 
     def applied(self, scenario: Scenario) -> Scenario:
         """`scenario` with the changes. Raises UsageError for what is not there, or cannot be."""
-        keys: dict[str, object] = {}
-        for path in self.keys:
-            _check(scenario, path)
-        if self.algorithm is not None:
-            keys["algorithm"] = _table(scenario, self.algorithm)
-        keys |= {_numbered(scenario, path): value for path, value in self.keys.items()}
-        for name, weight in self.weights.items():
-            keys[f"backend.{place(scenario, name)}.weight"] = weight
-        if self.balancers is not None:
-            keys["run.balancers"] = self.balancers
-        there = changed(scenario, keys)
-        workers = keys.get("server.workers")
-        if isinstance(workers, int):  # each balances the requests that come to it
+        there, workers = self._changed(scenario)
+        if workers is not None:  # each balances the requests that come to it
             there = apart(there, workers, scenario.run.balancers)
         for name in self.more:
             there = enlarged(there, place(scenario, name))
@@ -109,6 +98,26 @@ class WhatIf:
                 there, {"backend": name, "kind": "down", "from": loss.since, "to": until}
             )
         return there if self.rate_times == 1 else there.at_rate(self.rate_times * there.rate)
+
+    def remarks(self, scenario: Scenario) -> list[str]:
+        """What the changed `scenario` cannot have quite as the file would."""
+        there, workers = self._changed(scenario)
+        return [] if workers is None else undivided(there, workers, scenario.run.balancers)
+
+    def _changed(self, scenario: Scenario) -> tuple[Scenario, int | None]:
+        """With its keys, and how many workers they ask for."""
+        keys: dict[str, object] = {}
+        for path in self.keys:
+            _check(scenario, path)
+        if self.algorithm is not None:
+            keys["algorithm"] = _table(scenario, self.algorithm)
+        keys |= {_numbered(scenario, path): value for path, value in self.keys.items()}
+        for name, weight in self.weights.items():
+            keys[f"backend.{place(scenario, name)}.weight"] = weight
+        if self.balancers is not None:
+            keys["run.balancers"] = self.balancers
+        workers = keys.get("server.workers")
+        return changed(scenario, keys), workers if isinstance(workers, int) else None
 
     def left(self, scenario: Scenario) -> Scenario:
         """The backends of `scenario`, to which this has been applied, that are not lost for good.

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lb.config import Scenario
+from lb.config import Scenario, changed
 from lb.errors import UsageError
 from sim import Loss, WhatIf
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
@@ -84,6 +84,21 @@ def test_times_the_traffic(file: Scenario) -> None:
 def test_workers_of_the_proxy_are_balancers(file: Scenario) -> None:
     there = WhatIf(keys={"server.workers": 4}).applied(file)
     assert (there.run.balancers, there.server.workers) == (4, 4)
+
+
+def test_limits_that_do_not_divide_among_workers_are_told(file: Scenario) -> None:
+    there = changed(file, {"backend.0.max_in_flight": 5, "backend.1.max_in_flight": 8})
+    four = WhatIf(keys={"server.workers": 4})
+    applied = four.applied(there)
+    assert [row.max_in_flight for row in applied.backends] == [1, 2]  # 5 live, not 8
+    assert applied.queue.limit == there.queue.limit == 0
+    (told,) = four.remarks(there)
+    assert told == (
+        "max_in_flight of a: 5 does not divide among 4 balancers; each is modelled with 1"
+    )
+    two = WhatIf(keys={"server.workers": 2, "backend.a.max_in_flight": 1}).applied(there)
+    assert [row.max_in_flight for row in two.backends] == [1, 4]
+    assert not WhatIf().remarks(there)
 
 
 def test_several_at_once_and_their_name(file: Scenario) -> None:

@@ -133,7 +133,8 @@ class _Work:
             remarks.append("the faults of the file strike in every replay")
         self._applied = [it.applied(self._now) for it in self._asked]
         told = (note for there in (self._now, *self._applied) for note in there.notes())
-        remarks += dict.fromkeys([*told, *self._now.notes_of_runs()])
+        parts = (note for it in self._asked for note in it.remarks(self._now))
+        remarks += dict.fromkeys([*told, *parts, *self._now.notes_of_runs()])
         self._setting = setting
         self._told = Told(
             setting,
