@@ -86,7 +86,21 @@ def address(text: str) -> str:
         raise ValueError(f"{text!r} is not host:port{hint}")
     if not 0 <= int(match["port"]) <= 65535:
         raise ValueError(f"port {match['port']} is not between 0 and 65535")
+    if not text.isascii():
+        _encoded(match["host"])
     return text
+
+
+def _encoded(host: str) -> None:
+    """Check that name servers can be asked for a name that is not of ASCII (IDNA).
+
+    Raises ValueError.
+    """
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        why = "a part between its dots is empty, too long, or has letters that no name has"
+        raise ValueError(f"{host!r} is no name of a host: {why}") from None
 
 
 def _unix(text: str) -> str:

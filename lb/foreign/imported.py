@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,11 @@ def whole(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is no whole number")
     return int(text)
+
+
+def percent(text: str) -> float:
+    """A share in whole hundredths. Raises ValueError or OverflowError."""
+    return whole(text) / 100
 
 
 def spelled(algorithm: str | Mapping[str, object]) -> str:
@@ -74,11 +80,19 @@ class Directive:
         return ConfigError([f"{self.place} {self.text}: {why}"])
 
     def read(self, word: str, number: Callable[[str], N]) -> N:
-        """One of its words as `number` reads it, which raises ValueError. Raises ConfigError."""
+        """One of its words as `number` reads it, which raises ValueError or OverflowError.
+
+        Raises ConfigError.
+        """
         try:
-            return number(word)
+            found = number(word)
+            if math.isfinite(found):
+                return found
         except ValueError as error:
             raise self.wrong(str(error)) from None
+        except OverflowError:
+            pass
+        raise self.wrong(f"a number of {len(word)} letters is too large")
 
 
 @dataclass(frozen=True)

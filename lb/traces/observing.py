@@ -145,16 +145,28 @@ def _json(path: str, lines: list[Line], number: int, key: str, fields: Mapping[s
         raise wrong(path, number, "a JSON array; give an object a line: jq -c '.[]' makes them")
     if first is None:
         raise wrong(path, number, "not a JSON object")
-    some = [found for _, text, _ in lines if (found := _object(text)) is not None]
-    for word, column in fields.items():
-        if word in NAMES and not any(has(it, column) for it in some):
-            name = column.partition(":")[0]
-            raise wrong(path, number, f"{word}: there is no field {name!r}; {nearest(name, first)}")
+    absent = {word: column for word, column in fields.items() if word in NAMES}
+    for found in _objects(path):
+        absent = {word: column for word, column in absent.items() if not has(found, column)}
+        if not absent:
+            break
+    for word, column in absent.items():
+        name = column.partition(":")[0]
+        raise wrong(path, number, f"{word}: there is no field {name!r}; {nearest(name, first)}")
     try:
         form = understood(key, first, fields)
     except ValueError as error:
         raise wrong(path, number, str(error)) from None
     return _complete(path, number, form, key)
+
+
+def _objects(path: str) -> Iterator[dict[str, Any]]:
+    """Those of the whole file, from its beginning."""
+    with Path(path).open("rb") as file:
+        compressed = file.read(len(GZIP)) == GZIP
+        for _, text, _ in _lines(path, file, compressed=compressed):
+            if (found := _object(text)) is not None:
+                yield found
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
 """Traces as tables: CSV with a header, and JSON, an object a line.
 
-Both have a `time`, and may have a `size` and a `key`; a file that gives one gives it in every line.
-Objects may hold more, columns not: a name that is misspelt would pass for one that is not given. A
-column `balancer` numbers those that requests came to, from 1 on.
+Both have a `time`, and may have a `size`, a `key` and a `balancer`, which numbers those that
+requests came to, from 1 on; a file that gives one gives it in every line. Objects may hold more,
+columns not: a name that is misspelt would pass for one that is not given.
 """
 
 from __future__ import annotations
@@ -63,14 +63,17 @@ def json_lines(source: str, lines: Iterable[str]) -> Iterator[Row]:
         if "time" not in given:
             raise wrong(source, line, f"time is missing; {nearest('time', given)}")
         first = given if first is None else first
-        for name in ("size", "key"):
+        for name in COLUMNS[1:]:
             if (name in given) != (name in first):
                 verb = "given" if name in given else "missing"
                 raise wrong(source, line, f"{name} is {verb}, and in the first line it is not")
         key = given.get("key")
         if isinstance(key, dict | list):
             raise wrong(source, line, "key is neither a text nor a number")
-        yield _row(source, line, given, None if "key" not in given else _text(key))
+        row = _row(source, line, given, None if "key" not in given else _text(key))
+        if "balancer" in given:
+            row = row._replace(balancer=_balancer(source, line, _text(given["balancer"])))
+        yield row
 
 
 def _balancer(source: str, line: int, text: str) -> int:

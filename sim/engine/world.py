@@ -238,9 +238,11 @@ class World(Timeline):
 
 
 def _known(arrivals: object, balancers: int) -> list[int]:
-    """Which of so many balancers each request comes to; empty where nobody says so."""
+    """Which of so many balancers each request comes to; empty where nobody says so, or says it of
+    more than there are.
+    """
     told = arrivals.balancers if isinstance(arrivals, Schedule) else None
-    if told is None or int(told.max(initial=0)) + 1 != balancers:
+    if told is None or int(told.max(initial=0)) >= balancers:
         return []
     routes: list[int] = told.tolist()
     return routes

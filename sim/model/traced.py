@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lb.config import Run, Trace
+from lb.errors import ConfigError
 from sim.model.laws import Floats
 
 
@@ -38,6 +39,10 @@ def traced(trace: Trace, key: str, run: Run, rng: np.random.Generator) -> Traced
     n = len(times) if run.duration is None else int(np.searchsorted(times, run.duration))
     n = min(n, run.requests or n)
     sizes, keys, balancers = rows.sizes, rows.keys, rows.balancers
+    most = 1 + max(balancers[:n], default=0) if balancers else 1
+    if most > run.balancers > 1:
+        why = f"tells of balancer {most}, and run.balancers = {run.balancers}"
+        raise ConfigError([f"{trace.file}: {why}; give {most}, or 1 for all of them together"])
     return Traced(
         times[:n],
         None if sizes is None else np.array(sizes)[:n],

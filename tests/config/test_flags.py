@@ -31,6 +31,8 @@ def test_a_backend_flag(flag: str, expected: dict[str, object]) -> None:
         ("http://h:80", "is not host:port"),
         ("::1:80", "is not host:port"),
         ("h:65536", "port 65536"),
+        ("é..x:80", "is no name of a host"),
+        (f"{'é' * 64}:80", "is no name of a host"),
         ("h:80*", "weight '' is not a number above zero"),
         ("h:80*0", "weight '0' is not a number above zero"),
         ("h:80*-1", "weight '-1' is not a number above zero"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lb.errors import ConfigError
 from lb.foreign import load
 from lb.foreign.haproxy.words import split, word
 from lb.foreign.imported import Imported
@@ -163,3 +164,63 @@ def test_older_versions_of_tls_are_told(tmp_path: Path) -> None:
         tmp_path, f"server {{ listen 443 ssl; {tls} location / {{ proxy_pass http://u; }} }}"
     )
     assert "TLS 1.2 is the oldest that is spoken" in [row.why for row in found.missing]
+
+
+def test_checks_hold_though_the_first_server_has_none(tmp_path: Path) -> None:
+    text = """
+backend a
+  mode http
+  option httpchk GET /x
+  http-check expect status 204
+  timeout check 7s
+  server a 10.0.0.1:80
+  server b 10.0.0.2:80 check
+"""
+    found = read(tmp_path, text).scenario
+    health = found.health
+    assert (health.enabled, health.path, health.expect, health.timeout) == (True, "/x", "204", 7)
+    first, second = (it.checked_by(health) for it in found.backends)
+    assert (first.enabled, second.enabled) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"hash-balance-factor {'9' * 400}",
+        f"timeout connect {'9' * 400}",
+        f"timeout connect {'9' * 305}d",
+        f"retries {'9' * 400}",
+    ],
+)
+def test_numbers_that_are_too_large_are_told(line: str, tmp_path: Path) -> None:
+    text = f"backend a\n mode http\n balance source\n {line}\n server a 10.0.0.1:80\n"
+    with pytest.raises(ConfigError, match=r"other:4 .*letters is too large"):
+        read(tmp_path, text)
+    with pytest.raises(ConfigError, match=r"other:2 .*letters is too large"):
+        read(tmp_path, f"global\n spread-checks {'9' * 400}\n{text}")
+
+
+def test_a_bind_whose_certificates_are_in_a_list_is_no_plain_one(tmp_path: Path) -> None:
+    binds = " bind *:80\n bind *:443 ssl crt-list /etc/x\n"
+    found = read(tmp_path, f"listen a\n mode http\n{binds} server x 10.0.0.1:80\n")
+    assert [it.address for it in found.scenario.listening()] == ["0.0.0.0:80"]
+    assert "*:443 is left out" in next(it.why for it in found.missing if "443" in it.directive)
+
+
+@pytest.mark.parametrize(("let_in", "told"), [("on", True), ("off", False)])
+def test_a_key_that_has_two_spellings_in_nginx_is_told(
+    let_in: str, told: bool, tmp_path: Path
+) -> None:
+    found = read(
+        tmp_path,
+        f"""
+events {{}}
+http {{
+  underscores_in_headers {let_in};
+  upstream a {{ hash $http_x_a_b consistent; server 10.0.0.1:80; }}
+  server {{ listen 80; location / {{ proxy_pass http://a; }} }}
+}}
+""",
+    )
+    assert found.scenario.key == "header:x-a-b"
+    assert any("underscores" in it.directive for it in found.missing) == told

@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import simpy
 
-from lb.config import Scenario
+from lb.config import Run, Scenario, Trace
 from lb.errors import ConfigError
 from lb.strategies import REGISTRY
 from sim import simulate
@@ -23,6 +24,7 @@ from sim.engine.request import Request
 from sim.engine.timeline import Timeline
 from sim.engine.world import World
 from sim.model.arrivals import Schedule
+from sim.model.traced import traced
 from sim.output.words import offered
 from tests.sim.scenarios import CONSTANT, EXPONENTIAL, scenario, serves
 
@@ -68,7 +70,25 @@ def test_requests_come_to_the_balancer_that_the_schedule_says() -> None:
     of_three = World(file, told, "round_robin", balancers=3)
     of_three.replicate()
     shares = [sum(it.picked for it in one.balancer.pool.backends) for one in of_three.dispatchers]
-    assert min(shares) > 60  # drawn, where it knows not as many
+    assert shares == [150, 150, 0]
+    of_four = replace(told, balancers=np.arange(300) % 4)
+    drawn = World(file, of_four, "round_robin", balancers=3)
+    drawn.replicate()
+    shares = [sum(it.picked for it in one.balancer.pool.backends) for one in drawn.dispatchers]
+    assert min(shares) > 60  # drawn, where it knows more
+
+
+def test_a_trace_tells_of_no_more_balancers_than_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("time,balancer\n0.1,1\n0.2,3\n")
+    trace = Trace(process="trace", file=str(path))
+    luck = np.random.default_rng(0)
+    for balancers in (1, 3, 4):
+        told = traced(trace, "client_ip", Run(balancers=balancers), luck).balancers
+        assert told is not None
+        assert told.tolist() == [0, 2]
+    with pytest.raises(ConfigError, match=r"tells of balancer 3, and run\.balancers = 2; give 3"):
+        traced(trace, "client_ip", Run(balancers=2), luck)
 
 
 def test_one_queue_is_one_queue_whoever_sends_to_it() -> None:

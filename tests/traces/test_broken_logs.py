@@ -63,6 +63,24 @@ def test_a_clock_that_is_set_back_by_little_has_a_time_twice() -> None:
     assert not set_back(steady)
 
 
+@pytest.mark.parametrize("stray", [-0.2, 0.2])
+def test_a_line_out_of_order_within_a_crowd_sets_no_clock_back(stray: float) -> None:
+    ends = [place / 20 for place in range(400)] + [20 + place / 1000 for place in range(2000)]
+    ends[1400] += stray
+    assert not set_back(ends)
+    crowd = [*ends[:1400], *(ended - 0.2 for ended in ends[1401:])]
+    assert set_back(crowd) == [(1400, pytest.approx(0.198))]
+
+
+def test_a_field_may_come_after_the_first_lines(tmp_path: Path) -> None:
+    line = '{"ts": %d, "took_ms": 1, "backend": 1}'
+    lines = [line % at for at in range(30)]
+    late = line.replace("}", ', "code": 503}') % 30
+    found = seen(tmp_path, *lines, late, status="code")
+    assert found.status[-1] == 503
+    assert "there is no field 'cod'" in refused(tmp_path, *lines, late, status="cod")
+
+
 def test_what_follows_a_clock_that_is_set_back_by_little_goes_on_at_once(tmp_path: Path) -> None:
     base = 1764387803
     at = [base + place / 20 for place in range(200)]

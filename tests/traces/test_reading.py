@@ -44,6 +44,14 @@ def columns(rows: Rows) -> tuple[list[float], list[float] | None, list[str] | No
 # --- tables
 
 
+@pytest.mark.parametrize("balancer", ["2", '"2"'])
+def test_objects_number_balancers_as_columns_do(balancer: str, trace: Trace) -> None:
+    rows = trace.of(f'{{"time": 1, "balancer": 1}}\n{{"time": 2, "balancer": {balancer}}}\n')
+    columns = trace.of("time,balancer\n1,1\n2,2\n")
+    assert rows.balancers == columns.balancers
+    assert list(rows.balancers or ()) == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -224,6 +232,11 @@ FORMS = "a header such as time,size,key, JSON lines, an access log, a recording 
             "t:2: key is given, and in the first line it is not",
         ),
         ("time,balancer\n1,0\n", "t:2: balancer '0' is no number from 1 to 10000"),
+        ('{"time": 1, "balancer": 0}\n', "t:1: balancer '0' is no number from 1 to 10000"),
+        (
+            '{"time": 1, "balancer": 1}\n{"time": 2}\n',
+            "t:2: balancer is missing, and in the first line it is not",
+        ),
         (
             COMMON.format(host="a", second=1) + "nonsense\n",
             "t:2: not a line of the common or combined log format",

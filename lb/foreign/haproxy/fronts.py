@@ -70,6 +70,9 @@ def _bound(
     if not found:
         draft.lacks(row, f"{address} is no address that lb could listen on")
         return
+    if "ssl" in row.rest and "crt" not in row.rest:
+        draft.lacks(row, f"{address} is left out: name its certificates one by one, with crt")
+        return
     table = {**proxied, **_options(row, draft)}
     if not table:
         plain += found

@@ -13,7 +13,7 @@ from lb.foreign.haproxy.known import BODY, FULL, TIMEOUTS, WHY, is_done
 from lb.foreign.haproxy.servers import health, servers
 from lb.foreign.haproxy.sticking import STICKS, sticking
 from lb.foreign.haproxy.words import Section, seconds, sections
-from lb.foreign.imported import Directive, Draft, Imported, whole
+from lb.foreign.imported import Directive, Draft, Imported, percent, whole
 from lb.units import duration
 
 KIND = "haproxy"
@@ -155,9 +155,7 @@ def _global(found: list[Section], draft: Draft) -> None:
         "hard-stop-after": lambda row: draft.put(
             "timeouts.drain", duration(row.read(row.value, seconds)), row
         ),
-        "spread-checks": lambda row: draft.put(
-            "health.jitter", row.read(row.value, whole) / 100, row
-        ),
+        "spread-checks": lambda row: draft.put("health.jitter", row.read(row.value, percent), row),
         "log": lambda row: logged(row, draft),
         "maxconn": lambda row: draft.put(
             "limits.client_connections", row.read(row.value, whole), row
@@ -200,7 +198,7 @@ def _algorithm(chosen: Section, draft: Draft) -> None:
         draft.put("key", key, row)
         factor = chosen.last("hash-balance-factor")
         if factor is not None:
-            algorithm["balance_factor"] = factor.read(factor.value, whole) / 100
+            algorithm["balance_factor"] = factor.read(factor.value, percent)
         kind = chosen.last("hash-type")
         if row is not None and (kind is None or kind.value != "consistent"):
             draft.lacks(kind or row, "a ring takes the place of the map: fewer keys move")

@@ -150,7 +150,7 @@ def servers(chosen: Section, draft: Draft, port: str) -> None:
             rows.append((row, {**common, **_words(row, row.words[before:], draft)}))
     http = "kind" in draft.data.get("health", {})
     checks = [_check(row, words, http=http) for row, words in rows]
-    usual: dict[str, object] = checks[0] if checks else {"enabled": False}
+    usual: dict[str, object] = next((it for it in checks if it["enabled"]), {"enabled": False})
     for key, value in usual.items():
         if (key, value) != ("enabled", True):
             draft.put(f"health.{key}", value, rows[0][0] if rows else None)

@@ -112,7 +112,7 @@ def word(text: str) -> str:
 
 
 def seconds(text: str) -> float:
-    """`5s`, `250ms`, `5000`: a bare number is milliseconds. Raises ValueError."""
+    """`5s`, `250ms`, `5000`: a bare number is milliseconds. Raises ValueError or OverflowError."""
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
     unit = text[len(digits) :] or "ms"
     if not digits.isdecimal() or unit not in UNITS:

@@ -110,6 +110,7 @@ def imported(text: str, source: str, pool: str | None) -> Imported:
     scopes = _scopes(rows, used)
     http = next((row.inside for row in rows if row.name == "http"), rows)
     listening([it for it in servers if it is not None], http, draft)
+    _underscores(scopes, draft)
     trusted(_all(rows, "geo"), scopes, draft)
     upgrades(_all(rows, "map"), scopes, draft)
     draft.put("limits.body", MOST_BODY)
@@ -277,6 +278,14 @@ def _is_done(row: Directive) -> bool:
     if name == "server_name":
         return first in ("_", "")
     return name in DONE or name in ELSEWHERE
+
+
+def _underscores(scopes: list[tuple[Directive, ...]], draft: Draft) -> None:
+    """A variable `$http_x_a` is of both X-A and X_A where the latter is let in."""
+    row = _last(scopes, "underscores_in_headers")
+    key = draft.data.get("key", "")
+    if row is not None and row.value == "on" and key.startswith("header:") and "-" in key:
+        draft.lacks(row, f"the key is {key}; a field with _ in the place of - is another one here")
 
 
 def _last(scopes: list[tuple[Directive, ...]], name: str) -> Directive | None:
