@@ -113,3 +113,64 @@ def test_a_model_whose_failures_are_off_by_more_than_is_allowed_is_refused() -> 
     found = predict(few, [AGAIN], recorded(), max_error={"failed": 0.01}, replications=6)
     assert "the share of failed requests by -3." in found.gate.why
     assert found.exit_status == 4
+
+
+LIMITED = """
+algorithm = "round_robin"
+[retries]
+max = 0
+[outliers]
+enabled = false
+[queue]
+limit = 4
+timeout = "60ms"
+[traffic]
+arrivals = { process = "poisson", rate = 150 }
+[run]
+requests = 2000
+seed = 4
+[[backend]]
+name = "a"
+address = "a:1"
+max_in_flight = 4
+model = { service = "exponential:8ms" }
+[[backend]]
+name = "b"
+address = "b:1"
+max_in_flight = 4
+model = { service = "exponential:8ms" }
+"""
+ERRORS = """
+[[fault]]
+backend = "b"
+kind = "errors"
+rate = 0.03
+to = "1000s"
+"""
+
+
+def test_a_model_that_lacks_failures_does_not_excuse_that_more_would_fail() -> None:
+    seen = witnessed(changed(Scenario.parse(LIMITED + ERRORS), {"run.seed": 99}), source="day.rec")
+    fewer = {"queue.limit": 0, "backend.a.max_in_flight": 2, "backend.b.max_in_flight": 2}
+    found = predict(
+        Scenario.parse(LIMITED), [WhatIf(keys=fewer)], seen, metric="p99", replications=6
+    )
+    (change,) = found.changes
+    gap, moved = found.gate.failed, change.failed
+    assert found.gate.passed
+    assert gap is not None
+    assert not gap.chance
+    assert moved is not None
+    assert moved.value > 0.05
+    assert moved.low is not None
+    assert moved.high is not None
+    assert moved.low >= -gap.measured
+    assert moved.high < 0.5
+    assert change.changes["p99"].value < -0.1
+    assert not change.recommended
+    assert change.why.startswith("more requests would fail")
+    now = found.current
+    assert now is not None
+    assert now.failed is not None
+    assert now.failed.high is not None
+    assert now.failed.high > gap.measured  # what was recorded is no surprise

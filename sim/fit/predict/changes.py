@@ -14,7 +14,7 @@ from sim.analysis.forecast import level_of_each
 from sim.analysis.objectives import times_as_many
 from sim.analysis.statistics import FIGURES, Estimate
 from sim.fit.doubt import Bias, logs, quantile
-from sim.fit.predict.failures import WORSE, Moved, error_of_its_own, failed, less_or_more, moved
+from sim.fit.predict.failures import WORSE, Moved, error_at, failed, less_or_more, moved
 from sim.fit.predict.gate import Gate
 from sim.fit.predict.runs import Plan, Ran, Setting
 from sim.fit.sample import FAILED
@@ -172,7 +172,7 @@ def outlook(
         load,
         latency,
         shares,
-        _share(plan, setting, failed, error_of_its_own(gate, before, share)),
+        _share(plan, setting, failed, error_at(gate, before, share)),
         Ejections(often, falsely),
     )
 
@@ -228,8 +228,11 @@ def compared(
     )
 
 
-def with_the_rest(change: Change, now: Setting, other: Setting, gate: Gate) -> Change:
-    """`change` with what else becomes of requests, which may matter more than what was asked."""
+def with_the_rest(plan: Plan, change: Change, now: Setting, other: Setting, gate: Gate) -> Change:
+    """`change` with what else becomes of requests, which may matter more than what was asked.
+
+    That more would fail counts by what is simulated alone: a model that is off is no excuse.
+    """
     failed, why, slower = change.failed, change.why, change.changes.get("p99")
     if failed is None or not gate.passed:
         return change
@@ -238,7 +241,10 @@ def with_the_rest(change: Change, now: Setting, other: Setting, gate: Gate) -> C
             why = f"{why}; p99 would be {slower.value:.0%} higher"
         return replace(change, why=why)
     counted = less_or_more(now, other)
-    if surely(failed) > 0 and failed.value > WORSE:  # whatever becomes of the latency of the others
+    simulated = moved(plan, now, other, gate)._replace(own=0.0).at(LEVEL)
+    if (
+        surely(simulated) > 0 and failed.value > WORSE
+    ):  # whatever becomes of the latency of the others
         worse = change.family is not None and surely(change.family) > 0
         why = f"{why}; {counted}" if worse else counted
         return replace(change, told=True, recommended=False, why=why)

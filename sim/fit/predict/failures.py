@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from sim.analysis.statistics import Estimate
@@ -21,11 +22,14 @@ class Moved(NamedTuple):
     own: float
     """Variance of what the model may be off by there."""
     runs: int
+    least: float = -math.inf
+    most: float = math.inf
+    """What it cannot be beyond."""
 
     def at(self, level: float) -> Estimate:
         """With the interval of that level."""
         low, high, *_ = self.doubt.interval(self.centre, self.own, level, self.runs)
-        return Estimate(self.centre, low, high)
+        return Estimate(self.centre, max(low, self.least), min(high, self.most))
 
 
 def failed(run: Ran) -> float:
@@ -37,16 +41,33 @@ def moved(plan: Plan, now: Setting, other: Setting, gate: Gate) -> Moved:
     """From `now` to `other`, as a share of all requests."""
     difference = float((other.of(failed) - now.of(failed)).mean())
     before = float(now.of(failed).mean())
-    own = error_of_its_own(gate, before, abs(difference))
-    return Moved(difference, plan.spread(other, failed, now), own**2, len(now.runs))
+    own = _error_in(gate, before, abs(difference))
+    doubt = plan.spread(other, failed, now)
+    most = max(before, _measured(gate))
+    return Moved(difference, doubt, own**2, len(now.runs), -most, 1.0 - before)
 
 
-def error_of_its_own(gate: Gate, before: float, part: float) -> float:
-    """What is more than chance of the model's error with `before`, in so much of it."""
+def error_at(gate: Gate, before: float, share: float) -> float:
+    """What is more than chance of the model's error where `share` fail: of what it has in
+    proportion, and of what it lacks with `before` as much.
+    """
+    return _error_in(gate, before, share + max(_measured(gate) - before, 0.0))
+
+
+def _error_in(gate: Gate, before: float, part: float) -> float:
+    """What is more than chance of the model's error with `before`, in so much of all that failed.
+
+    A model of which hardly any fail is not off by as many times more where many do.
+    """
     gap = gate.failed
     if gap is None or gap.chance:
         return 0.0
-    return abs(gap.error.value) * (part / before if before else 1.0)
+    whole = max(before, gap.measured)
+    return abs(gap.error.value) * (part / whole if whole else 1.0)
+
+
+def _measured(gate: Gate) -> float:
+    return 0.0 if gate.failed is None else gate.failed.measured
 
 
 def less_or_more(now: Setting, other: Setting) -> str:

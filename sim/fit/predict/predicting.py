@@ -202,7 +202,7 @@ class _Work:
                 view = outlook(plan, other, str(it), load.offered, biases, gate)
                 beside = simulated.get(base, plan.settings[0])
                 change = compared(plan, beside, other, view, self._metric, biases, gate, len(fine))
-                change = with_the_rest(change, beside, other, gate)
+                change = with_the_rest(plan, change, beside, other, gate)
                 lost = next((one for one in changes if one.outlook.name == base), None)
                 if lost is not None and lost.outlook.overload:
                     change = rescued(change, gate)
