@@ -11,6 +11,7 @@ from lb.errors import UsageError
 from lb.traces.observed import Observed
 from sim import Loss, Prediction, WhatIf, predict
 from sim.fit.predict.changes import surely
+from sim.fit.predict.gate import Answer, by_the_file
 from sim.fit.witnessed import witnessed
 from sim.output.predictions import change_sentences
 
@@ -174,3 +175,21 @@ def test_a_model_that_lacks_failures_does_not_excuse_that_more_would_fail() -> N
     assert now.failed is not None
     assert now.failed.high is not None
     assert now.failed.high > gap.measured  # what was recorded is no surprise
+
+
+def test_a_change_with_which_nobody_succeeds_is_judged_by_failures() -> None:
+    (change,) = told(WhatIf(keys={"timeouts.attempt": "1us"})).changes
+    assert not change.outlook.latency
+    assert change.family is not None
+    assert surely(change.family) > 0
+    assert change.told
+    assert change.why.startswith("more requests would fail, 100.00% in place of 6.")
+    assert change.outlook.told("failed")[0] == 1.0
+
+
+def test_a_file_that_tells_other_errors_only_says_so() -> None:
+    gate = by_the_file({"mean": 0.01}, "failed", {})
+    assert gate.answer is Answer.UNVOUCHED
+    assert gate.why == "the file does not tell the model's error at failed"
+    assert gate.cure.endswith("--from FILE")
+    assert by_the_file({}, "failed", {}).why == "nothing vouches for this model"

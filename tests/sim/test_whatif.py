@@ -9,6 +9,7 @@ import pytest
 from lb.config import Scenario, changed
 from lb.errors import UsageError
 from sim import Loss, WhatIf
+from sim.fit.predict.current import current
 from tests.sim.scenarios import EXPONENTIAL, scenario, serves
 
 FAULT = """
@@ -129,3 +130,10 @@ def test_several_at_once_and_their_name(file: Scenario) -> None:
 def test_what_cannot_be_is_told(file: Scenario, asked: WhatIf, why: str) -> None:
     with pytest.raises(UsageError, match=re.escape(why)):
         asked.applied(file)
+
+
+def test_as_many_workers_as_the_file_says_change_nothing(file: Scenario) -> None:
+    served = changed(file, {"server.workers": 4, "queue.limit": 8, "backend.0.max_in_flight": 8})
+    now = current(served, None).scenario
+    assert (now.run.balancers, now.queue.limit, now.backends[0].max_in_flight) == (4, 2, 2)
+    assert WhatIf(keys={"server.workers": 4}).applied(now) == now

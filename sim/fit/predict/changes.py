@@ -73,7 +73,8 @@ class Outlook:
         """To be ranked by: less is better, and of equal ones the p99."""
         latency = {name: it.expected.value for name, it in self.latency.items()}
         assert self.failed is not None
-        return self.failed.value if metric == FAILED else latency[metric], latency["p99"]
+        asked = self.failed.value if metric == FAILED else latency[metric]
+        return asked, latency.get("p99", math.inf)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -210,7 +211,7 @@ def compared(
     failed = changes.pop(FAILED)
     relative = {name: _relative(it) for name, it in changes.items()}
     found = Change(view, metric, "", relative, failed)
-    if metric not in moves or len(moves) == 1:
+    if metric not in moves:
         return replace(found, told=True, why="no request succeeds")
     mine = moves[metric]
     whole = mine.at(level_of_each(family))
@@ -242,9 +243,8 @@ def with_the_rest(plan: Plan, change: Change, now: Setting, other: Setting, gate
         return replace(change, why=why)
     counted = less_or_more(now, other)
     simulated = moved(plan, now, other, gate)._replace(own=0.0).at(LEVEL)
-    if (
-        surely(simulated) > 0 and failed.value > WORSE
-    ):  # whatever becomes of the latency of the others
+    # Whatever becomes of the latency of the others.
+    if surely(simulated) > 0 and failed.value > WORSE:
         worse = change.family is not None and surely(change.family) > 0
         why = f"{why}; {counted}" if worse else counted
         return replace(change, told=True, recommended=False, why=why)

@@ -44,6 +44,9 @@ class Current:
 def current(scenario: Scenario, seen: Observed | None) -> Current:
     """`scenario` as it was when `seen` was recorded. Raises ConfigError for another's recording."""
     if seen is None:
+        workers = scenario.server.workers
+        if isinstance(workers, int) and scenario.run.balancers == 1 < workers:
+            scenario = apart(scenario, workers)
         return Current(scenario, "file")
     _same_backends(scenario, seen)
     there = _balanced(scenario, seen)

@@ -43,8 +43,8 @@ def moved(plan: Plan, now: Setting, other: Setting, gate: Gate) -> Moved:
     before = float(now.of(failed).mean())
     own = _error_in(gate, before, abs(difference))
     doubt = plan.spread(other, failed, now)
-    most = max(before, _measured(gate))
-    return Moved(difference, doubt, own**2, len(now.runs), -most, 1.0 - before)
+    least = 0.0 - max(before, _measured(gate))  # never -0.0
+    return Moved(difference, doubt, own**2, len(now.runs), least, 1.0 - before)
 
 
 def error_at(gate: Gate, before: float, share: float) -> float:

@@ -152,8 +152,11 @@ def by_the_file(errors: Mapping[str, float], metric: str, bounds: Mapping[str, f
     if metric not in errors:
         return Gate(
             Answer.UNVOUCHED,
-            "nothing vouches for this model",
-            "give a recording of what runs now, --from FILE, or a file made by lb calibrate",
+            f"the file does not tell the model's error at {metric}"
+            if errors
+            else "nothing vouches for this model",
+            "give a recording of what runs now, --from FILE"
+            + ("" if errors else ", or a file made by lb calibrate"),
             declared=errors,
         )
     bound = {**BOUNDS, **bounds}[metric]
