@@ -75,6 +75,7 @@ def estimate_together(
     *,
     steady: bool,
     growing: bool = False,
+    level: float = 0.95,
 ) -> tuple[dict[str, dict[str, Estimate]], dict[str, Blocks], float]:
     """Of several algorithms that saw the same requests, whose memory is `expected`.
 
@@ -87,7 +88,8 @@ def estimate_together(
     parts = min(parts_of(mine, longest) for mine in samples.values()) if steady else 1
     estimates, blocks = {}, {}
     for name, mine in samples.items():
-        estimates[name], blocks[name] = _estimates(mine, 0.95, memories[name], parts, steady=steady)
+        known = memories[name]
+        estimates[name], blocks[name] = _estimates(mine, level, known, parts, steady=steady)
         if growing:
             estimates[name] |= left_out(estimates[name], len(mine))
     shortest = min(sum(map(len, mine)) / len(mine) for mine in samples.values()) / parts

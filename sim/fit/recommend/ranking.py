@@ -19,6 +19,8 @@ from sim.fit.recommend.selection import FEWEST, FIRST, Selection, select
 
 LOOK = 4
 """Times as many replications before somebody looks again: who looks often sees what he likes."""
+ERROR = 0.05
+"""Of all looks at one contender together."""
 
 
 class Ranking(NamedTuple):
@@ -107,9 +109,10 @@ def _row(
     aims: Sequence[Aim],
     off: Doubt,
     one: Contender,
+    level: float = 0.95,
 ) -> Row:
     """By what was seen of it."""
-    figures = estimates(there, seen, aims)
+    figures = estimates(there, seen, aims, level)
     calm = not growing(seen)
     exact = together([aim.answer(figures[aim.metric], steady=calm) for aim in aims])
     wide = {aim.metric: off.widened(aim.metric, figures[aim.metric]) for aim in aims}
@@ -120,19 +123,44 @@ def _row(
 def settle(found: Recommendation, ranking: Ranking, sampler: Sampler, until: float) -> None:
     """More replications of the one that would be suggested, while nobody can tell whether it is
     good enough: of many that few were made of, one is left open by its luck alone.
+
+    Whoever tests a growing sample until it is clear may err at every look. So the looks that the
+    budget allows are counted first, with that of the selection, and each has an even part of the
+    error of 5 % (Bonferroni), answers and intervals alike. That of the selection was at 95 %;
+    since the truth is on one side of a bound, all together say the opposite in less than 5 %.
     """
+    looks = dict[str, tuple[int, float]]()
+    """By contender: those that are left, and the level of each."""
     while (row := found.suggested) is not None and row.by_model is Answer.UNCLEAR:
         setting = ranking.open.get(row.algorithm)
         if setting is None:
             return
-        each = _cost(sampler, {"": setting}, setting.scenario)
-        more = min(int(sampler.left(until) / each), (LOOK - 1) * row.replications)
-        if 2 * more < row.replications:
+        left = sampler.left(until) / _cost(sampler, {"": setting}, setting.scenario)
+        if row.algorithm not in looks:
+            count = _looks(row.replications, left)
+            looks[row.algorithm] = count, 1 - ERROR / (1 + count)
+        more, (count, level) = _more(row.replications, left), looks[row.algorithm]
+        if not more or not count:
             return
+        looks[row.algorithm] = count - 1, level
         (seen,) = sampler.observe([setting], row.replications + more)
-        better = _row(setting.scenario, seen, found.aims, found.doubt, row.contender)
+        better = _row(setting.scenario, seen, found.aims, found.doubt, row.contender, level)
         better.in_set, better.same_as = True, row.same_as
         found.rows[found.rows.index(row)] = better
+
+
+def _more(replications: int, left: float) -> int:
+    """How many before somebody looks again, with `left` to be had; none where that is too few."""
+    more = min(int(left), (LOOK - 1) * replications)
+    return more if 2 * more >= replications else 0
+
+
+def _looks(replications: int, left: float) -> int:
+    """How often somebody can."""
+    count = 0
+    while more := _more(replications, left):
+        count, replications, left = count + 1, replications + more, left - more
+    return count
 
 
 def _same(text: str, selection: Selection, simpler: Sequence[str]) -> str:

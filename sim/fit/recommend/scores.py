@@ -25,8 +25,6 @@ from sim.model.laws import Floats
 AROUND = 0.25
 """Half the part of the requests beyond a quantile that its density is read from, on either side;
 more where replications differ by more."""
-NONE_SEEN = 3.689
-"""Failures that a count of none leaves possible at 97.5 %."""
 
 
 class Score(NamedTuple):
@@ -102,36 +100,37 @@ def _quantile(samples: Sequence[Floats], q: float) -> tuple[float, Floats]:
 
 
 def estimates(
-    scenario: Scenario, seen: Sequence[Observation], aims: Sequence[Aim]
+    scenario: Scenario, seen: Sequence[Observation], aims: Sequence[Aim], level: float = 0.95
 ) -> dict[str, Estimate]:
-    """Latencies and whatever else is aimed at, each with its 95 % interval, as `lb simulate` has
-    them; `failed` always, as a share.
+    """Latencies and whatever else is aimed at, each with its interval, as `lb simulate` has them;
+    `failed` always, as a share.
     """
     calm = steady(seen)
     load = max((max(it.offered, default=0.0) for it in seen), default=0.0)
     still = calm and not scenario.changing
     memory = expected_memory(scenario, load)
     latency, _, _ = estimate_together(
-        {"": [it.latency for it in seen]}, memory, steady=still, growing=not calm
+        {"": [it.latency for it in seen]}, memory, steady=still, growing=not calm, level=level
     )
     told = {name: latency[""][name] for name in LATENCIES}
     for aim in (Aim("failed", 1.0), *(it for it in aims if it.metric == "goodput")):
-        told[aim.metric] = _share(seen, aim)
+        told[aim.metric] = _share(seen, aim, level)
     return told
 
 
-def _share(seen: Sequence[Observation], aim: Aim) -> Estimate:
+def _share(seen: Sequence[Observation], aim: Aim, level: float) -> Estimate:
     value, parts = figure(seen, aim)
     n = len(parts)
     if n < 2 or not math.isfinite(value):
         return Estimate(value, None, None)
-    half = student_t(0.975, n - 1) * float(parts.std(ddof=1)) / math.sqrt(n)
+    half = student_t((1 + level) / 2, n - 1) * float(parts.std(ddof=1)) / math.sqrt(n)
     if not aim.share:
         return Estimate(value, max(value - half, 0.0), value + half)
     # Those that fail are few, and a sample without one does not say that there is none.
     requests = sum(len(it.latency) + it.failed for it in seen)
     rare = 1 - value if aim.metric == "goodput" else value
-    least = min(NONE_SEEN / max(requests, 1), 1.0)
+    none_seen = -math.log((1 - level) / 2)  # what a count of none leaves possible
+    least = min(none_seen / max(requests, 1), 1.0)
     if aim.metric == "goodput":
         return Estimate(value, max(value - max(half, least), 0.0), min(value + half, 1.0))
     return Estimate(value, max(value - half, 0.0), min(rare + max(half, least), 1.0))
