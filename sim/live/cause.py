@@ -60,7 +60,7 @@ class Witnesses:
     """Who answered nothing for a while."""
     out_of_turn: tuple[float, float]
     """Share of the first requests that came to another backend than turns would have it, and the
-    largest of the predicted runs: hedges, retries and limits take turns away."""
+    largest of the predicted runs: retries and faults take turns away."""
     backends: Mapping[str, Mapping[str, Line]]
     shares: Mapping[str, Line]
     errors: Mapping[str, Line]

@@ -44,14 +44,23 @@ def as_it_stood(scenario: Scenario, schedule: Schedule, measured: Measurement) -
 def out_of_turn(seen: Seen) -> tuple[float, float]:
     """The share of its first requests that came to another backend than turns would have it, and
     the largest such share of the predicted runs; zeros where there are none to be told.
+
+    Nor are there with limits or hedges: a run that is slower than predicted meets more of these,
+    and so do its turns.
     """
-    if seen.schedule is None:
+    if seen.schedule is None or _limited(seen.scenario):
         return 0.0, 0.0
     runs = [seen.measured.backend, *map(_backends, seen.whole)]
     live, *paper = _out_of_turn(seen.scenario, seen.schedule, runs)
     if not len(live):
         return 0.0, 0.0
     return float(live.min()), max((float(it.min()) for it in paper if len(it)), default=0.0)
+
+
+def _limited(scenario: Scenario) -> bool:
+    """Whether who is slow may lose its turn."""
+    limits = (row.max_in_flight for row in scenario.backends)
+    return scenario.hedging.after is not None or any(limit is not None for limit in limits)
 
 
 def _backends(record: Record) -> Ints:
