@@ -64,6 +64,15 @@ address = "10.0.0.0:80"
     )
 
 
+def test_what_is_replayed_is_balanced_as_it_was_whatever_the_base_says() -> None:
+    found = fitted(EXPONENTIAL, EXPONENTIAL, rate=120, seconds=20)
+    assert found.lived is found.scenario
+    there = found.based_on(Scenario.parse('algorithm = "p2c"\n' + BASE), "lb.toml")
+    assert there.scenario.algorithm.name == "p2c"
+    assert there.lived.algorithm == found.scenario.algorithm
+    assert there.lived.backends == there.scenario.backends
+
+
 def test_the_model_replays_the_recording_by_the_tables_of_its_base() -> None:
     """Whose limits cut short what the recording has whole."""
     world = scenario(EXPONENTIAL, rate=60, seconds=30)
